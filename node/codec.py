@@ -1,0 +1,385 @@
+"""Bytes on disk to values and back: the only code that knows the generated protobuf classes.
+
+Two codecs live here. `ProtobufCodec` turns events into the bytes that are hashed, stored and
+shipped. The functions below it do the same for what the journal adds around events: blocks of
+records, segment headers, marks and the identity file.
+
+An event is encoded once, by its origin. What `decode` accepts is kept and relayed byte for byte,
+so an event of a newer version survives: header fields not known here are ignored, a kind not
+known here becomes `UnknownEvent`. Every limit of the format is checked on both sides: what is
+encoded here can be decoded everywhere, and whatever a stranger sends is bounded. Decoding raises
+`CodecError` and nothing else.
+"""
+
+import re
+from collections.abc import Sequence
+from sys import intern
+from typing import Final, Never, assert_never, final
+
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+from msgspec import Struct
+
+from domain.arrival import Via
+from domain.clock import COUNTER_MAX, STAMP_MS_MAX, Stamp
+from domain.dot import Dot
+from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft, UnknownEvent
+from domain.seqset import SEQ_MAX
+from gossip.entry import GENESIS, PREV_BYTES
+from node.disk import record_pb2 as pb
+from node.ports import CodecError, Decoded, EpochRecord, EventRecord, Record
+
+FORMAT_VERSION = 1
+
+EVENT_BYTES_MAX = 128 * 1024
+AUTHOR_BYTES_MAX = 64
+TEXT_BYTES_MAX = 64 * 1024
+PARENTS_MAX = 16
+EPOCH_MAX = 2**63 - 1
+RULES_MAX = 256  # rule ids that one censored message can name
+RULE_BYTES_MAX = 64
+DIRECTORY_ID_BYTES = 16
+ORIGINS_KNOWN_MAX = 4096  # bounds the cache of origin names that passed the check
+
+ORIGIN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+KIND_FIRST, KIND_LAST = 16, 255  # field numbers of Event that are kinds, known or not
+
+
+class ProtobufCodec:
+    """Implements `node.ports.EventCodec`. Not thread-safe: it belongs to one replica."""
+
+    __slots__ = ("_origins",)
+
+    def __init__(self) -> None:
+        # Origins repeat in every event: checked once, and shared to save memory.
+        self._origins: dict[str, str] = {}
+
+    def encode(self, event: Event, prev: bytes) -> bytes:
+        """The bytes of a new own event. Raises CodecError where it breaks a limit."""
+        dot, stamp = event.dot, event.stamp
+        message = pb.Event(
+            origin=self._origin(dot.origin),
+            epoch=_checked_range("epoch", dot.epoch, 1, EPOCH_MAX),
+            seq=_checked_range("seq", dot.seq, 1, SEQ_MAX),
+            prev=_checked_prev(prev, dot.seq),
+            hlc_ms=_checked_range("hlc_ms", stamp.ms, 0, STAMP_MS_MAX),
+            hlc_counter=_checked_range("hlc_counter", stamp.counter, 0, COUNTER_MAX),
+            author=_checked_text("author", event.author, AUTHOR_BYTES_MAX),
+        )
+        if len(event.parents) > PARENTS_MAX:
+            _refuse(f"{len(event.parents)} parents, at most {PARENTS_MAX} are allowed")
+        for parent in event.parents:
+            message.parents.add(
+                origin=self._origin(parent.origin),
+                epoch=_checked_range("parent epoch", parent.epoch, 1, EPOCH_MAX),
+                seq=_checked_range("parent seq", parent.seq, 1, SEQ_MAX),
+            )
+        if type(event) is MessagePosted:
+            message.message_posted.text = _checked_text("text", event.text, TEXT_BYTES_MAX)
+            if event.censored_by:
+                message.message_posted.censored_by.extend(_checked_rules(event.censored_by))
+        elif type(event) is ParticipantJoined:
+            message.participant_joined.SetInParent()
+        elif type(event) is ParticipantLeft:
+            message.participant_left.SetInParent()
+        elif type(event) is UnknownEvent:
+            _refuse(f"kind {event.kind} is not known here: only its origin can encode it")
+        else:
+            assert_never(event)
+        data = message.SerializeToString(deterministic=True)
+        assert len(data) <= EVENT_BYTES_MAX, len(data)
+        return data
+
+    def decode(self, data: bytes) -> Decoded:
+        """The event that these bytes are. Raises CodecError, and nothing else."""
+        if len(data) > EVENT_BYTES_MAX:
+            _refuse(f"{len(data)} bytes, at most {EVENT_BYTES_MAX} are allowed")
+        try:
+            message = pb.Event.FromString(data)
+        except DecodeError as error:
+            raise CodecError(f"not a protobuf event: {error}") from None
+        # This runs for every event that arrives and for every one read back at a start, so the
+        # usual case is one comparison per field; what went wrong is found out afterwards.
+        seq, epoch, prev = message.seq, message.epoch, message.prev
+        ms, counter = message.hlc_ms, message.hlc_counter
+        if not (
+            1 <= seq <= SEQ_MAX
+            and 1 <= epoch <= EPOCH_MAX
+            and ms <= STAMP_MS_MAX
+            and counter <= COUNTER_MAX
+            and len(prev) == PREV_BYTES
+            and (seq > 1 or prev == GENESIS)
+        ):
+            _check_header(message)
+        origin = message.origin
+        dot = Dot(self._origins.get(origin) or self._origin(origin), epoch, seq)
+        stamp = Stamp(ms, counter)
+        author = intern(message.author)
+        if not 0 < len(author) <= AUTHOR_BYTES_MAX // 4:
+            _checked_text("author", author, AUTHOR_BYTES_MAX)
+        parents: tuple[Dot, ...] = ()
+        if message.parents:
+            parents = tuple([self._parent(parent) for parent in message.parents])
+            if len(parents) > PARENTS_MAX:
+                _refuse(f"{len(parents)} parents, at most {PARENTS_MAX} are allowed")
+        kind = message.WhichOneof("kind")
+        event: Event
+        if kind == "message_posted":
+            posted = message.message_posted
+            text = posted.text
+            if not 0 < len(text) <= TEXT_BYTES_MAX // 4:
+                _checked_text("text", text, TEXT_BYTES_MAX)
+            rules = posted.censored_by
+            by = _checked_rules(rules) if rules else ()
+            event = MessagePosted(dot, stamp, parents, author, text, by)
+        elif kind == "participant_joined":
+            event = ParticipantJoined(dot, stamp, parents, author)
+        elif kind == "participant_left":
+            event = ParticipantLeft(dot, stamp, parents, author)
+        else:
+            event = UnknownEvent(dot, stamp, parents, author, _unknown_kind(message))
+        return Decoded(event, prev)
+
+    def _parent(self, message: pb.Dot) -> Dot:
+        origin, epoch, seq = message.origin, message.epoch, message.seq
+        if not (1 <= epoch <= EPOCH_MAX and 1 <= seq <= SEQ_MAX):
+            _refuse(f"the parent {origin[:40]!r} {epoch:x}:{seq} is no dot")
+        return Dot(self._origins.get(origin) or self._origin(origin), epoch, seq)
+
+    def _origin(self, name: str) -> str:
+        known = self._origins.get(name)
+        if known is not None:
+            return known
+        if not ORIGIN.fullmatch(name):
+            _refuse(f"origin {name[:40]!r} is not a node name")
+        if len(self._origins) >= ORIGINS_KNOWN_MAX:
+            self._origins.clear()
+        self._origins[name] = name
+        return name
+
+
+def _refuse(reason: str) -> Never:
+    raise CodecError(reason)
+
+
+def _check_header(message: pb.Event) -> None:
+    """Raises CodecError for the first header field that breaks its limit."""
+    _checked_range("seq", message.seq, 1, SEQ_MAX)
+    _checked_range("epoch", message.epoch, 1, EPOCH_MAX)
+    _checked_range("hlc_ms", message.hlc_ms, 0, STAMP_MS_MAX)
+    _checked_range("hlc_counter", message.hlc_counter, 0, COUNTER_MAX)
+    _checked_prev(message.prev, message.seq)
+
+
+def _checked_range(what: str, value: int, first: int, last: int) -> int:
+    if not first <= value <= last:
+        _refuse(f"{what} {value} is not between {first} and {last}")
+    return value
+
+
+def _checked_prev(prev: bytes, seq: int) -> bytes:
+    if len(prev) != PREV_BYTES:
+        _refuse(f"prev has {len(prev)} bytes, not {PREV_BYTES}")
+    if seq == 1 and prev != GENESIS:
+        _refuse("prev of seq 1 is not zero: it has no predecessor")
+    return prev
+
+
+def _checked_text(what: str, text: str, bytes_max: int) -> str:
+    # A code point takes at most 4 bytes, so that callers in a hurry can skip short texts.
+    if not text:
+        _refuse(f"{what} is empty")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        _refuse(f"{what} is not valid Unicode: it contains a lone surrogate")
+    if size > bytes_max:
+        _refuse(f"{what} has {size} bytes, at most {bytes_max} are allowed")
+    return text
+
+
+def _checked_rules(rules: Sequence[str]) -> tuple[str, ...]:
+    if len(rules) > RULES_MAX:
+        _refuse(f"censored by {len(rules)} rules, at most {RULES_MAX} can be named")
+    return tuple(intern(_checked_text("rule id", rule, RULE_BYTES_MAX)) for rule in rules)
+
+
+def _unknown_kind(message: pb.Event) -> int:
+    fields = UnknownFieldSet(message)
+    numbers = [int(fields[i].field_number) for i in range(len(fields))]
+    kinds = [number for number in numbers if KIND_FIRST <= number <= KIND_LAST]
+    if not kinds:
+        _refuse("it has no kind")
+    return kinds[-1]  # of a oneof the last one counts, as in protobuf
+
+
+# --- what the journal adds around events --------------------------------------------------------
+
+
+class SegmentHeader(Struct, frozen=True):
+    node: str
+    segment: int
+    directory_id: bytes
+    incarnation: int
+    format_version: int = FORMAT_VERSION
+
+
+class Identity(Struct, frozen=True):
+    """What a data directory knows of itself, kept outside the log. See node.recovery."""
+
+    node: str
+    directory_id: bytes
+    place: str  # where the directory was when this was written; differs in a copy
+    incarnation: int  # starts so far
+    durability: str
+    must_open_epoch: str = ""  # the reason; "" if no new epoch is needed
+    must_open_from: int = 0  # an epoch opened at this record number or later settles it
+    format_version: int = FORMAT_VERSION
+
+
+@final
+class CleanStop(Struct, frozen=True):
+    """The process stopped in order, everything is on disk."""
+
+
+@final
+class Quarantined(Struct, frozen=True):
+    """This range of this journal is damaged, known to be, and skipped."""
+
+    segment: int
+    offset: int
+    length: int
+    records: int
+
+
+Mark = CleanStop | Quarantined
+
+_VIA_NUMBERS: Final[dict[Via, pb.Via.ValueType]] = {
+    "local": pb.VIA_LOCAL,
+    "rumor": pb.VIA_RUMOR,
+    "anti-entropy": pb.VIA_ANTI_ENTROPY,
+    "recovery": pb.VIA_RECOVERY,
+}
+_VIA_NAMES: Final[dict[int, Via]] = {number: name for name, number in _VIA_NUMBERS.items()}
+
+
+def encode_block(records: Sequence[Record]) -> bytes:
+    block = pb.Block()
+    add = block.records.add
+    for record in records:
+        if type(record) is EventRecord:
+            add(
+                event=record.data,
+                received_at_ms=record.received_at_ms,
+                via=_VIA_NUMBERS[record.via],
+                sender=record.sender,
+            )
+        elif type(record) is EpochRecord:
+            opened = pb.EpochOpened(epoch=record.epoch, reason=record.reason)
+            add(epoch_opened=opened, received_at_ms=record.opened_at_ms)
+        else:
+            assert_never(record)
+    return block.SerializeToString()
+
+
+def decode_block(payload: bytes) -> list[Record]:
+    """The records of a block frame, in order."""
+    try:
+        block = pb.Block.FromString(payload)
+    except DecodeError as error:
+        raise CodecError(f"not a block: {error}") from None
+    records: list[Record] = []
+    for record in block.records:
+        data = record.event
+        at_ms = record.received_at_ms
+        if data:
+            via = _VIA_NAMES.get(record.via)
+            if via is None:
+                _refuse(f"record {len(records) + 1} of the block came by way {record.via}")
+            records.append(EventRecord(data, at_ms, via, intern(record.sender)))
+        elif record.HasField("epoch_opened"):
+            opened = record.epoch_opened
+            records.append(EpochRecord(opened.epoch, opened.reason, at_ms))
+        else:
+            _refuse(f"record {len(records) + 1} of the block is of an unknown kind")
+    return records
+
+
+def encode_segment_header(header: SegmentHeader) -> bytes:
+    return pb.SegmentHeader(
+        format_version=header.format_version,
+        node=header.node,
+        segment=header.segment,
+        directory_id=header.directory_id,
+        incarnation=header.incarnation,
+    ).SerializeToString()
+
+
+def decode_segment_header(payload: bytes) -> SegmentHeader:
+    try:
+        message = pb.SegmentHeader.FromString(payload)
+    except DecodeError as error:
+        raise CodecError(f"not a segment header: {error}") from None
+    return SegmentHeader(
+        message.node,
+        message.segment,
+        message.directory_id,
+        message.incarnation,
+        message.format_version,
+    )
+
+
+def encode_mark(mark: Mark) -> bytes:
+    if type(mark) is CleanStop:
+        return pb.Mark(clean_stop=pb.CleanStop()).SerializeToString()
+    if type(mark) is Quarantined:
+        return pb.Mark(
+            quarantined=pb.Quarantined(
+                segment=mark.segment, offset=mark.offset, length=mark.length, records=mark.records
+            )
+        ).SerializeToString()
+    assert_never(mark)
+
+
+def decode_mark(payload: bytes) -> Mark | None:
+    """None: a mark of a newer version, which this one may pass over."""
+    try:
+        message = pb.Mark.FromString(payload)
+    except DecodeError as error:
+        raise CodecError(f"not a mark: {error}") from None
+    if message.HasField("clean_stop"):
+        return CleanStop()
+    if message.HasField("quarantined"):
+        hole = message.quarantined
+        return Quarantined(hole.segment, hole.offset, hole.length, hole.records)
+    return None
+
+
+def encode_identity(identity: Identity) -> bytes:
+    return pb.Identity(
+        format_version=identity.format_version,
+        node=identity.node,
+        directory_id=identity.directory_id,
+        place=identity.place,
+        incarnation=identity.incarnation,
+        durability=identity.durability,
+        must_open_epoch=identity.must_open_epoch,
+        must_open_from=identity.must_open_from,
+    ).SerializeToString()
+
+
+def decode_identity(payload: bytes) -> Identity:
+    try:
+        message = pb.Identity.FromString(payload)
+    except DecodeError as error:
+        raise CodecError(f"not an identity: {error}") from None
+    return Identity(
+        message.node,
+        message.directory_id,
+        message.place,
+        message.incarnation,
+        message.durability,
+        message.must_open_epoch,
+        message.must_open_from,
+        message.format_version,
+    )
