@@ -234,6 +234,7 @@ class Identity(Struct, frozen=True):
     durability: str
     must_open_epoch: str = ""  # the reason; "" if no new epoch is needed
     must_open_from: int = 0  # an epoch opened at this record number or later settles it
+    started_at_ms: int = 0
     format_version: int = FORMAT_VERSION
 
 
@@ -365,6 +366,7 @@ def encode_identity(identity: Identity) -> bytes:
         durability=identity.durability,
         must_open_epoch=identity.must_open_epoch,
         must_open_from=identity.must_open_from,
+        started_at_ms=identity.started_at_ms,
     ).SerializeToString()
 
 
@@ -381,5 +383,6 @@ def decode_identity(payload: bytes) -> Identity:
         message.durability,
         message.must_open_epoch,
         message.must_open_from,
+        message.started_at_ms,
         message.format_version,
     )

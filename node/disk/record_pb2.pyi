@@ -412,6 +412,7 @@ class Identity(_message.Message):
     DURABILITY_FIELD_NUMBER: _builtins.int
     MUST_OPEN_EPOCH_FIELD_NUMBER: _builtins.int
     MUST_OPEN_FROM_FIELD_NUMBER: _builtins.int
+    STARTED_AT_MS_FIELD_NUMBER: _builtins.int
     format_version: _builtins.int
     node: _builtins.str
     directory_id: _builtins.bytes
@@ -425,6 +426,8 @@ class Identity(_message.Message):
     """why a new epoch is needed; empty: it is not"""
     must_open_from: _builtins.int
     """an EpochOpened record with this number or a later one settles it"""
+    started_at_ms: _builtins.int
+    """wall clock of that start"""
     def __init__(
         self,
         *,
@@ -436,10 +439,11 @@ class Identity(_message.Message):
         durability: _builtins.str = ...,
         must_open_epoch: _builtins.str = ...,
         must_open_from: _builtins.int = ...,
+        started_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_id", b"directory_id", "durability", b"durability", "format_version", b"format_version", "incarnation", b"incarnation", "must_open_epoch", b"must_open_epoch", "must_open_from", b"must_open_from", "node", b"node", "place", b"place"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_id", b"directory_id", "durability", b"durability", "format_version", b"format_version", "incarnation", b"incarnation", "must_open_epoch", b"must_open_epoch", "must_open_from", b"must_open_from", "node", b"node", "place", b"place", "started_at_ms", b"started_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,236 @@
+"""The committer: a thread that owns the journal after the start, and commits in groups.
+
+While one sync runs, everything that is submitted queues up and becomes one append and one sync:
+the busier the node, the more records share a sync, without any waiting for the sake of batching.
+
+    always     append, report written, sync, report durable
+    interval   append, report written; sync every `interval_ms`, report durable
+    none       append, report written; sync only where a segment is sealed, and at the stop
+
+Progress is reported from this thread. The runtime hands it to its event loop; nothing else is
+shared. `submit` never blocks: over the bounds of the queue it takes nothing and returns False.
+
+**After a failure** (`PersistFailed`) the records that were handed out behind the failed ones must
+not be written, for they build on what is not there. So the committer drops what is queued and
+whatever is submitted until `resume` is called. Call it where the failure is handed to the replica:
+what the replica hands out before that was handed out in ignorance and is covered by the failure;
+what it hands out afterwards is written. A final failure cannot be resumed.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from node.journal import Journal
+from node.ports import Durability, EventRecord, Record
+from node.storage import DiskFull, StorageError
+from node.turn import Persisted, PersistFailed
+
+Progress = Persisted | PersistFailed
+
+QUEUE_RECORDS_MAX = 65_536
+QUEUE_BYTES_MAX = 64 * 1024 * 1024
+COMMIT_BYTES_MAX = 8 * 1024 * 1024  # of one append; what is left goes into the next
+RECORD_BYTES = 64  # what a record counts beside its data
+
+
+class Committer:
+    def __init__(
+        self,
+        journal: Journal,
+        durability: Durability,
+        interval_ms: int,
+        on_progress: Callable[[Progress], None],
+        *,
+        queue_records_max: int = QUEUE_RECORDS_MAX,
+        queue_bytes_max: int = QUEUE_BYTES_MAX,
+    ) -> None:
+        self._journal = journal
+        self._durability = durability
+        self._interval_s = interval_ms / 1000
+        self._on_progress = on_progress
+        self._queue_records_max = queue_records_max
+        self._queue_bytes_max = queue_bytes_max
+        self._changed = threading.Condition()
+        # Guarded by the condition; the journal itself belongs to the thread alone.
+        self._queue: list[tuple[Sequence[Record], int]] = []
+        self._queued_records = 0
+        self._queued_bytes = 0
+        self._dropping = False
+        self._stopping = False
+        self._drain = True
+        self._failed: PersistFailed | None = None
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+
+    @property
+    def queued_records(self) -> int:
+        return self._queued_records
+
+    @property
+    def queued_bytes(self) -> int:
+        return self._queued_bytes
+
+    @property
+    def failed(self) -> PersistFailed | None:
+        """The final failure, after which nothing is written any more."""
+        return self._failed
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def submit(self, records: Sequence[Record]) -> bool:
+        """Queue records for the journal, in order. False: the queue is full, nothing was taken.
+
+        A batch is always taken by an empty queue, so that one that is larger than the bounds
+        cannot be refused for ever. The sequence must not be changed afterwards.
+        """
+        if not records:
+            return True
+        size = _size_of(records)
+        with self._changed:
+            if self._dropping or self._failed is not None:
+                return True  # covered by the failure that was reported
+            full = (
+                self._queued_records + len(records) > self._queue_records_max
+                or self._queued_bytes + size > self._queue_bytes_max
+            )
+            if self._stopping or (full and self._queue):
+                return False
+            self._queue.append((records, size))
+            self._queued_records += len(records)
+            self._queued_bytes += size
+            self._changed.notify()
+        return True
+
+    def resume(self) -> None:
+        """The failure has been handed on: records submitted from now on are written again."""
+        with self._changed:
+            self._dropping = False
+
+    def stop(self, drain: bool = True, timeout_s: float | None = None) -> bool:
+        """Write what is queued (`drain`), sync, note a clean stop, close. False: still at it.
+
+        Without `drain` the queue is dropped and the journal is left as a crash would leave it.
+        """
+        with self._changed:
+            self._stopping = True
+            self._drain = drain
+            self._changed.notify()
+        if self._thread.ident is None:
+            self._close()
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    # --- the thread -----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            sync_at = 0.0
+            while True:
+                batch = self._next_batch(sync_at)
+                if batch is None:
+                    break
+                if batch:
+                    self._append(batch)
+                if not self._dirty:
+                    continue
+                now = monotonic()
+                if batch and self._journal.written - self._journal.durable == len(batch):
+                    sync_at = now + self._interval_s  # the oldest unsynced record is this young
+                if self._durability == "always" or (
+                    self._durability == "interval" and now >= sync_at
+                ):
+                    self._sync()
+        except BaseException as error:
+            # A bug, here or in the callback. Nobody may go on believing that things are written.
+            self._report_failure(f"committer: {type(error).__name__}: {error}", final=True)
+            raise
+        finally:
+            self._close()
+
+    @property
+    def _dirty(self) -> bool:
+        return self._failed is None and self._journal.durable < self._journal.written
+
+    def _next_batch(self, sync_at: float) -> list[Record] | None:
+        """Wait for records. Empty: it is time to sync. None: it is time to stop."""
+        with self._changed:
+            while not self._queue:
+                if self._stopping:
+                    return None
+                timeout = None
+                if self._durability == "interval" and self._dirty:
+                    timeout = sync_at - monotonic()
+                    if timeout <= 0:
+                        return []
+                self._changed.wait(timeout)
+            if self._stopping and not self._drain:
+                return None
+            batch: list[Record] = []
+            taken = size = 0
+            for records, records_size in self._queue:
+                if taken and size + records_size > COMMIT_BYTES_MAX:
+                    break
+                batch.extend(records)
+                size += records_size
+                taken += 1
+            del self._queue[:taken]
+            self._queued_records -= len(batch)
+            self._queued_bytes -= size
+            return batch
+
+    def _append(self, batch: list[Record]) -> None:
+        try:
+            self._journal.append(batch)
+        except DiskFull as error:
+            self._report_failure(str(error), final=False, disk_full=True)
+        except StorageError as error:
+            self._report_failure(str(error), final=error.final)
+        else:
+            self._report_progress()
+
+    def _sync(self) -> None:
+        try:
+            self._journal.sync()
+        except StorageError as error:
+            self._report_failure(str(error), final=True)
+        else:
+            self._report_progress()
+
+    def _report_progress(self) -> None:
+        self._on_progress(Persisted(self._journal.written, self._journal.durable))
+
+    def _report_failure(self, reason: str, *, final: bool, disk_full: bool = False) -> None:
+        with self._changed:
+            if self._failed is not None:
+                return
+            failure = PersistFailed(
+                self._journal.written, "disk_full" if disk_full else "storage_error", reason, final
+            )
+            self._queue.clear()
+            self._queued_records = self._queued_bytes = 0
+            if final:
+                self._failed = failure
+            else:
+                self._dropping = True
+        self._on_progress(failure)
+
+    def _close(self) -> None:
+        """Close the journal. What its last sync made durable is reported too."""
+        before = self._journal.durable
+        try:
+            self._journal.close(clean=self._drain and self._failed is None)
+        except StorageError as error:
+            self._report_failure(str(error), final=True)
+        else:
+            if self._journal.durable > before:
+                self._report_progress()
+
+
+def _size_of(records: Sequence[Record]) -> int:
+    size = RECORD_BYTES * len(records)
+    for record in records:
+        if type(record) is EventRecord:
+            size += len(record.data)
+    return size

@@ -1,0 +1,342 @@
+"""The journal: a node's append-only log of records, in segments of frames. Sans thread, sans clock.
+
+Who drives it: at a start `Journal.open`, then `append` and `sync` from one thread at a time, `close`
+at the end. The process uses `node.committer` for that, the simulator calls it directly.
+
+Promises:
+- `append` is all or nothing. When it returns, its records are `written`: they survive kill -9.
+  When it raises, the file ends with the last whole frame before, and nothing of it will be found.
+- When `sync` returns, all that was written is `durable`: it survives power loss.
+- A failed `sync` is final. The kernel may have dropped the pages and would call a second sync a
+  success, so there is none: every later call raises, and the process starts again from the disk.
+  In mode `always` nothing was promised about unsynced records, and they are cut off. In the other
+  modes they were acknowledged as written, and stay.
+- `DiskFull` and a failed write are not final: the same call may work later.
+
+Numbers: `written` and `durable` count the records that this journal delivered at its opening plus
+those appended since. The numbers inside the frames also count lost records, and so never repeat.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from node import frames, recovery
+from node.codec import (
+    CleanStop,
+    Identity,
+    Mark,
+    Quarantined,
+    SegmentHeader,
+    encode_block,
+    encode_mark,
+    encode_segment_header,
+)
+from node.ports import Durability, EpochRecord, EventRecord, Record
+from node.storage import DISK_FULL, DiskFull, Reader, Storage, StorageError
+from node.survey import Hole, Segment, Survey, read_records, segment_name, survey
+
+SEGMENT_BYTES = 16 * 1024 * 1024
+BLOCK_RECORDS = 1024  # a larger append becomes several frames of one write
+BLOCK_BYTES = 1024 * 1024
+
+
+class JournalOptions(Struct, frozen=True):
+    durability: Durability = "always"
+    recover: recovery.Mode = "tail"
+    segment_bytes: int = SEGMENT_BYTES  # a segment this long is sealed before the next append
+
+
+class Records:
+    """What the journal held when it was opened; each iteration reads it from the disk again."""
+
+    def __init__(self, reader: Reader, segments: Sequence[Segment], count: int) -> None:
+        self._reader, self._segments, self._count = reader, segments, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Record]:
+        try:
+            yield from read_records(self._reader, self._segments)
+        except OSError as error:
+            raise _storage_error("read", error, final=True) from None
+
+
+class Recovery(Struct, frozen=True):
+    """What an opening found, and did."""
+
+    records: Records
+    count: int
+    epoch: int | None  # the last one opened here
+    must_open_epoch: str  # the reason, "" if own events go on where they ended
+    incarnation: int  # starts of this directory, this one included
+    clean: bool  # the last stop was in order
+    torn_bytes: int
+    torn_cause: str
+    kept_as: str  # the file with the copy of the torn bytes
+    quarantined: tuple[Hole, ...]  # damage in the middle; known ones were reported before
+    missing: tuple[str, ...]  # segment files that are gone (mode salvage)
+    segments: int
+    size_bytes: int
+
+    @property
+    def lost(self) -> int:
+        """Records in newly found holes: to be pulled back from peers."""
+        return sum(hole.records for hole in self.quarantined if not hole.known)
+
+    @property
+    def degraded(self) -> bool:
+        return any(not hole.known for hole in self.quarantined) or bool(self.missing)
+
+
+class Journal:
+    def __init__(self, storage: Storage, options: JournalOptions, identity: Identity) -> None:
+        """Use `Journal.open`."""
+        self._storage = storage
+        self._options = options
+        self._identity = identity
+        self._segment = 0
+        self._size = 0  # of the current segment, up to its last whole frame
+        self._durable_size = 0
+        self._crc = 0
+        self._next_number = 1
+        self._failed = ""
+        self._closed = False
+        self.written = 0
+        self.durable = 0
+
+    @classmethod
+    def open(
+        cls, storage: Storage, node: str, options: JournalOptions, wall_ms: int
+    ) -> "tuple[Journal, Recovery]":
+        """Recover what the directory holds, and get ready to append. Raises StorageError."""
+        try:
+            identity = recovery.load_identity(storage)
+            found = survey(storage, identity.directory_id if identity else b"")
+            recovery.refuse_unless_ours(node, options.recover, identity, found)
+            # The wish for an epoch is on disk before anything is repaired.
+            now = recovery.next_identity(
+                storage, node, options.durability, identity, found, wall_ms
+            )
+            recovery.save_identity(storage, now)
+            kept_as = recovery.repair_tail(storage, found.torn) if found.torn else ""
+            for name in storage.names():
+                if name.endswith(recovery.PART_SUFFIX):
+                    storage.remove(name)
+            journal = cls(storage, options, now)
+            journal._begin(found)
+        except OSError as error:
+            raise _storage_error("open", error, final=True) from None
+        torn = found.torn
+        return journal, Recovery(
+            records=Records(storage, found.segments, found.records),
+            count=found.records,
+            epoch=found.epoch,
+            must_open_epoch=now.must_open_epoch,
+            incarnation=now.incarnation,
+            clean=found.clean,
+            torn_bytes=torn.length if torn else 0,
+            torn_cause=torn.cause if torn and torn.length else "",
+            kept_as=kept_as,
+            quarantined=tuple(found.holes),
+            missing=tuple(segment_name(number) for number in found.missing),
+            segments=len(found.segments),
+            size_bytes=sum(segment.size for segment in found.segments),
+        )
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Write the records, all or none. Raises DiskFull, or StorageError."""
+        self._check_usable()
+        if not records:
+            return
+        if self._size >= self._options.segment_bytes:
+            self._rotate()
+        parts: list[bytes] = []
+        offset, number, crc = self._size, self._next_number, self._crc
+        for block in _blocks(records):
+            flags = frames.OPENS_EPOCH if any(type(r) is EpochRecord for r in block) else 0
+            frame, crc = frames.encode(
+                encode_block(block),
+                type=frames.BLOCK,
+                offset=offset,
+                previous=crc,
+                number=number,
+                count=len(block),
+                flags=flags,
+            )
+            parts.append(frame)
+            offset += len(frame)
+            number += len(block)
+        self._write(parts[0] if len(parts) == 1 else b"".join(parts))
+        self._next_number, self._crc = number, crc
+        self.written += len(records)
+
+    def sync(self) -> None:
+        """Make all that was written durable. A failure is final."""
+        self._check_usable()
+        if self._durable_size == self._size:
+            self.durable = self.written
+            return
+        try:
+            self._storage.sync(self._name)
+        except OSError as error:
+            failure = _storage_error("sync", error, self._name, final=True)
+            self._failed = str(failure)
+            if self._options.durability == "always":
+                self._drop_unsynced()
+            raise failure from None
+        self._durable_size = self._size
+        self.durable = self.written
+
+    def close(self, clean: bool) -> None:
+        """Release the directory. `clean`: say in the journal that this stop was in order."""
+        if self._closed:
+            return
+        try:
+            if clean and not self._failed:
+                try:
+                    self._append_mark(CleanStop())
+                except DiskFull:
+                    pass  # without the mark the next start is more careful, that is all
+                self.sync()
+        finally:
+            self._closed = True
+            self._storage.close()
+
+    @property
+    def failed(self) -> str:
+        """Why this journal is of no more use; "" while it is."""
+        return self._failed
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str:
+        return segment_name(self._segment)
+
+    def _check_usable(self) -> None:
+        if self._failed:
+            raise StorageError(self._failed, final=True)
+        assert not self._closed, "the journal is closed"
+
+    def _begin(self, found: Survey) -> None:
+        """Take up the log where the survey found its end."""
+        self._next_number, self._crc = found.next_number, found.crc
+        self.written = self.durable = found.records
+        last = found.segments[-1] if found.segments else None
+        if last is None:
+            self._new_segment(1)
+        else:
+            self._segment = last.number
+            self._size = found.torn.offset if found.torn else last.size
+            readable = last.ranges[-1][1] if last.ranges else 0
+            if last.skipped or readable != self._size:
+                # Behind damage that is not a torn tail a new segment keeps the two apart.
+                self._new_segment(last.number + 1)
+            elif self._size == 0:
+                self._write_header()
+            else:
+                # What kill -9 left was written, and is about to be called durable.
+                self._storage.sync(self._name)
+        for hole in found.holes:
+            if not hole.known:
+                mark = Quarantined(hole.segment, hole.offset, hole.length, hole.records)
+                self._append_mark(mark)
+        self._storage.sync(self._name)
+        self._storage.sync_dir()
+        self._durable_size = self._size
+
+    def _rotate(self) -> None:
+        """Seal the current segment and begin the next. If that fails the current one stays."""
+        self.sync()
+        before = (self._segment, self._size, self._durable_size, self._crc)
+        try:
+            self._new_segment(self._segment + 1)
+        except (OSError, StorageError) as error:
+            name = self._name
+            self._segment, self._size, self._durable_size, self._crc = before
+            try:
+                self._storage.remove(name)
+            except FileNotFoundError:
+                pass
+            except OSError as second:
+                raise self._fail(_storage_error("remove", second, name, final=True)) from None
+            if isinstance(error, OSError):
+                raise _storage_error("begin", error, name) from None
+            raise
+
+    def _new_segment(self, number: int) -> None:
+        self._segment, self._size, self._durable_size = number, 0, 0
+        self._storage.create(self._name)
+        self._write_header()
+
+    def _write_header(self) -> None:
+        header = SegmentHeader(
+            self._identity.node,
+            self._segment,
+            self._identity.directory_id,
+            self._identity.incarnation,
+        )
+        self._append_frame(encode_segment_header(header), frames.SEGMENT_HEADER)
+        self._storage.sync(self._name)
+        self._storage.sync_dir()
+        self._durable_size = self._size
+
+    def _append_mark(self, mark: Mark) -> None:
+        self._append_frame(encode_mark(mark), frames.MARK)
+
+    def _append_frame(self, payload: bytes, kind: int) -> None:
+        data, crc = frames.encode(
+            payload, type=kind, offset=self._size, previous=self._crc, number=self._next_number
+        )
+        self._write(data)
+        self._crc = crc
+
+    def _write(self, data: bytes) -> None:
+        """Append to the current segment, or leave it as it was."""
+        try:
+            recovery.append_all(self._storage, self._name, data)
+        except OSError as error:
+            try:
+                self._storage.truncate(self._name, self._size)
+            except OSError as second:
+                raise self._fail(
+                    _storage_error("cut back", second, self._name, final=True)
+                ) from None
+            raise _storage_error("append to", error, self._name) from None
+        self._size += len(data)
+
+    def _fail(self, failure: StorageError) -> StorageError:
+        self._failed = str(failure)
+        return failure
+
+    def _drop_unsynced(self) -> None:
+        """After a failed sync: what is not durable must not look so to the next process."""
+        try:
+            self._storage.truncate(self._name, self._durable_size)
+        except OSError:
+            return  # the disk is failing; the next start reads what is there
+        self.written = self.durable
+
+
+def _blocks(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """Cut into blocks of at most BLOCK_RECORDS and about BLOCK_BYTES."""
+    first = size = 0
+    for index, record in enumerate(records):
+        if index > first and (size >= BLOCK_BYTES or index - first >= BLOCK_RECORDS):
+            yield records[first:index]
+            first, size = index, 0
+        if type(record) is EventRecord:
+            size += len(record.data)
+    yield records[first:]
+
+
+def _storage_error(
+    doing: str, error: OSError, name: str = "", *, final: bool = False
+) -> StorageError:
+    reason = error.strerror or str(error)
+    what = f"journal: cannot {doing} {name or error.filename or 'the directory'}: {reason}"
+    if error.errno in DISK_FULL and not final:
+        return DiskFull(f"{what}; free some room, appending goes on by itself")
+    return StorageError(what, final=final)

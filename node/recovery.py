@@ -1,0 +1,191 @@
+"""Recovery: what to do about what a survey of the journal directory found.
+
+- A torn tail: `repair_tail` keeps a copy (`NAME.torn-1`), then cuts it off.
+- A hole is never cut off. The journal notes it (a quarantine mark) and skips it, and the events
+  that were in it come back from peers.
+- Refusal: the directory is another node's, of a newer format, or lacks a segment. Nothing is
+  touched, and the reason is one line.
+
+Modes: `strict` refuses a torn tail and holes as well, `tail` goes on after both, `salvage` also
+goes on where a segment is missing or belongs elsewhere (that one is skipped).
+
+**Epochs.** A dot is never reused, so whatever could have lost an own event asks for a new epoch.
+The wish is written to the file IDENTITY *before* anything is repaired, with the record number from
+which an opened epoch settles it. A crash at any point therefore repeats the same decision: first
+the wish, then the copy, then the cut, then the epoch record.
+"""
+
+from typing import Literal
+
+from node import frames
+from node.codec import (
+    DIRECTORY_ID_BYTES,
+    FORMAT_VERSION,
+    Identity,
+    decode_identity,
+    encode_identity,
+)
+from node.frames import Frame, FrameTooNew
+from node.ports import CodecError
+from node.storage import Reader, Storage
+from node.survey import Hole, RecoveryRefused, Survey, Torn, segment_name
+
+Mode = Literal["strict", "tail", "salvage"]
+
+IDENTITY_FILE = "IDENTITY"
+PART_SUFFIX = ".part"  # an unfinished copy or replacement; removed at the next start
+LOST_IDENTITY_JUMP = 1000  # a lost counter of starts goes on well above anything seen
+
+
+# --- identity -----------------------------------------------------------------------------------
+
+
+def load_identity(reader: Reader) -> Identity | None:
+    """What IDENTITY says; None if it is absent or damaged, which recovery treats alike."""
+    if IDENTITY_FILE not in reader.names():
+        return None
+    data = reader.read(IDENTITY_FILE, 0, frames.HEADER_BYTES + frames.PAYLOAD_BYTES_MAX)
+    try:
+        frame = frames.parse(data, 0)
+        if type(frame) is not Frame or frame.type != frames.IDENTITY:
+            return None
+        identity = decode_identity(frames.payload_of(data, frame))
+    except CodecError:
+        return None
+    except FrameTooNew as error:
+        raise RecoveryRefused(f"{IDENTITY_FILE}: {error}; use the version that wrote it") from None
+    if identity.format_version > FORMAT_VERSION:
+        raise RecoveryRefused(
+            f"{IDENTITY_FILE}: journal format {identity.format_version}, this chatlab reads "
+            f"up to {FORMAT_VERSION}; use the version that wrote it"
+        )
+    return identity
+
+
+def save_identity(storage: Storage, identity: Identity) -> None:
+    """Replace IDENTITY atomically and durably. Raises OSError."""
+    payload = encode_identity(identity)
+    data, _ = frames.encode(payload, type=frames.IDENTITY, offset=0, previous=0, number=0)
+    replace_file(storage, IDENTITY_FILE, data)
+
+
+def replace_file(storage: Storage, name: str, data: bytes) -> None:
+    part = name + PART_SUFFIX
+    if part in storage.names():
+        storage.remove(part)
+    storage.create(part)
+    append_all(storage, part, data)
+    storage.sync(part)
+    storage.rename(part, name)
+    storage.sync_dir()
+
+
+def append_all(storage: Storage, name: str, data: bytes) -> None:
+    """A short write is asked again for the rest: the next call then tells the error."""
+    done = storage.append(name, data)
+    while done < len(data):
+        done += storage.append(name, data[done:])
+
+
+# --- decisions ----------------------------------------------------------------------------------
+
+
+def refuse_unless_ours(node: str, mode: Mode, identity: Identity | None, found: Survey) -> None:
+    """Raises RecoveryRefused where this mode must not go on. Nothing has been changed yet."""
+    owner = identity.node if identity is not None else _node_of(found)
+    if owner is not None and owner != node:
+        raise RecoveryRefused(f"this journal belongs to node {owner}, not to {node}")
+    if mode == "salvage":
+        return
+    hint = "put it back, or go on without it by recovery mode salvage"
+    if found.missing:
+        raise RecoveryRefused(f"{segment_name(found.missing[0])} is missing; {hint}")
+    if found.foreign:
+        raise RecoveryRefused(
+            f"{found.foreign[0]} belongs to another journal; move it away, or skip it by recovery "
+            "mode salvage"
+        )
+    if mode == "strict" and (found.holes or (found.torn and found.torn.length)):
+        bad: Hole | Torn | None = found.holes[0] if found.holes else found.torn
+        assert bad is not None
+        raise RecoveryRefused(
+            f"{bad.name}: {bad.length} damaged bytes at offset {bad.offset}: {bad.cause}; recovery "
+            "mode is strict, `chatlab journal repair` or mode tail goes on"
+        )
+
+
+def _node_of(found: Survey) -> str | None:
+    return next((s.header.node for s in found.segments if s.header and not s.skipped), None)
+
+
+def epoch_reason(identity: Identity | None, found: Survey, place: str) -> str:
+    """Why a new epoch must be opened; "" if own events can go on where they ended."""
+    reasons: list[str] = []
+    if identity is not None and identity.must_open_epoch:
+        settled = found.epoch is not None and found.epoch_number >= identity.must_open_from
+        if not settled:
+            reasons.append(identity.must_open_epoch)
+    if not reasons and found.epoch is None and not found.holes:
+        reasons.append("new log")
+    if found.torn is not None and found.torn.length:
+        reasons.append("tail repaired")
+    if any(not hole.known for hole in found.holes) or found.missing or found.foreign:
+        reasons.append("damage in the journal")
+    if identity is None and found.segments:
+        reasons.append("the identity file is lost")
+    if identity is not None and identity.place != place:
+        reasons.append("the data directory is a copy")
+    relaxed = identity is not None and identity.durability != "always"
+    if identity is not None and relaxed and not found.clean and found.epoch is not None:
+        reasons.append(f"unclean stop in mode {identity.durability}")
+    return "; ".join(dict.fromkeys(reasons))
+
+
+def next_identity(
+    storage: Storage,
+    node: str,
+    durability: str,
+    identity: Identity | None,
+    found: Survey,
+    at_ms: int,
+) -> Identity:
+    """The identity of the start that is under way: one incarnation on, with its wish."""
+    if identity is not None:
+        directory_id, incarnation = identity.directory_id, identity.incarnation
+    else:
+        directory_id = found.directory_id or storage.nonce(DIRECTORY_ID_BYTES)
+        incarnation = found.incarnation + LOST_IDENTITY_JUMP if found.segments else 0
+    return Identity(
+        node=node,
+        directory_id=directory_id,
+        place=storage.place(),
+        incarnation=incarnation + 1,
+        durability=durability,
+        must_open_epoch=epoch_reason(identity, found, storage.place()),
+        must_open_from=found.next_number,
+        started_at_ms=at_ms,
+    )
+
+
+def repair_tail(storage: Storage, torn: Torn) -> str:
+    """Copy the torn bytes aside, then cut them off. Returns the name of the copy, "" if none."""
+    kept_as = ""
+    if torn.length:
+        kept_as = keep_copy(storage, torn.name, torn.offset, torn.length, "torn")
+        storage.truncate(torn.name, torn.offset)
+        storage.sync(torn.name)
+        storage.sync_dir()
+    return kept_as
+
+
+def keep_copy(storage: Storage, name: str, offset: int, length: int, why: str) -> str:
+    """A durable copy of these bytes as NAME.why-N. The same bytes are not copied twice."""
+    data = storage.read(name, offset, length)
+    names = set(storage.names())
+    number = 1
+    while (kept_as := f"{name}.{why}-{number}") in names:
+        if storage.read(kept_as, 0, length + 1) == data:
+            return kept_as
+        number += 1
+    replace_file(storage, kept_as, data)
+    return kept_as

@@ -1,0 +1,286 @@
+"""The survey of a journal directory: what is readable, and what is wrong. It changes nothing.
+
+Every segment is read once, and every byte of it ends up as one of these:
+
+- a **valid frame**, which also follows the frame before it;
+- the **torn tail**: bytes at the end of the last segment that are no frame, with no frame after
+  them. A write was cut short;
+- a **hole**: unreadable bytes with a frame after them, or in a sealed segment. Something that was
+  whole is not any more. A stale frame (its record number came before) is a hole too, and where
+  whole frames do not chain the hole between them has length 0.
+
+Memory is bounded by one segment, whatever the length of the history.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from node import frames
+from node.codec import (
+    FORMAT_VERSION,
+    CleanStop,
+    Quarantined,
+    SegmentHeader,
+    decode_block,
+    decode_mark,
+    decode_segment_header,
+)
+from node.frames import Damage, Frame, FrameTooNew
+from node.ports import CodecError, EpochRecord, Record
+from node.storage import Reader, StorageError
+
+SEGMENT_SUFFIX = ".seg"
+
+
+class RecoveryRefused(StorageError):
+    """This directory is not opened; nothing in it was changed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, final=True)
+
+
+class Hole(Struct, frozen=True):
+    """Damage that is not a torn tail. `records` were in it, as far as the numbers tell."""
+
+    segment: int
+    name: str
+    offset: int
+    length: int
+    records: int
+    cause: str
+    known: bool = False  # quarantined by an earlier start
+
+
+class Torn(Struct, frozen=True):
+    segment: int
+    name: str
+    offset: int
+    length: int
+    cause: str
+
+
+class Segment(Struct):
+    """One file as surveyed: its valid frames that hold records, as byte ranges."""
+
+    number: int
+    name: str
+    size: int
+    header: SegmentHeader | None = None
+    ranges: list[tuple[int, int]] = []  # [start, end) of consecutive valid frames
+    skipped: bool = False  # salvage: it belongs elsewhere
+
+
+class Survey(Struct):
+    segments: list[Segment] = []
+    holes: list[Hole] = []
+    torn: Torn | None = None
+    missing: list[int] = []  # segment numbers that are not there
+    foreign: list[str] = []  # segment files of another node or directory
+    records: int = 0  # readable ones
+    next_number: int = 1  # of the next record, lost ones counted
+    crc: int = 0  # of the last valid frame's payload: what the next one carries as `previous`
+    frames: int = 0
+    epoch: int | None = None
+    epoch_number: int = 0
+    clean: bool = False  # the last frame is a clean stop
+    incarnation: int = 0  # the highest one seen in a segment header
+    directory_id: bytes = b""
+
+
+def segment_name(number: int) -> str:
+    return f"{number:08d}{SEGMENT_SUFFIX}"
+
+
+def segment_number(name: str) -> int | None:
+    stem = name.removesuffix(SEGMENT_SUFFIX)
+    return int(stem) if stem != name and stem.isascii() and stem.isdigit() else None
+
+
+def list_segments(reader: Reader) -> list[Segment]:
+    found = [(number, n) for n in reader.names() if (number := segment_number(n)) is not None]
+    return [Segment(number, name, reader.size(name)) for number, name in sorted(found)]
+
+
+def survey(reader: Reader, directory_id: bytes = b"") -> Survey:
+    """Read everything once. Raises RecoveryRefused only for a format that is too new.
+
+    `directory_id` is the one from IDENTITY, if known; segments with another one are foreign.
+    """
+    surveyor = _Surveyor(directory_id)
+    segments = list_segments(reader)
+    for index, segment in enumerate(segments):
+        data = reader.read(segment.name, 0, segment.size)
+        try:
+            surveyor.segment(segment, data, is_last=index == len(segments) - 1)
+        except FrameTooNew as error:
+            raise RecoveryRefused(
+                f"{segment.name}: {error}; the journal was written by a newer chatlab"
+            ) from None
+    return surveyor.done()
+
+
+class _Surveyor:
+    def __init__(self, directory_id: bytes) -> None:
+        self.result = Survey(directory_id=directory_id)
+        self.known: set[tuple[int, int, int]] = set()
+        # Holes whose end has not been seen yet: the next number tells how much was in them.
+        self.open: list[Hole] = []
+        self.broken = False  # there was damage since the last valid frame
+
+    def segment(self, segment: Segment, data: bytes, *, is_last: bool) -> None:
+        out = self.result
+        before = out.segments[-1].number if out.segments else 0
+        out.missing.extend(range(before + 1, segment.number))
+        self.broken = self.broken or segment.number > before + 1
+        out.segments.append(segment)
+        for found in frames.scan(data):
+            if type(found) is Frame:
+                self._frame(segment, data, found)
+                if segment.skipped:
+                    return
+                continue
+            assert type(found) is Damage
+            self._damage(segment, found, torn=is_last and found.end == len(data))
+        if is_last and not data:  # a file made just before the crash: nothing was in it
+            out.torn = Torn(segment.number, segment.name, 0, 0, "the file is empty")
+        elif not data:
+            self._damage(segment, Damage(0, 0, "the file is empty", False), torn=False)
+
+    def _frame(self, segment: Segment, data: bytes, frame: Frame) -> None:
+        out = self.result
+        if frame.offset == 0 and not self._header(segment, data, frame):
+            return
+        lost = frame.number - out.next_number
+        if lost < 0:
+            cause = f"a stale frame: record {frame.number} again, after {out.next_number - 1}"
+            self._damage(segment, Damage(frame.offset, frame.end, cause, False), torn=False)
+            return
+        if not self.broken and (lost or frame.previous != out.crc):
+            cause = "whole, but it does not follow the frame before it"
+            self._damage(segment, Damage(frame.offset, frame.offset, cause, False), torn=False)
+        self._close_holes(lost)
+        self.broken = False
+        out.frames += 1
+        out.crc = frame.crc
+        out.clean = False
+        out.next_number = frame.number + frame.count
+        if frame.type == frames.BLOCK:
+            out.records += frame.count
+            if frame.flags & frames.OPENS_EPOCH:
+                self._find_epoch(segment, data, frame)
+        elif frame.type == frames.MARK:
+            self._mark(segment, data, frame)
+        if segment.ranges and segment.ranges[-1][1] == frame.offset:
+            segment.ranges[-1] = (segment.ranges[-1][0], frame.end)
+        else:
+            segment.ranges.append((frame.offset, frame.end))
+
+    def _header(self, segment: Segment, data: bytes, frame: Frame) -> bool:
+        """Take in the first frame. False: the file does not belong here and is skipped."""
+        out = self.result
+        try:
+            header = decode_segment_header(frames.payload_of(data, frame))
+        except CodecError:
+            header = None
+        if header is not None and header.format_version > FORMAT_VERSION:
+            raise RecoveryRefused(
+                f"{segment.name}: journal format {header.format_version}, this chatlab reads "
+                f"up to {FORMAT_VERSION}; use the version that wrote it"
+            )
+        belongs = (
+            header is not None
+            and frame.type == frames.SEGMENT_HEADER
+            and header.segment == segment.number
+            and (not out.directory_id or header.directory_id == out.directory_id)
+        )
+        segment.header = header
+        segment.skipped = not belongs
+        self.broken = self.broken or not belongs
+        if header is None or not belongs:
+            out.foreign.append(segment.name)
+            return False
+        out.directory_id = header.directory_id
+        out.incarnation = max(out.incarnation, header.incarnation)
+        return True
+
+    def _find_epoch(self, segment: Segment, data: bytes, frame: Frame) -> None:
+        records = _block(segment, data, frame)
+        for index, record in enumerate(records):
+            if type(record) is EpochRecord:
+                self.result.epoch = record.epoch
+                self.result.epoch_number = frame.number + index
+
+    def _mark(self, segment: Segment, data: bytes, frame: Frame) -> None:
+        try:
+            mark = decode_mark(frames.payload_of(data, frame))
+        except CodecError:
+            mark = None
+        if type(mark) is CleanStop:
+            self.result.clean = True
+        elif type(mark) is Quarantined:
+            self.known.add((mark.segment, mark.offset, mark.length))
+
+    def _damage(self, segment: Segment, damage: Damage, *, torn: bool) -> None:
+        out = self.result
+        length = damage.end - damage.offset
+        if torn and not damage.moved:
+            out.torn = Torn(segment.number, segment.name, damage.offset, length, damage.cause)
+            return
+        hole = Hole(segment.number, segment.name, damage.offset, length, 0, damage.cause)
+        self.open.append(hole)
+        self.broken = True
+        out.clean = False
+
+    def _close_holes(self, lost: int) -> None:
+        """All holes before a valid frame share what is lost; the first one is charged with it."""
+        for hole in self.open:
+            self.result.holes.append(replace(hole, records=lost))
+            lost = 0
+        self.open.clear()
+
+    def done(self) -> Survey:
+        self._close_holes(0)
+        out = self.result
+        out.holes = [
+            replace(h, known=(h.segment, h.offset, h.length) in self.known) for h in out.holes
+        ]
+        if out.torn is not None and out.torn.length:
+            out.clean = False
+        return out
+
+
+def read_records(reader: Reader, segments: Sequence[Segment]) -> Iterator[Record]:
+    """The records of surveyed segments, in order, one segment in memory at a time."""
+    for segment in segments:
+        if segment.skipped or not segment.ranges:
+            continue
+        data = reader.read(segment.name, 0, segment.ranges[-1][1])
+        for start, end in segment.ranges:
+            at = start
+            while at < end:
+                frame = frames.parse(data, at)
+                if type(frame) is not Frame:
+                    raise StorageError(f"{segment.name}: offset {at}: changed while it was read")
+                if frame.type == frames.BLOCK:
+                    yield from _block(segment, data, frame)
+                at = frame.end
+
+
+def _block(segment: Segment, data: bytes, frame: Frame) -> list[Record]:
+    try:
+        records = decode_block(frames.payload_of(data, frame))
+    except CodecError as error:
+        raise StorageError(
+            f"{segment.name}: offset {frame.offset}: whole, and yet not readable: {error}; "
+            "it was written by a newer or a faulty chatlab",
+            final=True,
+        ) from None
+    if len(records) != frame.count:
+        raise StorageError(
+            f"{segment.name}: offset {frame.offset}: {len(records)} records, "
+            f"its header says {frame.count}",
+            final=True,
+        )
+    return records
