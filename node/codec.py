@@ -240,7 +240,9 @@ class Identity(Struct, frozen=True):
 
 @final
 class CleanStop(Struct, frozen=True):
-    """The process stopped in order, everything is on disk."""
+    """The process of this incarnation stopped in order, everything is on disk."""
+
+    incarnation: int
 
 
 @final
@@ -332,7 +334,7 @@ def decode_segment_header(payload: bytes) -> SegmentHeader:
 
 def encode_mark(mark: Mark) -> bytes:
     if type(mark) is CleanStop:
-        return pb.Mark(clean_stop=pb.CleanStop()).SerializeToString()
+        return pb.Mark(clean_stop=pb.CleanStop(incarnation=mark.incarnation)).SerializeToString()
     if type(mark) is Quarantined:
         return pb.Mark(
             quarantined=pb.Quarantined(
@@ -349,7 +351,7 @@ def decode_mark(payload: bytes) -> Mark | None:
     except DecodeError as error:
         raise CodecError(f"not a mark: {error}") from None
     if message.HasField("clean_stop"):
-        return CleanStop()
+        return CleanStop(message.clean_stop.incarnation)
     if message.HasField("quarantined"):
         hole = message.quarantined
         return Quarantined(hole.segment, hole.offset, hole.length, hole.records)

@@ -34,7 +34,7 @@ from node.codec import (
 )
 from node.ports import Durability, EpochRecord, EventRecord, Record
 from node.storage import DISK_FULL, DiskFull, Reader, Storage, StorageError
-from node.survey import Hole, Segment, Survey, read_records, segment_name, survey
+from node.survey import Hole, Segment, Survey, names_of_range, read_records, segment_name, survey
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 BLOCK_RECORDS = 1024  # a larger append becomes several frames of one write
@@ -87,7 +87,7 @@ class Recovery(Struct, frozen=True):
 
     @property
     def degraded(self) -> bool:
-        return any(not hole.known for hole in self.quarantined) or bool(self.missing)
+        return any(not hole.known for hole in self.quarantined)
 
 
 class Journal:
@@ -135,12 +135,12 @@ class Journal:
             epoch=found.epoch,
             must_open_epoch=now.must_open_epoch,
             incarnation=now.incarnation,
-            clean=found.clean,
+            clean=recovery.stopped_clean(identity, found),
             torn_bytes=torn.length if torn else 0,
             torn_cause=torn.cause if torn and torn.length else "",
             kept_as=kept_as,
             quarantined=tuple(found.holes),
-            missing=tuple(segment_name(number) for number in found.missing),
+            missing=tuple(names_of_range(*gap) for gap in found.missing),
             segments=len(found.segments),
             size_bytes=sum(segment.size for segment in found.segments),
         )
@@ -196,7 +196,7 @@ class Journal:
         try:
             if clean and not self._failed:
                 try:
-                    self._append_mark(CleanStop())
+                    self._append_mark(CleanStop(self._identity.incarnation))
                 except DiskFull:
                     pass  # without the mark the next start is more careful, that is all
                 self.sync()

@@ -28,7 +28,7 @@ from node.codec import (
 from node.frames import Frame, FrameTooNew
 from node.ports import CodecError
 from node.storage import Reader, Storage
-from node.survey import Hole, RecoveryRefused, Survey, Torn, segment_name
+from node.survey import Hole, RecoveryRefused, Survey, Torn, names_of_range
 
 Mode = Literal["strict", "tail", "salvage"]
 
@@ -99,7 +99,7 @@ def refuse_unless_ours(node: str, mode: Mode, identity: Identity | None, found: 
         return
     hint = "put it back, or go on without it by recovery mode salvage"
     if found.missing:
-        raise RecoveryRefused(f"{segment_name(found.missing[0])} is missing; {hint}")
+        raise RecoveryRefused(f"{names_of_range(*found.missing[0])} is missing; {hint}")
     if found.foreign:
         raise RecoveryRefused(
             f"{found.foreign[0]} belongs to another journal; move it away, or skip it by recovery "
@@ -129,16 +129,21 @@ def epoch_reason(identity: Identity | None, found: Survey, place: str) -> str:
         reasons.append("new log")
     if found.torn is not None and found.torn.length:
         reasons.append("tail repaired")
-    if any(not hole.known for hole in found.holes) or found.missing or found.foreign:
+    if any(not hole.known for hole in found.holes):
         reasons.append("damage in the journal")
     if identity is None and found.segments:
         reasons.append("the identity file is lost")
     if identity is not None and identity.place != place:
         reasons.append("the data directory is a copy")
-    relaxed = identity is not None and identity.durability != "always"
-    if identity is not None and relaxed and not found.clean and found.epoch is not None:
-        reasons.append(f"unclean stop in mode {identity.durability}")
+    mode = identity.durability if identity is not None else "always"
+    if mode != "always" and found.epoch is not None and not stopped_clean(identity, found):
+        reasons.append(f"unclean stop in mode {mode}")
     return "; ".join(dict.fromkeys(reasons))
+
+
+def stopped_clean(identity: Identity | None, found: Survey) -> bool:
+    """Whether the last start that there was came to an orderly end, and all of it is here."""
+    return identity is not None and found.clean_stop == identity.incarnation
 
 
 def next_identity(

@@ -325,7 +325,7 @@ class MemoryStorage:
         return self._successor({name: f.after_power_cut(rng) for name, f in names.items()})
 
     def copy(self, name: str) -> "MemoryStorage":
-        """A copy of the directory in another place."""
+        """The directory, copied to another place."""
         copied = self.killed()
         copied.name = name
         return copied
@@ -351,8 +351,8 @@ class MemoryStorage:
 class FaultyStorage(MemoryStorage):
     """Fails the n-th call that could fail on a real disk, once or from then on. n counts from 1.
 
-    With a code of `DISK_FULL` a failing append writes half of its bytes first, as real file
-    systems do: a short write, and the error on the next call.
+    On a full disk a failing append is short first, as on real file systems, and fails when asked
+    for the rest.
     """
 
     def __init__(self, fail_at: int, code: int, *, always: bool = False, name: str = "mem") -> None:
@@ -360,6 +360,7 @@ class FaultyStorage(MemoryStorage):
         self.fail_at, self.code, self.always = fail_at, code, always
         self.calls = 0
         self.failed = 0
+        self._cut_short = False
 
     def _call(self) -> bool:
         self.calls += 1
@@ -375,8 +376,9 @@ class FaultyStorage(MemoryStorage):
         super().create(name)
 
     def append(self, name: str, data: bytes) -> int:
-        if self.code in DISK_FULL and len(data) > 1 and self.calls + 1 == self.fail_at:
-            self.calls, self.fail_at = self.calls + 1, self.fail_at + 1
+        due = self.calls + 1 == self.fail_at and not self._cut_short
+        if due and self.code in DISK_FULL and len(data) > 1:
+            self._cut_short = True
             return super().append(name, data[: len(data) // 2])
         self._fail_if_due()
         return super().append(name, data)

@@ -13,6 +13,7 @@ Memory is bounded by one segment, whatever the length of the history.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,9 +30,10 @@ from node.codec import (
 )
 from node.frames import Damage, Frame, FrameTooNew
 from node.ports import CodecError, EpochRecord, Record
-from node.storage import Reader, StorageError
+from node.storage import FileReader, Reader, StorageError
 
 SEGMENT_SUFFIX = ".seg"
+JOINED_BYTES = 64 * 1024  # of frames parsed at once
 
 
 class RecoveryRefused(StorageError):
@@ -76,7 +78,7 @@ class Survey(Struct):
     segments: list[Segment] = []
     holes: list[Hole] = []
     torn: Torn | None = None
-    missing: list[int] = []  # segment numbers that are not there
+    missing: list[tuple[int, int]] = []  # inclusive ranges of segment numbers that are not there
     foreign: list[str] = []  # segment files of another node or directory
     records: int = 0  # readable ones
     next_number: int = 1  # of the next record, lost ones counted
@@ -84,7 +86,7 @@ class Survey(Struct):
     frames: int = 0
     epoch: int | None = None
     epoch_number: int = 0
-    clean: bool = False  # the last frame is a clean stop
+    clean_stop: int = 0  # the last frame is a clean stop of this incarnation
     incarnation: int = 0  # the highest one seen in a segment header
     directory_id: bytes = b""
 
@@ -96,6 +98,24 @@ def segment_name(number: int) -> str:
 def segment_number(name: str) -> int | None:
     stem = name.removesuffix(SEGMENT_SUFFIX)
     return int(stem) if stem != name and stem.isascii() and stem.isdigit() else None
+
+
+def names_of_range(first: int, last: int) -> str:
+    name = segment_name(first)
+    return name if first == last else f"{name} to {segment_name(last)}"
+
+
+def journal_dir(path: Path) -> Path:
+    """The journal at `path`: that directory, or the directory `journal` in it."""
+    for candidate in (path, path / "journal"):
+        try:
+            if list_segments(FileReader(candidate)):
+                return candidate
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from None
+    raise StorageError(f"{path}: there is no journal here (no *{SEGMENT_SUFFIX} file)")
 
 
 def list_segments(reader: Reader) -> list[Segment]:
@@ -132,8 +152,11 @@ class _Surveyor:
     def segment(self, segment: Segment, data: bytes, *, is_last: bool) -> None:
         out = self.result
         before = out.segments[-1].number if out.segments else 0
-        out.missing.extend(range(before + 1, segment.number))
-        self.broken = self.broken or segment.number > before + 1
+        if segment.number > before + 1:
+            out.missing.append((before + 1, segment.number - 1))
+            gone = Segment(before + 1, segment_name(before + 1), 0)
+            cause = f"missing: {names_of_range(before + 1, segment.number - 1)}"
+            self._damage(gone, Damage(0, 0, cause, False), torn=False)
         out.segments.append(segment)
         for found in frames.scan(data):
             if type(found) is Frame:
@@ -164,7 +187,7 @@ class _Surveyor:
         self.broken = False
         out.frames += 1
         out.crc = frame.crc
-        out.clean = False
+        out.clean_stop = 0
         out.next_number = frame.number + frame.count
         if frame.type == frames.BLOCK:
             out.records += frame.count
@@ -196,17 +219,18 @@ class _Surveyor:
             and (not out.directory_id or header.directory_id == out.directory_id)
         )
         segment.header = header
-        segment.skipped = not belongs
-        self.broken = self.broken or not belongs
         if header is None or not belongs:
+            segment.skipped = True
             out.foreign.append(segment.name)
+            cause = "a segment of another journal"
+            self._damage(segment, Damage(0, len(data), cause, False), torn=False)
             return False
         out.directory_id = header.directory_id
         out.incarnation = max(out.incarnation, header.incarnation)
         return True
 
     def _find_epoch(self, segment: Segment, data: bytes, frame: Frame) -> None:
-        records = _block(segment, data, frame)
+        records = block(segment, frame, frames.payload_of(data, frame))
         for index, record in enumerate(records):
             if type(record) is EpochRecord:
                 self.result.epoch = record.epoch
@@ -218,7 +242,7 @@ class _Surveyor:
         except CodecError:
             mark = None
         if type(mark) is CleanStop:
-            self.result.clean = True
+            self.result.clean_stop = mark.incarnation
         elif type(mark) is Quarantined:
             self.known.add((mark.segment, mark.offset, mark.length))
 
@@ -231,7 +255,7 @@ class _Surveyor:
         hole = Hole(segment.number, segment.name, damage.offset, length, 0, damage.cause)
         self.open.append(hole)
         self.broken = True
-        out.clean = False
+        out.clean_stop = 0
 
     def _close_holes(self, lost: int) -> None:
         """All holes before a valid frame share what is lost; the first one is charged with it."""
@@ -247,30 +271,60 @@ class _Surveyor:
             replace(h, known=(h.segment, h.offset, h.length) in self.known) for h in out.holes
         ]
         if out.torn is not None and out.torn.length:
-            out.clean = False
+            out.clean_stop = 0
         return out
 
 
+def read_frames(reader: Reader, segment: Segment) -> Iterator[tuple[Frame, bytes]]:
+    """The valid frames of one surveyed segment, with their payloads."""
+    if segment.skipped or not segment.ranges:
+        return
+    data = reader.read(segment.name, 0, segment.ranges[-1][1])
+    for start, end in segment.ranges:
+        at = start
+        while at < end:
+            frame = frames.parse(data, at)
+            if type(frame) is not Frame:
+                raise StorageError(f"{segment.name}: offset {at}: changed while it was read")
+            yield frame, frames.payload_of(data, frame)
+            at = frame.end
+
+
 def read_records(reader: Reader, segments: Sequence[Segment]) -> Iterator[Record]:
-    """The records of surveyed segments, in order, one segment in memory at a time."""
+    """The records of surveyed segments, in order, one segment in memory at a time.
+
+    Concatenated protobuf messages are one message with their repeated fields joined. So frames of
+    few records, as a quiet node writes them, are parsed many at a time.
+    """
     for segment in segments:
-        if segment.skipped or not segment.ranges:
-            continue
-        data = reader.read(segment.name, 0, segment.ranges[-1][1])
-        for start, end in segment.ranges:
-            at = start
-            while at < end:
-                frame = frames.parse(data, at)
-                if type(frame) is not Frame:
-                    raise StorageError(f"{segment.name}: offset {at}: changed while it was read")
-                if frame.type == frames.BLOCK:
-                    yield from _block(segment, data, frame)
-                at = frame.end
+        joined: list[tuple[Frame, bytes]] = []
+        size = 0
+        for frame, payload in read_frames(reader, segment):
+            if frame.type != frames.BLOCK:
+                continue
+            joined.append((frame, payload))
+            size += len(payload)
+            if size >= JOINED_BYTES:
+                yield from _joined(segment, joined)
+                joined, size = [], 0
+        yield from _joined(segment, joined)
 
 
-def _block(segment: Segment, data: bytes, frame: Frame) -> list[Record]:
+def _joined(segment: Segment, blocks: list[tuple[Frame, bytes]]) -> list[Record]:
     try:
-        records = decode_block(frames.payload_of(data, frame))
+        records = decode_block(b"".join([payload for _, payload in blocks]))
+    except CodecError:
+        records = []
+    if len(records) != sum(frame.count for frame, _ in blocks):
+        # One of them is not what it says: find out which.
+        return [record for frame, payload in blocks for record in block(segment, frame, payload)]
+    return records
+
+
+def block(segment: Segment, frame: Frame, payload: bytes) -> list[Record]:
+    """The records of one block frame. Raises StorageError if it is whole and yet not readable."""
+    try:
+        records = decode_block(payload)
     except CodecError as error:
         raise StorageError(
             f"{segment.name}: offset {frame.offset}: whole, and yet not readable: {error}; "

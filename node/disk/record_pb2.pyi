@@ -352,16 +352,23 @@ Global___Mark: _TypeAlias = Mark  # noqa: Y015
 
 @_typing.final
 class CleanStop(_message.Message):
-    """The process stopped in order. As the last frame of a journal it proves that nothing was lost."""
+    """The process stopped in order. As the last frame of a journal, and with the incarnation that
+    IDENTITY names, it proves that nothing was lost: a later start that lost all it wrote would leave
+    an older incarnation here.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    incarnation: _builtins.int
     def __init__(
         self,
+        *,
+        incarnation: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
