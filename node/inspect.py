@@ -109,6 +109,7 @@ class _Examiner:
         self.opened: set[int] = set()
         self.own_epoch = self.own_seq = 0
         self.events = 0
+        self.holes = list(self.found.holes)  # not yet passed by
 
     def report(self) -> Report:
         if self.identity is None:
@@ -155,9 +156,10 @@ class _Examiner:
             self._add("torn", torn.name, torn.offset, torn.length, what)
 
     def _check_records(self, segment: Segment) -> None:
-        lost_at = {h.offset + h.length for h in self.found.holes if h.segment == segment.number}
         for frame, payload in read_frames(self.reader, segment):
-            if frame.offset in lost_at:
+            place = (segment.number, frame.offset)
+            while self.holes and (self.holes[0].segment, self.holes[0].offset) <= place:
+                self.holes.pop(0)
                 self.own_seq = -1  # own events may have been in there
             if frame.type == frames.MARK and frame.count:
                 self.own_seq = -1
