@@ -1,0 +1,113 @@
+"""Tables and colours for people. Piped, both are plain; no text is cut unless a terminal is narrow.
+
+Cells are shown as they are: whoever builds a row has passed untrusted text through
+`display_safe`. A colour is a name, and it is painted only by a `Paint` that is on.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+from lab.display import cut, width_of
+
+_CODES = {
+    "bold": "1",
+    "dim": "2",
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "magenta": "35",
+    "cyan": "36",
+}
+NODE_COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
+STATE_COLOURS = {
+    "running": "green",
+    "alive": "green",
+    "recovering": "yellow",
+    "starting": "yellow",
+    "backoff": "yellow",
+    "suspect": "yellow",
+    "paused": "yellow",
+    "degraded": "yellow",
+    "read_only": "red",
+    "failed": "red",
+    "dead": "red",
+    "killed": "red",
+}
+
+
+class Paint:
+    """Colours a text, or leaves it alone: off when piped, with NO_COLOR, or by --no-color."""
+
+    def __init__(self, on: bool) -> None:
+        self.on = on
+
+    def __call__(self, text: str, colour: str | None) -> str:
+        if not self.on or colour is None:
+            return text
+        return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
+
+    def of_node(self, text: str, index: int) -> str:
+        return self(text, NODE_COLOURS[index % len(NODE_COLOURS)])
+
+
+def paint_for(stream: TextIO, no_color: bool) -> Paint:
+    if no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return Paint(False)
+    return Paint(stream.isatty())
+
+
+def width_max_of(stream: TextIO) -> int | None:
+    """Columns of the terminal behind a stream; None when it is not one, and nothing is cut."""
+    if not stream.isatty():
+        return None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None
+
+
+def table(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    paint: Paint,
+    width_max: int | None = None,
+) -> str:
+    """Columns as wide as their widest cell, two spaces apart; the last one takes what is left."""
+    widths = [max(width_of(line[column]) for line in (head, *rows)) for column in range(len(head))]
+    if width_max is not None:
+        before = sum(widths[:-1]) + 2 * (len(widths) - 1)
+        widths[-1] = max(min(widths[-1], width_max - before), 8)
+    lines = [paint(_line(head, widths), "dim")]
+    for row in rows:
+        line = _line(row, widths)
+        state = next((cell for cell in row if cell in STATE_COLOURS), None)
+        if state is not None:
+            line = line.replace(state, paint(state, STATE_COLOURS[state]), 1)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)]
+    cells[-1] = cut(row[-1], widths[-1])
+    return "  ".join(cells).rstrip()
+
+
+def duration(ms: float) -> str:
+    """A span of time as people say it: 850 ms, 3.2 s, 4 min, 2 h, 3 d."""
+    if ms < 1000:
+        return f"{ms:.0f} ms"
+    seconds = ms / 1000
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} d"
+
+
+def say(text: str) -> None:
+    """Progress and hints: to stderr, so that stdout holds data only."""
+    print(text, file=sys.stderr, flush=True)
