@@ -1,0 +1,278 @@
+"""A cluster of real node processes on this machine, as commands and tests handle it.
+
+`Cluster` is the client side of the launcher. Starting and stopping go through the launcher, which
+is started when there is none; signals go straight to the processes that the pid files name.
+Nothing here prints: whoever calls decides what a person sees.
+"""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from signal import SIGCONT, SIGINT, SIGKILL, SIGTERM, Signals
+
+import msgspec
+from msgspec import Struct
+
+from lab.launched import read_launched
+from lab.places import Place
+from lab.problem import Exit, Problem
+from lab.process import (
+    ProcessRecord,
+    live_record,
+    record_of,
+    send_signal,
+    state_of,
+    wait_gone,
+)
+
+LAUNCHER_WAIT_S = 10.0
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 6.0
+TERM_GRACE_S = 3.0
+POLL_S = 0.005
+
+
+class Started(Struct, frozen=True):
+    """What became of one node that was asked to start or stop."""
+
+    node: str
+    state: str  # running, or why not: down, failed
+    pid: int = 0
+    took_ms: int | None = None  # None: it was running already
+    exit: str = ""
+
+
+class _Line(Struct, frozen=True):
+    node: str = ""
+    state: str = ""
+    pid: int = 0
+    took_ms: int | None = None
+    exit: str = ""
+    done: bool = False
+    error: str = ""
+
+
+OnStarted = Callable[[Started], None]
+
+
+class Cluster:
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    # --- up and down ----------------------------------------------------------------------------
+
+    def up(self, names: Iterable[str] | None = None, on: OnStarted | None = None) -> list[Started]:
+        """Start what is not running, and wait until each answers or ends."""
+        wanted = list(self.place.nodes) if names is None else list(names)
+        for name in wanted:
+            self.place.node(name)
+        self._check_root()
+        self._assign_addresses()
+        self._ensure_launcher()
+        return self._request("start", wanted, START_TIMEOUT_S, on)
+
+    def stop(self, names: Iterable[str]) -> list[Started]:
+        """SIGTERM, then SIGKILL. With no launcher there is nobody to start them again."""
+        wanted = list(names)
+        if self.launcher_runs():
+            stopped = self._request("stop", wanted, STOP_TIMEOUT_S, None)
+        else:
+            stopped = []
+        self._end([self.process(name) for name in wanted])
+        return stopped
+
+    def down(self) -> int:
+        """Stop every node, and the launcher. Returns how many nodes were running."""
+        running = [record for name in self.place.nodes if (record := self.process(name))]
+        if self.launcher_runs():
+            with contextlib.suppress(Problem):
+                self._request("quit", [], STOP_TIMEOUT_S, None)
+        self._end(running)
+        self._await_no_launcher()
+        return len(running)
+
+    def wipe(self, names: Iterable[str]) -> list[str]:
+        """Forget what the nodes stored. Running ones are stopped first; returns those."""
+        wanted = [self.place.node(name) for name in names]
+        stopped = [at.name for at in wanted if self.process(at.name)]
+        self.stop([at.name for at in wanted])
+        for at in wanted:
+            shutil.rmtree(at.dir, ignore_errors=True)
+        return stopped
+
+    def wipe_all(self) -> None:
+        """Remove all state of a cluster that is down."""
+        shutil.rmtree(self.place.root, ignore_errors=True)
+
+    # --- single nodes ---------------------------------------------------------------------------
+
+    def process(self, name: str) -> ProcessRecord | None:
+        """The node's process if it runs, however it was started."""
+        at = self.place.node(name)
+        record = live_record(Path(at.pid_file))
+        if record is not None or not Path(at.control).exists():
+            return record
+        from lab.ask import status_of  # lazy: only for a node that nobody recorded
+
+        status = status_of(at)
+        return record_of(status.pid) if status is not None else None
+
+    def signal(self, name: str, number: Signals) -> ProcessRecord:
+        """Signal a running node; raises when it is not running."""
+        record = self.process(name)
+        if record is None or not send_signal(record, number):
+            raise Problem(
+                f"{name} is not running: start it with `chatlab cluster restart {name}`",
+                Exit.UNREACHABLE,
+            )
+        return record
+
+    def kill(self, name: str, number: Signals = Signals.SIGKILL) -> bool:
+        """Signal a node. True if it is gone afterwards."""
+        record = self.signal(name, number)
+        if number not in (SIGKILL, SIGTERM, SIGINT):
+            return bool(not wait_gone([record], 0.05))
+        return not wait_gone([record], TERM_GRACE_S)
+
+    def restart(self, names: Iterable[str], on: OnStarted | None = None) -> list[Started]:
+        wanted = [self.place.node(name).name for name in names]
+        self.stop([name for name in wanted if self.process(name)])
+        return self.up(wanted, on)
+
+    def paused(self, name: str) -> bool:
+        record = self.process(name)
+        return record is not None and state_of(record.pid) == "T"
+
+    def running(self) -> list[str]:
+        return [name for name in self.place.nodes if self.process(name)]
+
+    # --- the launcher ---------------------------------------------------------------------------
+
+    def launcher_runs(self) -> bool:
+        connection = self._connect()
+        if connection is None:
+            return False
+        connection.close()
+        return True
+
+    def _connect(self) -> socket.socket | None:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(self.place.launcher_socket)
+        except OSError:
+            connection.close()
+            return None
+        return connection
+
+    def _ensure_launcher(self) -> None:
+        if self.launcher_runs():
+            return
+        root = Path(self.place.root)
+        Path(self.place.launcher_socket).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        errors = root / "launcher.stderr"
+        sources = str(Path(__file__).resolve().parent.parent)
+        paths = [sources, *filter(None, [os.environ.get("PYTHONPATH")])]
+        with errors.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "lab.launcher", self.place.file],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            )
+        until = time.monotonic() + LAUNCHER_WAIT_S
+        while not self.launcher_runs():
+            code = process.poll()
+            late = time.monotonic() > until
+            if late or (code is not None and code != 0):
+                last = last_lines(errors, 1)
+                why = last[0] if last else "no output"
+                raise Problem(f"the launcher did not start: {why} (all of it in {errors})")
+            time.sleep(POLL_S)
+
+    def _await_no_launcher(self) -> None:
+        until = time.monotonic() + 1.0
+        while self.launcher_runs() and time.monotonic() < until:
+            time.sleep(POLL_S)
+
+    def _request(
+        self, do: str, names: list[str], timeout_s: float, on: OnStarted | None
+    ) -> list[Started]:
+        connection = self._connect()
+        if connection is None:
+            raise Problem("the launcher went away: try again", Exit.UNREACHABLE)
+        came: list[Started] = []
+        with connection:
+            connection.settimeout(timeout_s)
+            connection.sendall(msgspec.json.encode({"do": do, "nodes": names}) + b"\n")
+            with connection.makefile("rb") as lines:
+                try:
+                    for raw in lines:
+                        line = msgspec.json.decode(raw, type=_Line)
+                        if line.error:
+                            raise Problem(line.error, Exit.USAGE)
+                        if line.done:
+                            return came
+                        one = Started(line.node, line.state, line.pid, line.took_ms, line.exit)
+                        came.append(one)
+                        if on is not None:
+                            on(one)
+                except TimeoutError:
+                    late = sorted(set(names) - {one.node for one in came})
+                    raise Problem(
+                        f"not {do}ed within {timeout_s:g} s: {', '.join(late) or 'the launcher'}",
+                        Exit.TIMED_OUT,
+                    ) from None
+        if do == "quit":
+            return came
+        raise Problem("the launcher went away: try again", Exit.UNREACHABLE)
+
+    def _end(self, records: Iterable[ProcessRecord | None]) -> None:
+        left = [record for record in records if record is not None]
+        for record in left:
+            if send_signal(record, SIGTERM):
+                send_signal(record, SIGCONT)
+        left = wait_gone(left, TERM_GRACE_S)
+        for record in left:
+            send_signal(record, SIGKILL)
+        wait_gone(left, 1.0)
+
+    # --- before a start -------------------------------------------------------------------------
+
+    def _check_root(self) -> None:
+        try:
+            Path(self.place.root).mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            text = f"cannot make {self.place.root}: {error.strerror}"
+            raise Problem(text, Exit.STORAGE) from None
+
+    def _assign_addresses(self) -> None:
+        from lab.addresses import assign  # lazy: only a start needs it
+
+        assign(self.place, anyone_runs=bool(self.running()))
+
+    def exit_of(self, name: str) -> str:
+        """How the node's last process ended, as the launcher saw it."""
+        seen = read_launched(self.place.launched_file).nodes.get(name)
+        return seen.exit if seen is not None else ""
+
+
+def last_lines(path: str | Path, count: int) -> list[str]:
+    """The last lines of a text file, each safe to show; empty if there is none."""
+    from lab.display import display_safe
+
+    try:
+        with Path(path).open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 64 * 1024))
+            raw = file.read()
+    except OSError:
+        return []
+    lines = raw.decode("utf-8", "replace").splitlines()
+    return [display_safe(line) for line in lines if line.strip()][-count:]

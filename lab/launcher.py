@@ -1,0 +1,379 @@
+"""The launcher: one detached process per cluster that starts nodes, and sees them end.
+
+Duties, and nothing else:
+1. Import a node once, then fork one child per node that it is asked to start (`lab.child`).
+2. Reap ended children; record each exit with one log line and in `launched.json`, which `ps` reads.
+3. With `restart: always`, start an ended node again: backoff with jitter, and a budget. A node over
+   its budget is failed and stays down; the others are left alone.
+4. Answer start, stop and quit on a Unix socket: one JSON object per line, each answered by any
+   number of lines of which the last has "done".
+
+It is a single point for restarts only. Nodes are sessions of their own: if the launcher dies they
+go on, and the next one adopts them from their pid files. The exit of an adopted node is seen by
+a pidfd, or by polling; its exit code is nobody's to know. One loop, one thread, no ZeroMQ.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lab.child import RunNode, exit_text, fork_node, freeze
+from lab.launched import Caller, Child, read_launched
+from lab.places import Place, PlaceError, parse
+from lab.process import (
+    live_record,
+    lives,
+    record_of,
+    send_signal,
+    write_json,
+)
+
+STOP_GRACE_S = 3.0
+WATCH_S = 0.5  # how often adopted nodes without a pidfd, and our own folder, are looked at
+REQUEST_BYTES_MAX = 64 * 1024
+EXIT_CONFIG = 2
+
+
+class Launcher:
+    """`reload` reads the cluster file again, since it may change while the launcher lives."""
+
+    def __init__(
+        self,
+        place: Place,
+        run: RunNode,
+        restarts: tuple[int, float],
+        reload: Callable[[], Place],
+    ) -> None:
+        self.place = place
+        self.reload = reload
+        self.run_node = run
+        self.restarts = restarts
+        self.children: dict[str, Child] = {}
+        self.selector = selectors.DefaultSelector()
+        self.launched = read_launched(place.launched_file)
+        self.quitting: Caller | None = None
+        self.done = False
+
+    # --- life -----------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Until told to quit, or until the cluster's folder is gone."""
+        listener = self._listen()
+        wake_read, wake_write = os.pipe()
+        for end in (wake_read, wake_write):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(wake_write)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, self._on_sigterm)
+        self.selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+        self.selector.register(wake_read, selectors.EVENT_READ, lambda: _drained(wake_read))
+        for name in self.place.nodes:
+            self._adopted(self._child(name))
+        self._save()
+        inode = _inode(self.place.launcher_socket)
+        while not self.done:
+            for key, _ in self.selector.select(self._wait_s()):
+                if self.selector.get_map().get(key.fd) is key:  # not closed meanwhile
+                    key.data()
+            self._reap()
+            self._on_time(time.monotonic())
+            if self.quitting is not None and not any(c.up for c in self.children.values()):
+                self.done = True
+            elif inode is None or _inode(self.place.launcher_socket) != inode:
+                return  # the folder was removed, or another launcher took over: leave its socket
+        if self.quitting is not None:
+            self.quitting.say(done=True)
+        Path(self.place.launcher_socket).unlink(missing_ok=True)
+
+    def _listen(self) -> socket.socket:
+        path = Path(self.place.launcher_socket)
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        listener.bind(str(path))
+        os.chmod(path, 0o600)
+        listener.listen(64)
+        listener.setblocking(False)
+        return listener
+
+    def _on_sigterm(self, *_: object) -> None:
+        self.done = True  # nodes go on; the next command starts a launcher that adopts them
+
+    def _wait_s(self) -> float:
+        times = [WATCH_S + time.monotonic()]
+        for child in self.children.values():
+            times += [at for at in (child.restart_at, child.kill_at) if at is not None]
+        return max(0.0, min(times) - time.monotonic())
+
+    # --- requests -------------------------------------------------------------------------------
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        connection.settimeout(1.0)
+        caller = Caller(connection)
+        self.selector.register(connection, selectors.EVENT_READ, lambda: self._read(caller))
+
+    def _read(self, caller: Caller) -> None:
+        try:
+            data = caller.connection.recv(REQUEST_BYTES_MAX)
+        except OSError:
+            data = b""
+        caller.data += data
+        if not data or len(caller.data) > REQUEST_BYTES_MAX:
+            self.selector.unregister(caller.connection)
+            caller.connection.close()
+            for child in self.children.values():
+                child.asked = [asked for asked in child.asked if asked is not caller]
+            return
+        while b"\n" in caller.data:
+            line, _, caller.data = caller.data.partition(b"\n")
+            try:
+                request = msgspec.json.decode(line, type=dict[str, Any])
+            except msgspec.MsgspecError as error:
+                caller.say(done=True, error=f"not a request: {error}")
+                continue
+            self._handle(caller, request)
+
+    def _handle(self, caller: Caller, request: dict[str, Any]) -> None:
+        do, names = request.get("do"), [str(name) for name in request.get("nodes", [])]
+        if do == "quit":
+            self.quitting = caller
+            self._stop(caller, list(self.children), owe=False)
+        elif do == "stop":
+            self._stop(caller, names, owe=True)
+        elif do == "start":
+            self._start(caller, names)
+        else:
+            caller.say(done=True, error=f"unknown request {do!r}")
+
+    def _start(self, caller: Caller, names: list[str]) -> None:
+        try:
+            self.place = self.reload()
+        except PlaceError as error:
+            caller.say(done=True, error=str(error))
+            return
+        caller.owed = set(names)
+        for name in names:
+            if name not in self.place.nodes:
+                caller.say(node=name, state="failed", exit="not in the cluster file")
+                caller.settle(name)
+                continue
+            child = self._child(name)
+            child.wanted = True
+            child.restarts.clear()  # a person asked: a fresh budget
+            if child.seen.state == "running":
+                caller.say(node=name, state="running", pid=child.seen.pid)
+                caller.settle(name)
+                continue
+            child.asked.append(caller)
+            if child.seen.state != "starting" and not self._adopted(child):
+                self._fork(child)
+        if not names:
+            caller.say(done=True)
+
+    def _stop(self, caller: Caller, names: list[str], owe: bool) -> None:
+        known = [name for name in names if name in self.children]
+        if owe:
+            caller.owed = set(known)
+        for name in known:
+            child = self.children[name]
+            child.wanted, child.restart_at = False, None
+            if child.seen.state == "backoff":
+                child.seen.state = "down"
+            if not child.up or child.record is None:
+                caller.settle(name)
+                continue
+            child.asked.append(caller)
+            send_signal(child.record, signal.SIGTERM)
+            send_signal(child.record, signal.SIGCONT)  # a paused node must wake up to stop
+            child.kill_at = time.monotonic() + STOP_GRACE_S
+        if owe and not known:
+            caller.say(done=True)
+        self._save()
+
+    # --- nodes ----------------------------------------------------------------------------------
+
+    def _child(self, name: str) -> Child:
+        if name not in self.children:
+            child = Child(name, *self.restarts)
+            child.seen = self.launched.nodes.setdefault(name, child.seen)
+            if child.seen.state != "failed":
+                child.seen.state = "down"
+            self.children[name] = child
+        return self.children[name]
+
+    def _fork(self, child: Child) -> None:
+        at = self.place.nodes[child.name]
+        child.restart_at = child.kill_at = None
+        child.adopted = False
+        child.started_at = time.monotonic()
+        child.seen.starts += 1
+        child.seen.state = "starting"
+        pid, fd = fork_node(child.name, Path(self.place.file), Path(at.stderr_file), self.run_node)
+        child.seen.pid, child.fd = pid, fd
+        child.record = record_of(pid)
+        if child.record is not None:
+            write_json(Path(at.pid_file), child.record)
+        self.selector.register(fd, selectors.EVENT_READ, lambda: self._on_ready(child))
+        self._log("info", "node_started", child, pid=pid, starts=child.seen.starts)
+        self._save()
+
+    def _on_ready(self, child: Child) -> None:
+        assert child.fd is not None
+        try:
+            data = os.read(child.fd, 16)
+        except BlockingIOError:
+            return
+        self._forget_fd(child)
+        if not data:
+            return  # it ended, or is about to: the reaper will say how
+        child.seen.state = "running"
+        took_ms = round((time.monotonic() - child.started_at) * 1000)
+        for caller in child.asked:
+            caller.say(node=child.name, state="running", pid=child.seen.pid, took_ms=took_ms)
+            caller.settle(child.name)
+        child.asked.clear()
+        self._log("info", "node_ready", child, pid=child.seen.pid, took_ms=took_ms)
+        self._save()
+
+    def _adopted(self, child: Child) -> bool:
+        """Take over a node that runs already, by its pid file."""
+        record = live_record(Path(self.place.nodes[child.name].pid_file))
+        if record is None:
+            return False
+        child.record, child.adopted, child.wanted = record, True, True
+        child.seen.pid, child.seen.state = record.pid, "running"
+        with contextlib.suppress(AttributeError, OSError):
+            child.fd = os.pidfd_open(record.pid)
+            self.selector.register(child.fd, selectors.EVENT_READ, lambda: self._on_gone(child))
+        for caller in child.asked:
+            caller.say(node=child.name, state="running", pid=record.pid)
+            caller.settle(child.name)
+        child.asked.clear()
+        self._log("info", "node_adopted", child, pid=record.pid)
+        return True
+
+    def _reap(self) -> None:
+        for child in list(self.children.values()):
+            if not child.up or child.record is None:
+                continue
+            if child.adopted:
+                if child.fd is None and not lives(child.record):
+                    self._on_gone(child)
+                continue
+            pid, status = os.waitpid(child.seen.pid, os.WNOHANG)
+            if pid:
+                self._ended(child, exit_text(status), status)
+
+    def _on_gone(self, child: Child) -> None:
+        self._ended(child, "gone (its exit code went to another launcher)", None)
+
+    def _ended(self, child: Child, exit: str, status: int | None) -> None:
+        self._forget_fd(child)
+        asked_down = not child.wanted
+        child.seen.exit = exit
+        child.seen.exit_at_ms = int(time.time() * 1000)
+        child.seen.state = "down"
+        child.kill_at = None
+        Path(self.place.nodes[child.name].pid_file).unlink(missing_ok=True)
+        level = "info" if asked_down else "warning"
+        self._log(level, "node_exited", child, pid=child.seen.pid, exit=exit, asked=asked_down)
+        hopeless = status is not None and os.waitstatus_to_exitcode(status) == EXIT_CONFIG
+        if self.place.restart == "always" and not asked_down and not hopeless:
+            wait_s = child.next_backoff_s(time.monotonic())
+            if wait_s is not None:
+                child.seen.state = "backoff"
+                child.restart_at = time.monotonic() + wait_s
+                self._save()
+                return  # whoever waits for it goes on waiting
+            child.seen.state = "failed"
+            child.wanted = False
+            self._log("error", "node_failed", child, budget=child.budget, window_s=child.window_s)
+        for caller in child.asked:
+            caller.say(node=child.name, state=child.seen.state, exit=exit)
+            caller.settle(child.name)
+        child.asked.clear()
+        self._save()
+
+    def _on_time(self, now: float) -> None:
+        for child in self.children.values():
+            if child.kill_at is not None and now >= child.kill_at and child.record is not None:
+                child.kill_at = None
+                send_signal(child.record, signal.SIGKILL)
+                self._log("warning", "node_killed", child, pid=child.seen.pid)
+            if child.restart_at is not None and now >= child.restart_at:
+                self._fork(child)
+
+    def _forget_fd(self, child: Child) -> None:
+        if child.fd is not None:
+            self.selector.unregister(child.fd)
+            os.close(child.fd)
+            child.fd = None
+
+    # --- what others read -----------------------------------------------------------------------
+
+    def _save(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not stop restarts
+            write_json(self.place.launched_file, self.launched)
+
+    def _log(self, level: str, event: str, child: Child, **fields: Any) -> None:
+        now = time.time()
+        ts = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
+        ts += f".{int(now * 1000) % 1000:03d}Z"
+        line = {"ts": ts, "level": level, "event": event, "node": child.name, "worker": "launcher"}
+        with contextlib.suppress(OSError), self.place.launcher_log.open("ab") as file:
+            file.write(msgspec.json.encode(line | fields) + b"\n")
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            return None
+        raise
+
+
+def _drained(fd: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        while os.read(fd, 4096):
+            pass
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m lab.launcher FILE`: started by `lab.cluster`, already detached."""
+    from node.__main__ import prepare, run  # lazy: the whole node
+    from node.config import load
+
+    file = Path(arguments[0])
+    os.umask(0o077)
+    place = parse(file)
+    config = load(file)
+    Path(place.root).mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = os.open(Path(place.root, "launcher.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return 0  # another one is at work; whoever started us will find it
+    prepare()
+    freeze()
+    budget = (config.restarts.budget, config.restarts.window_s)
+    Launcher(place, run, budget, lambda: parse(file)).serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,178 @@
+"""Which cluster a command means, and where its parts are, without parsing YAML each time.
+
+Order: `--file`, then $CHATLAB_CLUSTER, then the generated cluster if `cluster up -n` made one
+here, then `./cluster.yaml`. Whoever has parsed the file leaves a digest of it beside the state
+(`.chatlab/.cluster.yaml.place`); a later command uses the digest as long as the file's size and
+time of change are the same. That keeps `send`, `ps` and `kill` free of the YAML parser.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from lab.problem import Exit, Problem
+from lab.process import write_json
+
+DEFAULT_FILE = "cluster.yaml"
+VARIABLE = "CHATLAB_CLUSTER"
+STATE_DIR = ".chatlab"
+GENERATED_FILE = f"{STATE_DIR}/generated.yaml"
+GENERATED_COUNT = 5
+NODES_MAX = 100
+FORMAT = 1
+
+
+class PlaceError(Problem):
+    """Wrong configuration."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, Exit.USAGE)
+
+
+class NodePlace(Struct, frozen=True):
+    name: str
+    dir: str
+    journal_dir: str
+    log_file: str
+    stderr_file: str
+    pid_file: str
+    control: str
+    feed: str
+
+
+class Place(Struct, frozen=True):
+    """A cluster on this machine: its name, its file, and every path that a command may need."""
+
+    format: int
+    file: str
+    size: int
+    changed_ns: int
+    name: str
+    root: str
+    launcher_socket: str
+    address_book: str
+    restart: str
+    nodes: dict[str, NodePlace]
+
+    @property
+    def launched_file(self) -> Path:
+        return Path(self.root, "launched.json")
+
+    @property
+    def launcher_log(self) -> Path:
+        return Path(self.root, "launcher.jsonl")
+
+    def node(self, name: str) -> NodePlace:
+        """The node of that name; raises PlaceError with the nearest name otherwise."""
+        place = self.nodes.get(name)
+        if place is None:
+            raise PlaceError(unknown_node(name, list(self.nodes), self.file))
+        return place
+
+
+def unknown_node(name: str, names: list[str], file: str) -> str:
+    import difflib  # lazy: only for the error
+
+    from lab.display import display_safe
+
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"its nodes are {listed(names)}"
+    return f"no node {display_safe(name, 40)!r} in {file}: {hint}"
+
+
+def listed(names: list[str]) -> str:
+    shown = names if len(names) <= 12 else [*names[:11], "…", names[-1]]
+    return ", ".join(shown)
+
+
+def cluster_file(option: Path | None) -> Path:
+    """The file that a command means. It need not exist."""
+    if option is not None:
+        return option
+    named = os.environ.get(VARIABLE)
+    if named:
+        return Path(named)
+    generated = Path(GENERATED_FILE)
+    return generated if generated.exists() else Path(DEFAULT_FILE)
+
+
+def find(option: Path | None) -> Place:
+    """The place of the cluster that a command means; raises PlaceError."""
+    file = cluster_file(option)
+    try:
+        stat = file.stat()
+    except FileNotFoundError:
+        raise PlaceError(_missing(file, option)) from None
+    except OSError as error:
+        raise PlaceError(f"cannot read {file}: {error.strerror}") from None
+    if not file.is_file():
+        raise PlaceError(f"{file} is not a file: name a cluster file with --file")
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        place = msgspec.json.decode(_digest_file(file).read_bytes(), type=Place)
+        same = place.size == stat.st_size and place.changed_ns == stat.st_mtime_ns
+        if same and place.format == FORMAT and place.file == str(file.absolute()):
+            return place
+    return parse(file)
+
+
+def parse(file: Path) -> Place:
+    """Parse the YAML and leave the digest for the next command."""
+    from node.config import ConfigError, load  # lazy: the YAML parser
+    from node.paths import ClusterPaths
+
+    try:
+        stat = file.stat()
+        config = load(file)
+    except ConfigError as error:
+        raise PlaceError(str(error)) from None
+    except OSError as error:
+        raise PlaceError(f"cannot read {file}: {error.strerror}") from None
+    paths = ClusterPaths(file.absolute().parent, config)
+    nodes = {}
+    for node in config.nodes:
+        at = paths.node(node.name)
+        nodes[node.name] = NodePlace(
+            node.name,
+            str(at.dir),
+            str(at.journal_dir),
+            str(at.log_file),
+            str(at.stderr_file),
+            str(at.pid_file),
+            str(at.control),
+            str(at.feed),
+        )
+    place = Place(
+        FORMAT,
+        str(file.absolute()),
+        stat.st_size,
+        stat.st_mtime_ns,
+        config.name,
+        str(paths.root),
+        str(paths.launcher_socket),
+        str(paths.address_book),
+        config.restart,
+        nodes,
+    )
+    with contextlib.suppress(OSError):  # a read-only folder only costs time
+        write_json(_digest_file(file), place)
+    return place
+
+
+def _digest_file(file: Path) -> Path:
+    folder = file.absolute().parent
+    if folder.name != STATE_DIR:  # the generated file already lies there
+        folder = folder / STATE_DIR
+    return folder / f".{file.name}.place"
+
+
+def _missing(file: Path, option: Path | None) -> str:
+    if option is None and not os.environ.get(VARIABLE):
+        return (
+            f"no {DEFAULT_FILE} here: name one with --file, or start a generated cluster "
+            "with `chatlab cluster up`"
+        )
+    source = "" if option is not None else f" (from ${VARIABLE})"
+    return f"no cluster file {file}{source}: check the path"

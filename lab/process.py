@@ -1,0 +1,129 @@
+"""Which process is a node: pid files that a re-used pid can never fool.
+
+A pid names a process only as long as it lives; then the kernel gives the number to somebody else.
+A pid file therefore also holds the process's `birth`: boot identity and start time, which no two
+processes with the same pid share. A record whose birth does not match is stale: it is never
+trusted and never signalled. Signals go through a pidfd where the system has them, so that even the
+moment between the look and the kill is safe.
+"""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+POLL_S = 0.005
+
+
+class ProcessRecord(Struct, frozen=True):
+    pid: int
+    birth: str
+    started_at_ms: int = 0
+
+
+def birth_of(pid: int) -> str | None:
+    """The process's birth, or None if there is no such process or it is only a zombie."""
+    if not sys.platform.startswith("linux"):
+        return _birth_elsewhere(pid)
+    fields = _stat(pid)
+    if fields is None or fields[0] in ("Z", "X"):
+        return None
+    return f"{_boot_id()}/{fields[19]}"
+
+
+def state_of(pid: int) -> str:
+    """One letter as in `ps`: R running, S sleeping, T stopped by a signal. Empty if unknown."""
+    fields = _stat(pid)
+    return fields[0] if fields is not None else ""
+
+
+def _stat(pid: int) -> list[str] | None:
+    try:
+        raw = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return raw.rpartition(")")[2].split()  # the name in parentheses may hold anything
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+    except OSError:
+        return "boot"
+
+
+def _birth_elsewhere(pid: int) -> str | None:
+    import psutil  # lazy: only where there is no /proc
+
+    try:
+        process = psutil.Process(pid)
+        dead = process.status() == psutil.STATUS_ZOMBIE
+        return None if dead else f"{process.create_time():.2f}"
+    except psutil.Error:
+        return None
+
+
+def record_of(pid: int) -> ProcessRecord | None:
+    birth = birth_of(pid)
+    return None if birth is None else ProcessRecord(pid, birth, int(time.time() * 1000))
+
+
+def lives(record: ProcessRecord | None) -> bool:
+    return record is not None and birth_of(record.pid) == record.birth
+
+
+def read_record(path: Path) -> ProcessRecord | None:
+    """The record, alive or stale; None if there is no readable one."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=ProcessRecord)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def live_record(path: Path) -> ProcessRecord | None:
+    record = read_record(path)
+    return record if lives(record) else None
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace a small file atomically, readable by its owner only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(msgspec.json.encode(value) + b"\n")
+    os.replace(beside, path)
+
+
+def send_signal(record: ProcessRecord, number: signal.Signals) -> bool:
+    """Signal exactly the recorded process. False if it is gone."""
+    try:
+        if hasattr(os, "pidfd_open") and hasattr(signal, "pidfd_send_signal"):
+            handle = os.pidfd_open(record.pid)
+            try:
+                if not lives(record):  # looked at after opening: the handle cannot change hands
+                    return False
+                signal.pidfd_send_signal(handle, number)
+            finally:
+                os.close(handle)
+        else:
+            if not lives(record):
+                return False
+            os.kill(record.pid, number)
+    except (ProcessLookupError, OSError):
+        return False
+    return True
+
+
+def wait_gone(records: list[ProcessRecord], timeout_s: float) -> list[ProcessRecord]:
+    """Wait until the processes are gone; returns those that are not."""
+    until = time.monotonic() + timeout_s
+    left = [record for record in records if lives(record)]
+    while left and time.monotonic() < until:
+        time.sleep(POLL_S)
+        left = [record for record in left if lives(record)]
+    return left
