@@ -25,7 +25,7 @@ from node.codec import Mark, ProtobufCodec, Quarantined, decode_mark
 from node.ports import CodecError, EpochRecord, EventRecord
 from node.recovery import load_identity
 from node.repair import Repaired, repair
-from node.storage import LOCK, FileReader, StorageError
+from node.storage import LOCK, FileReader, Reader, StorageError
 from node.survey import Hole, Segment, Survey, Torn, block, journal_dir, read_frames, survey
 
 __all__ = ["Finding", "Repaired", "Report", "examine", "inspect", "repair", "verify"]
@@ -70,11 +70,16 @@ def verify(path: Path) -> list[Finding]:
 
 def examine(path: Path) -> Report:
     """Verify, and count."""
-    reader = FileReader(journal_dir(path))
+    found_at = journal_dir(path)
     try:
-        return _Examiner(reader, is_open=_is_locked(reader.path)).report()
+        return examine_storage(FileReader(found_at), str(found_at), is_open=_is_locked(found_at))
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def examine_storage(reader: Reader, path: str = "", *, is_open: bool = False) -> Report:
+    """The same on any storage. `is_open`: a node is writing to it."""
+    return _Examiner(reader, path, is_open=is_open).report()
 
 
 def _is_locked(path: Path) -> bool:
@@ -94,8 +99,9 @@ def _is_locked(path: Path) -> bool:
 class _Examiner:
     """One pass over the frames, one over the records."""
 
-    def __init__(self, reader: FileReader, *, is_open: bool) -> None:
+    def __init__(self, reader: Reader, path: str, *, is_open: bool) -> None:
         self.reader = reader
+        self.path = path
         self.is_open = is_open
         self.identity = load_identity(reader)
         directory_id = self.identity.directory_id if self.identity else b""
@@ -125,7 +131,7 @@ class _Examiner:
                 self.findings.append(finding)
         self.findings.sort(key=lambda finding: (finding.file, finding.offset))
         return Report(
-            str(self.reader.path),
+            self.path,
             self.node,
             len(self.found.segments),
             sum(segment.size for segment in self.found.segments),

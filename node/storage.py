@@ -331,7 +331,7 @@ class MemoryStorage:
         return copied
 
     def set(self, name: str, data: bytes) -> None:
-        """Put these bytes into a file behind the journal's back (tests, fault injection)."""
+        """Put these bytes into a file behind the journal's back."""
         self._files[name] = self._durable_names[name] = _File(data, durable=True)
 
     def _successor(self, files: dict[str, bytes]) -> "MemoryStorage":
@@ -359,16 +359,11 @@ class FaultyStorage(MemoryStorage):
         super().__init__(name)
         self.fail_at, self.code, self.always = fail_at, code, always
         self.calls = 0
-        self.failed = 0
         self._cut_short = False
 
-    def _call(self) -> bool:
-        self.calls += 1
-        return self.calls == self.fail_at or (self.always and self.calls > self.fail_at)
-
     def _fail_if_due(self) -> None:
-        if self._call():
-            self.failed += 1
+        self.calls += 1
+        if self.calls == self.fail_at or (self.always and self.calls > self.fail_at):
             raise OSError(self.code, os.strerror(self.code))
 
     def create(self, name: str) -> None:

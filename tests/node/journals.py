@@ -77,3 +77,12 @@ def small_journal(
             held += batch
     journal.close(clean=clean)
     return storage, held
+
+
+def damaged(storage: MemoryStorage, name: str, at: int, flip: int = 0xFF) -> MemoryStorage:
+    """A copy with one byte damaged."""
+    after = storage.killed()
+    data = bytearray(after.read(name, 0, 10**9))
+    data[at] ^= flip
+    after.set(name, bytes(data))
+    return after

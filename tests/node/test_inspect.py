@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -97,7 +100,7 @@ def test_a_lost_identity_is_a_note(tmp_path: Path) -> None:
     assert [(f.severity, f.file) for f in verify(path)] == [("note", "IDENTITY")]
 
 
-def journal_of(records: list[Record], path: Path) -> Path:
+def journal_of(records: Sequence[Record], path: Path) -> Path:
     journal, _ = open_journal(FileStorage(path))
     for record in records:
         commit(journal, [record])
@@ -109,7 +112,7 @@ def test_an_event_that_does_not_follow_its_predecessor_is_found(tmp_path: Path) 
     mine, theirs, other = Writer(), Writer("n2", 5), Writer("n2", 5)
     other.event("another beginning")
     broken = other.event("does not follow", "rumor")
-    records = [mine.opening(), mine.event(), theirs.event(via="rumor"), broken]
+    records: list[Record] = [mine.opening(), mine.event(), theirs.event(via="rumor"), broken]
     (finding,) = verify(journal_of(records, tmp_path / "j"))
     assert finding.severity == "chain"
     assert "n2.5:2 does not follow n2.5:1 by hash" in finding.what
@@ -135,7 +138,7 @@ def test_own_events_out_of_turn_are_found(tmp_path: Path) -> None:
     opening, first, _, third = mine.opening(), mine.event(), mine.event(), mine.event()
     stranger = Writer("n9").event()
     unopened = Writer(epoch=7).event()
-    records = [opening, first, third, stranger, opening, unopened]
+    records: list[Record] = [opening, first, third, stranger, opening, unopened]
     whats = [finding.what for finding in verify(journal_of(records, tmp_path / "j"))]
     assert len(whats) == 3
     assert "comes where seq 2 was due" in whats[0]
@@ -263,3 +266,26 @@ def test_repair_after_a_quarantine_and_more_records(tmp_path: Path) -> None:
     repair(path)
     assert verify(path) == []
     assert len(held_by(path)) == len(held) - found.lost + 4
+
+
+def test_the_reader_in_the_documentation_reads_the_golden_journal(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    page = (root / "docs" / "disk-format.md").read_text()
+    script = page.split("```python\n")[1].split("```")[0]
+    (tmp_path / "reader.py").write_text(script)
+    golden = root / "tests" / "golden" / "v1" / "journal"
+    told = subprocess.run(
+        [sys.executable, str(tmp_path / "reader.py"), str(golden)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONIOENCODING": "utf-8"},
+    )
+    expected = [
+        f"{item['dot']['origin']}.{item['dot']['epoch']:x}:{item['dot']['seq']} "  # type: ignore[index]
+        f"{item['author']}: {item['text']}"
+        for item in inspect(golden)
+        if item["kind"] == "event"
+    ]
+    assert len(expected) == 12
+    assert told.stdout.splitlines() == expected
