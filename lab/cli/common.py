@@ -1,0 +1,96 @@
+"""What the commands share: settings, the cluster that is meant, checked texts, output."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.places import Place, find
+from lab.problem import Exit, Problem
+from lab.tables import Paint, paint_for
+
+TEXT_BYTES_MAX = 64 * 1024
+AUTHOR_BYTES_MAX = 64
+
+
+@dataclass(frozen=True)
+class Settings:
+    file: Path | None
+    no_color: bool
+    debug: bool
+
+    def place(self) -> Place:
+        """The cluster that this command line means; raises a Problem when there is none."""
+        return find(self.file)
+
+    @property
+    def paint(self) -> Paint:
+        return paint_for(sys.stdout, self.no_color)
+
+
+def settings_of(context: typer.Context) -> Settings:
+    settings = context.obj
+    assert isinstance(settings, Settings)
+    return settings
+
+
+def complete_node(context: typer.Context, incomplete: str) -> list[str]:
+    """Node names for the shell, from the state folder only: no network, no YAML."""
+    try:
+        return [name for name in find(None).nodes if name.startswith(incomplete)]
+    except Problem:
+        return []
+
+
+NodeName = Annotated[str, typer.Argument(metavar="NODE", autocompletion=complete_node)]
+NodeNames = Annotated[list[str], typer.Argument(metavar="NODE…", autocompletion=complete_node)]
+SomeNodes = Annotated[
+    list[str] | None, typer.Argument(metavar="[NODE…]", autocompletion=complete_node)
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object per line, nothing else.")]
+
+
+def emit(value: object) -> None:
+    """One JSON line on stdout."""
+    from lab.display import json_line  # lazy: only with --json
+
+    print(json_line(value), flush=True)
+
+
+def hint(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def utf8(text: str, what: str) -> str:
+    """The text, if its bytes on the command line were UTF-8; a Problem otherwise."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        at = len(text[: error.start].encode("utf-8", "surrogateescape"))
+        raise Problem(f"{what} is not valid UTF-8 at byte {at}", Exit.USAGE) from None
+    return text
+
+
+def seconds(value: float, option: str) -> float:
+    if not 0 <= value <= 86_400:
+        raise Problem(f"{option} must be from 0 to 86400 seconds, not {value:g}", Exit.USAGE)
+    return value
+
+
+def nodes_of(place: Place, names: list[str] | None) -> list[str]:
+    """The named nodes, checked; all of them when none is named."""
+    if not names:
+        return list(place.nodes)
+    return [place.node(name).name for name in dict.fromkeys(names)]
+
+
+def first_problem(problems: list[Problem]) -> None:
+    """Show every problem; leave with the first one's code."""
+    from lab.display import display_safe
+
+    for problem in problems:
+        hint(f"chatlab: {display_safe(str(problem))}")
+    if problems:
+        raise typer.Exit(int(problems[0].code))

@@ -1,0 +1,46 @@
+"""Tables of nodes: `ps`, and what `up` prints when all are ready."""
+
+import sys
+
+from lab.cli.common import hint
+from lab.display import display_safe
+from lab.states import NodeState
+from lab.tables import Paint, duration, table, width_max_of
+
+
+def show_states(states: list[NodeState], paint: Paint) -> None:
+    rows = [
+        [
+            one.node,
+            one.state,
+            str(one.pid) if one.pid is not None else "-",
+            duration(one.uptime_ms) if one.uptime_ms is not None else "-",
+            str(one.restarts),
+            _events(one),
+            f"{one.alive_peers} of {one.peers}" if one.alive_peers is not None else "-",
+            one.address or "-",
+            display_safe(one.exit or _faults(one)),
+        ]
+        for one in states
+    ]
+    head = ["NODE", "STATE", "PID", "UPTIME", "RESTARTS", "EVENTS", "ALIVE PEERS"]
+    head += ["ADDRESS", "NOTE"]
+    print(table(head, rows, paint, width_max_of(sys.stdout)))
+    down = [one.node for one in states if one.pid is None]
+    if down and len(down) < len(states):
+        hint(f"bring back: chatlab cluster restart {' '.join(down[:8])}")
+    elif down:
+        hint("nothing runs: chatlab cluster up -d")
+
+
+def _events(one: NodeState) -> str:
+    if one.events is None:
+        return "-"
+    return str(one.events) if not one.missing else f"{one.events} (+{one.missing} missing)"
+
+
+def _faults(one: NodeState) -> str:
+    by_text: dict[str, list[str]] = {}
+    for peer, text in sorted(one.faults.items()):
+        by_text.setdefault(text, []).append(peer)
+    return "; ".join(f"to {','.join(peers)}: {text}" for text, peers in by_text.items())

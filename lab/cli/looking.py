@@ -1,0 +1,227 @@
+"""Looking: status, diff, wait."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.common import (
+    Json,
+    NodeName,
+    SomeNodes,
+    emit,
+    first_problem,
+    hint,
+    nodes_of,
+    seconds,
+    settings_of,
+)
+from lab.problem import Exit, Problem
+
+if TYPE_CHECKING:
+    from lab.converge import Missing, Roots
+    from lab.tables import Paint
+    from node.api import FrontierPage, Status
+
+
+def status(context: typer.Context, nodes: SomeNodes = None, json: Json = False) -> None:
+    """Show what nodes say of themselves: state, root, frontier, peers, workers."""
+    from lab.ask import statuses_of  # lazy: zmq and msgspec
+
+    settings = settings_of(context)
+    place = settings.place()
+    names = nodes_of(place, nodes)
+    found = statuses_of(place.nodes[name] for name in names)
+    for name in names:
+        if name in found and json:
+            emit(_status_json(found[name]))
+        elif name in found:
+            _show_status(found[name], settings.paint)
+    silent = [name for name in names if name not in found]
+    if nodes or not found:
+        text = "{0} does not answer: see `chatlab cluster ps`"
+        first_problem([Problem(text.format(name), Exit.UNREACHABLE) for name in silent])
+    elif silent and not json:
+        hint(f"no answer from {', '.join(silent)}: see `chatlab cluster ps`")
+
+
+def _status_json(status: "Status") -> dict[str, object]:
+    import msgspec
+
+    built: dict[str, object] = msgspec.to_builtins(status)
+    built.pop("id")
+    built.pop("type", None)
+    built["durable_upto"] = status.durable_upto
+    return built
+
+
+def _show_status(status: "Status", paint: "Paint") -> None:
+    from lab.cli.words import epoch_text, ranges_text
+    from lab.display import display_safe
+    from lab.tables import STATE_COLOURS, duration, table
+
+    state = paint(status.state, STATE_COLOURS.get(status.state))
+    missing = f", {status.missing} known to be missing" if status.missing else ""
+    settled = "looks stable (a guess)" if status.stable else "not settled"
+    print(f"{paint(status.node, 'bold')}  {state}  {status.events} events{missing}")
+    print(
+        f"  root {status.root[:16]}  epoch {epoch_text(status.epoch)}  {settled}, "
+        f"quiet for {duration(status.quiet_for_ms)}, up {duration(status.uptime_ms)}"
+    )
+    print(
+        f"  journal {status.durability}: {status.written_upto} records written, "
+        f"{status.durable_upto} durable"
+    )
+    if status.forked:
+        print(paint(f"  forked: {display_safe(', '.join(status.forked))}", "red"))
+    logs = [
+        [
+            f"{log.origin}.{epoch_text(log.epoch)}",
+            f"1-{log.prefix}" if log.prefix else "-",
+            ranges_text(log.ranges) or "-",
+            log.head[:12],
+            "forked" if log.forked else "",
+        ]
+        for log in status.frontier
+    ]
+    if logs:
+        head = ["LOG", "HELD", "ABOVE A GAP", "HEAD", ""]
+        _indented(table(head, logs, paint))
+    peers = [
+        [
+            name,
+            peer.state,
+            "in sync" if peer.in_sync else "-",
+            duration(peer.last_heard_ms) if peer.last_heard_ms is not None else "never",
+            str(sum(peer.dropped.values())),
+            display_safe(peer.fault),
+        ]
+        for name, peer in status.peers.items()
+    ]
+    if peers:
+        head = ["PEER", "STATE", "ROOTS", "HEARD AGO", "DROPPED", "FAULT"]
+        _indented(table(head, peers, paint))
+    workers = [
+        f"{name} {worker.state}" + (f" ({worker.restarts} restarts)" if worker.restarts else "")
+        for name, worker in status.workers.items()
+    ]
+    print(f"  workers: {display_safe(', '.join(workers))}")
+
+
+def _indented(text: str) -> None:
+    for line in text.splitlines():
+        print(f"  {line}")
+
+
+def diff(context: typer.Context, a: NodeName, b: NodeName, json: Json = False) -> None:
+    """Show what each of two nodes holds that the other lacks."""
+    from lab.ask import frontiers_of
+    from lab.converge import forks, lacking
+
+    settings = settings_of(context)
+    place = settings.place()
+    names = [place.node(name).name for name in (a, b)]
+    found = frontiers_of(place.nodes[name] for name in names)
+    text = "{0} does not answer: see `chatlab cluster ps`"
+    first_problem(
+        [Problem(text.format(name), Exit.UNREACHABLE) for name in names if name not in found]
+    )
+    left, right = found[a], found[b]
+    only_a, only_b = lacking(left.logs, right.logs), lacking(right.logs, left.logs)
+    forked = forks(left.logs, right.logs)
+    if json:
+        emit(
+            {
+                "a": a,
+                "b": b,
+                "equal": left.root == right.root,
+                "roots": {a: left.root, b: right.root},
+                "events": {a: left.events, b: right.events},
+                "only_a": only_a,
+                "only_b": only_b,
+                "forked": forked,
+            }
+        )
+        return
+    _show_diff(a, b, left, right, only_a, only_b, forked)
+
+
+def _show_diff(
+    a: str,
+    b: str,
+    left: "FrontierPage",
+    right: "FrontierPage",
+    only_a: "list[Missing]",
+    only_b: "list[Missing]",
+    forked: list[str],
+) -> None:
+    from lab.cli.words import epoch_text, ranges_text
+
+    if left.root == right.root:
+        print(f"{a} and {b} hold the same {left.events} events (root {left.root[:16]})")
+        return
+    for holder, other, missing in ((a, b, only_a), (b, a, only_b)):
+        count = sum(one.events for one in missing)
+        print(f"{holder} holds {count} events that {other} lacks")
+        for one in missing:
+            spot = f"{one.origin}.{epoch_text(one.epoch)}"
+            print(f"  {spot}:{ranges_text(one.ranges)}  ({one.events})")
+    for log in forked:
+        print(f"{log} differs at the same place: a fork, or one of them lacks a branch")
+
+
+def wait(
+    context: typer.Context,
+    converged: Annotated[
+        bool, typer.Option("--converged", help="Until all live nodes' roots are equal.")
+    ] = True,
+    quiet: Annotated[
+        float, typer.Option(metavar="S", help="And until they stay the same for S seconds.")
+    ] = 0.0,
+    timeout: Annotated[float, typer.Option(metavar="S", help="Give up after S seconds.")] = 30.0,
+    json: Json = False,
+) -> None:
+    """Wait until the cluster has converged. Exit 6 when it has not in time."""
+    from lab.cluster import Cluster
+    from lab.converge import wait_converged
+
+    place = settings_of(context).place()
+    seconds(quiet, "--quiet")
+    seconds(timeout, "--timeout")
+    shown = [""]
+
+    def progress(seen: "Roots") -> None:
+        text = _roots_text(seen)
+        if text != shown[0] and not json and sys.stderr.isatty():
+            shown[0] = text
+            hint(text)
+
+    result = wait_converged(Cluster(place), timeout, quiet, progress)
+    if json:
+        emit(result)
+    if not result.converged:
+        silent = [name for name, root in result.roots.items() if not root]
+        why = f"no answer from {', '.join(silent)}" if silent else _differ(result.roots)
+        text = f"not converged within {timeout:g} s: {why}"
+        raise Problem(f"{text}; see `chatlab status`", Exit.TIMED_OUT)
+    if not json:
+        root, count = next(iter(result.roots.values())), next(iter(result.events.values()))
+        print(
+            f"converged after {result.waited_ms} ms: {len(result.roots)} nodes, "
+            f"{count} events, root {root[:16]}"
+        )
+
+
+def _roots_text(seen: "Roots") -> str:
+    groups = len(set(seen.roots.values()))
+    counts = " ".join(f"{name}:{seen.events.get(name, '?')}" for name in seen.roots)
+    return f"{groups} different root{'s' if groups > 1 else ''}; events {counts}"
+
+
+def _differ(roots: dict[str, str]) -> str:
+    sides: dict[str, list[str]] = {}
+    for name, root in roots.items():
+        sides.setdefault(root[:8], []).append(name)
+    if len(sides) == 1:
+        return "the roots are equal, but did not stay so for long enough"
+    return ", ".join(f"{'+'.join(names)} have {root}" for root, names in sides.items())

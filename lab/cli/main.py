@@ -1,0 +1,125 @@
+"""The app, its global options, and the one place where errors become a line and an exit code."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli.common import Settings
+from lab.cli.lazy import LazyGroup
+from lab.problem import Exit, Problem
+
+app = typer.Typer(
+    name="chatlab",
+    cls=LazyGroup,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="A laboratory for event-driven, eventually consistent systems, in the shape of a small "
+    "chat. Start with `chatlab demo`, or `chatlab cluster up -d` and `chatlab send n1 hello`.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 refused, 4 node "
+    "unreachable, 5 storage error, 6 timed out, 7 verdict false, 8 verdict unknown. "
+    "--no-color and --debug may stand anywhere.",
+)
+ANYWHERE = ("--no-color", "--debug")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version  # lazy: rarely asked
+
+        try:
+            print(f"chatlab {version('chatlab')}")
+        except PackageNotFoundError:
+            print("chatlab (not installed, run from its sources)")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="The cluster file. Default: $CHATLAB_CLUSTER, else ./cluster.yaml.",
+        ),
+    ] = None,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; also CHATLAB_DEBUG=1.")
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colour; also NO_COLOR=1.")
+    ] = False,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    context.obj = Settings(file, no_color, debug)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; returns its exit code. Errors end as one line on stderr."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    given, debug = _globals_first(given)
+    for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 must not break a command
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(given, standalone_mode=False, prog_name="chatlab")
+    except Problem as problem:
+        if debug:
+            raise
+        _complain(str(problem))
+        return int(problem.code)
+    except KeyboardInterrupt:
+        return int(Exit.INTERRUPTED)
+    except Exception as error:
+        if debug:
+            raise
+        return _unexpected(error)
+    return code if isinstance(code, int) else int(Exit.DONE)
+
+
+def _globals_first(given: list[str]) -> tuple[list[str], bool]:
+    """Move the options that may stand anywhere to the front. After `--` everything is data."""
+    end = given.index("--") if "--" in given else len(given)
+    head = [word for word in given[:end] if word not in ANYWHERE]
+    moved = [word for word in ANYWHERE if word in given[:end]]
+    debug = "--debug" in moved or os.environ.get("CHATLAB_DEBUG", "") not in ("", "0")
+    return [*moved, *head, *given[end:]], debug
+
+
+def _unexpected(error: Exception) -> int:
+    """An error that no command foresaw: still one line."""
+    message = getattr(error, "format_message", None)
+    if message is not None:  # from the argument parser
+        return _usage(error, message())
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(f"{where}{error.strerror or error}")
+        return int(Exit.FAILED)
+    kind = type(error).__name__
+    _complain(f"internal error, {kind}: {error}; run again with --debug for the traceback")
+    return int(Exit.FAILED)
+
+
+def _usage(error: Exception, message: str) -> int:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "chatlab"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(message)
+        return int(Exit.USAGE)
+    text = " ".join(message.split()).rstrip(".")
+    _complain(f"{text[:1].lower()}{text[1:]}: see `{command} --help`")
+    return int(getattr(error, "exit_code", Exit.USAGE))
+
+
+def _complain(text: str) -> None:
+    from lab.display import display_safe
+
+    print(f"chatlab: {display_safe(text)}", file=sys.stderr)

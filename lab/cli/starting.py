@@ -1,0 +1,147 @@
+"""`cluster up`: find or generate the cluster, start what is missing, and say how it went."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import typer
+
+from lab.cli.common import Settings, hint
+from lab.cli.logs import View
+from lab.cluster import Cluster, Started, last_lines
+from lab.places import (
+    DEFAULT_FILE,
+    GENERATED_COUNT,
+    GENERATED_FILE,
+    VARIABLE,
+    Place,
+    find,
+    parse,
+)
+from lab.problem import Exit, Problem
+from lab.tables import Paint, duration
+
+
+def start_cluster(settings: Settings, n: int | None, detach: bool, fresh: bool) -> None:
+    began = time.monotonic()
+    place = place_to_start(settings, n)
+    cluster = Cluster(place)
+    if fresh:
+        cluster.down()
+        cluster.wipe_all()
+    view = View(place, list(place.nodes), "info", None, False, settings.paint)
+    view.tails(at_end=True)  # before the start, so that no line of it is missed
+    started = cluster.up()
+    took_ms = (time.monotonic() - began) * 1000
+    report_started(cluster, started, took_ms, settings.paint)
+    if not detach:
+        _stay(cluster, view)
+
+
+def place_to_start(settings: Settings, n: int | None) -> Place:
+    """The cluster to start: the file's, or a generated one."""
+    named = settings.file is not None or bool(os.environ.get(VARIABLE))
+    if named:
+        if n is not None:
+            text = "-n generates a cluster, --file (or $CHATLAB_CLUSTER) names one: give one"
+            raise Problem(text, Exit.USAGE)
+        return find(settings.file)
+    generated = Path(GENERATED_FILE)
+    if n is None and Path(DEFAULT_FILE).exists():
+        if generated.exists():
+            _retire(generated)
+        return find(None)
+    if n is None and generated.exists():
+        return find(None)
+    return _generate(generated, n if n is not None else GENERATED_COUNT, asked=n is not None)
+
+
+def _generate(file: Path, n: int, asked: bool) -> Place:
+    """Write a cluster file for n nodes. The state of a generated cluster stays while n does."""
+    if file.exists():
+        before = parse(file)
+        if len(before.nodes) == n:
+            return before
+        running = Cluster(before).running()
+        if running:
+            text = f"a generated cluster of {len(before.nodes)} nodes is running: stop it first"
+            raise Problem(f"{text} with `chatlab cluster down`", Exit.USAGE)
+    # Beside a cluster.yaml of one's own, the generated cluster must not share its journals.
+    name = "chatlab" if not Path(DEFAULT_FILE).exists() else f"generated-{n}"
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    names = ", ".join(f"n{number}" for number in range(1, n + 1))
+    lines = [
+        f"# Written by `chatlab cluster up{f' -n {n}' if asked else ''}`: {n} generated nodes.",
+        f"name: {name}",
+        "data_dir: .",
+        f"nodes: [{names}]",
+    ]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if not asked:
+        hint(f"no {DEFAULT_FILE} here: generated a cluster of {n} nodes ({file})")
+    return parse(file)
+
+
+def _retire(generated: Path) -> None:
+    """From here on the folder's own cluster.yaml is meant again."""
+    running = Cluster(parse(generated)).running()
+    if running:
+        text = f"a generated cluster is running here ({', '.join(running)}): stop it first"
+        raise Problem(f"{text} with `chatlab cluster down`", Exit.USAGE)
+    generated.unlink()
+
+
+def report_started(
+    cluster: Cluster,
+    started: list[Started],
+    took_ms: float | None = None,
+    paint: Paint | None = None,
+) -> None:
+    """A table of what runs, hints, and the last log lines of what does not; raises for those."""
+    from lab.cli.listing import show_states
+    from lab.network import put_again
+    from lab.states import states_of
+
+    failed = [one for one in started if one.state != "running"]
+    new = [one for one in started if one.state == "running" and one.took_ms is not None]
+    for one in new:
+        put_again(cluster, one.node)
+    names = {one.node for one in started}
+    show_states(
+        [state for state in states_of(cluster) if state.node in names], paint or Paint(False)
+    )
+    for one in failed:
+        at = cluster.place.nodes[one.node]
+        for line in last_lines(at.stderr_file, 5) or last_lines(at.log_file, 5):
+            hint(f"{one.node} | {line}")
+    if failed:
+        nodes = ", ".join(f"{one.node} ({one.exit or one.state})" for one in failed)
+        raise Problem(f"not started: {nodes}; more in `chatlab logs {failed[0].node}`")
+    if not new:
+        hint("all of it was running already")
+    elif took_ms is not None:
+        hint(f"{len(new)} nodes ready in {duration(took_ms)}")
+    if took_ms is not None:
+        first, last = next(iter(cluster.place.nodes)), list(cluster.place.nodes)[-1]
+        hint(f'talk:   chatlab send {first} "hello"       read:  chatlab timeline {last}')
+        hint(f"break:  chatlab cluster kill {first}       stop:  chatlab cluster down")
+
+
+def _stay(cluster: Cluster, view: View) -> None:
+    """Follow all logs until Ctrl-C, then stop all nodes. Ends by itself when no node is left."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGHUP, stop)
+    hint("following the logs; Ctrl-C stops all nodes")
+    try:
+        view.follow(lambda: cluster.launcher_runs() or bool(cluster.running()))
+        hint("all nodes have been stopped")
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # stopping is short: let it finish
+        count = cluster.down()
+        hint(f"\nstopped {count} nodes")
+        raise typer.Exit(int(Exit.DONE)) from None

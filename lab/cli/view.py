@@ -1,0 +1,187 @@
+"""How a timeline and a presence list look.
+
+`timeline --order causal` prints, on stdout, only what is the same on every node that holds the same
+events: converged nodes print the same bytes. What only this node knows (how much is missing, what
+came late, what looked skewed) goes to stderr. The orders `arrival` and `author` show local facts.
+"""
+
+import datetime
+import re
+import sys
+import time
+from typing import cast
+
+from domain.events import MessagePosted, ParticipantJoined, ParticipantLeft, UnknownEvent
+from lab.cli.common import emit, hint
+from lab.cli.words import dot_text, epoch_text, utc_text
+from lab.client import Client
+from lab.display import display_safe
+from lab.places import NodePlace
+from lab.problem import Exit, Problem
+from lab.reading import Follower, Reading, read_timeline
+from lab.tables import Paint, table, width_max_of
+from node.api import Order, PresencePage, TimelineItem
+
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def show_timeline(
+    at: NodePlace,
+    order: str,
+    last: int | None,
+    as_of_ms: int | None,
+    follow: bool,
+    json: bool,
+    paint: Paint,
+) -> None:
+    kind = cast(Order, order)
+    follower = Follower(at) if follow else None  # subscribed before the snapshot is taken
+    with Client(at.name, at.control) as client:
+        reading = read_timeline(client, kind, last, as_of_ms)
+    for item in reading.items:
+        _print(item, order, json, paint)
+    if not json:
+        _print_summary(at.name, reading)
+    if follower is not None:
+        newest = max((_key(item) for item in reading.items), default=())
+        _follow(follower, reading.arrivals, newest, json, paint)
+
+
+def _follow(
+    follower: Follower, seen: int, newest: tuple[object, ...], json: bool, paint: Paint
+) -> None:
+    was_reachable = True
+    try:
+        for item in follower.after(seen):
+            if item is None:
+                if follower.reachable != was_reachable:
+                    was_reachable = follower.reachable
+                    hint("the node is back" if was_reachable else "the node went away; waiting")
+                continue
+            late = _key(item) < newest
+            newest = max(newest, _key(item))
+            _print(item, "arrival" if late else "causal", json, paint, late)
+    finally:
+        follower.close()
+
+
+def _key(item: TimelineItem) -> tuple[object, ...]:
+    stamp, dot = item.event.stamp, item.event.dot
+    return (stamp.ms, stamp.counter, dot.origin, dot.epoch, dot.seq)
+
+
+def _print(item: TimelineItem, order: str, json: bool, paint: Paint, late: bool = False) -> None:
+    if json:
+        emit(item_json(item))
+    else:
+        print(item_text(item, order, paint) + (paint("  (late)", "yellow") if late else ""))
+        sys.stdout.flush()
+
+
+def item_json(item: TimelineItem) -> dict[str, object]:
+    """The stable keys of CLI.md, and some more."""
+    event = item.event
+    return {
+        "dot": event.dot,
+        "author": event.author,
+        "text": event.text if type(event) is MessagePosted else None,
+        "kind": _kind(item),
+        "hlc": {"ms": event.stamp.ms, "counter": event.stamp.counter},
+        "received_at_ms": item.received_at_ms,
+        "via": item.via,
+        "parents": event.parents,
+        "censored_by": list(event.censored_by) if type(event) is MessagePosted else [],
+        "skewed": item.skewed,
+    }
+
+
+def _kind(item: TimelineItem) -> str:
+    kinds = {
+        MessagePosted: "posted",
+        ParticipantJoined: "joined",
+        ParticipantLeft: "left",
+        UnknownEvent: "unknown",
+    }
+    return kinds[type(item.event)]
+
+
+def item_text(item: TimelineItem, order: str, paint: Paint) -> str:
+    """One line. In causal order: node-independent data only."""
+    event = item.event
+    author = paint(display_safe(event.author), "bold")
+    if type(event) is MessagePosted:
+        says = f"{author}: {display_safe(event.text)}"
+        if event.censored_by:
+            says += paint(f"  [censored by {display_safe(', '.join(event.censored_by))}]", "dim")
+    elif type(event) is ParticipantJoined:
+        says = f"{author} joined"
+    elif type(event) is ParticipantLeft:
+        says = f"{author} left"
+    else:
+        says = f"{author}: an event of a kind that this version does not know"
+    stamp = f"{utc_text(event.stamp.ms)}+{event.stamp.counter}"
+    head = paint(f"{stamp}  {dot_text(event.dot)}", "dim")
+    if order == "arrival":
+        came = f"{utc_text(item.received_at_ms)} {item.via}"
+        head = paint(f"{came}  {dot_text(event.dot)}", "dim")
+        says += paint("  [skewed stamp]", "yellow") if item.skewed else ""
+    return f"{head}  {says}"
+
+
+def _print_summary(node: str, reading: Reading) -> None:
+    sys.stdout.flush()
+    parts = [f"{node} holds {reading.arrivals} events"]
+    if reading.late:
+        parts.append(f"{reading.late} came late and were put before others")
+    if reading.holes:
+        count = sum(last - first + 1 for _, _, first, last in reading.holes)
+        spots = [
+            f"{origin}.{epoch_text(epoch)}:{first}" + (f"-{last}" if last > first else "")
+            for origin, epoch, first, last in reading.holes[:5]
+        ]
+        dots = " …" if len(reading.holes) > 5 else ""
+        parts.append(f"{count} are known to be missing ({', '.join(spots)}{dots})")
+    hint("; ".join(parts) + "; other nodes may hold more")
+
+
+def show_presence(page: PresencePage, paint: Paint) -> None:
+    rows = [
+        [
+            display_safe(one.author, 40),
+            "active" if one.active else "away",
+            one.because,
+            dot_text(one.dot),
+            utc_text(one.since_ms),
+        ]
+        for one in page.participants
+    ]
+    if not rows:
+        hint("nobody has spoken or joined yet")
+        return
+    head = ["PARTICIPANT", "IS", "BECAUSE", "EVENT", "SINCE (UTC)"]
+    print(table(head, rows, paint, width_max_of(sys.stdout)))
+
+
+def moment_ms(text: str) -> int:
+    """Unix milliseconds of "30s", "5min ago", "14:03:10", an ISO time or a number of them."""
+    asked = text.strip().removesuffix("ago").strip()
+    span = re.fullmatch(r"-?([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h|d)", asked)
+    now_ms = int(time.time() * 1000)
+    if span:
+        return now_ms - int(float(span[1]) * _UNITS[span[2]])
+    if re.fullmatch(r"[0-9]{12,14}", asked):
+        return int(asked)
+    if asked == "now":
+        return now_ms
+    try:
+        if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?", asked):
+            clock = datetime.time.fromisoformat(asked.zfill(5) if len(asked) < 6 else asked)
+            moment = datetime.datetime.combine(datetime.date.today(), clock)
+        else:
+            moment = datetime.datetime.fromisoformat(asked)
+        return int(moment.timestamp() * 1000)
+    except (ValueError, OverflowError, OSError):
+        raise Problem(
+            f"--as-of {text!r} is no moment: use 30s (ago), 14:03:10, or 2026-01-31T14:03:10Z",
+            Exit.USAGE,
+        ) from None

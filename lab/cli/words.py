@@ -1,0 +1,35 @@
+"""How values read in human output."""
+
+import time
+
+from domain.dot import Dot
+
+SAFETY = {
+    "written": " (survives a kill -9)",
+    "durable": " (survives power loss)",
+    "replicated": " (durable there and on others)",
+}
+
+
+def dot_text(dot: Dot) -> str:
+    """Short for people: origin, the first four hex digits of the epoch, seq. JSON has it whole."""
+    return f"{dot.origin}.{epoch_text(dot.epoch)}:{dot.seq}"
+
+
+def epoch_text(epoch: int) -> str:
+    return f"{epoch:016x}"[:4]
+
+
+def utc_text(ms: int) -> str:
+    """UTC, so that the same event reads the same everywhere."""
+    try:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ms // 1000))
+    except (OverflowError, ValueError, OSError):
+        return f"{ms} ms"
+    return f"{at}.{ms % 1000:03d}"
+
+
+def ranges_text(ranges: list[tuple[int, int]], shown_max: int = 8) -> str:
+    shown = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:shown_max]]
+    more = len(ranges) - shown_max
+    return ", ".join(shown) + (f" and {more} more ranges" if more > 0 else "")

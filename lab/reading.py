@@ -1,0 +1,105 @@
+"""Reading a node's timeline: whole, page by page, or on and on.
+
+A page names the snapshot it belongs to (the number of arrivals), so that a long timeline is read as
+it stood at one moment although messages keep coming. Following reads the snapshot first, then
+the feed; feed messages carry arrival numbers, so a jump (a slow start, a full queue, a restart)
+is seen, and the missing arrivals are read from the timeline.
+"""
+
+import time
+from collections.abc import Iterator
+
+import zmq
+from msgspec import MsgspecError, Struct
+
+from lab.client import Client, Unreachable
+from lab.places import NodePlace
+from node.api import Order, ReadTimeline, TimelineItem, TimelinePage, feed_decoder
+
+IDLE_S = 1.0  # silence after which the node is asked whether something was missed
+RETRY_S = 0.3
+
+
+class Reading(Struct, frozen=True):
+    items: list[TimelineItem]
+    arrivals: int
+    late: int
+    holes: list[tuple[str, int, int, int]]
+
+
+def read_timeline(
+    client: Client,
+    order: Order = "causal",
+    last: int | None = None,
+    as_of_ms: int | None = None,
+    arrivals: int | None = None,
+    offset: int = 0,
+) -> Reading:
+    """All pages of one snapshot."""
+    items: list[TimelineItem] = []
+    while True:
+        request = ReadTimeline(
+            client.new_id(), order, last, as_of_ms, arrivals, offset + len(items)
+        )
+        page = client.expect(request, TimelinePage)
+        items.extend(page.items)
+        arrivals = page.arrivals
+        if offset + len(items) >= page.total or not page.items:
+            return Reading(items, page.arrivals, page.late, page.holes)
+
+
+class Follower:
+    """The arrivals of one node after the first `seen`, in arrival order, across its restarts."""
+
+    def __init__(self, at: NodePlace) -> None:
+        self._at = at
+        self._context = zmq.Context()
+        self._feed = self._context.socket(zmq.SUB)
+        self._feed.setsockopt(zmq.LINGER, 0)
+        self._feed.setsockopt(zmq.RECONNECT_IVL, 50)
+        self._feed.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
+        self._feed.subscribe(b"")
+        self._feed.connect(f"ipc://{at.feed}")
+        self.reachable = True
+
+    def close(self) -> None:
+        self._feed.close(linger=0)
+        self._context.term()
+
+    def after(self, seen: int) -> Iterator[TimelineItem | None]:
+        """None whenever nothing came for a while, so that the caller can look around."""
+        looked = 0.0
+        while True:
+            item = self._next()
+            number = item[0] if item is not None else 0
+            if item is not None and number == seen + 1:
+                seen = number
+                yield item[1]
+                continue
+            if item is not None and number <= seen:
+                continue
+            if number > seen + 1 or time.monotonic() - looked >= IDLE_S:
+                looked = time.monotonic()
+                for missed in self._missed(seen):
+                    seen += 1
+                    yield missed
+            yield None
+
+    def _next(self) -> tuple[int, TimelineItem] | None:
+        if not self._feed.poll(int(IDLE_S * 1000)):
+            return None
+        try:
+            arrival = feed_decoder.decode(self._feed.recv())
+        except MsgspecError:
+            return None  # a newer node: its timeline is still read below
+        return arrival.number, arrival.item
+
+    def _missed(self, seen: int) -> list[TimelineItem]:
+        try:
+            with Client(self._at.name, self._at.control, context=self._context) as client:
+                items = read_timeline(client, "arrival", offset=seen).items
+        except Unreachable:
+            self.reachable = False
+            return []
+        self.reachable = True
+        return items
