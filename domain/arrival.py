@@ -1,0 +1,31 @@
+"""An arrival: one event as one node met it. Projections are folds of arrivals in arrival order.
+
+The event is the same everywhere; `received_at_ms` and `via` are local and differ from node to
+node. `tag` is the head of the hash of the event's exact bytes: it breaks the tie between the two
+branches of a fork, which share one dot.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from domain.events import Event
+
+Via = Literal["local", "rumor", "anti-entropy", "recovery"]
+
+
+class Arrival(Struct, frozen=True):
+    event: Event
+    tag: bytes  # 8 bytes
+    received_at_ms: int  # wall clock of the node that received it: a label, never an order
+    via: Via
+    skewed: bool = False  # its stamp was too far in the future: shown, and not followed
+
+    @property
+    def key(self) -> "OrderKey":
+        """Display order, the same on every node and consistent with causality (HLC)."""
+        stamp, dot = self.event.stamp, self.event.dot
+        return (stamp.ms, stamp.counter, dot.origin, dot.epoch, dot.seq, self.tag)
+
+
+OrderKey = tuple[int, int, str, int, int, bytes]

@@ -1,0 +1,58 @@
+"""Hybrid logical clock: display time that never contradicts causality.
+
+Kulkarni, Demirbas et al. 2014, "Logical Physical Clocks", section 3. A stamp is (ms, counter):
+the largest wall-clock millisecond known, and a counter for events within it. If event a could have
+caused event b, a's stamp is smaller. A stamp is for order on a screen; it is never identity.
+
+The clock reads no time itself: the caller passes `wall_ms`. A remote stamp more than `skew_max_ms`
+ahead of the wall clock is refused by `observe`: it is kept and shown with its event, but it does
+not drag the local clock into the future.
+"""
+
+from msgspec import Struct
+
+SKEW_MAX_MS = 5 * 60 * 1000
+COUNTER_MAX = 2**16 - 1
+STAMP_MS_MAX = 2**48 - 1
+
+
+class Stamp(Struct, frozen=True, order=True, gc=False):
+    ms: int  # Unix milliseconds, 48 bits
+    counter: int  # 16 bits
+
+
+class HybridClock:
+    __slots__ = ("_counter", "_ms", "skew_max_ms")
+
+    def __init__(self, skew_max_ms: int = SKEW_MAX_MS) -> None:
+        self._ms = 0
+        self._counter = 0
+        self.skew_max_ms = skew_max_ms
+
+    @property
+    def last(self) -> Stamp:
+        """The largest stamp given out or accepted so far."""
+        return Stamp(self._ms, self._counter)
+
+    def tick(self, wall_ms: int) -> Stamp:
+        """The stamp of a new local event: larger than every stamp given out or accepted."""
+        if wall_ms > self._ms:
+            self._ms, self._counter = wall_ms, 0
+        elif self._counter < COUNTER_MAX:
+            self._counter += 1
+        else:
+            self._ms, self._counter = self._ms + 1, 0
+        return Stamp(self._ms, self._counter)
+
+    def observe(self, stamp: Stamp, wall_ms: int) -> bool:
+        """Move past a remote stamp. False if it is too far ahead, and then nothing moves."""
+        if stamp.ms > wall_ms + self.skew_max_ms:
+            return False
+        if (stamp.ms, stamp.counter) > (self._ms, self._counter):
+            self._ms, self._counter = stamp.ms, stamp.counter
+        return True
+
+    def restore(self, stamp: Stamp) -> None:
+        """Move past a stamp of one's own past, whatever the wall clock says now."""
+        if (stamp.ms, stamp.counter) > (self._ms, self._counter):
+            self._ms, self._counter = stamp.ms, stamp.counter

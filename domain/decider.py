@@ -1,0 +1,125 @@
+"""The decider: a command becomes an event, or is refused. Nothing else happens.
+
+`decide` is a function of what it is given and raises nothing, whatever the text: a refusal is a
+value with one clear line for the person who asked. What an accepted event then changes is up to
+the projections, which evolve by `apply`. Events of other nodes never come here, because a fact
+cannot be refused.
+
+The rules. A message has text to show and fits its limits. An author has a name that can be shown
+on one line. A participant who is known to have joined does not join again, nor leave twice; but
+what this node does not know it does not hold against anybody: one may have joined elsewhere.
+"""
+
+import unicodedata
+from typing import assert_never
+
+from msgspec import Struct
+
+from domain.clock import Stamp
+from domain.commands import Command, Join, Leave, PostMessage
+from domain.dot import Dot
+from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft
+from domain.presence import Presence
+from domain.verdict import Censored, Clean, Rejected, Verdict, rules_of
+
+AUTHOR_BYTES_MAX = 64
+TEXT_BYTES_MAX = 65536
+CENSORED_BY_MAX = 256  # rules that one event can name; the disk format has the same limit
+
+# Joiners shape the words of some scripts and are part of a name; other format characters are not.
+JOINERS = "\u200c\u200d"
+
+
+class Context(Struct, frozen=True):
+    """The header of the event, should there be one."""
+
+    dot: Dot
+    stamp: Stamp
+    parents: tuple[Dot, ...]
+
+
+class Refused(Struct, frozen=True):
+    reason: str
+
+
+def decide(
+    command: Command, verdict: Verdict, presence: Presence, context: Context
+) -> Event | Refused:
+    """`verdict` is that of the text of a PostMessage, and Clean() for everything else."""
+    refused = check_command(command)
+    if refused:
+        return refused
+    dot, stamp, parents, author = context.dot, context.stamp, context.parents, command.author
+    if type(command) is PostMessage:
+        if type(verdict) is Clean:
+            return MessagePosted(dot, stamp, parents, author, command.text)
+        if type(verdict) is Censored:
+            by = rules_of(verdict.hits)[:CENSORED_BY_MAX]
+            return MessagePosted(dot, stamp, parents, author, verdict.text, by)
+        if type(verdict) is Rejected:
+            return Refused(f"rejected by {', '.join(rules_of(verdict.hits))}")
+        assert_never(verdict)
+    known = presence.of(author)
+    if type(command) is Join:
+        if known and known.because == "joined":
+            return Refused(f"{author} has joined already, see {known.dot}")
+        return ParticipantJoined(dot, stamp, parents, author)
+    if type(command) is Leave:
+        if known and known.because == "left":
+            return Refused(f"{author} has left already, see {known.dot}")
+        return ParticipantLeft(dot, stamp, parents, author)
+    assert_never(command)
+
+
+def check_command(command: Command) -> Refused | None:
+    """The limits alone: what no state could make acceptable."""
+    refused = _check_author(command.author)
+    if refused is None and type(command) is PostMessage:
+        refused = _check_text(command.text)
+    return refused
+
+
+def _check_text(text: str) -> Refused | None:
+    size = _size(text)
+    if size is None:
+        return Refused("the text is not valid Unicode: it contains a lone surrogate")
+    if size > TEXT_BYTES_MAX:
+        return Refused(f"the text has {size} bytes, at most {TEXT_BYTES_MAX} are allowed")
+    if not any(map(_shows, text)):
+        return Refused("the text is empty: it has nothing but white space")
+    return None
+
+
+def _check_author(author: str) -> Refused | None:
+    size = _size(author)
+    if size is None:
+        return Refused("the author's name is not valid Unicode: it contains a lone surrogate")
+    if size > AUTHOR_BYTES_MAX:
+        return Refused(
+            f"the author's name has {size} bytes, at most {AUTHOR_BYTES_MAX} are allowed"
+        )
+    if not any(map(_shows, author)):
+        return Refused("the author's name is empty")
+    if author != author.strip():
+        return Refused("the author's name begins or ends with white space")
+    for at, char in enumerate(author):
+        if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") and char not in JOINERS:
+            return Refused(
+                f"the author's name has a control character (U+{ord(char):04X}) at position {at}"
+            )
+    return None
+
+
+def _size(text: str) -> int | None:
+    """Bytes in UTF-8; None if there is no such thing."""
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return None
+
+
+def _shows(char: str) -> bool:
+    """Whether anything is seen of it: no white space, no control and no format character."""
+    return unicodedata.category(char) not in ("Cc", "Cf", "Zs", "Zl", "Zp")

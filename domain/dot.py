@@ -1,0 +1,33 @@
+"""Identity of an event: the dot (origin, epoch, seq).
+
+A dot names one event for ever. `origin` is the emitting node, `epoch` one incarnation of that
+node's log (random, 63 bits, never taken from a clock), `seq` counts from 1 without gaps. A dot is
+never reused: whatever could reuse one opens a new epoch instead. Dots say nothing about time.
+"""
+
+from msgspec import Struct
+
+
+class LogId(Struct, frozen=True, order=True, gc=False):
+    """One log: everything that one origin emitted in one epoch."""
+
+    origin: str
+    epoch: int
+
+    def __str__(self) -> str:
+        return f"{self.origin}.{self.epoch:x}"
+
+
+class Dot(Struct, frozen=True, order=True, gc=False):
+    """The identity of one event. Ordered by origin, epoch, seq, which means nothing in time."""
+
+    origin: str
+    epoch: int
+    seq: int
+
+    @property
+    def log(self) -> LogId:
+        return LogId(self.origin, self.epoch)
+
+    def __str__(self) -> str:
+        return f"{self.origin}.{self.epoch:x}:{self.seq}"

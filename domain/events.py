@@ -1,0 +1,56 @@
+"""Events: facts, in the past tense, never changed and never deleted.
+
+Every event has the same four header fields: its identity (`dot`), its display time (`stamp`), the
+heads its node had seen since that node's previous own event (`parents`), and the participant it
+speaks of (`author`). A kind that this version does not know is carried as `UnknownEvent`: kept,
+relayed and shown as unsupported, never dropped.
+"""
+
+from typing import final
+
+from msgspec import Struct
+
+from domain.clock import Stamp
+from domain.dot import Dot
+
+
+@final
+class MessagePosted(Struct, frozen=True, tag="posted"):
+    """`text` is what was emitted; where moderation censored it, `censored_by` names the rules."""
+
+    dot: Dot
+    stamp: Stamp
+    parents: tuple[Dot, ...]
+    author: str
+    text: str
+    censored_by: tuple[str, ...] = ()
+
+
+@final
+class ParticipantJoined(Struct, frozen=True, tag="joined"):
+    dot: Dot
+    stamp: Stamp
+    parents: tuple[Dot, ...]
+    author: str
+
+
+@final
+class ParticipantLeft(Struct, frozen=True, tag="left"):
+    dot: Dot
+    stamp: Stamp
+    parents: tuple[Dot, ...]
+    author: str
+
+
+@final
+class UnknownEvent(Struct, frozen=True, tag="unknown"):
+    """An event whose kind came from a newer version; `kind` is its field number on disk."""
+
+    dot: Dot
+    stamp: Stamp
+    parents: tuple[Dot, ...]
+    author: str
+    kind: int
+
+
+Event = MessagePosted | ParticipantJoined | ParticipantLeft | UnknownEvent

@@ -1,0 +1,49 @@
+"""The quiet period: has anything arrived of late?
+
+A node that has met nothing new for a while may guess that its timeline is stable. The guess is
+local and can be wrong: behind a partition it is quiet too. Everything that arrives counts, whatever
+its kind and whoever it came from. Where nothing has ever arrived, there is no silence to measure:
+such a node is not quiet.
+
+Time is the wall clock of this node, as noted in the arrivals. The newest arrival counts, not the
+largest time: where the clock has been set back, the silence begins anew instead of being negative.
+"""
+
+from domain.arrival import Arrival
+from domain.projection import fingerprint_of
+
+
+class Quiet:
+    """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
+
+    __slots__ = ("_arrivals", "quiet_ms")
+
+    def __init__(self, quiet_ms: int) -> None:
+        assert quiet_ms >= 0, quiet_ms
+        self.quiet_ms = quiet_ms
+        self._arrivals: list[Arrival] = []
+
+    def apply(self, arrival: Arrival) -> None:
+        self._arrivals.append(arrival)
+
+    def rewind(self) -> Arrival:
+        assert self._arrivals, "nothing to rewind"
+        return self._arrivals.pop()
+
+    def fingerprint(self) -> bytes:
+        """Of when the newest arrival came. That is this node's own: others have other times."""
+        return fingerprint_of(repr(self._since_ms()))
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    def quiet_for_ms(self, wall_ms: int) -> int:
+        """How long nothing has arrived. 0 if nothing ever has, never negative."""
+        since_ms = self._since_ms()
+        return 0 if since_ms is None else max(wall_ms - since_ms, 0)
+
+    def is_quiet(self, wall_ms: int) -> bool:
+        return bool(self._arrivals) and self.quiet_for_ms(wall_ms) >= self.quiet_ms
+
+    def _since_ms(self) -> int | None:
+        return self._arrivals[-1].received_at_ms if self._arrivals else None

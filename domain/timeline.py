@@ -1,0 +1,225 @@
+"""The timeline: all events a node has met, in an order that people can read.
+
+Three orders over the same arrivals. *Causal* is `Arrival.key`: hybrid logical clock first, so that
+no answer stands above its question, and the same on every node that holds the same events.
+*Arrival* is the order in which this node met them, which is its own. *Author* groups the causal
+order by participant.
+
+Theory of operation. Most arrivals have the largest key so far, and are appended. The others are
+*late*: somebody may have read a timeline without them, and that churn is counted. Late ones wait
+in a pending list and are merged when the causal order is next read, with a few insertions or with
+one sort of the part that they fall into. So neither a shuffled history nor a slow trickle of late
+events costs more than one sort per reading.
+
+What is missing is known from two sides: a log counts from 1 without gaps, and events name their
+parents. A hole says that an event exists somewhere, not what it says.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Literal
+
+from domain.arrival import Arrival, OrderKey
+from domain.dot import Dot
+from domain.projection import FINGERPRINT_BYTES, fingerprint_of
+from domain.seqset import SeqSet
+
+Order = Literal["causal", "arrival", "author"]
+
+INSERTIONS_MAX = 32  # more pending arrivals than this are sorted in, not inserted one by one
+
+LogName = tuple[str, int]  # origin, epoch: a LogId that is cheaper to build on every apply
+_FIRST: OrderKey = (-1, 0, "", 0, 0, b"")  # before every key
+
+_key = attrgetter("key")
+
+
+def _author(arrival: Arrival) -> str:
+    return arrival.event.author
+
+
+class Timeline:
+    """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
+
+    __slots__ = (
+        "_arrivals",
+        "_branches",
+        "_causal",
+        "_held",
+        "_last_key",
+        "_late",
+        "_mentioned",
+        "_pending",
+        "_raised",
+        "_sum",
+        "_summed",
+    )
+
+    def __init__(self, arrivals: Iterable[Arrival] = ()) -> None:
+        self._arrivals: list[Arrival] = []
+        self._causal: list[Arrival] = []  # sorted by key; all arrivals but the pending ones
+        self._pending: list[Arrival] = []  # late ones since the last reading, in arrival order
+        self._last_key = _FIRST  # of the last one in causal order, which is never pending
+        self._late: list[int] = []  # which arrivals were late, by their position in _arrivals
+        self._held: dict[LogName, SeqSet] = {}
+        self._branches: dict[Dot, int] = {}  # further branches held of a dot that is held already
+        self._mentioned: dict[LogName, int] = {}  # the last seq named by parents, beyond the held
+        self._raised: list[tuple[int, LogName, int]] = []  # undo: arrival, log, mentioned before
+        self._sum = 0  # of the hashes of the first _summed arrivals
+        self._summed = 0
+        self.extend(arrivals)
+
+    # --- the fold -------------------------------------------------------------------------------
+
+    def apply(self, arrival: Arrival) -> None:
+        index = len(self._arrivals)
+        self._arrivals.append(arrival)
+        key = arrival.key
+        if key > self._last_key:
+            self._causal.append(arrival)
+            self._last_key = key
+        else:
+            assert key != self._last_key, f"{arrival.event.dot} was applied twice"
+            self._pending.append(arrival)
+            self._late.append(index)
+        dot = arrival.event.dot
+        log = (dot.origin, dot.epoch)
+        held = self._held.get(log)
+        if held is None:
+            held = self._held[log] = SeqSet()
+        if not held.add(dot.seq):
+            self._branches[dot] = self._branches.get(dot, 0) + 1
+        for parent in arrival.event.parents:
+            self._mention(index, (parent.origin, parent.epoch), parent.seq)
+
+    def extend(self, arrivals: Iterable[Arrival]) -> None:
+        """Apply many. However they are shuffled, the next reading sorts once."""
+        for arrival in arrivals:
+            self.apply(arrival)
+
+    def rewind(self) -> Arrival:
+        assert self._arrivals, "nothing to rewind"
+        arrival = self._arrivals.pop()
+        index = len(self._arrivals)
+        while self._raised and self._raised[-1][0] == index:
+            _, log, before = self._raised.pop()
+            if before:
+                self._mentioned[log] = before
+            else:
+                del self._mentioned[log]
+        self._let_go(arrival.event.dot)
+        if self._late and self._late[-1] == index:
+            self._late.pop()
+            if self._pending:  # everything pending is newer than everything merged
+                self._pending.pop()
+            else:
+                del self._causal[bisect_left(self._causal, arrival.key, key=_key)]
+        else:
+            self._causal.pop()
+            self._last_key = self._causal[-1].key if self._causal else _FIRST
+        if self._summed > index:
+            self._summed = index
+            self._sum -= _hash(arrival)
+        return arrival
+
+    def fingerprint(self) -> bytes:
+        """Of the set of events, hence of the causal order: equal on nodes that hold the same."""
+        for arrival in self._arrivals[self._summed :]:
+            self._sum += _hash(arrival)
+        self._summed = len(self._arrivals)
+        self._sum %= 1 << (8 * FINGERPRINT_BYTES)
+        return self._sum.to_bytes(FINGERPRINT_BYTES, "big")
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    # --- reading --------------------------------------------------------------------------------
+
+    @property
+    def late(self) -> int:
+        """Churn: how many arrivals went in before something that was already there."""
+        return len(self._late)
+
+    def contains(self, dot: Dot) -> bool:
+        held = self._held.get((dot.origin, dot.epoch))
+        return held is not None and dot.seq in held
+
+    def select(
+        self,
+        order: Order,
+        *,
+        arrivals: int | None = None,
+        as_of_ms: int | None = None,
+        last: int | None = None,
+    ) -> list[Arrival]:
+        """The timeline in one order: whole, as it stood at some past moment, or its last part.
+
+        `arrivals` takes only the first so many arrivals into account, `as_of_ms` only those that
+        were received up to then by the wall clock of the node; both together, only those that are
+        in both. `last` keeps the end of what is left.
+        """
+        if order == "arrival":
+            known = self._arrivals if arrivals is None else self._arrivals[: max(arrivals, 0)]
+        else:
+            known = self._order()
+            newer = [] if arrivals is None else self._arrivals[max(arrivals, 0) :]
+            if newer:
+                hidden = set(map(id, newer))
+                known = [arrival for arrival in known if id(arrival) not in hidden]
+        if as_of_ms is not None:
+            known = [arrival for arrival in known if arrival.received_at_ms <= as_of_ms]
+        if order == "author":
+            known = sorted(known, key=_author)
+        return known[:] if last is None else known[max(len(known) - max(last, 0), 0) :]
+
+    def holes(self) -> list[tuple[str, int, int, int]]:
+        """Events known to exist and not held: (origin, epoch, first, last), sorted."""
+        found: list[tuple[str, int, int, int]] = []
+        nothing = SeqSet()
+        for log in sorted(self._held.keys() | self._mentioned.keys()):
+            held = self._held.get(log, nothing)
+            last = max(held.last, self._mentioned.get(log, 0))
+            if held.prefix < last:
+                found += [(*log, a, b) for a, b in held.missing_from(held.prefix + 1, last)]
+        return found
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _mention(self, index: int, log: LogName, seq: int) -> None:
+        held = self._held.get(log)
+        if held is not None and seq <= held.last:
+            return  # the log itself tells of it, and will as long as this arrival is applied
+        before = self._mentioned.get(log, 0)
+        if seq > before:
+            self._raised.append((index, log, before))
+            self._mentioned[log] = seq
+
+    def _let_go(self, dot: Dot) -> None:
+        others = self._branches.get(dot, 0)
+        if others > 1:
+            self._branches[dot] = others - 1
+        elif others == 1:
+            del self._branches[dot]
+        else:
+            log = (dot.origin, dot.epoch)
+            self._held[log].discard(dot.seq)
+            if not self._held[log]:
+                del self._held[log]
+
+    def _order(self) -> list[Arrival]:
+        """The causal order, with what was pending merged in."""
+        pending, causal = self._pending, self._causal
+        if len(pending) <= INSERTIONS_MAX:
+            for arrival in pending:
+                causal.insert(bisect_right(causal, arrival.key, key=_key), arrival)
+        else:
+            first = min(arrival.key for arrival in pending)
+            tail = bisect_left(causal, first, key=_key)
+            causal[tail:] = sorted(causal[tail:] + pending, key=_key)
+        pending.clear()
+        return causal
+
+
+def _hash(arrival: Arrival) -> int:
+    return int.from_bytes(fingerprint_of(repr(arrival.key)), "big")
