@@ -1,0 +1,347 @@
+"""cluster.yaml: what a cluster is made of, read with limits and errors that name the place.
+
+The classes below are the whole schema: msgspec checks a file against them. Unknown keys are
+refused, because a misspelt knob that is silently ignored is worse than none. An error is one line:
+
+    cluster.yaml:5:11: nodes[1].listen: expected str, got int: put it in quotes
+
+A `policy_of` is separate from `load`, so that a command that needs no moderation reads no words.
+"""
+
+import difflib
+import re
+import typing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from gossip.config import GossipConfig
+from node.located import Located, LocatedError, Path_, Value, parse, read_text
+
+if TYPE_CHECKING:
+    from domain.moderation import Policy
+
+NODES_MAX = 256
+RULES_MAX = 64
+WORDS_MAX = 100_000
+SHOWN_MAX = 60
+NAME_FORM = "1 to 32 of a-z, 0-9 and -, not beginning with -"
+BUILTIN = "builtin:"
+BUILTIN_DIR = Path(__file__).parent / "words"
+
+Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z")]
+RuleId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+Durability = Literal["always", "interval", "none"]
+
+
+class ConfigError(ValueError):
+    """A configuration cannot be used. The text is one clear line."""
+
+
+class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    name: Name
+    listen: str | None = None  # host:port; None: a free loopback port, remembered
+    durability: Durability | None = None  # None: the cluster's
+
+
+class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    id: RuleId
+    words: Annotated[str, Meta(min_length=1, max_length=4096)]  # builtin:NAME, or a path
+    action: Literal["reject", "censor"] = "censor"
+
+
+DEFAULT_RULES = (
+    RuleConfig("english", f"{BUILTIN}en"),
+    RuleConfig("french", f"{BUILTIN}fr"),
+)
+
+
+class ModerationConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    rules: Annotated[tuple[RuleConfig, ...], Meta(max_length=RULES_MAX)] = DEFAULT_RULES
+    allow: Annotated[tuple[str, ...], Meta(max_length=WORDS_MAX)] = ()
+
+
+class RestartConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    budget: Annotated[int, Meta(ge=0, le=1000)] = 5
+    window_s: Annotated[float, Meta(gt=0, le=86_400)] = 60
+
+
+class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    nodes: Annotated[list[NodeConfig], Meta(min_length=1, max_length=NODES_MAX)]
+    name: Name = "chatlab"
+    data_dir: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
+    restart: Literal["never", "always"] = "never"
+    restarts: RestartConfig = RestartConfig()
+    durability: Durability = "always"
+    interval_ms: Annotated[int, Meta(ge=1, le=60_000)] = 100
+    quiet_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 2000
+    gossip: GossipConfig = GossipConfig()
+    moderation: ModerationConfig = field(default_factory=ModerationConfig)
+
+    def node(self, name: str) -> NodeConfig:
+        """The node of that name; raises ConfigError with the nearest name otherwise."""
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        names = [node.name for node in self.nodes]
+        raise ConfigError(f"no node {_shown(name)}: {_hint(name, names, 'its nodes are')}")
+
+
+def generated(n: int, name: str = "chatlab") -> ClusterConfig:
+    """A cluster of n nodes n1..n, all else as by default."""
+    return ClusterConfig([NodeConfig(f"n{number}") for number in range(1, n + 1)], name)
+
+
+# --- reading ----------------------------------------------------------------------------------
+
+
+def load(path: Path) -> ClusterConfig:
+    """Read a cluster file. Raises ConfigError, whatever the file is."""
+    try:
+        text = read_text(path)
+    except LocatedError as error:
+        raise _at(path, error) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"{path}: cannot read it: {why}") from None
+    try:
+        document = parse(text)
+        if not isinstance(document.value, dict):
+            raise LocatedError("expected keys and values, at least `nodes: [n1, n2]`")
+        config = _convert(document.value, document)
+        _check_nodes(config, document)
+        _check_rules(config, document)
+    except LocatedError as error:
+        raise _at(path, error) from None
+    return config
+
+
+def _at(path: Path, error: LocatedError) -> ConfigError:
+    where = f"{path}:{error.place.line}:{error.place.column}" if error.place else f"{path}"
+    return ConfigError(f"{where}: {error}")
+
+
+def _convert(value: dict[str, Value], document: Located) -> ClusterConfig:
+    nodes = value.get("nodes")
+    if isinstance(nodes, list):  # a plain name stands for a mapping with nothing else
+        plain = [node if isinstance(node, dict) else {"name": node} for node in nodes]
+        value = value | {"nodes": [*plain]}
+    try:
+        return msgspec.convert(value, ClusterConfig)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error), document) from None
+
+
+def _check_nodes(config: ClusterConfig, document: Located) -> None:
+    names: set[str] = set()
+    addresses: dict[tuple[str, int], str] = {}
+    for i, node in enumerate(config.nodes):
+        if node.name in names:
+            raise _wrong(document, ("nodes", i, "name"), f"a second node {node.name}")
+        names.add(node.name)
+        if node.listen is None:
+            continue
+        path: Path_ = ("nodes", i, "listen")
+        try:
+            address = split_address(node.listen)
+        except ValueError as error:
+            raise _wrong(document, path, str(error)) from None
+        if address in addresses:
+            what = f"{node.listen} is already the address of {addresses[address]}"
+            raise _wrong(document, path, what)
+        addresses[address] = node.name
+
+
+def _check_rules(config: ClusterConfig, document: Located) -> None:
+    ids: set[str] = set()
+    for i, rule in enumerate(config.moderation.rules):
+        if rule.id in ids:
+            raise _wrong(document, ("moderation", "rules", i, "id"), f"a second rule {rule.id}")
+        ids.add(rule.id)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` as a pair that is equal for equal addresses; or ValueError."""
+    host, _, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]").lower()
+    form = re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", host)
+    if form is None or re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) is None:
+        raise ValueError(f"{_shown(address)} is not host:port, for example 127.0.0.1:7101")
+    if not 1 <= int(port) <= 65_535:
+        raise ValueError(f"port {port} is not in 1..65535")
+    if bare in ("0.0.0.0", "::"):
+        raise ValueError(f"{_shown(address)} is every address: name the one that peers dial")
+    return bare, int(port)
+
+
+# --- errors -----------------------------------------------------------------------------------
+
+
+def _wrong(document: Located, path: Path_, what: str, key: bool = False) -> LocatedError:
+    shown = _path_text(path)
+    return LocatedError(f"{shown}: {what}" if shown else what, document.place(path, key))
+
+
+def _explained(text: str, document: Located) -> LocatedError:
+    """msgspec's sentence, with the place and in the words of the file."""
+    what, _, where = text.partition(" - at `$")
+    path = _parse_path(where.rstrip("`"))
+    kind = _type_at(path)
+    unknown = re.search(r"unknown field `(.*)`", what, re.DOTALL)
+    if unknown is not None:
+        known = [one.name for one in msgspec.structs.fields(kind)] if kind else []
+        hint = _hint(unknown[1], known, "the keys here are")
+        return _wrong(document, (*path, unknown[1]), f"unknown key: {hint}", key=True)
+    missing = re.search(r"missing required field `(.*)`", what)
+    if missing is not None:
+        return _wrong(document, path, f"{missing[1]} is missing")
+    value = _value_at(document.value, path)
+    if "Invalid enum value" in what and typing.get_origin(kind) is Literal:
+        allowed = [str(one) for one in typing.get_args(kind)]
+        hint = _hint(str(value), allowed, "one of", always=True)
+        return _wrong(document, path, f"{_shown(value)} is not possible here: {hint}")
+    if "matching regex" in what:
+        form = NAME_FORM if path[-1] == "name" else "letters, digits, and . _ - inside"
+        return _wrong(document, path, f"{_shown(value)} is not a name: {form}")
+    bare = path if path in document.values else path[:-1]  # a node given by its name alone
+    if what.startswith("Expected `str") and bare in document.bare and value is not None:
+        what += ": put it in quotes"
+    return _wrong(document, path, _in_plain_words(what))
+
+
+def _in_plain_words(what: str) -> str:
+    words = what[:1].lower() + what[1:].replace("`", "")
+    for theirs, ours in (
+        (" | null", ""),
+        ("str", "text"),
+        ("int", "a whole number"),
+        ("float", "a number"),
+        ("object", "keys and values"),
+        ("array of length", "a list of length"),
+        ("array", "a list"),
+        ("null", "nothing"),
+        ("bool", "true or false"),
+    ):
+        words = re.sub(rf"(?<!\w){re.escape(theirs)}(?!\w)", ours, words)
+    return words
+
+
+def _parse_path(text: str) -> Path_:
+    """`.nodes[1].port` as ("nodes", 1, "port")."""
+    parts = re.findall(r"\.([A-Za-z_]+)|\[(\d+)\]", text)
+    return tuple(name or int(index) for name, index in parts)
+
+
+def _path_text(path: Path_) -> str:
+    """The other way, for people; an unknown key may hold anything."""
+    text = ""
+    for part in path:
+        if type(part) is int:
+            text += f"[{part}]"
+        else:
+            word = str(part)
+            safe = word if re.fullmatch(r"[\w-]{1,60}", word, re.ASCII) else _shown(word)
+            text += f".{safe}" if text else safe
+    return text
+
+
+def _type_at(path: Path_) -> Any:
+    """The type that the schema has there: a Struct, a Literal, or None if it is neither."""
+    kind: Any = ClusterConfig
+    for part in path:
+        if type(part) is int:
+            kind = typing.get_args(kind)[0]
+        else:
+            fields = {one.name: one.type for one in msgspec.structs.fields(kind)}
+            kind = fields.get(str(part))
+        kind = _stripped(kind)
+    return kind
+
+
+def _stripped(kind: Any) -> Any:
+    """Without Annotated and without `| None`."""
+    while kind is not None:
+        if typing.get_origin(kind) is Annotated:
+            kind = typing.get_args(kind)[0]
+            continue
+        options = typing.get_args(kind)
+        if type(None) not in options:
+            return kind
+        kind = next(one for one in options if one is not type(None))
+    return None
+
+
+def _value_at(value: Any, path: Path_) -> Any:
+    for part in path:
+        if part == "name" and not isinstance(value, dict):
+            return value
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
+
+
+def _hint(given: str, known: list[str], listing: str, always: bool = False) -> str:
+    near = difflib.get_close_matches(given, known, n=1)
+    if near and not always:
+        return f"did you mean {near[0]}?"
+    shown = known if len(known) <= 12 else [*known[:11], "..."]
+    return f"{listing} {', '.join(shown)}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _shown(value: object) -> str:
+    """Whatever the file holds, safe on a terminal and short."""
+    text = ascii(value)
+    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 3]}..."
+
+
+# --- moderation -------------------------------------------------------------------------------
+
+
+def policy_of(config: ClusterConfig, base_dir: Path) -> "Policy":
+    """The moderation policy, with the words of its files, which are relative to `base_dir`.
+
+    Raises ConfigError with one line.
+    """
+    from domain.moderation import Policy, Rule  # lazy: only a node and `moderate` need words
+
+    rules = []
+    for i, rule in enumerate(config.moderation.rules):
+        try:
+            words = _read_words(_words_file(rule.words, base_dir))
+        except ConfigError as error:
+            raise ConfigError(f"moderation.rules[{i}].words: {error}") from None
+        rules.append(Rule(rule.id, words, rule.action))
+    return Policy(tuple(rules), config.moderation.allow)
+
+
+def _words_file(words: str, base_dir: Path) -> Path:
+    if not words.startswith(BUILTIN):
+        return base_dir / words
+    name = words.removeprefix(BUILTIN)
+    known = sorted(file.stem for file in BUILTIN_DIR.glob("*.txt"))
+    if name not in known:
+        hint = _hint(name, known, "there are")
+        raise ConfigError(f"no built-in word list {_shown(name)}: {hint}")
+    return BUILTIN_DIR / f"{name}.txt"
+
+
+def _read_words(file: Path) -> tuple[str, ...]:
+    """A word or phrase per line, each once; # begins a comment."""
+    try:
+        text = read_text(file)
+    except LocatedError as error:
+        raise _at(file, error) from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"cannot read {file}: {why}") from None
+    lines = (line.strip() for line in text.splitlines())
+    words = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    if not words:
+        raise ConfigError(f"{file} holds no words: one word or phrase per line")
+    if len(words) > WORDS_MAX:
+        raise ConfigError(f"{file} holds {len(words)} words: {WORDS_MAX} are the limit")
+    return words

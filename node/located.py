@@ -1,0 +1,172 @@
+"""YAML with places: every value of a file, and the line and column where it stands.
+
+YAML readers forget where a value came from, and take the last of two equal keys in silence. Here
+the text is composed to a tree of marked nodes, duplicates are refused, and the plain values are
+handed out together with a table of their places. What is not needed in a configuration is refused
+before it can cost anything: aliases (they grow without bound), deep nesting, tags, huge files.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from msgspec import Struct
+
+FILE_BYTES_MAX = 1024 * 1024
+DEPTH_MAX = 20
+
+Path_ = tuple[str | int, ...]  # ("nodes", 1, "port")
+Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+
+_Loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PLAIN = {f"tag:yaml.org,2002:{kind}" for kind in ("null", "bool", "int", "float", "str")}
+
+
+class Place(Struct, frozen=True):
+    """Counted from 1, as editors do."""
+
+    line: int
+    column: int
+
+
+class Located(Struct, frozen=True):
+    """A document: its value, where each value stands, and where each key stands."""
+
+    value: Value
+    values: dict[Path_, Place]
+    keys: dict[Path_, Place]
+    bare: frozenset[Path_]  # scalars without quotes
+
+    def place(self, path: Path_, key: bool = False) -> Place:
+        """The place of a value, or of the nearest value around it."""
+        if key and path in self.keys:
+            return self.keys[path]
+        while path not in self.values and path:
+            path = path[:-1]
+        return self.values.get(path, Place(1, 1))
+
+
+class LocatedError(ValueError):
+    """Not a document. The text has no place in it: `place` has it."""
+
+    def __init__(self, text: str, place: Place | None = None) -> None:
+        super().__init__(text)
+        self.place = place
+
+
+def read_text(path: Path) -> str:
+    """The text of a regular UTF-8 file of sane size; raises OSError or LocatedError."""
+    if path.exists() and not path.is_file():
+        raise LocatedError("is not a file")
+    with path.open("rb") as file:
+        data = file.read(FILE_BYTES_MAX + 1)
+    if len(data) > FILE_BYTES_MAX:
+        raise LocatedError(f"is larger than {FILE_BYTES_MAX} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line_start = before.rfind(b"\n") + 1
+        column = len(before[line_start:].decode("utf-8", "replace")) + 1
+        place = Place(before.count(b"\n") + 1, column)
+        raise LocatedError(f"byte {data[error.start]:#04x} is not UTF-8", place) from None
+
+
+def parse(text: str) -> Located:
+    """Raises LocatedError."""
+    try:
+        _check_events(text)
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = error.problem or "is not YAML"
+        if error.context:
+            what += f" ({error.context})"
+        raise LocatedError(what, _place(mark) if mark else None) from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        column = error.position - text.rfind("\n", 0, error.position)
+        code = ord(error.character) if isinstance(error.character, str) else error.character
+        what = f"character U+{code:04X} is not allowed"
+        raise LocatedError(what, Place(line, column)) from None
+    except yaml.YAMLError as error:
+        raise LocatedError(" ".join(str(error).split())) from None
+    if root is None:
+        return Located(None, {}, {}, frozenset())
+    return _Walk().located(root)
+
+
+def _check_events(text: str) -> None:
+    """What composing would pay for: refused while nothing has been built yet."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise LocatedError("aliases are not supported: repeat the value", _mark(event))
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEPTH_MAX:
+                raise LocatedError(f"nested deeper than {DEPTH_MAX} levels", _mark(event))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _mark(event: yaml.Event) -> Place | None:
+    return _place(event.start_mark) if event.start_mark else None
+
+
+def _place(mark: yaml.Mark) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
+
+
+class _Walk:
+    """From a tree of nodes to plain values, noting places on the way. Depth is bounded by now."""
+
+    def __init__(self) -> None:
+        self._constructor = yaml.constructor.SafeConstructor()
+        self._values: dict[Path_, Place] = {}
+        self._keys: dict[Path_, Place] = {}
+        self._bare: set[Path_] = set()
+
+    def located(self, root: yaml.Node) -> Located:
+        value = self._value(root, ())
+        return Located(value, self._values, self._keys, frozenset(self._bare))
+
+    def _value(self, node: yaml.Node, path: Path_) -> Value:
+        self._values[path] = _place(node.start_mark)
+        if isinstance(node, yaml.MappingNode):
+            self._check_tag(node, "map")
+            return {key: self._value(of, (*path, key)) for key, of in self._items(node, path)}
+        if isinstance(node, yaml.SequenceNode):
+            self._check_tag(node, "seq")
+            return [self._value(item, (*path, i)) for i, item in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _check_tag(self, node: yaml.Node, kind: str) -> None:
+        if node.tag != f"tag:yaml.org,2002:{kind}":
+            raise LocatedError("tags are not supported", _place(node.start_mark))
+
+    def _items(self, node: yaml.MappingNode, path: Path_) -> Iterator[tuple[str, yaml.Node]]:
+        for key_node, value_node in node.value:
+            place = _place(key_node.start_mark)
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise LocatedError("a key must be a plain word", place)
+            key = key_node.value
+            if (*path, key) in self._keys:
+                first = self._keys[*path, key]
+                raise LocatedError(f"{key!r} is given twice, first in line {first.line}", place)
+            self._keys[*path, key] = place
+            yield key, value_node
+
+    def _scalar(self, node: yaml.Node, path: Path_) -> Value:
+        if node.tag == "tag:yaml.org,2002:timestamp":  # a date is the text that it is
+            return str(node.value)
+        if node.tag not in _PLAIN:
+            raise LocatedError("tags are not supported", _place(node.start_mark))
+        if not node.style:
+            self._bare.add(path)
+        try:
+            value: Value = self._constructor.construct_object(node)
+        except ValueError:  # an int of thousands of digits, `!!int x`
+            place = _place(node.start_mark)
+            raise LocatedError("this is not a number that can be used", place) from None
+        return value

@@ -1,0 +1,156 @@
+"""The structured log of one node: a JSON object per line, with a closed list of names.
+
+Every line has `ts` (RFC 3339, UTC, milliseconds), `level`, `event`, `node` and `worker`, in that
+order, then what the note adds. Text from outside appears only as a JSON value, where it can break
+neither the line nor a terminal.
+
+Rules
+- A name that is not in `NOTES` is refused: whoever reads logs can know them all. A test finds every
+  name in the code.
+- Each line is one write to an unbuffered file, so that kill -9 loses none.
+- Logging never ends a node. If the disk is full, lines are counted, and the count is told later.
+"""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from node.ports import Note
+
+Level = Literal["debug", "info", "warning", "error"]
+LEVELS: dict[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+RESERVED = ("ts", "level", "event", "node", "worker")
+LINE_BYTES_MAX = 64 * 1024
+
+# Name -> its meaning. Docs and tests read this; keep it sorted.
+NOTES: dict[str, str] = {
+    "append_failed": "The journal could not take some records; it goes on with the next ones.",
+    "core_crashed": "The replica met an impossible state of its own.",
+    "core_restarts": "A new replica is built from the journal after a wait.",
+    "faults_cleared": "All injected network faults of this node are gone.",
+    "faults_set": "Network faults were injected into this node's links.",
+    "frame_rejected": "Bytes from a peer were not a packet for us; the reason says why.",
+    "journal_opened": "The journal was read to its end: how many records, in how long.",
+    "journal_quarantined": "Damage inside the journal was set aside; peers can fill the hole.",
+    "journal_tail_cut": "A torn end of the journal was kept in a copy and cut off.",
+    "log_lines_lost": "So many lines could not be written to this log.",
+    "log_not_reopened": "The log file could not be opened anew; the old one goes on.",
+    "loop_stalled": "One turn of the event loop took much too long.",
+    "node_gave_up": "The core failed more often than the budget allows; the node exits.",
+    "node_ready": "The node answers commands and packets.",
+    "node_started": "The process begins; with its pid and random seed.",
+    "node_stopped": "The node has stopped; clean says whether the journal was finished.",
+    "node_stopping": "The node begins to stop, and why.",
+    "packets_dropped": "Packets for a peer were dropped; the reason says why.",
+    "policy_kept": "The new moderation policy cannot be read; the old one stays.",
+    "policy_read": "The moderation policy was read anew.",
+    "storage_failed": "The disk failed for good; nothing more is written until a restart.",
+    "telemetry": "The counters, every few seconds while something happens.",
+    "view_failed": "A reading command failed inside; its client got an error.",
+    "worker_crashed": "A worker raised an error; its supervisor decides.",
+    "worker_gave_up": "A worker crashed more often than its budget allows.",
+    "worker_restarted": "A crashed worker runs again.",
+    "worker_started": "A worker runs.",
+    "worker_stop_failed": "A worker raised an error while it was stopped.",
+}
+
+
+class Log:
+    """One node's log file."""
+
+    def __init__(self, path: Path, node: str, level: Level = "info") -> None:
+        self._path = path
+        self._node = node
+        self._threshold = LEVELS[level]
+        self._file = _open(path)
+        self.lost = 0  # lines since the last one that could be written
+        self._bound = self._bind()
+
+    def _bind(self) -> Any:
+        return structlog.wrap_logger(
+            self,
+            processors=[_add_time, _rendered],
+            wrapper_class=structlog.make_filtering_bound_logger(self._threshold),
+            cache_logger_on_first_use=True,
+        ).bind(node=self._node)
+
+    def write(self, note: Note, worker: str) -> None:
+        """Write one line, if its level is high enough. Raises ValueError for a bad name only."""
+        if note.event not in NOTES:
+            raise ValueError(f"note {note.event!r} is not registered in node.logs.NOTES")
+        if LEVELS[note.level] < self._threshold:
+            return
+        fields = note.fields
+        for name in RESERVED:
+            if name in fields:
+                raise ValueError(f"note {note.event!r} has a field {name!r}, which is reserved")
+        getattr(self._bound, note.level)(note.event, worker=worker, **fields)
+
+    def reopen(self) -> None:
+        """Go on in a new file at the same path, after the old one was moved. Raises OSError."""
+        fresh = _open(self._path)
+        self._file, old = fresh, self._file
+        old.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    # --- called by structlog: the end of the chain ----------------------------------------------
+
+    def _line(self, line: bytes) -> None:
+        if self.lost:
+            lost, self.lost = self.lost, 0
+            note = {"event": "log_lines_lost", "level": "error", "worker": "log", "lines": lost}
+            told = _rendered(self, "", _add_time(self, "error", {"node": self._node} | note))
+            if not self._written(told):
+                self.lost = lost
+        if self.lost or not self._written(line):
+            self.lost += 1
+
+    debug = info = warning = error = _line
+
+    def _written(self, line: bytes) -> bool:
+        try:
+            return self._file.write(line) == len(line)
+        except (OSError, ValueError):  # the disk, or a log already closed
+            return False
+
+
+def open_log(path: Path, node: str, level: Level = "info") -> Log:
+    """Open, or begin, a node's log. Raises OSError."""
+    return Log(path, node, level)
+
+
+def _open(path: Path) -> BinaryIO:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    return os.fdopen(handle, "ab", buffering=0)
+
+
+def _add_time(_logger: WrappedLogger, level: str, fields: EventDict) -> EventDict:
+    head = {
+        "ts": utc_now(),
+        "level": fields.pop("level", level),
+        "event": fields.pop("event"),
+        "node": fields.pop("node"),
+        "worker": fields.pop("worker"),
+    }
+    return head | fields
+
+
+def utc_now() -> str:
+    """RFC 3339 with milliseconds: 2026-01-31T09:30:00.125Z."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _rendered(_logger: WrappedLogger, _name: str, fields: EventDict) -> bytes:
+    line = msgspec.json.encode(fields) + b"\n"
+    if len(line) <= LINE_BYTES_MAX:
+        return line
+    kept = {name: fields[name] for name in RESERVED}
+    return msgspec.json.encode(kept | {"cut_bytes": len(line)}) + b"\n"

@@ -1,0 +1,137 @@
+"""Where the things of a cluster live. Path arithmetic; only `make` and the address book do I/O.
+
+    <folder of cluster.yaml>/<data_dir, or .chatlab>/<cluster>/    0700
+        nodes.json  launcher.pid  launcher.sock
+        <node>/     journal/  node.jsonl  stderr.txt  node.pid  control  feed
+
+A node and the commands that talk to it compute the same paths from the same file. Socket paths are
+limited to 107 bytes by the system; a cluster whose folder is too deep for that has its sockets in a
+short private folder, named after its user and a hash of the folder.
+"""
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from node.config import ClusterConfig, ConfigError
+
+STATE_DIR = ".chatlab"
+SOCKET_BYTES_MAX = 107
+NODE_NAME_MAX = 32
+BOOK_BYTES_MAX = 1024 * 1024
+# Not $TMPDIR: a node and a command started elsewhere must agree, and it may be long itself.
+SHORT_DIR = Path("/tmp")  # noqa: S108  (the folder made there is private, see `private_dir`)
+
+
+class NodePaths(Struct, frozen=True):
+    dir: Path
+    journal_dir: Path
+    log_file: Path
+    stderr_file: Path
+    pid_file: Path
+    control: Path
+    feed: Path
+
+    def make(self) -> None:
+        """Make the folders, for the owner only. Raises OSError."""
+        if self.control.parent != self.dir:
+            private_dir(self.control.parent.parent)  # the short one, where others may write
+            private_dir(self.control.parent)
+        private_dir(self.dir)
+        private_dir(self.journal_dir)
+
+
+class ClusterPaths:
+    """`base` is the folder of the cluster file."""
+
+    def __init__(self, base: Path, config: ClusterConfig) -> None:
+        try:
+            data_dir = Path(config.data_dir or STATE_DIR).expanduser()
+        except RuntimeError as error:  # ~somebody
+            raise ConfigError(f"data_dir: {error}") from None
+        state = base.absolute() / data_dir
+        self.root = Path(os.path.normpath(state / config.name))
+        self.address_book = self.root / "nodes.json"
+        self.launcher_pid = self.root / "launcher.pid"
+        longest = self.root / ("n" * NODE_NAME_MAX) / "control"
+        self._short = None if _fits(longest) else _short_dir(self.root)
+        self.launcher_socket = (self._short or self.root) / "launcher.sock"
+
+    def node(self, name: str) -> NodePaths:
+        folder = self.root / name
+        sockets = folder if self._short is None else self._short / name
+        return NodePaths(
+            dir=folder,
+            journal_dir=folder / "journal",
+            log_file=folder / "node.jsonl",
+            stderr_file=folder / "stderr.txt",
+            pid_file=folder / "node.pid",
+            control=sockets / "control",
+            feed=sockets / "feed",
+        )
+
+    def make(self) -> None:
+        """Make the cluster's own folders, for the owner only. Raises OSError."""
+        private_dir(self.root)
+        private_dir(self.launcher_socket.parent)
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= SOCKET_BYTES_MAX
+
+
+def _short_dir(root: Path) -> Path:
+    name = hashlib.blake2b(os.fsencode(root), digest_size=8).hexdigest()
+    return SHORT_DIR / f"chatlab-{os.getuid()}-{name}"
+
+
+def private_dir(folder: Path) -> None:
+    """Make a folder with mode 0700; one that exists must be ours. Raises OSError.
+
+    Where everybody may write, somebody else may have been there first: neither his folder nor his
+    link is taken.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    seen = folder.lstat() if folder.parent == SHORT_DIR else folder.stat()
+    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to somebody else: remove it or set data_dir")
+    if stat.S_IMODE(seen.st_mode) & 0o077:
+        folder.chmod(0o700)
+
+
+class AddressBook:
+    """Which node listens where: {"n1": "tcp://127.0.0.1:20001"}, replaced as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> dict[str, str]:
+        """Empty if there is none yet. Raises ConfigError if the file is something else."""
+        try:
+            with self.path.open("rb") as file:
+                data = file.read(BOOK_BYTES_MAX + 1)
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise ConfigError(f"{self.path}: cannot read it: {error.strerror}") from None
+        try:
+            if len(data) > BOOK_BYTES_MAX:
+                raise msgspec.ValidationError("it is too large")
+            return msgspec.json.decode(data, type=dict[str, str])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            what = f"{self.path}: is not an address book ({error})"
+            raise ConfigError(f"{what}: remove it, `chatlab cluster up` makes a new one") from None
+
+    def save(self, addresses: dict[str, str]) -> None:
+        """A reader sees the old book or the new one, never a part. Raises OSError."""
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(addresses)) + b"\n")
+        os.replace(beside, self.path)
