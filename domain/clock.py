@@ -48,11 +48,9 @@ class HybridClock:
         """Move past a remote stamp. False if it is too far ahead, and then nothing moves."""
         if stamp.ms > wall_ms + self.skew_max_ms:
             return False
-        if (stamp.ms, stamp.counter) > (self._ms, self._counter):
-            self._ms, self._counter = stamp.ms, stamp.counter
+        self._ms, self._counter = max((self._ms, self._counter), (stamp.ms, stamp.counter))
         return True
 
     def restore(self, stamp: Stamp) -> None:
         """Move past a stamp of one's own past, whatever the wall clock says now."""
-        if (stamp.ms, stamp.counter) > (self._ms, self._counter):
-            self._ms, self._counter = stamp.ms, stamp.counter
+        self._ms, self._counter = max((self._ms, self._counter), (stamp.ms, stamp.counter))

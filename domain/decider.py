@@ -11,7 +11,7 @@ what this node does not know it does not hold against anybody: one may have join
 """
 
 import unicodedata
-from typing import assert_never
+from typing import Protocol, assert_never, final
 
 from msgspec import Struct
 
@@ -19,7 +19,7 @@ from domain.clock import Stamp
 from domain.commands import Command, Join, Leave, PostMessage
 from domain.dot import Dot
 from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft
-from domain.presence import Presence
+from domain.presence import PresenceOf
 from domain.verdict import Censored, Clean, Rejected, Verdict, rules_of
 
 AUTHOR_BYTES_MAX = 64
@@ -30,6 +30,12 @@ CENSORED_BY_MAX = 256  # rules that one event can name; the disk format has the 
 JOINERS = "\u200c\u200d"
 
 
+class Known(Protocol):
+    """What is known of a participant: `domain.presence.Presence`, or a look ahead of it."""
+
+    def of(self, author: str) -> PresenceOf | None: ...
+
+
 class Context(Struct, frozen=True):
     """The header of the event, should there be one."""
 
@@ -38,12 +44,13 @@ class Context(Struct, frozen=True):
     parents: tuple[Dot, ...]
 
 
+@final
 class Refused(Struct, frozen=True):
     reason: str
 
 
 def decide(
-    command: Command, verdict: Verdict, presence: Presence, context: Context
+    command: Command, verdict: Verdict, presence: Known, context: Context
 ) -> Event | Refused:
     """`verdict` is that of the text of a PostMessage, and Clean() for everything else."""
     refused = check_command(command)
@@ -54,6 +61,9 @@ def decide(
         if type(verdict) is Clean:
             return MessagePosted(dot, stamp, parents, author, command.text)
         if type(verdict) is Censored:
+            refused = _check_text(verdict.text)  # what is put in may take more room
+            if refused:
+                return Refused(f"once censored, {refused.reason}")
             by = rules_of(verdict.hits)[:CENSORED_BY_MAX]
             return MessagePosted(dot, stamp, parents, author, verdict.text, by)
         if type(verdict) is Rejected:

@@ -44,7 +44,7 @@ class Presence:
         author = arrival.event.author
         before = self._newest.get(author)
         self._arrivals.append(arrival)
-        if type(arrival.event) is UnknownEvent or (before and before.key > arrival.key):
+        if _because(arrival.event) is None or (before and before.key > arrival.key):
             self._before.append(arrival)
             return
         self._before.append(before)
@@ -69,12 +69,12 @@ class Presence:
 
     def participants(self) -> list[PresenceOf]:
         """Everybody known, by name."""
-        return [_presence(newest.event) for _, newest in sorted(self._newest.items(), key=_name)]
+        return [presence_of(newest.event) for _, newest in sorted(self._newest.items(), key=_name)]
 
     def of(self, author: str) -> PresenceOf | None:
         """One participant; None if nothing is known of them."""
         newest = self._newest.get(author)
-        return _presence(newest.event) if newest else None
+        return presence_of(newest.event) if newest else None
 
     def is_active(self, author: str) -> bool:
         found = self.of(author)
@@ -85,17 +85,20 @@ def _name(item: tuple[str, Arrival]) -> str:
     return item[0]
 
 
-def _presence(event: Event) -> PresenceOf:
+def presence_of(event: Event) -> PresenceOf:
     because = _because(event)
+    assert because is not None, f"{event.dot} decides nothing"
     return PresenceOf(event.author, because != "left", because, event.dot, event.stamp)
 
 
-def _because(event: Event) -> Because:
+def _because(event: Event) -> Because | None:
+    """None where the event says nothing of presence."""
     if type(event) is MessagePosted:
         return "posted"
     if type(event) is ParticipantJoined:
         return "joined"
     if type(event) is ParticipantLeft:
         return "left"
-    assert type(event) is not UnknownEvent, "an unknown kind decides nothing"
+    if type(event) is UnknownEvent:
+        return None
     assert_never(event)

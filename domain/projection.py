@@ -27,7 +27,7 @@ class Projection(Protocol):
         ...
 
     def fingerprint(self) -> bytes:
-        """FINGERPRINT_BYTES that are equal where the visible state is, and differ elsewhere."""
+        """FINGERPRINT_BYTES of what the projection names here: equal where that is equal."""
         ...
 
     def __len__(self) -> int:

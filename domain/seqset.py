@@ -65,7 +65,7 @@ class SeqSet:
     def add(self, seq: int) -> bool:
         """Insert one number; False if it was held already."""
         lasts = self._lasts
-        if lasts and seq == lasts[-1] + 1:  # the common case: the log grows at its end
+        if lasts and seq == lasts[-1] + 1 <= SEQ_MAX:  # the common case: a log grows at its end
             lasts[-1] = seq
             self._count += 1
             return True
