@@ -1,0 +1,117 @@
+"""Cuts what a peer lacks into runs within a budget of bytes, so that no quiet voice starves.
+
+Deficit round-robin (Shreedhar and Varghese 1995) across logs, the one with the fewest lacking
+entries first; within a log in seq order, so that what arrives extends a prefix. A log with three
+entries is never stuck behind a backlog of a million. An entry larger than a turn's quantum goes
+out at once and is paid back in later turns: saving up for it would let the backlog take the budget.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from domain.dot import LogId
+from gossip.entry import Entry
+from gossip.packets import Run
+from gossip.reconcile import Lack
+from gossip.store import Store
+
+QUANTUM_BYTES = 8 * 1024
+ENTRY_OVERHEAD_BYTES = 5  # MessagePack header of one entry's bytes, at most
+RUN_OVERHEAD_BYTES = 64  # array headers, epoch, first and an origin of 32 bytes, at most
+RUN_ENTRIES_MAX = 16_384
+_READ_AHEAD = 256
+
+
+class _Source:
+    """One log's lacking entries in seq order, read from the store in small spans."""
+
+    def __init__(self, lack: Lack, store: Store) -> None:
+        self.log = lack.log.id
+        self.deficit = 0
+        self.taken: list[tuple[int, bytes]] = []
+        self.run_bytes = _run_bytes(lack.log.id.origin)
+        self._entries = self._read(lack, store)
+        self.next = next(self._entries, None)
+
+    def _read(self, lack: Lack, store: Store) -> Iterator[tuple[int, bytes]]:
+        yield from lack.tagged
+        for first, last in lack.ranges:
+            for start in range(first, last + 1, _READ_AHEAD):
+                end = min(start + _READ_AHEAD - 1, last)
+                yield from zip(
+                    range(start, end + 1), store.span(lack.log.id, start, end), strict=True
+                )
+
+    def take(self) -> None:
+        assert self.next is not None
+        self.taken.append(self.next)
+        self.next = next(self._entries, None)
+
+    def runs(self) -> list[Run]:
+        """What was taken, as runs of consecutive positions."""
+        runs: list[Run] = []
+        for seq, data in self.taken:
+            _extend(runs, self.log, seq, data)
+        return runs
+
+
+def cut(lacks: Sequence[Lack], store: Store, budget_bytes: int) -> tuple[list[Run], bool]:
+    """Runs of at most `budget_bytes` on the wire, and whether something was left out."""
+    sources = [_Source(lack, store) for lack in sorted(lacks, key=lambda lack: lack.count)]
+    left = budget_bytes
+    waiting = deque(source for source in sources if source.next is not None)
+    while waiting and left > 0:
+        source = waiting.popleft()
+        source.deficit += QUANTUM_BYTES
+        while source.next is not None and source.deficit > 0:
+            cost = _cost(source)
+            if cost > left:
+                left = 0
+                break
+            source.deficit -= cost
+            left -= cost
+            source.take()
+        if source.next is not None:
+            waiting.append(source)
+    return [run for source in sources for run in source.runs()], bool(waiting)
+
+
+def _cost(source: _Source) -> int:
+    assert source.next is not None
+    seq, data = source.next
+    follows = bool(source.taken) and source.taken[-1][0] + 1 == seq
+    return len(data) + ENTRY_OVERHEAD_BYTES + (0 if follows else source.run_bytes)
+
+
+def _run_bytes(origin: str) -> int:
+    """What a run costs besides its entries; a name of 32 characters can have 128 bytes."""
+    return RUN_OVERHEAD_BYTES + max(0, len(origin.encode()) - 32)
+
+
+def runs_of(entries: Iterable[Entry], budget_bytes: int) -> list[list[Run]]:
+    """Entries in order, as the runs of one or more packets of about `budget_bytes` each."""
+    packets: list[list[Run]] = [[]]
+    size = 0
+    for entry in entries:
+        cost = len(entry.data) + ENTRY_OVERHEAD_BYTES + _run_bytes(entry.dot.origin)
+        if packets[-1] and size + cost > budget_bytes:
+            packets.append([])
+            size = 0
+        size += cost
+        _extend(packets[-1], entry.dot.log, entry.dot.seq, entry.data)
+    return [runs for runs in packets if runs]
+
+
+def _extend(runs: list[Run], log: LogId, seq: int, data: bytes) -> None:
+    """Lengthen the last run if this entry follows it, else begin another."""
+    run = runs[-1] if runs else None
+    if (
+        run is not None
+        and seq == run.first + len(run.data)
+        and run.epoch == log.epoch
+        and run.origin == log.origin
+        and len(run.data) < RUN_ENTRIES_MAX
+    ):
+        run.data.append(data)
+    else:
+        runs.append(Run(log.origin, log.epoch, seq, [data]))

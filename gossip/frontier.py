@@ -1,0 +1,288 @@
+"""What one node holds, and a short hash that proves it.
+
+Rules
+- Per log (origin, epoch): the set of positions held (a contiguous prefix and ranges above it), the
+  tag of the entry at the prefix (`head`), and a sum of entry hashes.
+- `root` is a hash over the sum, modulo 2^256, of the hashes of ALL entries held. Adding an entry is
+  one addition whatever the history, the order of arrival does not matter, and two equal roots prove
+  two equal sets (up to a hash collision; see docs/adr/0006).
+- Entries of one log form a chain by `prev`. Where a dot is claimed by two different entries, or a
+  link does not fit, the log is `forked`: everything is kept, nothing is chosen, all nodes that hold
+  the same entries have the same root. The first entry seen at a position is the one in the store,
+  the others are its rivals; no answer to a peer depends on which is which.
+- A line about a forked log names entries by tag, a window of positions at a time: windows take
+  turns, so that no entry of however long a log stays unnamed, and no line grows without bound.
+
+Theory of operation
+In order arrival is the fast path: one comparison of links, one sum. Out of order, `_loose` keeps
+the links of entries above the prefix until the prefix reaches them, so that each link is checked
+exactly once.
+"""
+
+from collections.abc import Iterator, Sequence
+from enum import Enum, auto
+from hashlib import blake2b
+
+from domain.dot import Dot, LogId
+from domain.seqset import SEQ_MAX, SeqSet
+from gossip.entry import GENESIS, PREV_BYTES, TAG_BYTES, Entry, hash_of
+from gossip.packets import ROOT_BYTES, TAGS_MAX, Line
+from gossip.store import Store
+
+_MASK = (1 << 256) - 1
+_TAG_MASK = (1 << 8 * TAG_BYTES) - 1
+_NAMED_MAX = TAGS_MAX // 2  # tags in all lines together; the last position of a window may add some
+_READ_AHEAD = 256
+
+
+class Added(Enum):
+    """What became of an entry offered to the frontier."""
+
+    NEW = auto()
+    KNOWN = auto()  # these very bytes were held already
+    RIVAL = auto()  # the position was held with other bytes: a fork; kept beside it
+    FAR = auto()  # too many ranges above the prefix: not kept, it comes again later
+
+
+class Log:
+    """One log's share of the frontier. Only `Frontier` changes it."""
+
+    __slots__ = (
+        "_above",
+        "_loose",
+        "claimed",
+        "disputed",
+        "forked",
+        "head",
+        "held",
+        "id",
+        "link",
+        "named",
+        "rivals",
+        "told",
+    )
+
+    def __init__(self, log: LogId) -> None:
+        self.id = log
+        self.held = SeqSet()
+        self.head = b""  # tag of the entry at the prefix
+        self.link = GENESIS  # what the entry after the prefix must carry as prev
+        self.forked = False  # two histories, proved by entries held here
+        self.disputed = False  # a peer's head does not fit ours: name entries until it is settled
+        self.claimed = 0  # the largest seq that any peer said it holds
+        self.rivals: dict[int, dict[bytes, Entry]] = {}
+        self.named = 1  # where the next window of named entries begins
+        self.told: Line | None = None  # the last line, as long as it is true
+        self._above = 0  # sum of the tags above the prefix
+        self._loose: dict[int, tuple[bytes, bytes]] = {}  # seq -> (prev, link), above the prefix
+
+    @property
+    def prefix(self) -> int:
+        return self.held.prefix
+
+    @property
+    def above(self) -> bytes:
+        """Vouches for what is held above the prefix, where no chain does yet."""
+        if not self._loose:
+            return b""
+        return (self._above & _TAG_MASK).to_bytes(TAG_BYTES, "big")
+
+    @property
+    def missing(self) -> int:
+        """How many positions are known to exist and not held."""
+        return max(self.held.last, self.claimed) - len(self.held)
+
+    def append(self, entry: Entry) -> None:
+        """Take a position that was free. Links are checked as soon as both ends are held."""
+        self.told = None
+        seq = entry.dot.seq
+        before = self.held.prefix
+        self.held.add(seq)
+        if seq != before + 1:
+            self._loose[seq] = (entry.prev, entry.link)
+            self._above += _number(entry.link)
+            return
+        self.forked |= entry.prev != self.link
+        self.link = entry.link
+        while self._loose and (above := self._loose.pop(seq + 1, None)) is not None:
+            seq += 1
+            self.forked |= above[0] != self.link
+            self.link = above[1]
+            self._above -= _number(self.link)
+        self.head = self.link[:TAG_BYTES]
+
+
+def _number(link: bytes) -> int:
+    return int.from_bytes(link[:TAG_BYTES], "big")
+
+
+class Frontier:
+    def __init__(self, store: Store, ranges_max: int) -> None:
+        self.store = store
+        self._ranges_max = ranges_max
+        self._logs: dict[LogId, Log] = {}
+        self._sorted: list[Log] = []  # by id; empty when it has to be sorted again
+        self._sum = 0
+        self._root = b""
+        self._disputed: list[Log] = []
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Log]:
+        return iter(self._logs.values())
+
+    def __len__(self) -> int:
+        return len(self._logs)
+
+    def get(self, log: LogId) -> Log | None:
+        return self._logs.get(log)
+
+    def ensure(self, log: LogId) -> Log:
+        found = self._logs.get(log)
+        if found is None:
+            found = self._logs[log] = Log(log)
+            self._sorted = []
+        return found
+
+    @property
+    def root(self) -> bytes:
+        """ROOT_BYTES that name exactly this set of entries."""
+        if not self._root:
+            self._root = _root_of(self._sum, self.count)
+        return self._root
+
+    def root_without(self, entries: Sequence[Entry]) -> bytes:
+        """The root of what is held less these entries, all of which are held."""
+        if not entries:
+            return self.root
+        less = sum(int.from_bytes(entry.hash, "big") for entry in entries)
+        return _root_of((self._sum - less) & _MASK, self.count - len(entries))
+
+    @property
+    def missing(self) -> int:
+        return sum(log.missing for log in self)
+
+    @property
+    def forked(self) -> list[str]:
+        """The origins with two histories, sorted."""
+        return sorted({log.id.origin for log in self if log.forked})
+
+    def data_if_held(self, log: LogId, seq: int) -> bytes | None:
+        """The bytes first seen at this position."""
+        found = self._logs.get(log)
+        return self.store.get(log, seq) if found is not None and seq in found.held else None
+
+    def settled(self) -> None:
+        """A peer names the same root: whatever was disputed between us is known to both."""
+        for log in self._disputed:
+            log.disputed = False
+        self._disputed.clear()
+
+    def dispute(self, log: Log) -> None:
+        """What a peer says it holds of this log does not fit what we hold."""
+        if not log.disputed:
+            log.disputed = True
+            self._disputed.append(log)
+
+    def add(self, entry: Entry) -> Added:
+        dot = entry.dot
+        log = self.ensure(dot.log)
+        if dot.seq in log.held:
+            if not self._rival(log, entry):
+                return Added.KNOWN
+            outcome = Added.RIVAL
+        else:
+            if self._too_far(log, dot.seq):
+                return Added.FAR
+            self.store.put(entry)
+            log.append(entry)
+            outcome = Added.NEW
+        self._sum = (self._sum + int.from_bytes(entry.hash, "big")) & _MASK
+        self.count += 1
+        self._root = b""
+        return outcome
+
+    def _too_far(self, log: Log, seq: int) -> bool:
+        if seq == log.held.last + 1 or seq == log.held.prefix + 1:
+            return False
+        touches = seq - 1 in log.held or seq + 1 in log.held
+        return not touches and len(log.held.above_prefix()) >= self._ranges_max
+
+    def _rival(self, log: Log, entry: Entry) -> bool:
+        """Keep other bytes for a position that is held. False if these bytes are known."""
+        seq = entry.dot.seq
+        if self.store.get(log.id, seq) == entry.data:
+            return False
+        others = log.rivals.setdefault(seq, {})
+        if entry.tag in others:
+            return False
+        others[entry.tag] = entry
+        log.forked = True
+        return True
+
+    def tag_at(self, log: LogId, seq: int) -> bytes:
+        return hash_of(self.store.get(log, seq))[:TAG_BYTES]
+
+    def link_at(self, log: LogId, seq: int) -> bytes:
+        """What the successor of this entry must carry as `prev`."""
+        return hash_of(self.store.get(log, seq))[:PREV_BYTES] if seq else GENESIS
+
+    # --- talking about it ---------------------------------------------------------------------
+
+    def line(self, log: Log, named_max: int = _NAMED_MAX) -> Line:
+        """What is held of one log. Of a forked one the next call names the next window."""
+        naming = log.forked or log.disputed
+        if log.told is not None and not naming:
+            return log.told
+        tags, first, last = b"", 1, 0
+        if naming:
+            tags, first, last = self._named(log, named_max)
+        origin, epoch, ranges = log.id.origin, log.id.epoch, log.held.above_prefix()
+        line = Line(origin, epoch, log.prefix, log.head, ranges, tags, first, last, log.above)
+        log.told = None if naming else line
+        return line
+
+    def lines(self) -> list[Line]:
+        """The whole frontier, in a fixed order. Of a log of which nothing is held, nothing."""
+        if not self._sorted:
+            self._sorted = [self._logs[log] for log in sorted(self._logs)]
+        logs = [log for log in self._sorted if log.held]
+        naming = [log for log in logs if log.forked or log.disputed]
+        named_max = _NAMED_MAX // max(len(naming), 1)
+        return [self.line(log, named_max) for log in logs]
+
+    def _named(self, log: Log, named_max: int) -> tuple[bytes, int, int]:
+        """The tags of the next window, and the first and last position they are complete for."""
+        first = log.named if log.named <= log.held.last else 1
+        tags: list[bytes] = []
+        at, last = first, 0
+        log.named = 1
+        for seq, tag, _ in self.tagged(log, first):
+            if len(tags) >= named_max and seq > at:  # a window ends between two positions
+                log.named, last = seq, seq - 1
+                break
+            at = seq
+            tags.append(tag)
+        return b"".join(tags[:TAGS_MAX]), first, last
+
+    def tagged(
+        self, log: Log, first: int = 1, last: int = SEQ_MAX
+    ) -> Iterator[tuple[int, bytes, bytes]]:
+        """The entries held from first to last as (seq, tag, data), rivals too, in a fixed order."""
+        for low, high in log.held.ranges():
+            end = min(high, last)
+            for start in range(max(low, first), end + 1, _READ_AHEAD):
+                stop = min(start + _READ_AHEAD - 1, end)
+                span = self.store.span(log.id, start, stop)
+                for seq, data in zip(range(start, stop + 1), span, strict=True):
+                    rows = [(hash_of(data)[:TAG_BYTES], data)]
+                    rows += [(tag, entry.data) for tag, entry in log.rivals.get(seq, {}).items()]
+                    yield from ((seq, tag, row) for tag, row in sorted(rows))
+
+    def dots_of_forks(self) -> list[Dot]:
+        """The positions at which two entries are held."""
+        return sorted(Dot(log.id.origin, log.id.epoch, seq) for log in self for seq in log.rivals)
+
+
+def _root_of(total: int, count: int) -> bytes:
+    image = total.to_bytes(32, "big") + count.to_bytes(8, "big")
+    return blake2b(image, digest_size=ROOT_BYTES).digest()

@@ -1,0 +1,194 @@
+"""Who seems to be there: alive, suspect or dead, by missed exchanges, with incarnations.
+
+After SWIM (Das, Gupta, Motivala 2002, section 4.2), with anti-entropy exchanges as the probes.
+
+Rules
+- A belief is never a fact. Suspicion blocks no write, stops no probe and deletes nothing.
+- Hearing from a node is better evidence than any opinion about it.
+- Only a node itself raises its incarnation, to refute: `alive` of a higher incarnation overrides
+  `suspect` and `dead` of a lower one. Between equal incarnations dead > suspect > alive.
+
+            missed exchanges              silent for dead_ms
+    alive  ------------------>  suspect  -------------------->  dead
+      ^                            |                              |
+      +---- heard from it, or alive with a higher incarnation ----+
+
+A change of belief is passed on a few times, riding on packets that are sent anyway, and then
+cools, so that an idle cluster exchanges nothing about members.
+"""
+
+from collections.abc import Iterator
+from enum import IntEnum
+from math import ceil, log2
+
+from msgspec import Struct
+
+from gossip.packets import NUMBER_MAX, Opinion
+
+OPINIONS_PER_PACKET_MAX = 8
+
+
+class State(IntEnum):
+    ALIVE = 0
+    SUSPECT = 1
+    DEAD = 2
+
+
+class Change(Struct, frozen=True):
+    """A belief that has just changed; `because` is one of missed, silent, heard, told."""
+
+    name: str
+    state: State
+    incarnation: int
+    because: str
+
+
+class Member(Struct):
+    name: str
+    state: State = State.ALIVE
+    incarnation: int = 0
+    heard_ms: int | None = None  # monotonic; None: not yet
+    since_ms: int = 0  # when the state was entered; a suspicion, in its incarnation
+    misses: int = 0
+    retells: int = 0  # how often the belief is still to be passed on
+
+
+class Membership:
+    def __init__(
+        self,
+        node: str,
+        incarnation: int,
+        peers: tuple[str, ...],
+        *,
+        suspect_after_misses: int,
+        dead_ms: int,
+        trust_ms: int,
+    ) -> None:
+        assert node not in peers
+        self.node = node
+        self.incarnation = incarnation
+        self._suspect_after = suspect_after_misses
+        self._dead_ms = dead_ms
+        self._trust_ms = trust_ms  # an opinion about a peer heard this recently is not believed
+        self._members = {name: Member(name) for name in peers}
+        self._retells = 3 * ceil(log2(len(peers) + 2))  # lambda log n of SWIM, section 4.1
+        self._own_retells = 0
+        self._changes: list[Change] = []
+        # What most calls ask, kept at hand so that they cost nothing while all is well.
+        self._suspecting = True  # somebody may be suspect
+        self._names: dict[tuple[State, ...], list[str]] = {}  # by states; emptied by a change
+        self._telling = False  # some belief may still have to be passed on
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
+    def get(self, name: str) -> Member | None:
+        return self._members.get(name)
+
+    def names(self, *states: State) -> list[str]:
+        found = self._names.get(states)
+        if found is None:
+            found = self._names[states] = [m.name for m in self if m.state in states]
+        return found[:]
+
+    def take_changes(self) -> list[Change]:
+        """What changed since the last call."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    # --- evidence -----------------------------------------------------------------------------
+
+    def heard(self, name: str, incarnation: int, now_ms: int) -> None:
+        """A packet came from this peer."""
+        member = self._members.get(name)
+        if member is None:
+            return
+        member.heard_ms = now_ms
+        member.misses = 0
+        member.incarnation = max(member.incarnation, incarnation)
+        # With an older incarnation it does not know yet what is said about it. Whatever goes to it
+        # tells it, and it will refute.
+        if member.state is not State.ALIVE and incarnation == member.incarnation:
+            self._become(member, State.ALIVE, now_ms, "heard")
+
+    def missed(self, name: str, now_ms: int) -> None:
+        """An exchange with this peer was not answered."""
+        member = self._members[name]
+        member.misses += 1
+        if member.state is State.ALIVE and member.misses >= self._suspect_after:
+            self._become(member, State.SUSPECT, now_ms, "missed")
+
+    def tick(self, now_ms: int) -> None:
+        if not self._suspecting:
+            return
+        for member in self:
+            if member.state is State.SUSPECT and now_ms - member.since_ms >= self._dead_ms:
+                self._become(member, State.DEAD, now_ms, "silent")
+        self._suspecting = any(member.state is State.SUSPECT for member in self)
+
+    @property
+    def wake_at_ms(self) -> int | None:
+        """When the next suspicion runs out."""
+        if not self._suspecting:
+            return None
+        ends = [m.since_ms + self._dead_ms for m in self if m.state is State.SUSPECT]
+        return min(ends, default=None)
+
+    def told(self, opinion: Opinion, now_ms: int) -> None:
+        """A third node passes on what it believes."""
+        state = State(opinion.state)
+        if opinion.name == self.node:
+            if state is not State.ALIVE and self.incarnation <= opinion.incarnation < NUMBER_MAX:
+                self.incarnation = opinion.incarnation + 1
+                self._own_retells = self._retells
+            return
+        member = self._members.get(opinion.name)
+        if member is None or not self._overrides(opinion, member):
+            return
+        fresh = member.heard_ms is not None and now_ms - member.heard_ms <= self._trust_ms
+        if fresh and state is not State.ALIVE:
+            return
+        if state is State.SUSPECT and opinion.incarnation > member.incarnation:
+            member.since_ms = now_ms  # it refuted in between: this suspicion is a new one
+        member.incarnation = opinion.incarnation
+        self._become(member, state, now_ms, "told")
+
+    @staticmethod
+    def _overrides(opinion: Opinion, member: Member) -> bool:
+        if opinion.state == State.ALIVE:
+            return opinion.incarnation > member.incarnation
+        return (opinion.incarnation, opinion.state) > (member.incarnation, member.state)
+
+    def _become(self, member: Member, state: State, now_ms: int, because: str) -> None:
+        if state is State.ALIVE:
+            member.misses = 0
+        member.retells = self._retells
+        self._telling = True
+        if member.state is not state:
+            self._names.clear()
+            self._suspecting = True
+            member.state = state
+            member.since_ms = now_ms
+            self._changes.append(Change(member.name, state, member.incarnation, because))
+
+    # --- passing it on ------------------------------------------------------------------------
+
+    def opinions_for(self, peer: str) -> list[Opinion]:
+        """What rides on a packet to this peer; the freshest news first."""
+        told: list[Opinion] = []
+        about = self._members.get(peer)
+        if about is not None and about.state is not State.ALIVE:
+            # Whoever is doubted must hear it, or it can never refute.
+            told.append(Opinion(peer, about.state, about.incarnation))
+        if self._own_retells:
+            self._own_retells -= 1
+            told.append(Opinion(self.node, State.ALIVE, self.incarnation))
+        if not self._telling:
+            return told
+        self._telling = any(member.retells for member in self)
+        hot = [m for m in self if m.retells and m.name != peer]
+        hot.sort(key=lambda member: -member.retells)
+        for member in hot[: OPINIONS_PER_PACKET_MAX - len(told)]:
+            member.retells -= 1
+            told.append(Opinion(member.name, member.state, member.incarnation))
+        return told

@@ -1,0 +1,159 @@
+"""When to call whom: rounds, selection and backoff.
+
+Rules
+- Peers are taken in a shuffled order, each once before any twice (SWIM, section 4.3): the time
+  until a given peer is called is bounded, not just expected.
+- While something is new, a round every `round_ms`; each proof of agreement stretches the pause
+  up to `idle_round_ms`; any news shortens it again. A peer that has just proved agreement with us,
+  on its own call or on ours, is not called again within the pause.
+- One exchange per peer is open at a time; one that is not answered in time is a missed one.
+- One dead peer is probed every `dead_round_ms`, so that a healed partition is noticed.
+
+All draws come from the injected generator; all times are monotonic milliseconds of the caller.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+from msgspec import Struct
+
+from gossip.config import GossipConfig
+from gossip.membership import Member, Membership, State
+
+_STRETCH = 1.5
+_JITTER = 0.2  # of the pause, so that nodes started together do not stay in step
+
+
+class Exchange(Struct, frozen=True):
+    """An exchange that we began and that is not answered yet."""
+
+    number: int
+    sent_ms: int
+    said_lines: bool
+
+
+class Rounds:
+    def __init__(self, members: Membership, config: GossipConfig, rng: Random) -> None:
+        self._members = members
+        self._config = config
+        self._rng = rng
+        self._pause_ms = config.round_ms
+        self._next_ms = 0
+        self._dead_next_ms = 0
+        self._order: list[str] = []
+        self._open: dict[str, Exchange] = {}
+        self._agreed_ms: dict[str, int] = {}
+        self._roots: dict[str, bytes] = {}
+        self.calm = False  # the last finished exchange proved agreement, and no news since
+
+    def start(self, now_ms: int) -> None:
+        """The first round comes soon, but not at the same instant on all nodes of a restart."""
+        self._next_ms = now_ms + self._rng.randrange(1 + self._config.round_ms // 10)
+        self._dead_next_ms = now_ms + self._config.dead_round_ms
+
+    # --- what happened ------------------------------------------------------------------------
+
+    def opened(self, peer: str, exchange: Exchange) -> None:
+        self._open[peer] = exchange
+
+    def answered(self, peer: str, number: int) -> Exchange | None:
+        """The exchange that this answers, now closed; None if it is late or unknown."""
+        exchange = self._open.get(peer)
+        if exchange is None or exchange.number != number:
+            return None
+        return self._open.pop(peer)
+
+    def agreed(self, peer: str, root: bytes, now_ms: int, *, hurry: bool = False) -> None:
+        """`hurry`: there is something to ask all the same, so rounds do not slow down."""
+        self._agreed_ms[peer] = now_ms
+        self._roots[peer] = root
+        if not hurry:
+            self._pause_ms = min(int(self._pause_ms * _STRETCH) + 1, self._config.idle_round_ms)
+        self.calm = True
+
+    def differed(self, peer: str, root: bytes, now_ms: int) -> None:
+        self._roots[peer] = root
+        self._agreed_ms.pop(peer, None)
+        self.news(now_ms)
+
+    def news(self, now_ms: int) -> None:
+        """Something is new here: peers may lack it, so rounds come fast again."""
+        self.calm = False
+        self._agreed_ms.clear()
+        if self._pause_ms > self._config.round_ms:
+            self._pause_ms = self._config.round_ms
+            self._next_ms = min(self._next_ms, now_ms + self._jittered(self._pause_ms))
+
+    def agrees(self, peer: str, root: bytes) -> bool:
+        """The last root this peer named is this one."""
+        return self._roots.get(peer) == root
+
+    def busy(self, peer: str) -> bool:
+        return peer in self._open
+
+    # --- what to do ---------------------------------------------------------------------------
+
+    def expire(self, now_ms: int) -> list[str]:
+        """Closes and returns the exchanges that were not answered in time."""
+        if not self._open:
+            return []
+        limit = now_ms - self._config.exchange_timeout_ms
+        late = [peer for peer, exchange in self._open.items() if exchange.sent_ms <= limit]
+        for peer in late:
+            del self._open[peer]
+            self._agreed_ms.pop(peer, None)
+        return late
+
+    def due(self, now_ms: int) -> list[str]:
+        """The peers to call now, at most one live and one dead."""
+        called = []
+        if now_ms >= self._next_ms:
+            self._next_ms = now_ms + self._jittered(self._pause_ms)
+            live = self._pick(now_ms)
+            if live is not None:
+                called.append(live)
+        if now_ms >= self._dead_next_ms:
+            self._dead_next_ms = now_ms + self._jittered(self._config.dead_round_ms)
+            dead = self._members.names(State.DEAD)
+            if dead:
+                called.append(dead[self._rng.randrange(len(dead))])
+        return [peer for peer in called if peer not in self._open]
+
+    @property
+    def wake_at_ms(self) -> int:
+        wake_ms = self._next_ms
+        if self._dead_next_ms < wake_ms and self._members.names(State.DEAD):
+            wake_ms = self._dead_next_ms
+        if self._open:
+            oldest_ms = min([exchange.sent_ms for exchange in self._open.values()])
+            wake_ms = min(wake_ms, oldest_ms + self._config.exchange_timeout_ms)
+        return wake_ms
+
+    def _pick(self, now_ms: int) -> str | None:
+        """The next in the shuffled order that is not dead, not busy and not just agreed."""
+        for _ in range(2):
+            while self._order:
+                name = self._order.pop()
+                member = self._members.get(name)
+                if member is not None and self._worth(member, now_ms):
+                    return name
+            self._order = self._members.names(State.ALIVE, State.SUSPECT)
+            self._rng.shuffle(self._order)
+        return None
+
+    def _worth(self, member: Member, now_ms: int) -> bool:
+        if member.state is State.DEAD or member.name in self._open:
+            return False
+        if member.state is State.SUSPECT:
+            return True
+        agreed_ms = self._agreed_ms.get(member.name)
+        return agreed_ms is None or now_ms - agreed_ms >= self._pause_ms
+
+    def _jittered(self, pause_ms: int) -> int:
+        spread = int(pause_ms * _JITTER)
+        return max(1, pause_ms + self._rng.randint(-spread, spread))
+
+
+def sample(rng: Random, names: Sequence[str], k: int) -> list[str]:
+    """k different names, uniformly; all of them if there are no more."""
+    return rng.sample(names, k) if len(names) > k else list(names)

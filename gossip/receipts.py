@@ -1,0 +1,76 @@
+"""Receipts: how much of a log is durable where. They carry the ack level `replicated:k`.
+
+Two sides of one thing. What is *durable here* is counted per log as records reach the disk, and
+told to the origin that asked for it. What is *durable there* is what peers told us of our own logs;
+a peer's word only ever rises, because what is durable stays so. A receipt that is lost on the way
+is told again in the answer to the next Syn that asks for it.
+"""
+
+from domain.dot import LogId
+from domain.seqset import SeqSet
+from gossip.packets import Stored
+
+STORED_PER_PACKET_MAX = 64
+
+
+class Receipts:
+    """Mutable; not thread-safe."""
+
+    __slots__ = ("_durable", "_owed", "_touched", "_word")
+
+    def __init__(self) -> None:
+        self._durable: dict[LogId, SeqSet] = {}  # of other origins, here
+        self._owed: dict[LogId, int] = {}  # the origin waits until this seq is durable here
+        self._touched: dict[LogId, None] = {}  # owed logs that have grown since the last telling
+        self._word: dict[LogId, dict[str, int]] = {}  # own log -> peer -> durable prefix there
+
+    # --- durable here ---------------------------------------------------------------------------
+
+    def durable(self, log: LogId, seq: int) -> None:
+        """This position of another origin's log is durable here."""
+        held = self._durable.get(log)
+        if held is None:
+            held = self._durable[log] = SeqSet()
+        held.add(seq)
+        if log in self._owed:
+            self._touched[log] = None
+
+    def owe(self, log: LogId, upto: int) -> None:
+        """The origin of this log waits to hear of everything up to `upto`."""
+        self._owed[log] = max(upto, self._owed.get(log, 0))
+        self._touched[log] = None
+
+    def due(self) -> dict[str, list[Stored]]:
+        """What has become worth telling, by the origin that waits for it."""
+        told: dict[str, list[Stored]] = {}
+        if not self._touched:
+            return told
+        for log in self._touched:
+            prefix = self._prefix(log)
+            if prefix:
+                told.setdefault(log.origin, []).append(Stored(log.origin, log.epoch, prefix))
+            if prefix >= self._owed[log]:
+                del self._owed[log]
+        self._touched.clear()
+        return {peer: stored[:STORED_PER_PACKET_MAX] for peer, stored in told.items()}
+
+    def stored_of(self, origin: str) -> list[Stored]:
+        """Everything of one origin that is durable here, the newest logs last."""
+        logs = [log for log in self._durable if log.origin == origin]
+        stored = [Stored(log.origin, log.epoch, self._prefix(log)) for log in logs]
+        return [one for one in stored if one.prefix][-STORED_PER_PACKET_MAX:]
+
+    def _prefix(self, log: LogId) -> int:
+        held = self._durable.get(log)
+        return held.prefix if held is not None else 0
+
+    # --- durable there --------------------------------------------------------------------------
+
+    def told(self, peer: str, stored: Stored) -> None:
+        """A peer says how much of a log of ours is durable there."""
+        word = self._word.setdefault(LogId(stored.origin, stored.epoch), {})
+        word[peer] = max(stored.prefix, word.get(peer, 0))
+
+    def copies(self, log: LogId, seq: int) -> int:
+        """How many peers hold this position of our log durably, by their own word."""
+        return sum(prefix >= seq for prefix in self._word.get(log, {}).values())

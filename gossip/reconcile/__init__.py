@@ -1,0 +1,41 @@
+"""Strategies of set reconciliation: how two nodes find out what each lacks.
+
+One strategy a file, one small sans-IO interface, compared by real bytes on the wire. A strategy
+only compares: it neither sends nor stores. `gossip.engine` runs the exchange, `gossip.delta` cuts
+what is lacking into runs.
+
+- `vector`: version vector with ranges, one line per log (default).
+"""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from msgspec import Struct
+
+from gossip.frontier import Frontier, Log
+from gossip.packets import Line
+
+
+class Lack(Struct, frozen=True):
+    """What the other side lacks of one log. Exactly one of the two lists is used.
+
+    `ranges` are positions of ours; `tagged` are single entries (seq, data), where the log is
+    forked or disputed and positions do not say which branch is meant.
+    """
+
+    log: Log
+    ranges: list[tuple[int, int]]
+    tagged: list[tuple[int, bytes]]
+    count: int
+
+
+class Strategy(Protocol):
+    name: str
+
+    def summarise(self, frontier: Frontier) -> list[Line]:
+        """What to tell the other side about what we hold."""
+        ...
+
+    def compare(self, frontier: Frontier, theirs: Iterable[Line]) -> list[Lack]:
+        """What we hold and they, by their own word, do not. Also learns what they claim to hold."""
+        ...

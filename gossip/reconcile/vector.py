@@ -1,0 +1,77 @@
+"""Version vector with ranges: one line per log, so the cost follows the logs, not the entries.
+
+A line is a prefix, the ranges above it and the tag at the prefix. Because every log is a hash
+chain, that one tag vouches for the whole prefix; above the prefix, where both sides hold the same
+positions, a sum of tags does. If one of them differs, the log has two histories. Then both sides
+name their entries by tag, until each holds both branches.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+
+from domain.dot import LogId
+from domain.seqset import SEQ_MAX, SeqSet
+from gossip.entry import TAG_BYTES
+from gossip.frontier import Frontier, Log
+from gossip.packets import TAGS_MAX, Line
+from gossip.reconcile import Lack
+
+
+class Vector:
+    name = "vector+ranges"
+
+    def summarise(self, frontier: Frontier) -> list[Line]:
+        return frontier.lines()
+
+    def compare(self, frontier: Frontier, theirs: Iterable[Line]) -> list[Lack]:
+        lines = {LogId(line.origin, line.epoch): line for line in theirs}
+        for log_id, line in lines.items():
+            self._learn(frontier, frontier.ensure(log_id), line)
+        lacks = []
+        for log in frontier:
+            lack = self._lack(frontier, log, lines.get(log.id))
+            if lack.count:
+                lacks.append(lack)
+        return lacks
+
+    def _learn(self, frontier: Frontier, log: Log, line: Line) -> None:
+        last = line.ranges[-1][1] if line.ranges else line.prefix
+        log.claimed = max(log.claimed, last)
+        if 0 < line.prefix <= log.prefix:
+            ours = log.head if line.prefix == log.prefix else None
+            if (ours or frontier.tag_at(log.id, line.prefix)) != line.head:
+                frontier.dispute(log)
+        same = line.prefix == log.prefix and line.ranges == log.held.above_prefix()
+        if line.above and same and line.above != log.above:
+            frontier.dispute(log)
+
+    def _lack(self, frontier: Frontier, log: Log, line: Line | None) -> Lack:
+        if line is not None and not (line.ranges or line.tags or log.disputed or log.above):
+            # Two prefixes: nearly every line of a sound cluster.
+            first, last = line.prefix + 1, log.prefix
+            return Lack(
+                log, [(first, last)] if first <= last else [], [], max(last - line.prefix, 0)
+            )
+        held = SeqSet()
+        if line is not None and (line.prefix or line.ranges):
+            if line.tags:
+                return self._lack_by_tag(frontier, log, line)
+            if log.disputed:
+                # They do not know of the dispute yet. Our line, which names tags, will tell them.
+                return Lack(log, [], [], 0)
+            if line.prefix:
+                held.add_range(1, line.prefix)
+            for first, last in line.ranges:
+                held.add_range(first, last)
+        ranges = [
+            gap for first, last in log.held.ranges() for gap in held.missing_from(first, last)
+        ]
+        return Lack(log, ranges, [], sum(last - first + 1 for first, last in ranges))
+
+    def _lack_by_tag(self, frontier: Frontier, log: Log, line: Line) -> Lack:
+        theirs = {line.tags[i : i + TAG_BYTES] for i in range(0, len(line.tags), TAG_BYTES)}
+        named = frontier.tagged(log, line.tags_first, line.tags_last or SEQ_MAX)
+        unnamed = ((seq, data) for seq, tag, data in named if tag not in theirs)
+        lacking = list(islice(unnamed, TAGS_MAX))  # a longer backlog comes in parts
+        frontier.dispute(log)  # answer by tag, too
+        return Lack(log, [], lacking, len(lacking))

@@ -1,0 +1,85 @@
+"""Packets to bytes and back: MessagePack by position, one packet a frame.
+
+Rules: version and cluster are checked before the body is believed; every size is bounded; whatever
+the bytes are, `decode` returns a Packet or raises WireError and nothing else. A recorded packet
+encodes to the same bytes again, so that a trace can be replayed byte for byte.
+"""
+
+from hashlib import blake2b
+
+import msgspec
+
+from gossip.packets import PROTOCOL_VERSION, Ack, Line, Packet, Push, Run, Syn, SynAck
+
+PACKET_BYTES_MAX = 1024 * 1024
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Packet)
+
+
+class WireError(ValueError):
+    """These bytes are not a packet that this node accepts. `reason` is a counter's name."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def cluster_hash(name: str) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=4).digest(), "big")
+
+
+def encode(packet: Packet) -> bytes:
+    data = _encoder.encode(packet)
+    assert len(data) <= PACKET_BYTES_MAX, f"a {type(packet.body).__name__} of {len(data)} bytes"
+    return data
+
+
+def decode(data: bytes) -> Packet:
+    """Raises WireError."""
+    if len(data) > PACKET_BYTES_MAX:
+        raise WireError("oversize", f"packet of {len(data)} bytes; the limit is {PACKET_BYTES_MAX}")
+    # MessagePack of a short array whose first element, the version, fits in seven bits.
+    if len(data) > 1 and data[0] >> 4 == 0x9 and data[1] < 0x80:
+        _check_version(data[1])
+    try:
+        packet = _decoder.decode(data)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise WireError("malformed", f"not a packet: {error}") from None
+    _check_version(packet.version)  # one that was written in more bytes
+    _check(packet)
+    return packet
+
+
+def _check_version(version: int) -> None:
+    if version != PROTOCOL_VERSION:
+        raise WireError(
+            "version", f"packet of protocol version {version}; this node speaks {PROTOCOL_VERSION}"
+        )
+
+
+def _check(packet: Packet) -> None:
+    """What types alone cannot say."""
+    body = packet.body
+    if type(body) is Syn or type(body) is SynAck or type(body) is Ack:
+        for line in body.lines or ():
+            _check_line(line)
+    if type(body) is SynAck or type(body) is Ack or type(body) is Push:
+        for run in body.runs:
+            _check_run(run)
+
+
+def _check_line(line: Line) -> None:
+    after = line.prefix + 1
+    for first, last in line.ranges:
+        if not after < first <= last:
+            raise WireError("malformed", f"ranges of {line.origin} overlap or are out of order")
+        after = last + 1
+    sizes_fit = len(line.head) == (8 if line.prefix else 0) and not len(line.tags) % 8
+    if not sizes_fit or len(line.above) not in (0, 8):
+        raise WireError("malformed", f"tags of {line.origin} have a wrong size")
+
+
+def _check_run(run: Run) -> None:
+    if run.first + len(run.data) > 2**63:
+        raise WireError("malformed", f"run of {run.origin} leaves the sequence space")
