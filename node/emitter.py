@@ -1,0 +1,90 @@
+"""The emitter: a command of a participant becomes an own event, or a reason why not.
+
+Moderate, decide, encode once, chain. Commands only: events of others never pass here, except that
+their stamps move the clock and their dots become the parents of the next own event.
+"""
+
+from typing import final
+
+from msgspec import Struct
+
+from domain.arrival import Arrival, Via
+from domain.clock import HybridClock
+from domain.commands import Command, PostMessage
+from domain.decider import Context, Known, Refused, check_command, decide
+from domain.events import Event
+from domain.moderation import Moderator, Policy
+from domain.verdict import Censored, Clean, Rejected, Verdict, rules_of
+from gossip.entry import Entry, hash_of
+from node.heads import Heads
+from node.ownlog import OwnLog
+from node.ports import EventCodec, EventRecord
+from node.turn import Denied
+
+
+@final
+class Emitted(Struct, frozen=True, gc=False):
+    """An own event that nobody has seen yet."""
+
+    record: EventRecord
+    arrival: Arrival
+    entry: Entry
+    rules: tuple[str, ...]  # those that censored its text
+
+
+class Emitter:
+    """Mutable; not thread-safe."""
+
+    __slots__ = ("_clock", "_codec", "_heads", "_moderator", "own")
+
+    def __init__(self, node: str, codec: EventCodec, moderator: Moderator) -> None:
+        self._codec = codec
+        self._moderator = moderator
+        self._clock = HybridClock()
+        self._heads = Heads()
+        self.own = OwnLog(node)
+
+    def set_policy(self, policy: Policy) -> None:
+        self._moderator = Moderator(policy)
+
+    def emit(self, command: Command, known: Known, wall_ms: int) -> Emitted | Denied:
+        """The own event that this command asks for; its dot is taken from here on."""
+        verdict: Verdict = Clean()
+        if type(command) is PostMessage and check_command(command) is None:
+            verdict = self._moderator.judge(command.text)
+        stamp = self._clock.tick(wall_ms)
+        context = Context(self.own.next_dot, stamp, self._heads.parents())
+        event = decide(command, verdict, known, context)
+        if type(event) is Refused:
+            if type(verdict) is Rejected:
+                return Denied("moderation", event.reason, rules_of(verdict.hits))
+            return Denied("domain", event.reason, ())
+        prev = self.own.link
+        data = self._codec.encode(event, prev)
+        entry = Entry(event.dot, prev, hash_of(data), data)
+        self.own.append(entry)
+        self._heads.named(event.parents)
+        record = EventRecord(data, wall_ms, "local", "")
+        rules = rules_of(verdict.hits) if type(verdict) is Censored else ()
+        return Emitted(record, Arrival(event, entry.tag, wall_ms, "local"), entry, rules)
+
+    def take_back(self, entry: Entry, event: Event) -> None:
+        """The newest own event never came to be: what it named as parents is news again."""
+        self.own.take_back(entry)
+        for parent in event.parents:
+            self._heads.see(parent)
+
+    def arrival(self, event: Event, entry: Entry, received_at_ms: int, via: Via) -> Arrival:
+        """An event that came from elsewhere, or from the journal; it moves the clock."""
+        if via == "local":
+            self._clock.restore(event.stamp)
+            return Arrival(event, entry.tag, received_at_ms, via)
+        skewed = not self._clock.observe(event.stamp, received_at_ms)
+        return Arrival(event, entry.tag, received_at_ms, via, skewed)
+
+    def see(self, event: Event) -> None:
+        """This event is visible here: the next own one may name it as a parent."""
+        if event.dot.origin == self.own.node:
+            self._heads.named(event.parents)
+        else:
+            self._heads.see(event.dot)

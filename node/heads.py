@@ -1,0 +1,38 @@
+"""The heads seen since this node's last own event: the causal parents of its next one.
+
+Per log only the newest is a head, for a log is a chain. An event names a bounded number of
+parents, the latest seen first; what it does not name is left for the next one.
+"""
+
+from collections.abc import Sequence
+
+from domain.dot import Dot, LogId
+
+PARENTS_MAX = 16
+
+
+class Heads:
+    """Mutable; not thread-safe."""
+
+    __slots__ = ("_seqs",)
+
+    def __init__(self) -> None:
+        self._seqs: dict[LogId, int] = {}  # in the order in which they were last seen
+
+    def see(self, dot: Dot) -> None:
+        log = dot.log
+        known = self._seqs.get(log, 0)
+        if dot.seq > known:
+            self._seqs.pop(log, None)
+            self._seqs[log] = dot.seq
+
+    def parents(self) -> tuple[Dot, ...]:
+        """The newest heads, sorted."""
+        newest = list(self._seqs.items())[-PARENTS_MAX:]
+        return tuple(sorted(Dot(log.origin, log.epoch, seq) for log, seq in newest))
+
+    def named(self, parents: Sequence[Dot]) -> None:
+        """An own event has named these: they are no news for the next one."""
+        for dot in parents:
+            if self._seqs.get(dot.log, 0) <= dot.seq:
+                self._seqs.pop(dot.log, None)

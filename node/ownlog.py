@@ -1,0 +1,42 @@
+"""Where this node writes: its epoch, the last dot that it gave out, and the link to chain on."""
+
+from domain.dot import Dot, LogId
+from gossip.entry import GENESIS, Entry
+
+
+class OwnLog:
+    """Mutable; not thread-safe. A dot given out for an event that was taken back is given again."""
+
+    __slots__ = ("epoch", "link", "node", "seq")
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self.epoch = 0  # 0: none opened yet
+        self.seq = 0  # of the last own event, also of one that is not visible yet
+        self.link = GENESIS
+
+    @property
+    def log(self) -> LogId:
+        return LogId(self.node, self.epoch)
+
+    @property
+    def next_dot(self) -> Dot:
+        assert self.epoch, "no epoch is open"
+        return Dot(self.node, self.epoch, self.seq + 1)
+
+    def open(self, epoch: int) -> None:
+        """Begin a new log, or go back to one that the journal speaks of."""
+        assert epoch > 0
+        self.epoch, self.seq, self.link = epoch, 0, GENESIS
+
+    def go_on_after(self, seq: int, link: bytes) -> None:
+        self.seq, self.link = seq, link
+
+    def append(self, entry: Entry) -> None:
+        assert entry.dot == self.next_dot and entry.prev == self.link
+        self.seq, self.link = entry.dot.seq, entry.link
+
+    def take_back(self, entry: Entry) -> None:
+        """The newest own event never came to be."""
+        assert entry.dot.seq == self.seq and entry.link == self.link
+        self.seq, self.link = entry.dot.seq - 1, entry.prev

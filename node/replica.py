@@ -1,0 +1,410 @@
+"""The replica: one node without its process. Commands and packets in, an Outbox out. Pure.
+
+The caller's duties, in this order: `restore` what the journal holds, `boot`, then `step` any number
+of inputs (a Tick first, it carries the time) and `drain`; execute the Outbox in the order of its
+fields; say `Persisted` as the journal gets on; step a Tick at `wake_at_ms` at the latest.
+
+Rules
+- **An event exists here once its record is as safe as the node's durability promises.** Only then
+  is it applied to the projections, published and acknowledged, and only then is an own one gossiped
+  (`node.intake`). A failed write takes own events back without a trace.
+- Events of others enter at `evolve`: moderation and `decide` judge commands, never facts.
+- A dot is never used twice. Whenever an own event may have been lost, a new epoch is opened; if a
+  peer shows that it holds more of our log than we do, our own events are pulled back first.
+- Bad input from a peer is a counter. An impossible state of our own is an assert.
+- Same configuration, same seed, same inputs: the same Outboxes, byte for byte.
+
+How it evolves: a command is moderated and decided on, encoded once, and handed out to be persisted;
+a packet goes to the gossip engine, which returns the entries that are new here, and they are handed
+out too. `Persisted` then lets both through, in record order.
+"""
+
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Literal, assert_never
+
+from msgspec import Struct
+
+from domain.arrival import Arrival, Via
+from domain.dot import Dot, LogId
+from domain.events import Event, MessagePosted
+from domain.moderation import Moderator, Policy
+from domain.presence import Presence
+from domain.quiet import Quiet
+from domain.timeline import Timeline
+from gossip.config import GossipConfig
+from gossip.engine import Engine, Learnt
+from gossip.entry import Entry, hash_of
+from gossip.frontier import Added, Frontier
+from gossip.packets import Push, without_runs
+from gossip.reconcile.vector import Vector
+from gossip.store import MemoryStore
+from gossip.wire import cluster_hash
+from node.emitter import Emitted, Emitter
+from node.epochs import WHY, Epochs
+from node.foreseen import Foreseen
+from node.pending import Pending
+from node.ports import (
+    AckLevel,
+    CodecError,
+    Durability,
+    EpochRecord,
+    EventCodec,
+    EventRecord,
+    Note,
+    Record,
+)
+from node.promises import Answer, Promise
+from node.telling import (
+    Fields,
+    PeerState,
+    membership_note,
+    peer_states,
+    posted_note,
+    received_note,
+)
+from node.turn import (
+    Denied,
+    Input,
+    Outbox,
+    Persisted,
+    PersistFailed,
+    Received,
+    Submit,
+    Tick,
+    Unmet,
+)
+
+COUNTERS = ("posted", "received", "censored", "rejected", "refused", "unmet", "skewed")
+Health = Literal["starting", "running", "recovering", "read_only"]
+
+
+class ReplicaConfig(Struct, frozen=True):
+    node: str
+    cluster: str
+    peers: tuple[str, ...]
+    durability: Durability = "always"
+    policy: Policy = Policy((), ())
+    quiet_ms: int = 2000
+    gossip: GossipConfig = GossipConfig()
+
+
+class Replica:
+    """Mutable; not thread-safe."""
+
+    def __init__(
+        self,
+        config: ReplicaConfig,
+        codec: EventCodec,
+        rng: Random,
+        incarnation: int,
+        moderator: Moderator | None = None,  # of the policy, if there is one already
+    ) -> None:
+        self.node = config.node
+        self.incarnation = incarnation
+        self._config = config
+        self._codec = codec
+        self.timeline = Timeline()
+        self.presence = Presence()
+        self.quiet = Quiet(config.quiet_ms)
+        self.engine: Engine[Event] = Engine(
+            config.node,
+            cluster_hash(config.cluster),
+            incarnation,
+            config.peers,
+            config.gossip,
+            rng,
+            MemoryStore(),
+            Vector(),
+            self._open_entry,
+        )
+        self._emitter = Emitter(config.node, codec, moderator or Moderator(config.policy))
+        self._epochs = Epochs(self._emitter.own, self.engine.frontier, rng)
+        self._pending = Pending()
+        self._outbox = Outbox()
+        self._now_ms = 0
+        self._wall_ms = 0
+        self._booted = False
+        self._sleep_until_ms = 0  # before that a Tick changes the time and nothing else
+        self._forked: set[LogId] = set()
+        self._counters = dict.fromkeys((*COUNTERS, "restored", "unwritable"), 0)
+
+    # --- before the first turn ------------------------------------------------------------------
+
+    def restore(self, records: Iterable[Record]) -> None:
+        """The node's own past, from the journal, in order. May be called many times."""
+        assert not self._booted
+        for record in records:
+            self._pending.intake.handed += 1
+            if type(record) is EpochRecord:
+                self._emitter.own.open(record.epoch)
+            elif type(record) is EventRecord:
+                self._restore_event(record)
+            else:
+                assert_never(record)
+
+    def _restore_event(self, record: EventRecord) -> None:
+        decoded = self._codec.decode(record.data)
+        dot = decoded.event.dot
+        entry = Entry(dot, decoded.prev, hash_of(record.data), record.data)
+        added = self.engine.restore(entry)
+        if added is not Added.NEW and added is not Added.RIVAL:
+            return  # written twice, or too far ahead to be of use: it comes again
+        self._counters["restored"] += 1
+        arrival = self._emitter.arrival(decoded.event, entry, record.received_at_ms, record.via)
+        if dot.origin != self.node:
+            self.engine.receipts.durable(dot.log, dot.seq)
+        self._evolve(arrival)
+
+    def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str) -> None:
+        """Begin to live. `must_open_epoch` is the reason why own events need a new epoch, or ""."""
+        assert not self._booted
+        self._booted = True
+        self._now_ms, self._wall_ms = now_ms, wall_ms
+        self._forked = {log.id for log in self.frontier if log.forked}
+        why = self._epochs.boot(must_open_epoch)
+        if why:
+            self._open_epoch(why)
+        self.engine.start(now_ms)
+
+    # --- a turn ---------------------------------------------------------------------------------
+
+    def step(self, item: Input) -> None:
+        assert self._booted
+        if type(item) is Tick:
+            self._on_tick(item)
+            return
+        self._sleep_until_ms = 0
+        if type(item) is Received:
+            self._on_received(item)
+        elif type(item) is Submit:
+            self._on_submit(item)
+        elif type(item) is Persisted:
+            self._on_persisted(item)
+        elif type(item) is PersistFailed:
+            self._on_persist_failed(item)
+        else:
+            assert_never(item)
+
+    def drain(self) -> Outbox:
+        """Hand over what the steps since the last drain want done."""
+        self.engine.awaits_receipts = self._pending.promises.awaits_copies
+        self._sleep_until_ms = 0
+        out, self._outbox = self._outbox, Outbox()
+        out.persist = self._pending.take_persist()
+        out.send = self.engine.flush()
+        changes = self.engine.members.take_changes()
+        if changes:
+            out.note += [membership_note(change) for change in changes]
+        return out
+
+    @property
+    def wake_at_ms(self) -> int:
+        wake_ms = self.engine.wake_at_ms
+        for other_ms in (self._pending.wake_at_ms, self._epochs.until_ms):
+            if other_ms is not None and other_ms < wake_ms:
+                wake_ms = other_ms
+        self._sleep_until_ms = wake_ms
+        return wake_ms
+
+    # --- what others look at --------------------------------------------------------------------
+
+    @property
+    def frontier(self) -> Frontier:
+        """What this node holds. Entries of others are in it before they are visible."""
+        return self.engine.frontier
+
+    @property
+    def root(self) -> bytes:
+        """The root of what is visible here."""
+        return self.frontier.root_without(self._pending.intake.invisible())
+
+    @property
+    def epoch(self) -> int:
+        return self._emitter.own.epoch
+
+    @property
+    def state(self) -> Health:
+        if not self._booted:
+            return "starting"
+        if self._pending.trouble is not None:
+            return "read_only"
+        return "running" if self._epochs.until_ms is None else "recovering"
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {**self._counters, **self.engine.counters}
+
+    def peer_states(self, now_ms: int) -> dict[str, PeerState]:
+        return peer_states(self.engine, now_ms)
+
+    def set_policy(self, policy: Policy) -> None:
+        """From the next command on. What was said stays said."""
+        self._emitter.set_policy(policy)
+
+    # --- time -----------------------------------------------------------------------------------
+
+    def _on_tick(self, tick: Tick) -> None:
+        assert tick.now_ms >= self._now_ms, "monotonic time went back"
+        self._now_ms, self._wall_ms = tick.now_ms, tick.wall_ms
+        if tick.now_ms < self._sleep_until_ms:
+            return
+        self._sleep_until_ms = 0
+        self.engine.tick(tick.now_ms)
+        self._answer(self._pending.promises.overdue(tick.now_ms))
+        self._pending.retry(tick.now_ms)
+        if self._epochs.pulled_back(tick.now_ms):
+            self._open_epoch(WHY)
+
+    # --- commands -------------------------------------------------------------------------------
+
+    def _on_submit(self, submit: Submit) -> None:
+        hindrance = self._hindrance()
+        if hindrance is not None:
+            self._answer([(submit.ticket, hindrance)])
+            return
+        known = Foreseen(self.presence, self._pending.intake)
+        emitted = self._emitter.emit(submit.command, known, self._wall_ms)
+        if type(emitted) is Denied:
+            self._counters["rejected" if emitted.by == "moderation" else "refused"] += 1
+            self._outbox.reply.append((submit.ticket, emitted))
+        elif type(emitted) is Emitted:
+            self._promise(submit, emitted)
+        else:
+            assert_never(emitted)
+
+    def _promise(self, submit: Submit, emitted: Emitted) -> None:
+        """Hand an own event out, and remember what its sender was promised."""
+        arrival, entry = emitted.arrival, emitted.entry
+        receipt = submit.ack is AckLevel.REPLICATED
+        self._pending.hand_out(emitted.record, arrival, entry, own=True, receipt=receipt)
+        event = arrival.event
+        promise = Promise(
+            submit.ticket,
+            self._pending.intake.handed,
+            event.dot,
+            submit.ack,
+            submit.copies,
+            self._now_ms + submit.timeout_ms,
+            event.text if type(event) is MessagePosted else "",
+            emitted.rules,
+        )
+        self._pending.promises.make(promise)
+        self._counters["censored"] += bool(emitted.rules)
+
+    def _hindrance(self) -> Unmet | None:
+        """Why no command can be taken now."""
+        if self._epochs.until_ms is not None:
+            return Unmet("busy", "own events are pulled back from peers: try again soon")
+        return self._pending.hindrance()
+
+    # --- packets --------------------------------------------------------------------------------
+
+    def _on_received(self, received: Received) -> None:
+        packet = received.packet
+        if self._pending.stuck:  # it comes again by later rounds, for the roots will differ
+            self._counters["unwritable"] += 1
+            packet = without_runs(packet)
+        learnt = self.engine.receive(packet, self._now_ms)
+        via: Via = "rumor" if type(packet.body) is Push else "anti-entropy"
+        for one in learnt:
+            self._take_in(one, via, packet.sender)
+        if learnt:
+            self._outbox.note.append(received_note(packet.sender, via, learnt))
+            self._watch_forks([one.entry for one in learnt])
+        if self._pending.promises.awaits_copies:
+            self._keep_promises()
+        self._watch_own_log(packet.sender)
+
+    def _take_in(self, learnt: Learnt[Event], via: Via, sender: str) -> None:
+        entry, event = learnt.entry, learnt.value
+        if entry.dot.origin == self.node:
+            via = "recovery"
+        record = EventRecord(entry.data, self._wall_ms, via, sender)
+        arrival = self._emitter.arrival(event, entry, self._wall_ms, via)
+        self._pending.hand_out(record, arrival, entry)
+        self._counters["received"] += 1
+        self._counters["skewed"] += arrival.skewed
+
+    def _open_entry(self, dot: Dot, data: bytes) -> tuple[bytes, Event] | None:
+        """For the engine: these bytes as the event that they claim to be."""
+        try:
+            decoded = self._codec.decode(data)
+        except CodecError:
+            return None
+        return (decoded.prev, decoded.event) if decoded.event.dot == dot else None
+
+    def _watch_forks(self, entries: Sequence[Entry]) -> None:
+        for log_id in dict.fromkeys(entry.dot.log for entry in entries):
+            log = self.frontier.get(log_id)
+            assert log is not None
+            if log.forked and log_id not in self._forked:
+                self._forked.add(log_id)
+                fields: Fields = {"origin": log_id.origin, "log": str(log_id), "prefix": log.prefix}
+                self._outbox.note.append(Note("fork_found", "error", fields))
+
+    # --- the journal ----------------------------------------------------------------------------
+
+    def _on_persisted(self, persisted: Persisted) -> None:
+        always = self._config.durability == "always"
+        if self._pending.persisted(persisted, always=always):
+            self._outbox.note.append(Note("writes_resumed", "info", {}))
+        intake = self._pending.intake
+        posted: list[Entry] = []
+        for one in intake.take_visible():
+            if one.arrival is None or one.entry is None:
+                continue  # an epoch was opened
+            if one.own:
+                self.engine.offer(one.entry, one.receipt)
+                posted.append(one.entry)
+            self._evolve(one.arrival)
+            self._outbox.publish.append((len(self.timeline), one.arrival))
+        for dot in intake.take_durable():
+            self.engine.receipts.durable(dot.log, dot.seq)
+        if posted:
+            self._counters["posted"] += len(posted)
+            self._outbox.note.append(posted_note(posted))
+            self._watch_forks(posted[:1])  # all in one log
+        self._keep_promises()
+
+    def _keep_promises(self) -> None:
+        copies = self.engine.receipts.copies
+        self._answer(self._pending.kept_promises(lambda dot: copies(dot.log, dot.seq)))
+
+    def _on_persist_failed(self, failure: PersistFailed) -> None:
+        failing = self._pending.persist_failed(failure, self._now_ms)
+        self._answer(failing.answers)
+        for one in failing.own:
+            assert one.entry is not None
+            assert one.arrival is not None
+            self._emitter.take_back(one.entry, one.arrival.event)
+        fields: Fields = {"code": failure.code, "final": failure.final}
+        self._outbox.note.append(Note("writes_refused", "error", fields))
+
+    # --- evolving -------------------------------------------------------------------------------
+
+    def _evolve(self, arrival: Arrival) -> None:
+        self.timeline.apply(arrival)
+        self.presence.apply(arrival)
+        self.quiet.apply(arrival)
+        self._emitter.see(arrival.event)
+
+    def _answer(self, answers: list[Answer]) -> None:
+        if answers:
+            self._counters["unmet"] += sum(type(outcome) is Unmet for _, outcome in answers)
+            self._outbox.reply += answers
+
+    # --- the own log ----------------------------------------------------------------------------
+
+    def _open_epoch(self, reason: str) -> None:
+        record, note = self._epochs.open(reason, self._wall_ms)
+        self._pending.hand_out(record)
+        self._outbox.note.append(note)
+
+    def _watch_own_log(self, peer: str) -> None:
+        note = self._epochs.watch(peer, self._now_ms)
+        if note is not None:
+            self._outbox.note.append(note)
+            self.engine.call(peer)
+        if self._epochs.pulled_back(self._now_ms):
+            self._open_epoch(WHY)
