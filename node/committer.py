@@ -228,6 +228,21 @@ class Committer:
                 self._report_progress()
 
 
+class JournalWorker:
+    """The committer as its supervisor sees it. It is stopped by `Runtime.finish`, with a drain."""
+
+    name = "journal"
+
+    def __init__(self, committer: Committer) -> None:
+        self._committer = committer
+
+    def start(self) -> None:
+        self._committer.start()
+
+    def stop(self) -> None:
+        return
+
+
 def _size_of(records: Sequence[Record]) -> int:
     size = RECORD_BYTES * len(records)
     for record in records:

@@ -75,6 +75,7 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True):
     restart: Literal["never", "always"] = "never"
     restarts: RestartConfig = RestartConfig()
     durability: Durability = "always"
+    recovery: Literal["strict", "tail", "salvage"] = "tail"
     interval_ms: Annotated[int, Meta(ge=1, le=60_000)] = 100
     quiet_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 2000
     gossip: GossipConfig = GossipConfig()
@@ -108,9 +109,7 @@ def load(path: Path) -> ClusterConfig:
         raise ConfigError(f"{path}: cannot read it: {why}") from None
     try:
         document = parse(text)
-        if not isinstance(document.value, dict):
-            raise LocatedError("expected keys and values, at least `nodes: [n1, n2]`")
-        config = _convert(document.value, document)
+        config = _convert(document)
         _check_nodes(config, document)
         _check_rules(config, document)
     except LocatedError as error:
@@ -123,11 +122,14 @@ def _at(path: Path, error: LocatedError) -> ConfigError:
     return ConfigError(f"{where}: {error}")
 
 
-def _convert(value: dict[str, Value], document: Located) -> ClusterConfig:
+def _convert(document: Located) -> ClusterConfig:
+    value = document.value
+    if not isinstance(value, dict):
+        raise LocatedError("expected keys and values, at least `nodes: [n1, n2]`")
     nodes = value.get("nodes")
     if isinstance(nodes, list):  # a plain name stands for a mapping with nothing else
-        plain = [node if isinstance(node, dict) else {"name": node} for node in nodes]
-        value = value | {"nodes": [*plain]}
+        named: list[Value] = [one if isinstance(one, dict) else {"name": one} for one in nodes]
+        value = {**value, "nodes": named}
     try:
         return msgspec.convert(value, ClusterConfig)
     except msgspec.ValidationError as error:
@@ -171,7 +173,7 @@ def split_address(address: str) -> tuple[str, int]:
         raise ValueError(f"{_shown(address)} is not host:port, for example 127.0.0.1:7101")
     if not 1 <= int(port) <= 65_535:
         raise ValueError(f"port {port} is not in 1..65535")
-    if bare in ("0.0.0.0", "::"):
+    if bare in ("0.0.0.0", "::"):  # noqa: S104  (it is refused)
         raise ValueError(f"{_shown(address)} is every address: name the one that peers dial")
     return bare, int(port)
 
@@ -212,9 +214,8 @@ def _explained(text: str, document: Located) -> LocatedError:
 
 
 def _in_plain_words(what: str) -> str:
-    words = what[:1].lower() + what[1:].replace("`", "")
+    words = (what[:1].lower() + what[1:]).replace("`", "").replace(" | null", "")
     for theirs, ours in (
-        (" | null", ""),
         ("str", "text"),
         ("int", "a whole number"),
         ("float", "a number"),

@@ -6,8 +6,8 @@
          5    1  type: 1 segment header, 2 block of records, 3 identity, 4 mark
          6    2  flags: bit 0, the block opens an epoch
          8    4  length of the payload, 1 or more
-        12    4  count of records in the payload of a block; in a mark that a repair put in the place
-                 of a damaged range, of the records that were lost there; else 0
+        12    4  count of records in the payload of a block; in a mark that a repair put in the
+                 place of a damaged range, of the records that were lost there; else 0
         16    4  offset of this frame in its file
         20    4  previous: CRC of the payload of the frame before this one, in the whole journal
         24    8  number of the next record of the journal: in a block, of its first record
@@ -82,7 +82,7 @@ class FrameTooNew(ValueError):
 def encode(
     payload: bytes,
     *,
-    type: int,
+    type: int,  # noqa: A002  (as the field is called)
     offset: int,
     previous: int,
     number: int,

@@ -1,7 +1,7 @@
 """The journal: a node's append-only log of records, in segments of frames. Sans thread, sans clock.
 
-Who drives it: at a start `Journal.open`, then `append` and `sync` from one thread at a time, `close`
-at the end. The process uses `node.committer` for that, the simulator calls it directly.
+Who drives it: at a start `Journal.open`, then `append` and `sync` from one thread at a time, and
+`close` at the end. The process uses `node.committer` for that, the simulator calls it directly.
 
 Promises:
 - `append` is all or nothing. When it returns, its records are `written`: they survive kill -9.
@@ -18,6 +18,7 @@ those appended since. The numbers inside the frames also count lost records, and
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from msgspec import Struct
 
@@ -195,10 +196,8 @@ class Journal:
             return
         try:
             if clean and not self._failed:
-                try:
+                with suppress(DiskFull):  # without the mark the next start is more careful, no more
                     self._append_mark(CleanStop(self._identity.incarnation))
-                except DiskFull:
-                    pass  # without the mark the next start is more careful, that is all
                 self.sync()
         finally:
             self._closed = True

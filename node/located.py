@@ -8,6 +8,7 @@ before it can cost anything: aliases (they grow without bound), deep nesting, ta
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import yaml
 from msgspec import Struct
@@ -44,6 +45,16 @@ class Located(Struct, frozen=True):
         while path not in self.values and path:
             path = path[:-1]
         return self.values.get(path, Place(1, 1))
+
+
+class _Mark(Protocol):
+    """A place as yaml has it, from its own parser or from libyaml's. Counted from 0."""
+
+    @property
+    def line(self) -> int: ...
+
+    @property
+    def column(self) -> int: ...
 
 
 class LocatedError(ValueError):
@@ -84,11 +95,13 @@ def parse(text: str) -> Located:
             what += f" ({error.context})"
         raise LocatedError(what, _place(mark) if mark else None) from None
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        column = error.position - text.rfind("\n", 0, error.position)
+        before = text[: error.position]
+        if error.encoding == "?":  # libyaml counts bytes
+            before = text.encode()[: error.position].decode("utf-8", "ignore")
+        place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
         code = ord(error.character) if isinstance(error.character, str) else error.character
         what = f"character U+{code:04X} is not allowed"
-        raise LocatedError(what, Place(line, column)) from None
+        raise LocatedError(what, place) from None
     except yaml.YAMLError as error:
         raise LocatedError(" ".join(str(error).split())) from None
     if root is None:
@@ -114,7 +127,7 @@ def _mark(event: yaml.Event) -> Place | None:
     return _place(event.start_mark) if event.start_mark else None
 
 
-def _place(mark: yaml.Mark) -> Place:
+def _place(mark: _Mark) -> Place:
     return Place(mark.line + 1, mark.column + 1)
 
 
@@ -139,6 +152,7 @@ class _Walk:
         if isinstance(node, yaml.SequenceNode):
             self._check_tag(node, "seq")
             return [self._value(item, (*path, i)) for i, item in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
         return self._scalar(node, path)
 
     def _check_tag(self, node: yaml.Node, kind: str) -> None:
@@ -157,7 +171,7 @@ class _Walk:
             self._keys[*path, key] = place
             yield key, value_node
 
-    def _scalar(self, node: yaml.Node, path: Path_) -> Value:
+    def _scalar(self, node: yaml.ScalarNode, path: Path_) -> Value:
         if node.tag == "tag:yaml.org,2002:timestamp":  # a date is the text that it is
             return str(node.value)
         if node.tag not in _PLAIN:

@@ -32,8 +32,12 @@ NOTES: dict[str, str] = {
     "append_failed": "The journal could not take some records; it goes on with the next ones.",
     "core_crashed": "The replica met an impossible state of its own.",
     "core_restarts": "A new replica is built from the journal after a wait.",
+    "epoch_opened": "Own events go on in a new log; and why the old one ends.",
+    "events_posted": "Own events became visible: how many, and the last one's dot.",
+    "events_received": "A packet of a peer brought new events: how many, and on which way.",
     "faults_cleared": "All injected network faults of this node are gone.",
     "faults_set": "Network faults were injected into this node's links.",
+    "fork_found": "A log has two histories: both are kept, its origin is flagged.",
     "frame_rejected": "Bytes from a peer were not a packet for us; the reason says why.",
     "journal_opened": "The journal was read to its end: how many records, in how long.",
     "journal_quarantined": "Damage inside the journal was set aside; peers can fill the hole.",
@@ -46,7 +50,11 @@ NOTES: dict[str, str] = {
     "node_started": "The process begins; with its pid and random seed.",
     "node_stopped": "The node has stopped; clean says whether the journal was finished.",
     "node_stopping": "The node begins to stop, and why.",
+    "own_log_ahead": "A peer holds more of this node's log than the node does.",
     "packets_dropped": "Packets for a peer were dropped; the reason says why.",
+    "peer_alive": "A peer was heard of, or refuted what was said about it.",
+    "peer_dead": "A suspect peer stayed silent; it is still probed.",
+    "peer_suspect": "A peer missed exchanges; nothing is blocked by that.",
     "policy_kept": "The new moderation policy cannot be read; the old one stays.",
     "policy_read": "The moderation policy was read anew.",
     "storage_failed": "The disk failed for good; nothing more is written until a restart.",
@@ -57,6 +65,8 @@ NOTES: dict[str, str] = {
     "worker_restarted": "A crashed worker runs again.",
     "worker_started": "A worker runs.",
     "worker_stop_failed": "A worker raised an error while it was stopped.",
+    "writes_refused": "The journal could not write: commands are refused meanwhile.",
+    "writes_resumed": "The journal writes again.",
 }
 
 
@@ -69,6 +79,7 @@ class Log:
         self._threshold = LEVELS[level]
         self._file = _open(path)
         self.lost = 0  # lines since the last one that could be written
+        self._torn = False  # the last line is only in part there
         self._bound = self._bind()
 
     def _bind(self) -> Any:
@@ -115,10 +126,14 @@ class Log:
     debug = info = warning = error = _line
 
     def _written(self, line: bytes) -> bool:
+        if self._torn:
+            line = b"\n" + line
         try:
-            return self._file.write(line) == len(line)
+            written = self._file.write(line)
         except (OSError, ValueError):  # the disk, or a log already closed
             return False
+        self._torn = written != len(line)
+        return not self._torn
 
 
 def open_log(path: Path, node: str, level: Level = "info") -> Log:
@@ -140,17 +155,32 @@ def _add_time(_logger: WrappedLogger, level: str, fields: EventDict) -> EventDic
         "node": fields.pop("node"),
         "worker": fields.pop("worker"),
     }
-    return head | fields
+    return {**head, **fields}
 
 
 def utc_now() -> str:
     """RFC 3339 with milliseconds: 2026-01-31T09:30:00.125Z."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    now = datetime.now(UTC)  # noqa: TID251  (the one place)
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _rendered(_logger: WrappedLogger, _name: str, fields: EventDict) -> bytes:
-    line = msgspec.json.encode(fields) + b"\n"
+    try:
+        line = msgspec.json.encode(fields) + b"\n"
+    except UnicodeEncodeError:  # half a character, from a file name that is not UTF-8
+        line = msgspec.json.encode(_whole(fields)) + b"\n"
     if len(line) <= LINE_BYTES_MAX:
         return line
     kept = {name: fields[name] for name in RESERVED}
     return msgspec.json.encode(kept | {"cut_bytes": len(line)}) + b"\n"
+
+
+def _whole(value: Any) -> Any:
+    """The same with every half character written out."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_whole(key): _whole(of) for key, of in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return value

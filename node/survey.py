@@ -156,7 +156,7 @@ class _Surveyor:
             out.missing.append((before + 1, segment.number - 1))
             gone = Segment(before + 1, segment_name(before + 1), 0)
             cause = f"missing: {names_of_range(before + 1, segment.number - 1)}"
-            self._damage(gone, Damage(0, 0, cause, False), torn=False)
+            self._damage(gone, Damage(0, 0, cause, moved=False), torn=False)
         out.segments.append(segment)
         for found in frames.scan(data):
             if type(found) is Frame:
@@ -169,7 +169,7 @@ class _Surveyor:
         if is_last and not data:  # a file made just before the crash: nothing was in it
             out.torn = Torn(segment.number, segment.name, 0, 0, "the file is empty")
         elif not data:
-            self._damage(segment, Damage(0, 0, "the file is empty", False), torn=False)
+            self._damage(segment, Damage(0, 0, "the file is empty", moved=False), torn=False)
 
     def _frame(self, segment: Segment, data: bytes, frame: Frame) -> None:
         out = self.result
@@ -178,11 +178,13 @@ class _Surveyor:
         lost = frame.number - out.next_number
         if lost < 0:
             cause = f"a stale frame: record {frame.number} again, after {out.next_number - 1}"
-            self._damage(segment, Damage(frame.offset, frame.end, cause, False), torn=False)
+            self._damage(segment, Damage(frame.offset, frame.end, cause, moved=False), torn=False)
             return
         if not self.broken and (lost or frame.previous != out.crc):
             cause = "whole, but it does not follow the frame before it"
-            self._damage(segment, Damage(frame.offset, frame.offset, cause, False), torn=False)
+            self._damage(
+                segment, Damage(frame.offset, frame.offset, cause, moved=False), torn=False
+            )
         self._close_holes(lost)
         self.broken = False
         out.frames += 1
@@ -194,7 +196,7 @@ class _Surveyor:
             if frame.flags & frames.OPENS_EPOCH:
                 self._find_epoch(segment, data, frame)
         elif frame.type == frames.MARK:
-            self._mark(segment, data, frame)
+            self._mark(data, frame)
         if segment.ranges and segment.ranges[-1][1] == frame.offset:
             segment.ranges[-1] = (segment.ranges[-1][0], frame.end)
         else:
@@ -223,7 +225,7 @@ class _Surveyor:
             segment.skipped = True
             out.foreign.append(segment.name)
             cause = "a segment of another journal"
-            self._damage(segment, Damage(0, len(data), cause, False), torn=False)
+            self._damage(segment, Damage(0, len(data), cause, moved=False), torn=False)
             return False
         out.directory_id = header.directory_id
         out.incarnation = max(out.incarnation, header.incarnation)
@@ -236,7 +238,7 @@ class _Surveyor:
                 self.result.epoch = record.epoch
                 self.result.epoch_number = frame.number + index
 
-    def _mark(self, segment: Segment, data: bytes, frame: Frame) -> None:
+    def _mark(self, data: bytes, frame: Frame) -> None:
         try:
             mark = decode_mark(frames.payload_of(data, frame))
         except CodecError:

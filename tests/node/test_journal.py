@@ -184,7 +184,7 @@ def test_a_failed_sync_is_final_and_what_was_not_durable_is_gone() -> None:
     journal.append(writer.events(3))
     storage.fail_at = storage.calls + 1
     with pytest.raises(
-        StorageError, match="cannot sync 00000001.seg: Input/output error"
+        StorageError, match=r"cannot sync 00000001\.seg: Input/output error"
     ) as caught:
         journal.sync()
     assert caught.value.final

@@ -218,7 +218,7 @@ def test_strict_refuses_any_damage_and_changes_nothing() -> None:
         with pytest.raises(RecoveryRefused, match=f"{where}: .* damaged bytes at offset"):
             open_journal(after, recover="strict")
         assert before == {name: after.read(name, 0, BIG) for name in after.names()}
-    with pytest.raises(RecoveryRefused, match="CRC expected .* actual"):
+    with pytest.raises(RecoveryRefused, match=r"CRC expected .* actual"):
         open_journal(flipped, recover="strict")
     open_journal(storage, recover="strict")
 
@@ -227,7 +227,7 @@ def test_a_missing_segment_is_refused_but_by_salvage() -> None:
     storage, held = small_journal()
     storage.remove("00000002.seg")
     for mode in ("strict", "tail"):
-        with pytest.raises(RecoveryRefused, match="00000002.seg is missing; put it back"):
+        with pytest.raises(RecoveryRefused, match=r"00000002\.seg is missing; put it back"):
             open_journal(storage.killed(), recover=mode)
     after = storage.killed()
     _, found = open_journal(after, recover="salvage")

@@ -101,8 +101,13 @@ def test_another_process_is_refused_too_and_leaves_no_harm(tmp_path: Path) -> No
 def test_a_child_does_not_inherit_the_lock(tmp_path: Path) -> None:
     storage = FileStorage(tmp_path)
     child = subprocess.Popen(
-        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False
+        [sys.executable, "-c", "print(flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        close_fds=False,
     )
+    assert child.stdout is not None
+    child.stdout.readline()  # it runs: until its exec is through, it does hold the lock
     storage.close()
     FileStorage(tmp_path).close()
     child.communicate(b"\n")

@@ -1,0 +1,200 @@
+"""One node as a process: `python -m node NODE --file cluster.yaml`, and `run` for who forks it.
+
+`run` returns the exit code: 0 after an orderly stop, 2 wrong configuration, 5 storage (also a data
+directory that another process has open), 1 anything else. What went wrong is one line on stderr.
+
+A launcher imports this module, calls `prepare` once and then forks: everything heavy is imported by
+then, and nothing that does not survive a fork has been made (no ZeroMQ context, no thread, no event
+loop).
+"""
+
+import argparse
+import contextlib
+import os
+import resource
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from node.config import ClusterConfig
+    from node.lifecycle import Plan
+    from node.paths import ClusterPaths, NodePaths
+
+EXIT_OK, EXIT_FAILED, EXIT_CONFIG, EXIT_STORAGE = 0, 1, 2, 5
+LIBZMQ_MIN = (4, 3, 5)
+FILES_WANTED = 65_536
+
+
+def prepare() -> None:
+    """Import everything that a node needs."""
+    import asyncio.unix_events  # noqa: F401
+    import concurrent.futures.thread  # noqa: F401
+
+    import node.config
+    import node.lifecycle
+    import node.logs
+    import node.paths  # noqa: F401
+
+
+def run(name: str, file: Path, ready: Callable[[], None] | None = None) -> int:
+    """Be this node until asked to stop. `ready` is called once it answers."""
+    from node.config import ConfigError
+    from node.storage import StorageError
+
+    try:
+        return _run(name, Path(file), ready)
+    except ConfigError as error:
+        return _complain(str(error), EXIT_CONFIG)
+    except StorageError as error:
+        return _complain(f"{name}: {error}", EXIT_STORAGE)
+    except OSError as error:
+        return _complain(str(error), EXIT_FAILED)
+    except Exception as error:
+        if os.environ.get("CHATLAB_DEBUG"):
+            traceback.print_exc()
+        return _complain(f"{name}: {type(error).__name__}: {error}", EXIT_FAILED)
+
+
+def _run(name: str, file: Path, ready: Callable[[], None] | None) -> int:
+    from node.config import load
+    from node.lifecycle import live
+    from node.paths import ClusterPaths
+    from node.pidfile import remove_pid_file, write_pid_file
+    from node.storage import FileStorage
+
+    config = load(file)
+    config.node(name)
+    _check_libzmq()
+    _raise_file_limit()
+    os.umask(0o077)
+    cluster_paths = ClusterPaths(file.absolute().parent, config)
+    cluster_paths.make()
+    paths = cluster_paths.node(name)
+    paths.make()
+    # The lock comes before anything that could touch what another process of this node uses.
+    storage = FileStorage(paths.journal_dir)
+    try:
+        plan = _plan(name, file, config, cluster_paths, paths, ready)
+        write_pid_file(paths.pid_file)
+        try:
+            ending = live(plan, storage)
+        finally:
+            remove_pid_file(paths.pid_file)
+    finally:
+        storage.close()
+    if ending.code:
+        return _complain(f"{name}: {ending.reason}", ending.code)
+    return EXIT_OK
+
+
+def _plan(
+    name: str,
+    file: Path,
+    config: "ClusterConfig",
+    cluster_paths: "ClusterPaths",
+    paths: "NodePaths",
+    ready: Callable[[], None] | None,
+) -> "Plan":
+    from gossip.wire import cluster_hash
+    from node.addresses import Directory
+    from node.config import load, policy_of
+    from node.lifecycle import Plan
+    from node.logs import open_log
+    from node.paths import AddressBook
+    from node.replica import ReplicaConfig
+    from node.settings import Settings
+
+    base = file.absolute().parent
+    directory = Directory(config, AddressBook(cluster_paths.address_book))
+    peers = tuple(node.name for node in config.nodes if node.name != name)
+    durability = config.node(name).durability or config.durability
+    log = open_log(paths.log_file, name)
+    replica = ReplicaConfig(
+        node=name,
+        cluster=config.name,
+        peers=peers,
+        durability=durability,
+        policy=policy_of(config, base),
+        quiet_ms=config.quiet_ms,
+        gossip=config.gossip,
+    )
+    settings = Settings(
+        node=name,
+        cluster=cluster_hash(config.name),
+        listen=directory.own(name),
+        peers=peers,
+        control=str(paths.control),
+        feed=str(paths.feed),
+        pid=os.getpid(),
+        durability=durability,
+        interval_ms=config.interval_ms,
+        restart_budget=config.restarts.budget,
+        restart_window_s=config.restarts.window_s,
+    )
+    return Plan(
+        replica=replica,
+        settings=settings,
+        journal_dir=paths.journal_dir,
+        recover=config.recovery,
+        write_note=log.write,
+        addresses=directory.current,
+        read_policy=lambda: policy_of(load(file), base),
+        reopen_log=log.reopen,
+        ready=ready or (lambda: None),
+    )
+
+
+def _check_libzmq() -> None:
+    import zmq
+
+    found = zmq.zmq_version_info()
+    if found < LIBZMQ_MIN:
+        wanted = ".".join(map(str, LIBZMQ_MIN))
+        raise OSError(
+            f"libzmq {zmq.zmq_version()} has known holes: {wanted} or newer is needed; "
+            "reinstall pyzmq"
+        )
+
+
+def _raise_file_limit() -> None:
+    """Every connection is a descriptor. Soft only: what the system grants is enough to start."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _complain(line: str, code: int) -> int:
+    print(f"chatlab: {' '.join(line.split())}", file=sys.stderr, flush=True)
+    return code
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m node", description="Run one node.")
+    parser.add_argument("node", help="its name in the cluster file")
+    parser.add_argument("--file", "-f", type=Path, default=Path("cluster.yaml"))
+    parser.add_argument(
+        "--ready-fd", type=int, help="an inherited descriptor that gets a line once it answers"
+    )
+    given = parser.parse_args(arguments)
+    return run(given.node, given.file, _ready_on(given.ready_fd))
+
+
+def _ready_on(fd: int | None) -> Callable[[], None] | None:
+    if fd is None:
+        return None
+
+    def ready() -> None:
+        with contextlib.suppress(OSError):  # whoever waited is gone
+            os.write(fd, b"ready\n")
+            os.close(fd)
+
+    return ready
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,335 @@
+"""The control socket: what people's commands come in by, and the answers go out.
+
+A ROUTER on ipc, one frame in each direction holding a list of requests or of replies (`node.api`).
+Control knows nothing of the rules of the chat. It turns posts and presence into `Submit`s with
+a ticket, outcomes back into replies, and hands everything that reads to `views`.
+
+Rules
+- Every request gets exactly one reply, also the ones that make no sense: `Failed`, with the reason.
+- Bounded: requests in flight per client and in all, reads per frame, bytes waiting for a client
+  that does not read. Over a bound: `Failed busy`, or, when even that cannot be delivered, a count.
+- Replies to one client are sent together, once per turn, in frames of about `REPLY_BYTES`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, assert_never
+
+import msgspec
+import zmq
+from msgspec import Struct, field
+
+from domain.commands import Join, Leave, PostMessage
+from node.ack import AckError, parse_ack, reply_of
+from node.api import (
+    FRAME_BYTES_MAX,
+    ClearFaults,
+    Done,
+    Failed,
+    FailureCode,
+    Post,
+    ReadFrontier,
+    ReadPresence,
+    ReadStatus,
+    ReadTimeline,
+    Reply,
+    SetFault,
+    SetPresence,
+)
+from node.ipc import IpcPath
+from node.link import FaultError, FaultTable
+from node.ports import Durability, Note
+from node.pump import Guard, Pump, RawContext, RawSocket, bare
+from node.requests import Bad, read_frame
+from node.turn import Outcome, Submit
+
+CLIENT_FLYING_MAX = 8192  # submitted and not answered, of one client
+FLYING_MAX = 65_536 - 1024  # of all clients; below what a replica takes
+FRAME_READS_MAX = 256
+CLIENT_BYTES_MAX = 16 * 1024 * 1024  # replies waiting for one client
+REPLY_BYTES = 1024 * 1024
+HIGH_WATER = 64  # frames of replies inside libzmq, per client
+
+Read = ReadTimeline | ReadPresence | ReadStatus | ReadFrontier
+
+
+class Views(Protocol):
+    def answer(self, request: Read) -> Reply: ...
+
+
+class Client(Struct):
+    """A connection with something in flight. Forgotten when nothing is left of it."""
+
+    flying: int = 0
+    ready: list[Reply] = field(default_factory=list)
+    frames: deque[bytes] = field(default_factory=deque)  # refused by the socket so far
+    frames_bytes: int = 0
+
+    @property
+    def idle(self) -> bool:
+        return not (self.flying or self.ready or self.frames)
+
+
+class Ticket(Struct, frozen=True, gc=False):
+    client: bytes
+    id: int
+
+
+class Control:
+    """A supervised worker."""
+
+    name = "control"
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: RawContext,
+        *,
+        path: str,
+        durability: Durability,
+        peers: int,
+        views: Views,
+        faults: FaultTable,
+        on_submit: Callable[[Submit], None],
+        on_note: Callable[[Note], None],
+        guard: Guard = bare,
+        client_flying_max: int = CLIENT_FLYING_MAX,
+        flying_max: int = FLYING_MAX,
+    ) -> None:
+        self._loop = loop
+        self._context = context
+        self._path = IpcPath(path)
+        self._durability = durability
+        self._peers = peers
+        self._views = views
+        self._faults = faults
+        self._on_submit = on_submit
+        self._on_note = on_note
+        self._guard = guard
+        self._client_flying_max = client_flying_max
+        self._flying_max = flying_max
+        self._socket: RawSocket | None = None
+        self._pump: Pump | None = None
+        self._paused = False
+        self._clients: dict[bytes, Client] = {}
+        self._talking: set[bytes] = set()  # clients with replies or frames to go out
+        self._tickets: dict[int, Ticket] = {}
+        self._last_ticket = 0
+        self._encode = msgspec.msgpack.Encoder().encode
+        self.stopping = False
+        self.counters = {"control_requests": 0, "control_bad": 0, "control_lost_replies": 0}
+
+    @property
+    def flying(self) -> int:
+        """Commands that were submitted and are not answered yet."""
+        return len(self._tickets)
+
+    def start(self) -> None:
+        assert self._socket is None, "started twice"
+        self._socket = socket = self._context.socket(zmq.ROUTER)
+        for option, value in (
+            (zmq.LINGER, 0),
+            (zmq.ROUTER_MANDATORY, 1),
+            (zmq.MAXMSGSIZE, FRAME_BYTES_MAX),
+            (zmq.RCVHWM, HIGH_WATER),
+            (zmq.SNDHWM, HIGH_WATER),
+            (zmq.HANDSHAKE_IVL, 3000),
+        ):
+            socket.setsockopt(option, value)
+        self._path.bind(socket)
+        self._pump = Pump(self._loop, socket, self._on_parts, self.flush, self._guard)
+        self._pump.pause(self._paused)
+
+    def stop(self, linger_ms: int = 0) -> None:
+        """Close. Clients whose commands are in flight see the connection break, and do not know."""
+        self._path.remove()
+        self._clients.clear()
+        self._talking.clear()
+        self._tickets.clear()
+        if self._pump is not None:
+            self._pump.close()
+            self._pump = None
+        if self._socket is not None:
+            self._socket.close(linger=linger_ms)
+            self._socket = None
+
+    def pause(self, paused: bool) -> None:
+        """Stop reading requests, or go on."""
+        self._paused = paused
+        if self._pump is not None:
+            self._pump.pause(paused)
+
+    def leave(self) -> None:
+        """Take no more commands and let nobody new in; go on answering."""
+        self.stopping = True
+        self._path.remove()
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def answer(self, ticket: int, outcome: Outcome) -> None:
+        """Queue the reply to a command; it goes out with the next `flush`."""
+        told = self._tickets.pop(ticket, None)
+        if told is None:
+            return  # submitted in a life of this worker that has ended
+        client = self._clients.get(told.client)
+        if client is not None:
+            client.flying -= 1
+            self._reply(told.client, reply_of(told.id, outcome))
+
+    def fail_all(self, code: FailureCode, reason: str) -> None:
+        """Answer everything that is in flight: it is not known how it ends."""
+        for told in self._tickets.values():
+            client = self._clients.get(told.client)
+            if client is not None:
+                client.flying -= 1
+                self._reply(told.client, Failed(told.id, code, reason))
+        self._tickets.clear()
+
+    def flush(self) -> None:
+        """Send what is ready, as far as the clients read."""
+        if self._socket is None or not self._talking:
+            return
+        for name in list(self._talking):
+            client = self._clients[name]
+            if client.ready:
+                self._pack(client)
+            if self._send(name, client):
+                self._talking.discard(name)
+                if client.idle:
+                    del self._clients[name]
+        if self._pump is not None:
+            self._pump.look()
+
+    def _reply(self, name: bytes, reply: Reply) -> None:
+        client = self._clients.get(name)
+        if client is None:
+            client = self._clients[name] = Client()
+        client.ready.append(reply)
+        self._talking.add(name)
+
+    def _pack(self, client: Client) -> None:
+        """Turn what is ready into frames of bounded size."""
+        part: list[msgspec.Raw] = []
+        size = 0
+        for reply in client.ready:
+            data = self._encode(reply)
+            if part and size + len(data) > REPLY_BYTES:
+                self._frame(client, self._encode(part))
+                part, size = [], 0
+            part.append(msgspec.Raw(data))
+            size += len(data)
+        self._frame(client, self._encode(part))
+        client.ready.clear()
+
+    def _frame(self, client: Client, frame: bytes) -> None:
+        if client.frames and client.frames_bytes + len(frame) > CLIENT_BYTES_MAX:
+            self.counters["control_lost_replies"] += 1
+            return
+        client.frames.append(frame)
+        client.frames_bytes += len(frame)
+
+    def _send(self, name: bytes, client: Client) -> bool:
+        """False: the client does not read now; libzmq says when it does."""
+        assert self._socket is not None
+        while client.frames:
+            try:
+                self._socket.send_multipart([name, client.frames[0]], zmq.DONTWAIT)
+            except zmq.Again:
+                return False
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EHOSTUNREACH:
+                    raise
+                self.counters["control_lost_replies"] += len(client.frames)
+                client.frames.clear()  # it hung up
+                client.frames_bytes = 0
+                return True
+            client.frames_bytes -= len(client.frames.popleft())
+        return True
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def _on_parts(self, parts: list[bytes]) -> None:
+        name = parts[0]
+        if len(parts) != 2:
+            self._bad(name, Bad(0, f"a message of {len(parts) - 1} frames; requests are one frame"))
+            return
+        reads = 0
+        for request in read_frame(parts[1]):
+            self.counters["control_requests"] += 1
+            if type(request) is Bad:
+                self._bad(name, request)
+            elif type(request) is Post or type(request) is SetPresence:
+                self._submit(name, request)
+            else:
+                reads += 1
+                self._reply(name, self._read(request, reads))
+
+    def _bad(self, name: bytes, bad: Bad) -> None:
+        self.counters["control_bad"] += 1
+        self._reply(name, Failed(bad.id, "bad_request", bad.reason))
+
+    def _read(self, request: Read | SetFault | ClearFaults, reads: int) -> Reply:
+        if reads > FRAME_READS_MAX:
+            return Failed(request.id, "busy", f"more than {FRAME_READS_MAX} reads in one frame")
+        if type(request) is SetFault:
+            return self._set_fault(request)
+        if type(request) is ClearFaults:
+            self._faults.clear()
+            self._on_note(Note("faults_cleared", "warning", {}))
+            return Done(request.id)
+        try:
+            return self._views.answer(request)
+        except Exception as error:  # a view that fails must not take commands down with it
+            text = f"{type(error).__name__}: {error}"
+            self._on_note(Note("view_failed", "error", {"error": text}))
+            return Failed(request.id, "internal", f"cannot be shown: {text}")
+
+    def _set_fault(self, request: SetFault) -> Reply:
+        try:
+            self._faults.change(
+                request.peers,
+                blocked=request.blocked,
+                loss=request.loss,
+                duplicate=request.duplicate,
+                delay_ms=request.delay_ms,
+                jitter_ms=request.jitter_ms,
+            )
+        except FaultError as error:
+            return Failed(request.id, "bad_request", str(error))
+        text = {peer: self._faults.text(peer) for peer in self._faults.peers}
+        shown = [f"{peer}: {fault}" for peer, fault in text.items() if fault]
+        self._on_note(Note("faults_set", "warning", {"faults": shown}))
+        return Done(request.id)
+
+    def _submit(self, name: bytes, request: Post | SetPresence) -> None:
+        if self.stopping:
+            self._reply(name, Failed(request.id, "stopping", "the node is stopping"))
+            return
+        try:
+            ack = parse_ack(request.ack, self._durability, self._peers, request.timeout_ms)
+        except AckError as error:
+            self._bad(name, Bad(request.id, str(error)))
+            return
+        client = self._clients.get(name)
+        if client is None:
+            client = self._clients[name] = Client()
+        if client.flying >= self._client_flying_max or len(self._tickets) >= self._flying_max:
+            text = f"{len(self._tickets)} commands are in flight: wait for replies"
+            self._reply(name, Failed(request.id, "busy", text))
+            return
+        client.flying += 1
+        self._last_ticket += 1
+        self._tickets[self._last_ticket] = Ticket(name, request.id)
+        command = _command_of(request)
+        self._on_submit(
+            Submit(self._last_ticket, command, ack.level, ack.copies, request.timeout_ms)
+        )
+
+
+def _command_of(request: Post | SetPresence) -> PostMessage | Join | Leave:
+    if type(request) is Post:
+        return PostMessage(request.author, request.text)
+    if type(request) is SetPresence:
+        return Join(request.author) if request.present else Leave(request.author)
+    assert_never(request)

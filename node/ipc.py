@@ -1,0 +1,53 @@
+"""Binding a ZeroMQ socket to a path: for its owner only, and never on top of somebody else.
+
+libzmq removes whatever lies at the path and binds anew, so a second bind steals the address without
+an error. The lock on the data directory, which is taken before, keeps two nodes from doing that to
+each other. The path is removed by its owner only: whoever finds another socket there leaves it.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from node.pump import RawSocket
+
+PATH_BYTES_MAX = 107  # sockaddr_un, less its final zero
+
+
+class IpcError(OSError):
+    """The path cannot be used. The text is one clear line."""
+
+
+class IpcPath:
+    """One path, bound by one socket at a time."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._inode: int | None = None
+
+    def bind(self, socket: RawSocket) -> None:
+        """Bind with mode 0700 less the execute bits, in a directory made 0700 if need be."""
+        size = len(os.fsencode(self.path))
+        if size > PATH_BYTES_MAX:
+            raise IpcError(
+                f"{self.path}: {size} bytes are too long for a socket; the limit is "
+                f"{PATH_BYTES_MAX}: set a shorter data_dir"
+            )
+        before = os.umask(0o077)
+        try:
+            Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            socket.bind(f"ipc://{self.path}")
+            self._inode = os.stat(self.path).st_ino
+        except OSError as error:  # a ZMQError is an OSError
+            raise IpcError(f"{self.path}: cannot bind a socket there: {error.strerror}") from None
+        finally:
+            os.umask(before)
+
+    def remove(self) -> None:
+        """Nobody finds the socket any more; connections that stand go on."""
+        if self._inode is None:
+            return
+        with contextlib.suppress(OSError):
+            if os.stat(self.path).st_ino == self._inode:
+                os.unlink(self.path)
+        self._inode = None

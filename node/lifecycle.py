@@ -1,0 +1,233 @@
+"""The life of a node process: open, restore, run, end, and begin again if the core fails.
+
+    lock the directory -> open the journal -> restore -> boot -> start the workers -> ready
+    SIGTERM, SIGINT: stop in order, within 2 s; a second one: at once
+    SIGHUP: read the moderation lists again, open the log file anew
+
+The lock comes before anything else, so that a second process on one directory changes nothing. An
+exception out of the replica ends one life; the next one starts from the journal, within the same
+budget as any worker's restarts, and then the process ends with the reason.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import zmq
+from msgspec import Struct
+
+from domain.moderation import Policy
+from node.codec import ProtobufCodec
+from node.journal import Journal, JournalOptions, Recovery
+from node.ports import Note, Record
+from node.pump import RawContext
+from node.recovery import Mode
+from node.replica import Replica, ReplicaConfig
+from node.runtime import Runtime, wall_ms
+from node.settings import Addresses, Ending, Settings, WriteNote
+from node.storage import FileStorage
+from node.supervisor import Fields, RestartBudget, one_line
+
+RESTORE_BATCH = 4096  # records between two looks at signals
+
+
+class Plan(Struct, frozen=True):
+    """Everything that a life needs, and that the next one needs again."""
+
+    replica: ReplicaConfig
+    settings: Settings
+    journal_dir: Path
+    recover: Mode
+    write_note: WriteNote
+    addresses: Addresses
+    read_policy: Callable[[], Policy]  # raises ValueError with one clear line
+    reopen_log: Callable[[], None]
+    ready: Callable[[], None]
+
+
+class Life:
+    """From one opening of the journal to its close."""
+
+    def __init__(self, plan: Plan, storage: FileStorage, context: RawContext, rng: Random) -> None:
+        self._plan = plan
+        self._storage = storage
+        self._context = context
+        self._rng = rng
+        self._replica: Replica | None = None
+        self._runtime: Runtime | None = None
+        self._asked = ""  # to stop, and by what
+
+    async def run(self) -> Ending:
+        """Raises StorageError or OSError if the node cannot start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        node = self._plan.replica
+        options = JournalOptions(node.durability, self._plan.recover)
+        journal, recovery = Journal.open(self._storage, node.node, options, wall_ms())
+        try:
+            runtime = await self._build(loop, journal, recovery)
+        except BaseException:
+            journal.close(clean=True)
+            raise
+        if runtime is None:
+            journal.close(clean=True)
+            return Ending(self._asked)
+        return await self._live(runtime)
+
+    async def _build(
+        self, loop: asyncio.AbstractEventLoop, journal: Journal, recovery: Recovery
+    ) -> Runtime | None:
+        """Restore the replica and put the runtime around it. None: asked to stop meanwhile."""
+        plan = self._plan
+        began_s = time.monotonic()
+        self._replica = replica = Replica(
+            plan.replica, ProtobufCodec(), self._rng, recovery.incarnation
+        )
+        for batch in _batches(iter(recovery.records)):
+            replica.restore(batch)
+            await asyncio.sleep(0)
+            if self._asked:
+                return None
+        self._note_opening(recovery, time.monotonic() - began_s)
+        replica.boot(int(loop.time() * 1000), wall_ms(), recovery.must_open_epoch)
+        gc.collect()
+        gc.freeze()  # what was restored stays: the collector need not look at it again and again
+        return Runtime(
+            loop,
+            self._context,
+            plan.settings,
+            replica,
+            journal,
+            self._rng,
+            plan.write_note,
+            plan.addresses,
+            degraded=recovery.degraded,
+        )
+
+    async def _live(self, runtime: Runtime) -> Ending:
+        plan = self._plan
+        try:
+            await runtime.start()
+        except BaseException:
+            runtime.stop("not started")
+            await runtime.finish()
+            raise
+        self._runtime = runtime
+        if self._asked:
+            runtime.stop(self._asked)
+        else:
+            settings = plan.settings
+            fields: Fields = {"pid": settings.pid, "listen": runtime.transport.endpoint}
+            self._note("node_ready", "info", fields)
+            plan.ready()
+        ending = await runtime.ended
+        level = "info" if ending.code == 0 else "error"
+        self._note("node_stopping", level, {"reason": ending.reason})
+        began_s = time.monotonic()
+        clean = await runtime.finish()
+        took_ms = round((time.monotonic() - began_s) * 1000)
+        self._note("node_stopped", "info" if clean else "error", {"clean": clean, "ms": took_ms})
+        if not clean and ending.code == 0:
+            return Ending("the journal could not be written out in time", 5)
+        return ending
+
+    # --- signals --------------------------------------------------------------------------------
+
+    def _on_stop(self, number: signal.Signals) -> None:
+        if self._asked:
+            os._exit(1)  # asked twice: at once, as kill -9 would
+        self._asked = number.name
+        if self._runtime is not None:
+            self._runtime.stop(number.name)
+
+    def _on_hangup(self) -> None:
+        plan = self._plan
+        try:
+            plan.reopen_log()
+        except OSError as error:
+            self._note("log_not_reopened", "error", {"reason": one_line(error)})
+        try:
+            policy = plan.read_policy()
+        except (ValueError, OSError) as error:
+            self._note("policy_kept", "error", {"reason": str(error)})
+            return
+        if self._replica is not None:
+            self._replica.set_policy(policy)
+            self._note("policy_read", "info", {"rules": len(policy.rules)})
+
+    # --- notes ----------------------------------------------------------------------------------
+
+    def _note_opening(self, recovery: Recovery, seconds: float) -> None:
+        fields: Fields = {
+            "records": recovery.count,
+            "segments": recovery.segments,
+            "bytes": recovery.size_bytes,
+            "incarnation": recovery.incarnation,
+            "clean": recovery.clean,
+            "ms": round(seconds * 1000),
+        }
+        self._note("journal_opened", "info", fields, "journal")
+        if recovery.torn_bytes:
+            torn: Fields = {
+                "bytes": recovery.torn_bytes,
+                "cause": recovery.torn_cause,
+                "kept_as": recovery.kept_as,
+            }
+            self._note("journal_tail_cut", "warning", torn, "journal")
+        for hole in recovery.quarantined:
+            if not hole.known:
+                where: Fields = {
+                    "segment": hole.segment,
+                    "offset": hole.offset,
+                    "bytes": hole.length,
+                    "records": hole.records,
+                }
+                self._note("journal_quarantined", "error", where, "journal")
+
+    def _note(self, event: str, level: str, fields: Fields, worker: str = "node") -> None:
+        assert level in ("info", "warning", "error")
+        self._plan.write_note(Note(event, level, fields), worker)  # type: ignore[arg-type]
+
+
+def live(plan: Plan, storage: FileStorage) -> Ending:
+    """Run the node to its end, through as many lives as its budget allows. Closes the storage."""
+    seed = int.from_bytes(os.urandom(8), "big")
+    rng = Random(seed)
+    settings = plan.settings
+    budget = RestartBudget(rng, settings.restart_budget, settings.restart_window_s)
+    plan.write_note(
+        Note("node_started", "info", {"pid": settings.pid, "seed": f"{seed:x}"}), "node"
+    )
+    context: RawContext = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, 4 * len(settings.peers) + 64)  # also the monitors'
+    try:
+        while True:
+            ending = asyncio.run(Life(plan, storage, context, rng).run())
+            if ending.crash is None:
+                return ending
+            wait_s = budget.crashed(time.monotonic())
+            if wait_s is None:
+                reason = f"the core failed too often: {one_line(ending.crash)}"
+                plan.write_note(Note("node_gave_up", "error", {"reason": reason}), "node")
+                return Ending(reason, 1)
+            plan.write_note(
+                Note("core_restarts", "warning", {"wait_ms": round(wait_s * 1000)}), "node"
+            )
+            time.sleep(wait_s)
+            storage = FileStorage(plan.journal_dir)
+    finally:
+        storage.close()
+        context.destroy(linger=0)
+
+
+def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
+    while batch := list(islice(records, RESTORE_BATCH)):
+        yield batch

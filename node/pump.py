@@ -1,0 +1,99 @@
+"""The pump: raw ZeroMQ sockets on an asyncio loop, by their file descriptor.
+
+Rules, each of which has cost somebody a day
+- The descriptor of a ZeroMQ socket says "something happened inside", not "there is a message". It
+  stays readable until libzmq has looked, so every wake-up must read or ask for EVENTS; a callback
+  that does neither spins at 100 % CPU.
+- Any call on the socket may take that signal away. So after sends the events are asked for again
+  (`look`), and what has come is read in a new turn.
+- A drain is bounded: after `DRAIN_MAX` messages the loop gets its turn, and the pump goes on after.
+
+zmq.asyncio would do all this and costs five times as much for each message (notes on limits).
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import zmq
+
+DRAIN_MAX = 256
+
+RawContext = zmq.Context[zmq.Socket[bytes]]
+RawSocket = zmq.Socket[bytes]
+OnParts = Callable[[list[bytes]], None]
+Guard = Callable[[Callable[[], object]], Callable[[], None]]
+
+
+def bare(call: Callable[[], object]) -> Callable[[], None]:
+    """A guard that guards nothing: for sockets outside of a supervised worker."""
+
+    def run() -> None:
+        call()
+
+    return run
+
+
+class Pump:
+    """Calls `on_parts` for each message of a socket, and `on_turn` after each drain."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        socket: RawSocket,
+        on_parts: OnParts,
+        on_turn: Callable[[], object] | None = None,
+        guard: Guard = bare,
+    ) -> None:
+        self._loop = loop
+        self._socket = socket
+        self._on_parts = on_parts
+        self._on_turn = on_turn
+        self._turn = guard(self._drain)
+        self._again: asyncio.Handle | None = None
+        self._paused = False
+        self._fd: int = socket.getsockopt(zmq.FD)  # type: ignore[assignment]
+        loop.add_reader(self._fd, self._turn)
+        self._soon()  # what came before the descriptor was watched
+
+    def close(self) -> None:
+        """Stop watching. Before the socket is closed, or its descriptor may be somebody else's."""
+        self._loop.remove_reader(self._fd)
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+
+    def pause(self, paused: bool) -> None:
+        """While paused nothing is read: the high-water marks hold the senders back."""
+        if self._paused and not paused:
+            self._soon()
+        self._paused = paused
+
+    def look(self) -> int:
+        """After sends: have the signals they swallowed meant anything? Returns the events."""
+        events: int = self._socket.getsockopt(zmq.EVENTS)  # type: ignore[assignment]
+        if events & zmq.POLLIN and not self._paused:
+            self._soon()
+        return events
+
+    def _soon(self) -> None:
+        if self._again is None:
+            self._again = self._loop.call_soon(self._turn)
+
+    def _drain(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        receive, more = self._socket.recv_multipart, DRAIN_MAX
+        try:
+            while more and not self._paused:
+                parts = receive(zmq.DONTWAIT)
+                more -= 1
+                self._on_parts(parts)
+        except zmq.Again:
+            pass
+        if self._paused:
+            self.look()
+        elif not more:
+            self._soon()
+        if self._on_turn is not None:
+            self._on_turn()

@@ -1,0 +1,398 @@
+"""The runtime: one node's parts around one event loop, and the turn that moves them.
+
+    inputs (packets, commands, journal progress)  ->  step(Tick), step*, drain once  ->  Outbox
+    Outbox, in field order: persist -> committer, send -> transport, publish -> feed,
+                            reply -> control, note -> log
+
+Rules
+- Only a turn touches the replica, and only the loop runs turns. Nothing else shares state; the
+  committer's thread speaks to the loop by `call_soon_threadsafe`.
+- Inputs that come while a turn waits to run share it: that batches syncs, packets and replies.
+- Nothing polls. A turn runs when something came, or when the replica asked to be woken.
+- What the committer cannot take is held here, and receiving pauses until it can: ZeroMQ's
+  high-water marks then hold the senders back.
+- An exception out of the replica is an impossible state of its own. The runtime ends with it, and
+  whoever runs it builds a new one from the journal.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from random import Random
+
+from gossip.packets import Packet
+from node.committer import Committer, JournalWorker, Progress
+from node.control import Control
+from node.feed import Feed
+from node.journal import Journal
+from node.link import FaultTable
+from node.ports import Note, Record
+from node.pump import RawContext
+from node.replica import Replica
+from node.settings import Addresses, Ending, Settings, WriteNote
+from node.supervisor import Fields, Supervisor, anatomy, one_line
+from node.telemetry import Telemetry
+from node.transport import AddressInUse, Transport
+from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
+from node.views import NodeViews, Running
+
+INPUTS_MAX = 2048  # of one turn
+ADDRESSES_EVERY_S = 1.0
+BIND_TRIES = 20
+BIND_WAIT_S = 0.025
+ANSWER_S = 0.7  # after SIGTERM: for what is in flight
+COMMIT_S = 0.9  # and then for the journal
+FLUSH_MS = 100
+
+
+class Runtime:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: RawContext,
+        settings: Settings,
+        replica: Replica,
+        journal: Journal,
+        rng: Random,
+        write_note: WriteNote,
+        addresses: Addresses,
+        degraded: bool = False,
+    ) -> None:
+        self._loop = loop
+        self._replica = replica
+        self._write_note = write_note
+        self._addresses = addresses
+        self._addresses_at_s = loop.time()
+        self.ended: asyncio.Future[Ending] = loop.create_future()
+        self._answered = asyncio.Event()
+        self._inbox: list[Input] = []
+        self._held: deque[Sequence[Record]] = deque()
+        self._turn_handle: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0
+        self._turns = 0
+        self._committer = Committer(
+            journal, settings.durability, settings.interval_ms, self._from_committer
+        )
+        self.running = Running(
+            settings.node,
+            settings.pid,
+            settings.durability,
+            self.now_ms(),
+            degraded=degraded,
+            written=journal.written,
+            durable=journal.durable,
+        )
+        self.supervisor = Supervisor(
+            rng=rng,
+            now_s=loop.time,
+            schedule=loop.call_later,
+            on_note=lambda worker, note: write_note(note, worker),
+            on_give_up=self._on_give_up,
+            budget=settings.restart_budget,
+            window_s=settings.restart_window_s,
+        )
+        self._make_workers(context, settings, rng)
+
+    def _make_workers(self, context: RawContext, settings: Settings, rng: Random) -> None:
+        loop, guard = self._loop, self.supervisor.guard
+        known = self._addresses()
+        self.faults = FaultTable(settings.peers, rng)
+        self.transport = Transport(
+            loop,
+            context,
+            node=settings.node,
+            cluster=settings.cluster,
+            listen=settings.listen,
+            peers={peer: known.get(peer) for peer in settings.peers},
+            faults=self.faults,
+            on_packet=self._on_packet,
+            on_note=partial(self._note, "transport"),
+            on_unreachable=self._refresh_addresses,
+            guard=partial(guard, "transport"),
+        )
+        views = NodeViews(
+            self._replica,
+            self.transport,
+            self.running,
+            self.supervisor.statuses,
+            self.counters,
+            self.now_ms,
+            wall_ms,
+        )
+        self.control = Control(
+            loop,
+            context,
+            path=settings.control,
+            durability=settings.durability,
+            peers=len(settings.peers),
+            views=views,
+            faults=self.faults,
+            on_submit=self._on_submit,
+            on_note=partial(self._note, "control"),
+            guard=partial(guard, "control"),
+        )
+        self.feed = Feed(
+            loop, context, node=settings.node, path=settings.feed, guard=partial(guard, "feed")
+        )
+        self.telemetry = Telemetry(
+            loop,
+            news=self._news,
+            counters=self.counters,
+            on_note=partial(self._note, "telemetry"),
+            guard=partial(guard, "telemetry"),
+        )
+        self._send = guard("transport", self._send_all)
+        self._publish = guard("feed", self.feed.publish)
+        self._set_endpoint = guard("transport", self.transport.set_endpoint)
+        self._reply = guard("control", self._reply_all)
+
+    async def start(self) -> None:
+        """Start the workers and run the first turn. Raises OSError if a socket cannot be bound."""
+        start = self.supervisor.start
+        start(JournalWorker(self._committer))
+        tries = BIND_TRIES
+        while True:
+            try:
+                start(self.transport)
+                break
+            except AddressInUse:  # a predecessor may be just about to let the port go
+                tries -= 1
+                if not tries:
+                    raise
+            await asyncio.sleep(BIND_WAIT_S)
+        start(self.feed)
+        start(self.control)
+        start(self.telemetry)
+        self._run_turn()
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def now_ms(self) -> int:
+        return int(self._loop.time() * 1000)
+
+    def _on_packet(self, packet: Packet, size: int) -> None:
+        self._inbox.append(Received(packet, size))
+        self._soon()
+
+    def _on_submit(self, submit: Submit) -> None:
+        self._inbox.append(submit)
+        self._soon()
+
+    def _from_committer(self, progress: Progress) -> None:
+        """Called in the committer's thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._on_progress, progress)
+        except RuntimeError:
+            return  # the loop has closed: nobody is left to be told
+
+    def _on_progress(self, progress: Progress) -> None:
+        if type(progress) is Persisted:
+            self.running.written, self.running.durable = progress.written, progress.durable
+            if self._inbox and type(self._inbox[-1]) is Persisted:
+                self._inbox.pop()  # the newer one says it all
+            self._release()
+        elif type(progress) is PersistFailed:
+            self.running.written = self.running.durable = progress.kept
+            event = "storage_failed" if progress.final else "append_failed"
+            why: Fields = {"reason": progress.reason, "code": progress.code, "kept": progress.kept}
+            self._note("journal", Note(event, "error", why))
+            if progress.final:
+                self.supervisor.fail("journal", progress.reason)
+        self._inbox.append(progress)
+        self._soon()
+
+    # --- the turn -------------------------------------------------------------------------------
+
+    def _soon(self) -> None:
+        if self._turn_handle is None:
+            self._turn_handle = self._loop.call_soon(self._run_turn)
+
+    def _run_turn(self) -> None:
+        self._turn_handle = None
+        if self.ended.done() and self.ended.result().crash is not None:
+            return
+        began_s = self._loop.time()
+        try:
+            self._turn()
+        except Exception as error:
+            note = Note("core_crashed", "error", anatomy(error))
+            self._write_note(note, "core")
+            self._end(Ending("the replica failed", 1, error))
+            return
+        self.telemetry.turn_took(self._loop.time() - began_s)
+
+    def _turn(self) -> None:
+        inbox = self._inbox
+        if len(inbox) > INPUTS_MAX:
+            inputs, self._inbox = inbox[:INPUTS_MAX], inbox[INPUTS_MAX:]
+            self._soon()
+        else:
+            inputs, self._inbox = inbox, []
+        replica, now_ms = self._replica, self.now_ms()
+        replica.step(Tick(now_ms, wall_ms()))
+        for item in inputs:
+            if type(item) is PersistFailed:
+                self._step_failure(item)
+            else:
+                replica.step(item)
+        self._execute(replica.drain())
+        self._arm(now_ms)
+        self._turns += 1
+        if not self.control.flying:
+            self._answered.set()
+
+    def _step_failure(self, failure: PersistFailed) -> None:
+        """What was handed out before this moment is covered by the failure; the rest is written."""
+        self._execute(self._replica.drain())
+        self._held.clear()
+        self._replica.step(failure)
+        self._committer.resume()
+        self._release()
+
+    def _execute(self, outbox: Outbox) -> None:
+        if outbox.persist:
+            self._persist(outbox.persist)
+        if outbox.send:
+            self._send(outbox.send)
+        if outbox.publish:
+            self._publish(outbox.publish)
+        if outbox.reply:
+            self._reply(outbox)
+        for note in outbox.note:
+            self._write_note(note, "replica")
+
+    def _persist(self, records: list[Record]) -> None:
+        if self._held or not self._committer.submit(records):
+            self._held.append(records)
+            self._pause(paused=True)
+
+    def _release(self) -> None:
+        """Hand over what was held, as far as it is taken."""
+        if not self._held:
+            return
+        while self._held and self._committer.submit(self._held[0]):
+            self._held.popleft()
+        self._pause(paused=bool(self._held))
+
+    def _pause(self, *, paused: bool) -> None:
+        self.transport.pause(paused)
+        self.control.pause(paused)
+
+    def _send_all(self, packets: list[tuple[str, Packet]]) -> None:
+        send = self.transport.send
+        for peer, packet in packets:
+            send(peer, packet)
+
+    def _reply_all(self, outbox: Outbox) -> None:
+        answer = self.control.answer
+        for ticket, outcome in outbox.reply:
+            answer(ticket, outcome)
+        self.control.flush()
+
+    def _arm(self, now_ms: int) -> None:
+        """Wake up when the replica wants to be woken, and not before."""
+        wake_ms = max(self._replica.wake_at_ms, now_ms + 1)
+        if self._timer is not None:
+            if wake_ms == self._timer_ms:
+                return
+            self._timer.cancel()
+        self._timer_ms = wake_ms
+        # One millisecond late, for a clock read in whole milliseconds must have reached it.
+        self._timer = self._loop.call_at((wake_ms + 1) / 1000, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._soon()
+
+    # --- the end --------------------------------------------------------------------------------
+
+    def _end(self, ending: Ending) -> None:
+        if not self.ended.done():
+            self.ended.set_result(ending)
+
+    def stop(self, reason: str) -> None:
+        """Asked to end, in order: the end is seen in `ended`, the order is kept by `finish`."""
+        self._end(Ending(reason))
+
+    def _on_give_up(self, worker: str, error: BaseException) -> None:
+        self._end(Ending(f"worker {worker} crashed too often: {one_line(error)}", 1))
+
+    async def finish(self) -> bool:
+        """Stop in order: no new commands, answer what is pending, write, sync, close.
+
+        After a crash of the core, only close: the journal is left as the crash left it. False: the
+        journal could not be finished in time.
+        """
+        ending = self.ended.result()
+        self.running.stopping = True
+        self.control.leave()
+        self.feed.leave()
+        if ending.crash is None:
+            await self._finish_commands()
+        stopped = await asyncio.to_thread(self._committer.stop, ending.crash is None, COMMIT_S)
+        if ending.crash is None:
+            await asyncio.sleep(0)  # the last progress comes in ...
+            self._run_turn()  # ... and is answered
+        self.control.fail_all("stopping", "the node stopped before it was as safe as asked")
+        self.control.flush()
+        self.control.stop(linger_ms=FLUSH_MS)
+        for handle in (self._timer, self._turn_handle):
+            if handle is not None:
+                handle.cancel()
+        self._timer = self._turn_handle = None
+        self.supervisor.stop()
+        return stopped
+
+    async def _finish_commands(self) -> None:
+        self._answered.clear()
+        if not (self.control.flying or self._inbox or self._held):
+            return
+        self._soon()
+        try:
+            await asyncio.wait_for(self._answered.wait(), ANSWER_S)
+        except TimeoutError:
+            return
+
+    # --- what others look at --------------------------------------------------------------------
+
+    def counters(self) -> dict[str, int]:
+        return {
+            **self._replica.counters,
+            **self.control.counters,
+            **self.transport.counters,
+            "journal_queued_records": self._committer.queued_records,
+            "feed_published": self.feed.published,
+            "turns": self._turns,
+        }
+
+    def _news(self) -> dict[str, int]:
+        return {
+            "events": self._replica.frontier.count,
+            "missing": self._replica.frontier.missing,
+            "durable": self.running.durable,
+            "rejected": sum(self.transport.rejected.values()),
+            "bad": self.control.counters["control_bad"],
+        }
+
+    def _refresh_addresses(self) -> None:
+        """A peer cannot be reached: it may listen somewhere else by now, or for the first time."""
+        now_s = self._loop.time()
+        if now_s - self._addresses_at_s < ADDRESSES_EVERY_S:
+            return
+        self._addresses_at_s = now_s
+        self._loop.call_soon(self._set_addresses)
+
+    def _set_addresses(self) -> None:
+        for peer, endpoint in self._addresses().items():
+            if peer in self.faults.peers:
+                self._set_endpoint(peer, endpoint)
+
+    def _note(self, worker: str, note: Note) -> None:
+        self._write_note(note, worker)
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000

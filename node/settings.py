@@ -1,0 +1,34 @@
+"""What a runtime is told about its node, and what it tells when it ends."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from node.ports import Durability, Note
+
+WriteNote = Callable[[Note, str], None]  # and the worker that says it
+Addresses = Callable[[], dict[str, str]]  # the endpoints of the nodes, as far as they are known
+
+
+class Settings(Struct, frozen=True):
+    """What a runtime is told about its node."""
+
+    node: str
+    cluster: int  # hash of the cluster's name
+    listen: str
+    peers: tuple[str, ...]
+    control: str
+    feed: str
+    pid: int
+    durability: Durability = "always"
+    interval_ms: int = 100
+    restart_budget: int = 5
+    restart_window_s: float = 60.0
+
+
+class Ending(Struct, frozen=True):
+    """Why a runtime ends: asked to, out of restarts, or `crashed` in its core."""
+
+    reason: str
+    code: int = 0
+    crash: BaseException | None = None

@@ -1,0 +1,268 @@
+"""The transport: packets between nodes over ZeroMQ, one way per socket.
+
+One ROUTER is bound and only receives; one DEALER per peer (`node.outgoing`) is connected and only
+sends. A peer is known by the name inside its packets, never by a routing id, so two nodes that
+claim one name cannot make each other's packets vanish.
+
+Rules
+- A packet is lost before it is waited for. What cannot go out soon is dropped and counted under
+  the peer and the reason; gossip repairs whatever is missing.
+- Whatever comes in is a packet of this cluster, or a count and, seldom, a note. Nothing that a
+  stranger sends ends the worker.
+- Faults (`node.link`) act here, on the sending side: a blocked, lost, doubled or delayed packet.
+
+    send -> fault plan -> queue -> DEALER  --tcp-->  ROUTER -> decode -> on_packet
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import zmq
+
+from gossip.packets import Packet
+from gossip.wire import PACKET_BYTES_MAX, WireError, decode, encode
+from node.link import FaultTable
+from node.outgoing import (
+    HANDSHAKE_MS,
+    HEARTBEAT_MS,
+    HEARTBEAT_TIMEOUT_MS,
+    HIGH_WATER,
+    QUEUE_AGE_S,
+    QUEUE_BYTES_MAX,
+    Outgoing,
+    Traffic,
+)
+from node.ports import Note
+from node.pump import Guard, Pump, RawContext, RawSocket, bare
+
+NOTE_EVERY_S = 10.0  # about the same trouble
+_OPTIONS = (
+    (zmq.LINGER, 0),
+    (zmq.ROUTER_MANDATORY, 1),
+    (zmq.MAXMSGSIZE, PACKET_BYTES_MAX),
+    (zmq.RCVHWM, HIGH_WATER),
+    (zmq.SNDHWM, 1),  # nothing is ever sent here
+    (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
+    (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
+    (zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
+    (zmq.BACKLOG, 128),
+)
+
+
+class AddressInUse(OSError):
+    """Somebody else listens there. The text is one clear line."""
+
+
+class Transport:
+    """A supervised worker. `guard` fences its callbacks; `on_packet` gets a packet and its size."""
+
+    name = "transport"
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: RawContext,
+        *,
+        node: str,
+        cluster: int,
+        listen: str,
+        peers: Mapping[str, str | None],
+        faults: FaultTable,
+        on_packet: Callable[[Packet, int], None],
+        on_note: Callable[[Note], None],
+        on_unreachable: Callable[[], None] | None = None,
+        guard: Guard = bare,
+        queue_bytes_max: int = QUEUE_BYTES_MAX,
+        queue_age_s: float = QUEUE_AGE_S,
+    ) -> None:
+        self._loop = loop
+        self._context = context
+        self._node = node
+        self._cluster = cluster
+        self._listen = listen
+        self.faults = faults
+        self._on_packet = on_packet
+        self._on_note = on_note
+        self._on_unreachable = on_unreachable
+        self._guard = guard
+        self._router: RawSocket | None = None
+        self._pump: Pump | None = None
+        self._paused = False
+        self._noted: dict[str, tuple[float, int]] = {}  # trouble -> when told, its count then
+        self._encoded: tuple[Packet, bytes] | None = None
+        self.rejected: dict[str, int] = {}  # frames that were no packets for us, by reason
+        self._links = {
+            peer: Outgoing(
+                loop,
+                context,
+                peer,
+                endpoint,
+                self._on_dropped,
+                guard,
+                queue_bytes_max,
+                queue_age_s,
+            )
+            for peer, endpoint in peers.items()
+        }
+
+    @property
+    def endpoint(self) -> str:
+        """Where this node listens, with the port that the system chose if it was asked to."""
+        return self._listen
+
+    def traffic(self, peer: str) -> Traffic:
+        return self._links[peer].traffic
+
+    def connected(self, peer: str) -> bool:
+        return self._links[peer].connected
+
+    @property
+    def queued_bytes(self) -> int:
+        return sum(link.queued_bytes for link in self._links.values())
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Over all peers."""
+        traffic = [link.traffic for link in self._links.values()]
+        return {
+            **{f"rejected_{reason}": count for reason, count in self.rejected.items()},
+            "packets_sent": sum(one.sent_packets for one in traffic),
+            "bytes_sent": sum(one.sent_bytes for one in traffic),
+            "packets_received": sum(one.received_packets for one in traffic),
+            "bytes_received": sum(one.received_bytes for one in traffic),
+            "packets_dropped": sum(sum(one.dropped.values()) for one in traffic),
+            "link_queued_bytes": self.queued_bytes,
+        }
+
+    def start(self) -> None:
+        """Bind and connect. Raises AddressInUse."""
+        assert self._router is None, "started twice"
+        self._router = router = self._context.socket(zmq.ROUTER)
+        for option, value in _OPTIONS:
+            router.setsockopt(option, value)
+        router.setsockopt(zmq.IPV6, "[" in self._listen)
+        try:
+            router.bind(self._listen)
+        except zmq.ZMQError as error:
+            raise _bind_error(self._node, self._listen, error) from None
+        # The system's choice of a port is kept, so that a restart comes back to it.
+        self._listen = router.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._pump = Pump(self._loop, router, self._on_parts, guard=self._guard)
+        self._pump.pause(self._paused)
+        for link in self._links.values():
+            link.open()
+
+    def stop(self) -> None:
+        """Close everything at once; what is queued is lost, as on any bad day."""
+        for link in self._links.values():
+            link.close()
+        if self._pump is not None:
+            self._pump.close()
+            self._pump = None
+        if self._router is not None:
+            self._router.close(linger=0)
+            self._router = None
+
+    def pause(self, paused: bool) -> None:
+        """Stop receiving, or go on; ZeroMQ holds the senders back."""
+        self._paused = paused
+        if self._pump is not None:
+            self._pump.pause(paused)
+
+    def set_endpoint(self, peer: str, endpoint: str | None) -> None:
+        """The peer listens somewhere else now."""
+        link = self._links[peer]
+        if link.endpoint == endpoint:
+            return
+        link.close()
+        link.endpoint = endpoint
+        if self._router is not None:
+            link.open()
+
+    def send(self, peer: str, packet: Packet) -> None:
+        link = self._links.get(peer)
+        if link is None:
+            self._reject("unknown_peer", f"a packet to {peer[:32]!r}, who is no peer of this node")
+            return
+        data = self._bytes_of(packet)
+        if self.faults.whole(peer):
+            link.put(data)
+            return
+        delays_ms = self.faults.plan(peer)
+        if not delays_ms:
+            link.traffic.drop("blocked" if self.faults.get(peer).blocked else "lost")
+        for delay_ms in delays_ms:
+            if delay_ms > 0:
+                link.put_later(data, delay_ms)
+            else:
+                link.put(data)
+
+    def _bytes_of(self, packet: Packet) -> bytes:
+        """One packet to many peers comes in a row, and is encoded once."""
+        if self._encoded is None or self._encoded[0] is not packet:
+            self._encoded = (packet, encode(packet))
+        return self._encoded[1]
+
+    # --- receiving ------------------------------------------------------------------------------
+
+    def _on_parts(self, parts: list[bytes]) -> None:
+        if len(parts) != 2:
+            self._reject("parts", f"a message of {len(parts) - 1} frames; a packet is one")
+            return
+        data = parts[1]
+        try:
+            packet = decode(data)
+        except WireError as error:
+            self._reject(error.reason, str(error))
+            return
+        except Exception as error:  # the frame boundary: nothing of a stranger passes it
+            self._reject("malformed", f"{type(error).__name__}: {error}")
+            return
+        if packet.cluster != self._cluster:
+            self._reject("cluster", f"a packet of another cluster, from {packet.sender!r}")
+            return
+        if packet.sender == self._node:
+            self._reject("own_name", "a packet from another node that uses the name of this one")
+            return
+        link = self._links.get(packet.sender)
+        if link is not None:
+            link.traffic.received_packets += 1
+            link.traffic.received_bytes += len(data)
+        self._on_packet(packet, len(data))
+
+    # --- counting, and saying so ----------------------------------------------------------------
+
+    def _reject(self, reason: str, detail: str) -> None:
+        count = self.rejected.get(reason, 0) + 1
+        self.rejected[reason] = count
+        if self._due(reason, count):
+            self._note("frame_rejected", reason, count, detail=detail[:200])
+
+    def _on_dropped(self, peer: str, reason: str) -> None:
+        if reason in ("unreachable", "no_address"):
+            # Silent: that a peer is gone is for the replica to find out and to tell.
+            if self._on_unreachable is not None:
+                self._on_unreachable()
+            return
+        count = self._links[peer].traffic.dropped[reason]
+        if self._due(f"{peer} {reason}", count):
+            self._note("packets_dropped", reason, count, peer=peer)
+
+    def _due(self, trouble: str, count: int) -> bool:
+        now_s = self._loop.time()
+        told = self._noted.get(trouble)
+        if told is not None and now_s - told[0] < NOTE_EVERY_S:
+            return False
+        self._noted[trouble] = (now_s, count)
+        return True
+
+    def _note(self, event: str, reason: str, count: int, **fields: str) -> None:
+        self._on_note(Note(event, "warning", {"reason": reason, "count": count, **fields}))
+
+
+def _bind_error(node: str, endpoint: str, error: zmq.ZMQError) -> OSError:
+    if error.errno == zmq.EADDRINUSE:
+        return AddressInUse(
+            f"{node}: {endpoint} is in use by another process; stop it or choose another port"
+        )
+    return OSError(f"{node}: cannot listen on {endpoint}: {error.strerror}")

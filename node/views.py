@@ -1,0 +1,217 @@
+"""What a node shows of itself: api structs, built from the read-only side of its parts.
+
+Looking changes nothing. A timeline is read page by page, and each page names the snapshot it
+belongs to (how many arrivals it takes in), so that a long timeline is read as it stood at one
+moment. The selections behind the newest such readings are kept, or every page of a long timeline
+would cost a sort of the whole.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Literal, assert_never
+
+from msgspec import Struct
+
+from domain.arrival import Arrival
+from domain.events import MessagePosted
+from node.api import (
+    PAGE_BYTES_MAX,
+    FrontierPage,
+    LogStatus,
+    Participant,
+    PeerStatus,
+    PresencePage,
+    ReadFrontier,
+    ReadPresence,
+    ReadStatus,
+    ReadTimeline,
+    Reply,
+    Status,
+    TimelineItem,
+    TimelinePage,
+    WorkerStatus,
+)
+from node.control import Read
+from node.ports import Durability
+from node.replica import Replica
+from node.transport import Transport
+
+State = Literal["starting", "running", "recovering", "read_only", "degraded", "stopping"]
+
+SELECTIONS_MAX = 4
+HOLES_MAX = 4096  # shown in one page
+ITEM_BYTES = 160  # of an item besides its text, author and parents, at most
+PARENT_BYTES = 64
+
+
+class Running(Struct):
+    """What is known of the process, besides its replica. The runtime keeps it up to date."""
+
+    node: str
+    pid: int
+    durability: Durability
+    started_ms: int  # monotonic
+    stopping: bool = False
+    degraded: bool = False  # the journal had damage in the middle
+    written: int = 0
+    durable: int = 0
+
+
+class NodeViews:
+    def __init__(
+        self,
+        replica: Replica,
+        transport: Transport,
+        running: Running,
+        workers: Callable[[], dict[str, WorkerStatus]],
+        counters: Callable[[], dict[str, int]],
+        now_ms: Callable[[], int],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._replica = replica
+        self._transport = transport
+        self._running = running
+        self._workers = workers
+        self._counters = counters
+        self._now_ms = now_ms
+        self._wall_ms = wall_ms
+        self._selections: OrderedDict[ReadTimeline, list[Arrival]] = OrderedDict()
+
+    def answer(self, request: Read) -> Reply:
+        if type(request) is ReadTimeline:
+            return self.timeline(request)
+        if type(request) is ReadPresence:
+            return self.presence(request)
+        if type(request) is ReadStatus:
+            return self.status(request)
+        if type(request) is ReadFrontier:
+            return self.frontier(request)
+        assert_never(request)
+
+    # --- timeline -------------------------------------------------------------------------------
+
+    def timeline(self, request: ReadTimeline) -> TimelinePage:
+        timeline = self._replica.timeline
+        arrivals = len(timeline)
+        if request.arrivals is not None:
+            arrivals = min(max(request.arrivals, 0), arrivals)
+        selection = self._select(request, arrivals)
+        offset = max(request.offset, 0)
+        items: list[TimelineItem] = []
+        room = PAGE_BYTES_MAX
+        for index in range(offset, len(selection)):
+            arrival = selection[index]
+            room -= _size_of(arrival)
+            if room < 0 and items:
+                break
+            items.append(item_of(arrival))
+        holes = timeline.holes()[:HOLES_MAX]
+        return TimelinePage(request.id, items, arrivals, len(selection), timeline.late, holes)
+
+    def _select(self, request: ReadTimeline, arrivals: int) -> list[Arrival]:
+        last = request.last if request.last is None else max(request.last, 0)
+        key = ReadTimeline(0, request.order, last, request.as_of_ms, arrivals)
+        found = self._selections.pop(key, None)
+        if found is None:
+            found = self._replica.timeline.select(
+                request.order, arrivals=arrivals, as_of_ms=request.as_of_ms, last=last
+            )
+        if request.offset + 1 < len(found):  # more pages may follow
+            self._selections[key] = found
+            while len(self._selections) > SELECTIONS_MAX:
+                self._selections.popitem(last=False)
+        return found
+
+    # --- the rest -------------------------------------------------------------------------------
+
+    def presence(self, request: ReadPresence) -> PresencePage:
+        people = [
+            Participant(one.author, one.active, one.because, one.dot, one.since.ms)
+            for one in self._replica.presence.participants()
+        ]
+        return PresencePage(request.id, people)
+
+    def frontier(self, request: ReadFrontier) -> FrontierPage:
+        root, events = self._replica.root.hex(), len(self._replica.timeline)
+        return FrontierPage(request.id, root, events, self._logs())
+
+    def status(self, request: ReadStatus) -> Status:
+        replica, running = self._replica, self._running
+        now_ms, wall_ms = self._now_ms(), self._wall_ms()
+        peers = self._peers(now_ms)
+        agreed = all(peer.in_sync for peer in peers.values() if peer.state == "alive")
+        return Status(
+            id=request.id,
+            node=running.node,
+            pid=running.pid,
+            state=self._state(),
+            epoch=replica.epoch,
+            incarnation=replica.incarnation,
+            events=len(replica.timeline),
+            root=replica.root.hex(),
+            frontier=self._logs(),
+            missing=replica.frontier.missing,
+            peers=peers,
+            durability=running.durability,
+            written_upto=running.written,
+            durable_upto=running.durable,
+            quiet_for_ms=replica.quiet.quiet_for_ms(wall_ms),
+            stable=agreed and replica.quiet.is_quiet(wall_ms),
+            workers=self._workers(),
+            forked=list(replica.frontier.forked),
+            uptime_ms=now_ms - running.started_ms,
+            counters=self._counters(),
+        )
+
+    def _state(self) -> State:
+        replica, running = self._replica, self._running
+        if running.stopping:
+            return "stopping"
+        if replica.state == "running" and running.degraded and replica.frontier.missing:
+            return "degraded"
+        return replica.state
+
+    def _logs(self) -> list[LogStatus]:
+        return [
+            LogStatus(
+                log.id.origin,
+                log.id.epoch,
+                log.prefix,
+                log.held.above_prefix(),
+                log.head.hex(),
+                log.forked,
+            )
+            for log in sorted(self._replica.frontier, key=lambda log: log.id)
+        ]
+
+    def _peers(self, now_ms: int) -> dict[str, PeerStatus]:
+        peers: dict[str, PeerStatus] = {}
+        for name, peer in self._replica.peer_states(now_ms).items():
+            traffic = self._transport.traffic(name)
+            peers[name] = PeerStatus(
+                peer.state,
+                peer.incarnation,
+                peer.last_heard_ms,
+                peer.in_sync,
+                peer.rounds,
+                traffic.sent_bytes,
+                traffic.received_bytes,
+                dict(traffic.dropped),
+                self._transport.faults.text(name),
+            )
+        return peers
+
+
+def item_of(arrival: Arrival) -> TimelineItem:
+    return TimelineItem(arrival.event, arrival.received_at_ms, arrival.via, arrival.skewed)
+
+
+def _size_of(arrival: Arrival) -> int:
+    """An upper bound of its bytes in a page."""
+    event = arrival.event
+    size = ITEM_BYTES + PARENT_BYTES * len(event.parents) + 4 * len(event.author)
+    if type(event) is MessagePosted:
+        text = event.text
+        size += len(text) if text.isascii() else 4 * len(text)
+        size += sum(4 + 4 * len(rule) for rule in event.censored_by)
+    return size

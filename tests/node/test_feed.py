@@ -1,0 +1,158 @@
+"""The feed: one way, numbered, and bounded for an observer that does not keep up."""
+
+import asyncio
+from pathlib import Path
+from typing import Self
+
+import zmq
+
+from domain.arrival import Arrival
+from domain.clock import Stamp
+from domain.dot import Dot
+from domain.events import MessagePosted
+from node.api import FeedArrival, feed_decoder
+from node.feed import HIGH_WATER, Feed
+from node.pump import RawContext
+from tests.node.loops import run, until
+
+
+def arrival(seq: int, text: str = "hello") -> tuple[int, Arrival]:
+    event = MessagePosted(Dot("n1", 5, seq), Stamp(seq, 0), (), "ana", text)
+    return seq, Arrival(event, bytes(8), 1000 + seq, "rumor", True)
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "feed")
+        self.context: RawContext = zmq.Context()
+        self.feed = Feed(asyncio.get_running_loop(), self.context, node="n1", path=self.path)
+        self.feed.start()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.feed.stop()
+        self.context.destroy(linger=0)
+
+    async def observer(self) -> zmq.Socket[bytes]:
+        """A subscriber, and the feed knows of it."""
+        socket = self.context.socket(zmq.SUB)
+        socket.subscribe(b"")
+        socket.connect(f"ipc://{self.path}")
+        number = -1
+
+        def heard() -> bool:
+            self.feed.publish([arrival(0)])
+            return bool(socket.poll(0))
+
+        await until(heard)
+        while socket.poll(20):
+            number = feed_decoder.decode(socket.recv()).number
+        assert number == 0
+        return socket
+
+
+def test_every_arrival_is_published_with_its_number(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Bench(tmp_path) as bench:
+            observer = await bench.observer()
+            bench.feed.publish([arrival(n) for n in range(1, 6)])
+            got: list[FeedArrival] = []
+            await until(lambda: drained(observer, got) == 5)
+            assert [one.number for one in got] == [1, 2, 3, 4, 5]
+            item = got[0].item
+            assert (got[0].node, item.received_at_ms, item.via, item.skewed) == (
+                "n1",
+                1001,
+                "rumor",
+                True,
+            )
+            assert item.event == arrival(1)[1].event
+
+    run(main)
+
+
+def drained(observer: zmq.Socket[bytes], got: list[FeedArrival]) -> int:
+    while observer.poll(0):
+        got.append(feed_decoder.decode(observer.recv()))
+    return len(got)
+
+
+def test_an_observer_that_subscribes_misses_nothing_after_it(tmp_path: Path) -> None:
+    """The subscription is taken in when it comes, not with the next publication."""
+
+    async def main() -> None:
+        async with Bench(tmp_path) as bench:
+            socket = bench.context.socket(zmq.XSUB)
+            monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+            socket.connect(f"ipc://{bench.path}")
+            socket.send(b"\x01")
+            await until(lambda: monitor.poll(0))
+            for _ in range(50):
+                await asyncio.sleep(0.002)
+            bench.feed.publish([arrival(1)])
+            got: list[FeedArrival] = []
+            await until(lambda: drained(socket, got))
+            assert got[0].number == 1
+            socket.disable_monitor()
+
+    run(main)
+
+
+def test_a_slow_observer_sees_a_jump_and_holds_nobody_up(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Bench(tmp_path) as bench:
+            observer = await bench.observer()
+            many = HIGH_WATER * 20
+            bench.feed.publish([arrival(n, "x" * 5000) for n in range(1, many + 1)])
+            assert bench.feed.published >= many
+            got: list[FeedArrival] = []
+            await until(lambda: drained(observer, got) >= HIGH_WATER // 2)
+
+            def has_room() -> bool:  # as long as there is none, the news is one more drop
+                bench.feed.publish([arrival(many + 1)])
+                return drained(observer, got) > 0 and got[-1].number == many + 1
+
+            await until(has_room)
+            assert len(got) < many
+
+    run(main)
+
+
+def test_what_an_observer_sends_is_never_read(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Bench(tmp_path) as bench:
+            observer = await bench.observer()
+            rude = bench.context.socket(zmq.XSUB)
+            rude.setsockopt(zmq.LINGER, 0)
+            rude.connect(f"ipc://{bench.path}")
+            for _ in range(1000):
+                rude.send(b"\x05 do something")
+            bench.feed.publish([arrival(1)])
+            got: list[FeedArrival] = []
+            await until(lambda: drained(observer, got) == 1)
+
+    run(main)
+
+
+def test_a_restarted_feed_is_found_again_and_a_stopped_one_is_silent(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Bench(tmp_path) as bench:
+            observer = await bench.observer()
+            bench.feed.stop()
+            bench.feed.publish([arrival(7)])
+            assert not Path(bench.path).exists()
+            bench.feed.start()
+            got: list[FeedArrival] = []
+
+            def heard() -> int:
+                bench.feed.publish([arrival(8)])
+                return drained(observer, got)
+
+            await until(heard)
+            assert got[0].number == 8
+            bench.feed.leave()
+            assert not Path(bench.path).exists()
+
+    run(main)
