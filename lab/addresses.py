@@ -1,24 +1,24 @@
-"""Where the nodes of a cluster listen: as the file says, or on free loopback ports, remembered.
+"""Where the nodes of a cluster on this machine listen, for whoever starts or examines it."""
 
-Ports are taken below the system's range for outgoing connections. A port inside that range could be
-lent to any connection while its node is down, and the node could not come back to it; worse, a peer
-that dials it could by chance connect to itself.
-"""
+from pathlib import Path
 
 from lab.places import Place
+from node.addresses import Directory, is_free
+from node.config import load
+from node.paths import AddressBook
 
-PORTS_FIRST = 20_000
-PORTS_LAST = 32_000
-TRIES_MAX = 200
+__all__ = ["addresses_of", "assign", "is_free"]
 
 
-def assign(place: Place, anyone_runs: bool) -> None:
-    """Make sure that every node has an address, and that the remembered ones can be used."""
+def assign(place: Place, *, anyone_runs: bool) -> None:
+    """Give every node an address, before the first one starts. Raises OSError, ConfigError."""
+    _directory(place).assign(renew_taken=not anyone_runs)
 
 
 def addresses_of(place: Place) -> dict[str, str]:
-    return {}
+    """The endpoints that are known so far."""
+    return _directory(place).current()
 
 
-def is_free(address: str) -> bool:
-    return True
+def _directory(place: Place) -> Directory:
+    return Directory(load(Path(place.file)), AddressBook(Path(place.address_book)))

@@ -7,6 +7,7 @@ since a cluster with a dead node is a normal sight here.
 
 import time
 from collections.abc import Callable, Iterable
+from typing import Self
 
 import zmq
 
@@ -23,7 +24,7 @@ class Panel:
         self._context = zmq.Context()
         self._clients: dict[str, Client] = {}
 
-    def __enter__(self) -> "Panel":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

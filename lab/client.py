@@ -12,7 +12,7 @@ connection breaks. After a break the client is finished, and every request in fl
 import socket as posix
 import time
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import msgspec
 import zmq
@@ -102,7 +102,7 @@ class Client:
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -126,11 +126,15 @@ class Client:
 
     def submit(self, requests: Sequence[Request]) -> None:
         """Put the requests on their way, in one frame. The replies come through `replies`."""
-        if self._gone:
-            raise Unreachable(f"{self.node} went away")
         frame = self._encoder.encode(requests)
         assert len(frame) <= FRAME_BYTES_MAX, len(frame)
-        self._socket.send(frame, copy=False)
+        try:
+            if not self._gone:
+                self._socket.send(frame, zmq.NOBLOCK, copy=False)
+        except zmq.Again:  # a queue without bound is full only once there is no connection any more
+            self._gone = True
+        if self._gone:
+            raise Unreachable(f"{self.node} went away")
 
     def replies(self, timeout_s: float) -> list[Reply]:
         """What has come, waiting up to `timeout_s` for the first. Raises once the node is gone."""
@@ -191,7 +195,8 @@ def _check_listening(node: str, control: str) -> None:
     except (TimeoutError, BlockingIOError):  # nobody accepts, and the queue is full
         raise Silent(f"{node} does not accept connections (is it paused?)") from None
     except OSError:
-        raise Unreachable(f"{node} is not running") from None
+        text = f"{node} is not running: start it with `chatlab cluster restart {node}`"
+        raise Unreachable(text) from None
     finally:
         probe.close()
 

@@ -52,6 +52,7 @@ moderation:
     - {id: no-advertising, words: advertising.txt, action: reject}
     - {id: mild-language, words: mild.txt, action: censor}
 """
+JUDGED = {"Buy cheap top hats here!": "rejected", "That confounded Bunbury again.": "censored"}
 WORDS = {"advertising.txt": "cheap top hats\n", "mild.txt": "confounded\n"}
 
 
@@ -68,13 +69,15 @@ class Proof(Struct):
     events: int = 0
     acked: int = 0
     lost: int = 0  # acknowledged, and not in some timeline exactly once
+    verdicts: list[str] = field(default_factory=list)  # of moderation, in the order of JUDGED
     journals: dict[str, str] = field(default_factory=dict)  # node -> "" or what is wrong
 
     @property
     def holds(self) -> bool:
         same = len(set(self.roots.values())) == 1 == len(set(self.timelines.values()))
         whole = len(self.roots) == len(self.timelines) == len(self.journals) == len(NODES)
-        return same and whole and not self.lost and not any(self.journals.values())
+        judged = self.verdicts == list(JUDGED.values())
+        return same and whole and judged and not self.lost and not any(self.journals.values())
 
 
 def dialogue() -> list[Line]:
@@ -102,6 +105,7 @@ class Tour:
         self.pause_s = FAST_PAUSE_S if fast else PAUSE_S
         self.lines = dialogue()
         self.acked: list[Dot] = []
+        self.verdicts: list[str] = []
         self._step = 0
 
     def run(self) -> Proof:
@@ -197,13 +201,15 @@ class Tour:
 
     def _moderate(self, cluster: Cluster) -> None:
         self._head("Every node moderates what its own people say, before it becomes an event.")
-        for text in ("Buy cheap top hats here!", "That confounded Bunbury again."):
+        for text in JUDGED:
             reply = self._post(cluster, "n2", "ALGERNON", text)
             if type(reply) is Refused:
+                self.verdicts.append("rejected")
                 self._say(f'"{text}" is rejected by {", ".join(reply.rules)}: no event exists')
             elif type(reply) is Accepted:
                 self.acked.append(reply.dot)
-                rules = ", ".join(reply.rules)
+                self.verdicts.append(reply.verdict)
+                rules = ", ".join(reply.rules) or "no rule"
                 self._say(f'"{text}" is {reply.verdict} by {rules}: "{display_safe(reply.text)}"')
             else:
                 raise Problem(f"n2 could not moderate: {reply}")
@@ -212,7 +218,7 @@ class Tour:
     def _prove(self, cluster: Cluster) -> Proof:
         self._head("Proof.")
         self._converge(cluster, "the last word is everywhere", time.monotonic())
-        proof = Proof(acked=len(self.acked))
+        proof = Proof(acked=len(self.acked), verdicts=self.verdicts)
         counts: dict[Dot, int] = dict.fromkeys(self.acked, 0)
         for name in NODES:
             proof.roots[name] = self._frontier(cluster, name).root
@@ -260,7 +266,7 @@ class Tour:
 
     def _join(self, cluster: Cluster, node: str, speaker: str) -> None:
         with Client(node, cluster.place.nodes[node].control) as client:
-            client.expect(SetPresence(client.new_id(), speaker, True), Accepted)
+            client.expect(SetPresence(client.new_id(), speaker, present=True), Accepted)
 
     def _post(self, cluster: Cluster, node: str, author: str, text: str) -> Reply:
         with Client(node, cluster.place.nodes[node].control) as client:
@@ -275,12 +281,12 @@ class Tour:
             return client.expect(ReadFrontier(client.new_id()), FrontierPage)
 
     def _timeline(self, cluster: Cluster, node: str) -> tuple[list[str], list[Dot]]:
-        from lab.cli.view import item_text  # the very lines that `chatlab timeline` prints
+        from lab.lines import item_text  # the very lines that `chatlab timeline` prints
         from lab.tables import Paint
 
         with Client(node, cluster.place.nodes[node].control) as client:
             items = read_timeline(client).items
-        plain = Paint(False)
+        plain = Paint(on=False)
         return [item_text(item, "causal", plain) for item in items], [i.event.dot for i in items]
 
     def _show_tail(self, cluster: Cluster, node: str, count: int) -> None:
@@ -295,8 +301,9 @@ class Tour:
         if not result.converged:
             raise Problem(f"the nodes did not converge: {result.roots}", Exit.VERDICT_FALSE)
         count = next(iter(result.events.values()))
-        since = f" after the restart of {say_node}" if say_node else ""
-        self._say(f"converged {_since(began)}{since}: {meaning} ({count} events, equal roots)")
+        took = _since(began)
+        when = f"{took} after the restart of {say_node}" if say_node else f"after {took}"
+        self._say(f"converged {when}: {meaning} ({count} events, equal roots)")
 
     def _head(self, text: str) -> None:
         self._step += 1

@@ -96,16 +96,18 @@ def _shown(text: str) -> str:
                 continue
         if folded:
             shown.append(f"⟨+{folded} marks⟩")
+        # A joiner behind marks that are not shown has nothing to join.
+        joins = char in (_ZWJ, _ZWNJ) and not folded and _joins(text, i)
         if category not in ("Mn", "Me"):
             marks = 0
         folded = 0
-        shown.append(_one(text, i, char, category))
+        shown.append(char if joins else _one(char, category))
     if folded:
         shown.append(f"⟨+{folded} marks⟩")
     return "".join(shown)
 
 
-def _one(text: str, i: int, char: str, category: str) -> str:
+def _one(char: str, category: str) -> str:
     point = ord(char)
     if char in _LINE_ENDS:
         return "⏎"
@@ -113,8 +115,6 @@ def _one(text: str, i: int, char: str, category: str) -> str:
         if point == 0x7F:
             return "␡"
         return chr(0x2400 + point) if point < 0x20 else f"\\x{point:02x}"
-    if char in (_ZWJ, _ZWNJ) and _joins(text, i):
-        return char
     if _is_selector(char):
         return f"⟨VS{_selector_number(point)}⟩"
     if _hidden(char):

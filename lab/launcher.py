@@ -103,7 +103,7 @@ class Launcher:
         listener.bind(str(path))
         os.chmod(path, 0o600)
         listener.listen(64)
-        listener.setblocking(False)
+        listener.setblocking(False)  # noqa: FBT003  (it has no name)
         return listener
 
     def _on_sigterm(self, *_: object) -> None:
@@ -193,6 +193,9 @@ class Launcher:
             child.wanted, child.restart_at = False, None
             if child.seen.state == "backoff":
                 child.seen.state = "down"
+        self._save()  # before anybody is told
+        for name in known:
+            child = self.children[name]
             if not child.up or child.record is None:
                 caller.settle(name)
                 continue
@@ -202,7 +205,6 @@ class Launcher:
             child.kill_at = time.monotonic() + STOP_GRACE_S
         if owe and not known:
             caller.say(done=True)
-        self._save()
 
     # --- nodes ----------------------------------------------------------------------------------
 
@@ -242,12 +244,8 @@ class Launcher:
             return  # it ended, or is about to: the reaper will say how
         child.seen.state = "running"
         took_ms = round((time.monotonic() - child.started_at) * 1000)
-        for caller in child.asked:
-            caller.say(node=child.name, state="running", pid=child.seen.pid, took_ms=took_ms)
-            caller.settle(child.name)
-        child.asked.clear()
         self._log("info", "node_ready", child, pid=child.seen.pid, took_ms=took_ms)
-        self._save()
+        self._answer(child, state="running", pid=child.seen.pid, took_ms=took_ms)
 
     def _adopted(self, child: Child) -> bool:
         """Take over a node that runs already, by its pid file."""
@@ -259,21 +257,27 @@ class Launcher:
         with contextlib.suppress(AttributeError, OSError):
             child.fd = os.pidfd_open(record.pid)
             self.selector.register(child.fd, selectors.EVENT_READ, lambda: self._on_gone(child))
+        self._log("info", "node_adopted", child, pid=record.pid)
+        self._answer(child, state="running", pid=record.pid)
+        return True
+
+    def _answer(self, child: Child, **line: Any) -> None:
+        """Tell those who asked for it; what others read is written by then."""
+        self._save()
         for caller in child.asked:
-            caller.say(node=child.name, state="running", pid=record.pid)
+            caller.say(node=child.name, **line)
             caller.settle(child.name)
         child.asked.clear()
-        self._log("info", "node_adopted", child, pid=record.pid)
-        return True
 
     def _reap(self) -> None:
         for child in list(self.children.values()):
-            if not child.up or child.record is None:
+            if not child.up:
                 continue
             if child.adopted:
-                if child.fd is None and not lives(child.record):
+                if child.fd is None and child.record is not None and not lives(child.record):
                     self._on_gone(child)
                 continue
+            # Also one without a record: it ended before it could be looked at.
             pid, status = os.waitpid(child.seen.pid, os.WNOHANG)
             if pid:
                 self._ended(child, exit_text(status), status)
@@ -281,16 +285,16 @@ class Launcher:
     def _on_gone(self, child: Child) -> None:
         self._ended(child, "gone (its exit code went to another launcher)", None)
 
-    def _ended(self, child: Child, exit: str, status: int | None) -> None:
+    def _ended(self, child: Child, how: str, status: int | None) -> None:
         self._forget_fd(child)
         asked_down = not child.wanted
-        child.seen.exit = exit
+        child.seen.exit = how
         child.seen.exit_at_ms = int(time.time() * 1000)
         child.seen.state = "down"
         child.kill_at = None
         Path(self.place.nodes[child.name].pid_file).unlink(missing_ok=True)
         level = "info" if asked_down else "warning"
-        self._log(level, "node_exited", child, pid=child.seen.pid, exit=exit, asked=asked_down)
+        self._log(level, "node_exited", child, pid=child.seen.pid, exit=how, asked=asked_down)
         hopeless = status is not None and os.waitstatus_to_exitcode(status) == EXIT_CONFIG
         if self.place.restart == "always" and not asked_down and not hopeless:
             wait_s = child.next_backoff_s(time.monotonic())
@@ -302,11 +306,7 @@ class Launcher:
             child.seen.state = "failed"
             child.wanted = False
             self._log("error", "node_failed", child, budget=child.budget, window_s=child.window_s)
-        for caller in child.asked:
-            caller.say(node=child.name, state=child.seen.state, exit=exit)
-            caller.settle(child.name)
-        child.asked.clear()
-        self._save()
+        self._answer(child, state=child.seen.state, exit=how)
 
     def _on_time(self, now: float) -> None:
         for child in self.children.values():

@@ -9,12 +9,16 @@ time of change are the same. That keeps `send`, `ps` and `kill` free of the YAML
 import contextlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from lab.problem import Exit, Problem
 from lab.process import write_json
+
+if TYPE_CHECKING:
+    from domain.moderation import Policy
 
 DEFAULT_FILE = "cluster.yaml"
 VARIABLE = "CHATLAB_CLUSTER"
@@ -116,6 +120,16 @@ def find(option: Path | None) -> Place:
         if same and place.format == FORMAT and place.file == str(file.absolute()):
             return place
     return parse(file)
+
+
+def policy_in(file: Path) -> "Policy":
+    """The moderation rules of a cluster file, with the words of their files."""
+    from node.config import ConfigError, load, policy_of  # lazy: the YAML parser
+
+    try:
+        return policy_of(load(file), file.absolute().parent)
+    except ConfigError as error:
+        raise PlaceError(str(error)) from None
 
 
 def parse(file: Path) -> Place:

@@ -55,7 +55,7 @@ class Paint:
 
 def paint_for(stream: TextIO, no_color: bool) -> Paint:
     if no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return Paint(False)
+        return Paint(on=False)
     return Paint(stream.isatty())
 
 

@@ -122,8 +122,8 @@ def _reply_json(reply: "Reply") -> dict[str, object]:
 
 
 def _accepted_text(node: str, reply: "Accepted") -> str:
-    from lab.cli.words import SAFETY, dot_text
     from lab.display import display_safe
+    from lab.words import SAFETY, dot_text
 
     level = SAFETY.get(reply.ack.partition(":")[0], "")
     line = f"{dot_text(reply.dot)}  stored at {node}, {reply.ack}{level}"
@@ -145,7 +145,7 @@ def _failed_text(reply: "Failed") -> "Failed":
 
     if reply.dot is None:
         return reply
-    from lab.cli.words import dot_text
+    from lab.words import dot_text
 
     more = f"{reply.reason}; the event exists all the same, as {dot_text(reply.dot)}"
     return msgspec.structs.replace(reply, reason=more)
@@ -208,7 +208,7 @@ def join(
     json: Json = False,
 ) -> None:
     """Say that a participant is here."""
-    _set_presence(settings_of(context), node, author, True, ack, timeout, json)
+    _set_presence(settings_of(context), node, author, ack, timeout, json, present=True)
 
 
 def leave(
@@ -220,17 +220,18 @@ def leave(
     json: Json = False,
 ) -> None:
     """Say that a participant has left."""
-    _set_presence(settings_of(context), node, author, False, ack, timeout, json)
+    _set_presence(settings_of(context), node, author, ack, timeout, json, present=False)
 
 
 def _set_presence(
     settings: Settings,
     node: str,
     author: str | None,
-    present: bool,
     ack: str,
     timeout: float,
     json: bool,
+    *,
+    present: bool,
 ) -> None:
     from node.api import SetPresence  # lazy: zmq and msgspec
 
@@ -319,11 +320,7 @@ def _client(at: NodePlace) -> "Client":
     from lab.client import Client  # lazy: zmq and msgspec
 
     _check_awake(at)
-    try:
-        return Client(at.name, at.control)
-    except Problem as problem:
-        text = f"{problem}: start it with `chatlab cluster restart {at.name}`"
-        raise Problem(text, problem.code) from None
+    return Client(at.name, at.control)
 
 
 def _check_awake(at: NodePlace) -> None:

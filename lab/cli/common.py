@@ -36,7 +36,7 @@ def settings_of(context: typer.Context) -> Settings:
     return settings
 
 
-def complete_node(context: typer.Context, incomplete: str) -> list[str]:
+def complete_node(incomplete: str) -> list[str]:
     """Node names for the shell, from the state folder only: no network, no YAML."""
     try:
         return [name for name in find(None).nodes if name.startswith(incomplete)]

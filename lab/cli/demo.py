@@ -60,5 +60,6 @@ def _show(proof: "Proof", paint: "Paint") -> None:
     print(
         paint(f"{verdict}: ", "green" if proof.holds else "red")
         + f"{proof.acked} acknowledged messages, {proof.acked - proof.lost} of them in each of "
-        f"{len(proof.roots)} timelines exactly once; {proof.events} events in the same order"
+        f"{len(proof.roots)} timelines exactly once,\n"
+        f"and {proof.events} events in the same order everywhere"
     )

@@ -149,7 +149,7 @@ def _report_json(report: "Report") -> dict[str, object]:
 def item_text(item: dict[str, object]) -> str:
     """One record as a line; the JSON form has all of it."""
     from domain.dot import Dot
-    from lab.cli.words import dot_text, epoch_text, utc_text
+    from lab.words import dot_text, epoch_text, utc_text
 
     place = f"{item['file']}:{item['offset']}"
     kind = item["kind"]

@@ -59,7 +59,7 @@ class LazyGroup(TyperGroup):
         super().__init__(**settings)
         self.commands = Commands()
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002  (the name is typer's)
         return list(MODULES)
 
 

@@ -2,11 +2,12 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from lab.cli.common import Json, Settings, emit, hint, settings_of, utf8
+from lab.cli.common import Json, emit, hint, settings_of, utf8
+from lab.places import policy_in
 from lab.problem import Exit, Problem
 from lab.tables import Paint
 
@@ -35,7 +36,11 @@ def moderate(
         raise Problem("give either a TEXT or --stdin: see `chatlab moderate --help`", Exit.USAGE)
     if action is not None and (words is None or action not in ("reject", "censor")):
         raise Problem("--action is reject or censor, and goes with --words FILE", Exit.USAGE)
-    policy = _list_policy(words, action or "censor") if words is not None else _policy(settings)
+    policy = (
+        _list_policy(words, action or "censor")
+        if words is not None
+        else policy_in(Path(settings.place().file))
+    )
     moderator = Moderator(policy)
     if text is not None:
         _show(moderator, utf8(text, "the text"), json, settings.paint)
@@ -66,18 +71,6 @@ def _lines(moderator: "Moderator", json: bool, paint: Paint) -> int:
     return bad
 
 
-def _policy(settings: Settings) -> "Policy":
-    """The cluster file's rules."""
-    from node.config import ConfigError, load, policy_of
-
-    place = settings.place()
-    file = Path(place.file)
-    try:
-        return policy_of(load(file), file.parent)
-    except ConfigError as error:
-        raise Problem(str(error), Exit.USAGE) from None
-
-
 def _list_policy(words: Path, action: str) -> "Policy":
     """One rule from a plain word list: a word or phrase per line, # begins a comment."""
     from domain.moderation import Policy, Rule
@@ -93,8 +86,8 @@ def _list_policy(words: Path, action: str) -> "Policy":
     found = tuple(line for line in lines if line and not line.startswith("#"))
     if not found:
         raise Problem(f"{words} holds no words: one word or phrase per line", Exit.USAGE)
-    kept = "reject" if action == "reject" else "censor"
-    return Policy((Rule(words.stem, found, kept),))
+    kept: Literal["reject", "censor"] = "reject" if action == "reject" else "censor"
+    return Policy((Rule(words.stem, found, kept),), ())
 
 
 def _show(moderator: "Moderator", text: str, json: bool, paint: Paint) -> None:

@@ -18,6 +18,7 @@ from lab.places import (
     Place,
     find,
     parse,
+    policy_in,
 )
 from lab.problem import Exit, Problem
 from lab.tables import Paint, duration
@@ -26,11 +27,12 @@ from lab.tables import Paint, duration
 def start_cluster(settings: Settings, n: int | None, detach: bool, fresh: bool) -> None:
     began = time.monotonic()
     place = place_to_start(settings, n)
+    policy_in(Path(place.file))  # one line about a bad word list, instead of one from each node
     cluster = Cluster(place)
     if fresh:
         cluster.down()
         cluster.wipe_all()
-    view = View(place, list(place.nodes), "info", None, False, settings.paint)
+    view = View(place, list(place.nodes), "info", None, json=False, paint=settings.paint)
     view.tails(at_end=True)  # before the start, so that no line of it is missed
     started = cluster.up()
     took_ms = (time.monotonic() - began) * 1000
@@ -109,7 +111,7 @@ def report_started(
         put_again(cluster, one.node)
     names = {one.node for one in started}
     show_states(
-        [state for state in states_of(cluster) if state.node in names], paint or Paint(False)
+        [state for state in states_of(cluster) if state.node in names], paint or Paint(on=False)
     )
     for one in failed:
         at = cluster.place.nodes[one.node]

@@ -5,7 +5,7 @@ events: converged nodes print the same bytes. What only this node knows (how muc
 came late, what looked skewed) goes to stderr. The orders `arrival` and `author` show local facts.
 """
 
-import datetime
+import datetime as dt
 import re
 import sys
 import time
@@ -13,13 +13,14 @@ from typing import cast
 
 from domain.events import MessagePosted, ParticipantJoined, ParticipantLeft, UnknownEvent
 from lab.cli.common import emit, hint
-from lab.cli.words import dot_text, epoch_text, utc_text
 from lab.client import Client
 from lab.display import display_safe
+from lab.lines import item_text
 from lab.places import NodePlace
 from lab.problem import Exit, Problem
 from lab.reading import Follower, Reading, read_timeline
 from lab.tables import Paint, table, width_max_of
+from lab.words import dot_text, epoch_text, utc_text
 from node.api import Order, PresencePage, TimelineItem
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -105,29 +106,6 @@ def _kind(item: TimelineItem) -> str:
     return kinds[type(item.event)]
 
 
-def item_text(item: TimelineItem, order: str, paint: Paint) -> str:
-    """One line. In causal order: node-independent data only."""
-    event = item.event
-    author = paint(display_safe(event.author), "bold")
-    if type(event) is MessagePosted:
-        says = f"{author}: {display_safe(event.text)}"
-        if event.censored_by:
-            says += paint(f"  [censored by {display_safe(', '.join(event.censored_by))}]", "dim")
-    elif type(event) is ParticipantJoined:
-        says = f"{author} joined"
-    elif type(event) is ParticipantLeft:
-        says = f"{author} left"
-    else:
-        says = f"{author}: an event of a kind that this version does not know"
-    stamp = f"{utc_text(event.stamp.ms)}+{event.stamp.counter}"
-    head = paint(f"{stamp}  {dot_text(event.dot)}", "dim")
-    if order == "arrival":
-        came = f"{utc_text(item.received_at_ms)} {item.via}"
-        head = paint(f"{came}  {dot_text(event.dot)}", "dim")
-        says += paint("  [skewed stamp]", "yellow") if item.skewed else ""
-    return f"{head}  {says}"
-
-
 def _print_summary(node: str, reading: Reading) -> None:
     sys.stdout.flush()
     parts = [f"{node} holds {reading.arrivals} events"]
@@ -175,10 +153,11 @@ def moment_ms(text: str) -> int:
         return now_ms
     try:
         if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?", asked):
-            clock = datetime.time.fromisoformat(asked.zfill(5) if len(asked) < 6 else asked)
-            moment = datetime.datetime.combine(datetime.date.today(), clock)
+            clock = dt.time.fromisoformat(asked.zfill(5) if len(asked) < 6 else asked)
+            today = dt.date.today()  # noqa: DTZ011  (as the clock of whoever asks has it)
+            moment = dt.datetime.combine(today, clock)
         else:
-            moment = datetime.datetime.fromisoformat(asked)
+            moment = dt.datetime.fromisoformat(asked)
         return int(moment.timestamp() * 1000)
     except (ValueError, OverflowError, OSError):
         raise Problem(

@@ -29,6 +29,8 @@ class FakeNode:
         self._thread.start()
 
     def close(self) -> None:
+        if self._stop.is_set():
+            return
         self._stop.set()
         self._thread.join()
         self._socket.close(linger=0)

@@ -13,9 +13,9 @@ from domain.dot import Dot
 from lab.cli.cluster import _delay, _share, _signal
 from lab.cli.main import main
 from lab.cli.view import moment_ms
-from lab.cli.words import dot_text, epoch_text, ranges_text, utc_text
 from lab.demo import Proof, dialogue
 from lab.problem import Exit, Problem
+from lab.words import dot_text, epoch_text, ranges_text, utc_text
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,7 +77,9 @@ def test_moments_are_spans_clocks_or_iso_times() -> None:
 
 def test_names_of_values_for_people() -> None:
     assert epoch_text(0x1234_5678_9ABC_DEF0) == "1234"
-    assert dot_text(Dot("n1", 0x00FF_0000_0000_0000, 7)) == "n1.00ff:7"
+    small = Dot("n1", 0x00FF_0000_0000_0000, 7)
+    assert dot_text(small) == "n1.ff00:7"
+    assert str(small).startswith("n1.ff00"), "what a person reads is found in the log"
     assert utc_text(1_769_868_190_005) == "2026-01-31 14:03:10.005"
     assert utc_text(2**90) == f"{2**90} ms"
     assert ranges_text([(1, 1), (3, 9)]) == "1, 3-9"
@@ -146,7 +148,7 @@ def test_a_proof_holds_only_if_all_of_it_holds() -> None:
 
     def proof() -> Proof:
         same = [dict.fromkeys(nodes, text) for text in ("root", "hash", "")]
-        return Proof(same[0], same[1], 9, 9, 0, same[2])
+        return Proof(same[0], same[1], 9, 9, 0, ["rejected", "censored"], same[2])
 
     assert proof().holds
     for spoil in (
@@ -155,6 +157,7 @@ def test_a_proof_holds_only_if_all_of_it_holds() -> None:
         lambda p: p.journals.update(n1="torn"),
         lambda p: p.journals.pop("n1"),
         lambda p: setattr(p, "lost", 1),
+        lambda p: p.verdicts.reverse(),
     ):
         spoiled = proof()
         spoil(spoiled)

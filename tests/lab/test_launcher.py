@@ -21,6 +21,7 @@ import os, signal, sys, time
 from pathlib import Path
 import msgspec
 from lab.child import freeze
+import lab.launcher
 from lab.launcher import Launcher
 from lab.places import Place
 
@@ -38,6 +39,14 @@ def run(name, file, ready):
     while True:
         time.sleep(60)
 
+look = lab.launcher.record_of
+
+def look_late(pid):
+    time.sleep(0.3)  # by then, who crashes at once has crashed
+    return look(pid)
+
+if Path(sys.argv[1]).with_name("late.do").exists():
+    lab.launcher.record_of = look_late
 os.umask(0o077)
 place = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Place)
 freeze()
@@ -162,6 +171,14 @@ def test_a_node_that_ends_before_it_is_ready_is_reported_with_its_exit(bench: Be
     assert bench.start("n1", "n2") == {"n1": "running", "n2": "down"}
     assert bench.exit("n2") == "exited 5"
     assert "no luck today" in Path(bench.place.nodes["n2"].stderr_file).read_text()
+
+
+def test_a_node_that_ends_before_it_could_be_looked_at_is_reported_too(bench: Bench) -> None:
+    bench.behave("n2", "crash")
+    bench.behave("late", "yes")
+    bench.launch()
+    assert bench.start("n1", "n2") == {"n1": "running", "n2": "down"}
+    assert bench.exit("n2") == "exited 5"
 
 
 def test_a_killed_node_stays_down_and_its_exit_is_one_log_line(bench: Bench) -> None:

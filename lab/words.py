@@ -12,12 +12,12 @@ SAFETY = {
 
 
 def dot_text(dot: Dot) -> str:
-    """Short for people: origin, the first four hex digits of the epoch, seq. JSON has it whole."""
+    """Short for people: origin, the first four hex digits of the epoch, seq. Logs have it whole."""
     return f"{dot.origin}.{epoch_text(dot.epoch)}:{dot.seq}"
 
 
 def epoch_text(epoch: int) -> str:
-    return f"{epoch:016x}"[:4]
+    return f"{epoch:x}"[:4]
 
 
 def utc_text(ms: int) -> str:
