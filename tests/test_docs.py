@@ -1,0 +1,185 @@
+"""What the documents say of the code is so: links, names, bytes, notes, the sample cluster."""
+
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from domain.dot import Dot
+from gossip.entry import GENESIS, Entry, hash_of
+from gossip.frontier import Frontier
+from gossip.incarnation import incarnation_of
+from gossip.packets import Packet, Push, Same, Syn
+from gossip.store import MemoryStore
+from gossip.wire import cluster_hash, decode, encode
+from lab.cli.lazy import MODULES
+from node.codec import ProtobufCodec
+from node.config import generated, load
+from node.logs import NOTES
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+PROTOCOL = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+each_document = pytest.mark.parametrize(
+    "doc", DOCS, ids=[p.relative_to(ROOT).as_posix() for p in DOCS]
+)
+
+
+def prose(doc: Path) -> str:
+    return FENCE.sub("", doc.read_text(encoding="utf-8"))
+
+
+def code_in(doc: Path) -> Iterator[str]:
+    """What stands between backquotes."""
+    yield from re.findall(r"`([^`\n]+)`", prose(doc))
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+@each_document
+def test_links_lead_to_files(doc: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose(doc))
+    inside = [target for target in targets if "://" not in target]
+    assert [target for target in inside if not (doc.parent / target).exists()] == []
+
+
+@each_document
+def test_paths_and_modules_exist(doc: Path) -> None:
+    wrong = [code for code in code_in(doc) if not exists(code)]
+    assert wrong == []
+
+
+def exists(code: str) -> bool:
+    """Whether this code, if it names a file, script, module or name in one, names a real one."""
+    path = re.fullmatch(
+        r"((?:domain|gossip|node|lab|tests|docs|scripts|proto)/[\w./-]*)( .*)?", code
+    )
+    if path:
+        return (ROOT / path[1]).exists()
+    if re.fullmatch(r"(domain|gossip|node|lab)(\.\w+)+", code):
+        return resolves(code)
+    return True
+
+
+def resolves(dotted: str) -> bool:
+    parent, _, name = dotted.rpartition(".")
+    try:
+        return find_spec(dotted) is not None
+    except ModuleNotFoundError:
+        return hasattr(import_module(parent), name)
+
+
+@each_document
+def test_commands_exist(doc: Path) -> None:
+    commands = re.findall(r"\bchatlab ([a-z]+)\b", " ".join(code_in(doc)))
+    assert set(commands) <= MODULES.keys() | {"watch", "lab"}, commands
+
+
+@each_document
+def test_no_document_speaks_of_one_machine(doc: Path) -> None:
+    assert not re.search(r"/(work|root|home|Users)/", doc.read_text(encoding="utf-8"))
+
+
+def test_code_that_names_a_document_names_one_that_is_there() -> None:
+    for package in ("domain", "gossip", "node", "lab", "proto"):
+        for path in (ROOT / package).rglob("*.[pe]*"):  # .py and .proto
+            if path.suffix not in (".py", ".proto"):
+                continue
+            for name in re.findall(r"docs/[\w/-]+", path.read_text(encoding="utf-8")):
+                assert list(ROOT.glob(f"{name}*")), f"{path}: {name}"
+
+
+def test_decision_records_have_one_form_and_are_listed() -> None:
+    index = (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
+    for number, path in enumerate(ADRS, 1):
+        text = path.read_text(encoding="utf-8")
+        assert path.name.startswith(f"{number:04d}-")
+        assert text.startswith(f"# {number}. ")
+        assert re.search(
+            r"^Status: (proposed|accepted|superseded by \d+), \d{4}-", text, re.MULTILINE
+        )
+        for part in ("## Context", "## Decision", "## Consequences"):
+            assert part in text, path.name
+        assert f"({path.name})" in index, path.name
+
+
+def test_every_note_is_explained() -> None:
+    text = (ROOT / "docs" / "notes.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE))
+    assert rows == NOTES
+
+
+# --- the sample cluster ---------------------------------------------------------------------------
+
+
+def test_the_sample_cluster_shows_the_defaults(tmp_path: Path) -> None:
+    """As it stands, and with everything that is commented out."""
+    sample = ROOT / "cluster.yaml"
+    assert load(sample) == generated(5)
+    everything = tmp_path / "cluster.yaml"
+    text = sample.read_text(encoding="utf-8")
+    everything.write_text(re.sub(r"(?m)^#(?=\w|  \S|    \S)", "", text), encoding="utf-8")
+    loaded = load(everything)
+    assert loaded.data_dir == ".chatlab"
+    assert msgspec.structs.replace(loaded, data_dir=None) == generated(5)
+    for name in ("gossip", "restarts"):
+        keys = msgspec.structs.fields(type(getattr(loaded, name)))
+        assert [key.name for key in keys if f"{key.name}:" not in text] == []
+
+
+# --- the protocol's examples ----------------------------------------------------------------------
+
+
+def example(name: str) -> bytes:
+    """A fenced block of hex digits, each line with a comment behind two spaces."""
+    found = re.search(rf"^```hex {name}\n(.*?)^```$", PROTOCOL, re.MULTILINE | re.DOTALL)
+    assert found, name
+    return bytes.fromhex("".join(line.split("   ")[0] for line in found[1].splitlines()))
+
+
+def decoded(name: str) -> Packet:
+    data = example(name)
+    packet = decode(data)
+    assert encode(packet) == data
+    assert (packet.version, packet.cluster) == (1, cluster_hash("chatlab"))
+    return packet
+
+
+def test_the_example_of_a_push_is_true() -> None:
+    packet = decoded("push")
+    assert (packet.sender, packet.incarnation, packet.number) == ("n1", incarnation_of(1), 1)
+    assert len(example("push")) == 88
+    push = packet.body
+    assert type(push) is Push
+    assert (push.direct, push.receipt) == (True, False)
+    (run,) = push.runs
+    dot = Dot(run.origin, run.epoch, run.first)
+    assert dot == Dot("n1", 0x1122334455667788, 1)
+    (data,) = run.data
+    opened = ProtobufCodec().decode(data)
+    assert (opened.event.dot, opened.prev) == (dot, GENESIS)
+    entry = Entry(dot, opened.prev, hash_of(data), data)
+    frontier = Frontier(MemoryStore(), 16)
+    assert f"`{frontier.root.hex()}`" in PROTOCOL
+    frontier.add(entry)
+    for value in (entry.hash, entry.tag, frontier.root):
+        assert f"`{value.hex()}`" in PROTOCOL
+
+
+def test_the_example_of_a_round_of_equals_is_true_and_costs_less_than_100_bytes() -> None:
+    syn, same = decoded("syn"), decoded("same")
+    assert type(syn.body) is Syn and type(same.body) is Same
+    assert (syn.sender, same.sender) == ("n2", "n1")
+    assert same.body.re == syn.number
+    assert f"`{syn.body.root.hex()}`" in PROTOCOL
+    assert syn.body == Syn(same.body.root, 262_144)
+    assert same.body == Same(syn.number, syn.body.root)
+    assert [len(example("syn")), len(example("same"))] == [42, 37]
