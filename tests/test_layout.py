@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from lab.bench.__main__ import BENCHES
 from lab.cli.lazy import MODULES
 from node.logs import NOTES
 
@@ -30,6 +31,7 @@ SCRIPT_LINES_MAX = 45
 
 # An event loop never sleeps, and a core has no clock. These block a process of their own.
 SLEEPERS = {
+    "lab/bench/idle.py": "a bench that measures what a node costs while nothing happens",
     "node/lifecycle.py": "between two lives of a node: there is no event loop",
     "lab/cli/logs.py": "a terminal that follows log files",
     "lab/cluster.py": "a command that waits for processes to come and go",
@@ -104,6 +106,7 @@ def test_no_module_is_dead() -> None:
     """Each is imported by another, named where a process or a command is started, or an entry."""
     used = {PYPROJECT["project"]["scripts"]["chatlab"].partition(":")[0]}
     used |= {f"lab.cli.{module}" for module in MODULES.values()}
+    used |= {f"lab.bench.{name}" for name in BENCHES}
     for path in sources(*PACKAGES):
         used |= {name for name in names_in(path) if name != module_of(path)}
     modules = {module_of(path) for path in sources(*PACKAGES)}
