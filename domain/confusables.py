@@ -1,0 +1,151 @@
+"""Signs that look like Latin letters, by the letter that people read in them. Data, no code.
+
+Only what Unicode's own decompositions and character names do not tell: full-width, mathematical and
+circled letters decompose (NFKD), and `domain.folding` reads the letter out of names such as LATIN
+SMALL LETTER O WITH STROKE. Collected by hand, with a look at the confusables of UTS #39 (Unicode
+License V3), of which only signs that look like one letter of ASCII are of use here.
+
+A look-alike is a letter of its own script all the same. That a Russian text is not judged as if it
+were bad English is up to `domain.evidence`.
+"""
+
+# Letters of other scripts. Both cases are given where they look different.
+LETTERS = {
+    "a": "αΑаАⲁⲀᎪᗅᗩꓮ𐊠ɑɒΛ丹卂ムል",
+    "b": "βΒϐвВьЬъЪҍⲃⲂᏏᏴᗷᑲᖯꓐƄ𐊂𐌁乃ც๒Ᏸ",
+    "c": "сСϲϹςҁҀⲥⲤᏟꮯᑕꓚ𐊢匚ㄈ",
+    "d": "ԁԀժᎠᏧᗞᗪᑯꓒꓓðÐĐɗძ๔",
+    "e": "еЕєЄεΕϵҽҼэЭⲉⲈᎬᏋꓰⴹəƏɛ乇ξΞع",
+    "f": "ϝϜғҒքꓝᖴ千",
+    "g": "ԍԌցᏀᏳᎶꮆᏩꓖɡﻮ",
+    "h": "һҺнНΗհђћЋҥҢᏂᎻᕼꓧⲏⲎ卄ん",
+    "i": "ιіɩⲓ工ཇᎥꭵꙇ",
+    "j": "јЈϳͿᎫᒍꓙנフ丿",
+    "k": "кКκΚϰқҚҝҜҡҠⲕⲔᏦꓗᛕズ",
+    "l": "ᏞᒪꓡⳐㄥ乚しլ",
+    "m": "мМμΜϺϻⲙⲘᎷᗰꓟ爪ოണ๓",
+    "n": "пПиИηΝπΠռողⲛⲚꓠᑎ几חภ",
+    "o": "оОοΟσօՕөӨθΘⲟⲞᎾᏫᗝꓳ𐐬𐓪口ㄖ〇סםه๏ဝഠфФ०০੦૦୦௦౦೦൦๐໐၀۵",
+    "p": "рРρΡϱҏҎⲣⲢᏢᑭꓑþÞƿ卩קᎮ",
+    "q": "ԛԚգզᑫϘϙ၃๑",
+    "r": "гГяЯⲅᎡᏒᖇꓣꮁʁƦ尺ѓ",
+    "s": "ѕЅՏֆᏚᏕꮪꓢƨƧƽƼ丂ร",
+    "t": "тТτΤҭҬⲧⲦᎢꓔ丅ㄒ七イナ",
+    "u": "цЦυսՍџᑌꓴʊ凵ㄩนມ",
+    "v": "νѵѴᏙꮩꓦᐯⴸʌ",
+    "w": "ωшШщЩѡѠԝԜաᎳᏔꮃꓪ山ฬพ",
+    "x": "хХχΧҳҲжЖⲭⲬꓫ᙭乂メ",
+    "y": "уУγΥүҮұҰўчЧⲩⲨᎩᎽꓬყㄚ丫",
+    "z": "ζΖзЗʒƷᏃꮓꓜ乙",
+}
+# Letters in which people read an i as well as an l.
+STROKES = "ΙІӀӏⲒꓲᛁⵏǀו丨ㅣ"
+# Signs that are no letters, but stand for one in a word: read so in the widest reading only.
+SIGNS = {
+    "a": "@^∆∂∀⍺",
+    "b": "฿₿",
+    "c": "(<[{¢©₵⊂∁",
+    "d": "₫ↁ",
+    "e": "€∑∃℮⋿∈",
+    "f": "₣",
+    "g": "₲",
+    "h": "#",
+    "i": "!|¡∣❗❕⍳",
+    "k": "₭",
+    "l": "£₤",
+    "m": "₥♏",
+    "n": "₦",
+    "o": "○◯●◎⊙☉°⭕◌",
+    "p": "₱⍴",
+    "r": "®",
+    "s": "$§",
+    "t": "+†‡₮⊤✝",
+    "u": "∪⋃⊔",
+    "v": "∨⋁√✓",
+    "w": "₩",
+    "x": "×✕✖╳❌⨯",
+    "y": "¥",
+}
+
+# Several signs that draw one letter. Longer ones go first.
+SHAPES = {
+    "/\\/\\": "m",
+    "|\\/|": "m",
+    "\\/\\/": "w",
+    "|/\\|": "w",
+    "|\\|": "n",
+    "/\\/": "n",
+    "/-\\": "a",
+    "|-|": "h",
+    "]-[": "h",
+    ")-(": "h",
+    "}-{": "h",
+    "|_|": "u",
+    "(_)": "u",
+    "/\\": "a",
+    "\\/": "v",
+    "|<": "k",
+    "|{": "k",
+    "|)": "d",
+    "[)": "d",
+    "|>": "p",
+    "|*": "p",
+    "|=": "f",
+    "|3": "b",
+    "|2": "r",
+    "|_": "l",
+    "_|": "j",
+    "()": "o",
+    "[]": "o",
+    "<>": "o",
+    "><": "x",
+    "}{": "x",
+    "ph": "f",
+    "vv": "w",
+}
+# A letter that stands on its head, in a text that is then read from its end.
+TURNED = {
+    "ɐ": "a",
+    "ɔ": "c",
+    "ǝ": "e",
+    "ɟ": "f",
+    "ƃ": "g",
+    "ɓ": "g",
+    "ɥ": "h",
+    "ᴉ": "i",
+    "ɾ": "j",
+    "ʞ": "k",
+    "ꞁ": "l",
+    "ɯ": "m",
+    "ɹ": "r",
+    "ʇ": "t",
+    "ʌ": "v",
+    "ʍ": "w",
+    "ʎ": "y",
+    "∀": "a",
+    "Ɔ": "c",
+    "Ǝ": "e",
+    "Ⅎ": "f",
+    "⅁": "g",
+    "⅂": "l",
+    "⊥": "t",
+    "Λ": "v",
+    "⅄": "y",
+}
+# These too, but they are signs of their own when they are not among those above.
+TURNED_TOO = {
+    "b": "q",
+    "d": "p",
+    "p": "d",
+    "q": "b",
+    "n": "u",
+    "u": "n",
+    "m": "w",
+    "w": "m",
+    "ı": "i",
+    "ן": "l",
+    "W": "M",
+    "M": "W",
+    "∩": "u",
+    "¡": "i",
+}

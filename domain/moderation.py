@@ -1,0 +1,257 @@
+"""Moderation: what may be said here, before it becomes an event.
+
+    moderator = Moderator(Policy((Rule("house", ("darn", "top hats"), "censor"),), ("darning",)))
+    moderator.judge("D4rn those t.o.p h.a.t.s!")     Censored("**** those *************!", ...)
+
+Rules. A rule lists words and phrases, and says what happens to a text that holds one: *reject*
+refuses it, *censor* replaces every code point of the word by `*`. Rejecting rules go first. Words
+match whole: `ass` says nothing of `class`, nor `grass` of `grasses`: inflections and compounds are
+words of their own. A masked word (`d*rn`) is no match: it is censored already. What an allowed word
+covers is not held against anybody. An entry with digits or signs (`1488`, an emoji) is looked for
+as it is written.
+
+Theory of operation. A text is folded (`domain.folding`), read in several views (`domain.views`),
+searched for all words at once (`domain.matcher`), and what is found is held against the text
+(`domain.evidence`). Nearly all texts are clean, and a prefilter says so without any of that.
+Censoring is a fixed point: what is left after it is judged again, and where something new has come
+to light, the whole token goes. Everything is linear in the text, for it is a stranger's.
+
+A node judges by its own rules and only what its own people say. Events of others are facts.
+"""
+
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import Literal
+
+from msgspec import Struct
+
+from domain.evidence import DIGITS_MAX, GAP_CODES_MAX, Context, Proposal, Way
+from domain.folding import Folding, is_mark
+from domain.lexicon import Lexicon
+from domain.search import Search, Sighting
+from domain.shapes import (
+    RIGHT_TO_LEFT,
+    has_turned,
+    reversed_runs,
+    shaped,
+    shaped_codes,
+    turned,
+)
+from domain.verdict import Censored, Clean, Hit, Rejected, Verdict
+from domain.views import PLAIN, READINGS, SPACE, views_of
+
+__all__ = ["Censored", "Clean", "Moderator", "Policy", "Rejected", "Rule", "Verdict"]
+
+REPLACEMENT = "*"  # one byte: a censored text is never longer than the original
+ROUNDS_MAX = 3  # of judging what censoring has left, before nothing is left at all
+
+Span = tuple[int, int]
+_CLEAN = Clean()
+
+
+class Rule(Struct, frozen=True):
+    id: str
+    words: tuple[str, ...]
+    action: Literal["reject", "censor"]
+
+
+class Policy(Struct, frozen=True):
+    rules: tuple[Rule, ...]
+    allow: tuple[str, ...] = ()
+
+
+class Moderator:
+    """Judges by one policy. Its memory of signs and words grows up to a limit; not thread-safe."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._look = Folding(look=True)
+        self._native = Folding(look=False)
+        words = [(index, rule.words) for index, rule in enumerate(policy.rules)]
+        self._banned = Lexicon(words, self._look, self._native)
+        self._allowed = Lexicon([(0, policy.allow)], self._look, self._native)
+        longest = max(
+            (len(one.letters) for same in self._banned.look.words for one in same), default=0
+        )
+        self._reach = (GAP_CODES_MAX + 1) * longest + DIGITS_MAX  # of a word that is spelt out
+        self._look_search = Search(self._banned.look)
+        self._native_search = Search(self._banned.native) if self._banned.native else None
+
+    def judge(self, text: str) -> Verdict:
+        """Raises nothing, whatever the text; the same text always gets the same verdict."""
+        seen = self._seen(text)
+        if not seen:
+            return _CLEAN
+        rules = self.policy.rules
+        rejecting = [one for one in seen if rules[one.rule].action == "reject"]
+        if rejecting:
+            return Rejected(self._hits(rejecting))
+        left = cover(text, seen)
+        for _ in range(ROUNDS_MAX):
+            more = widened(self._seen_near(left, seen), left)
+            if not more:
+                return Censored(left, self._hits(seen))
+            seen += more
+            left = cover(left, more)
+        seen.append(Sighting(seen[0].rule, 0, len(text), seen[0].view))
+        return Censored(REPLACEMENT * len(text), self._hits(seen))
+
+    def _hits(self, seen: Iterable[Sighting]) -> tuple[Hit, ...]:
+        """In the order of the text, each once: in the first view that shows it."""
+        first: dict[tuple[int, int, int], Sighting] = {}
+        for one in seen:
+            first.setdefault((one.start, one.end, one.rule), one)
+        rules = self.policy.rules
+        return tuple(
+            Hit(rules[rule].id, start, end, first[start, end, rule].view)
+            for start, end, rule in sorted(first)
+        )
+
+    # --- looking --------------------------------------------------------------------------------
+
+    def _seen(self, text: str) -> list[Sighting]:
+        if text.isascii() and not self._banned.literals:  # the shortest way through for most texts
+            codes = text.lower().encode()
+            if not self._banned.look.suspects(codes) and shaped_codes(codes) is codes:
+                return []
+        seen = list(self._sightings(text))
+        if not text.isascii():
+            seen = [self._whole(text, one) for one in seen]
+        if seen and self.policy.allow:
+            allowed = Allowed(self._spans_allowed(text))
+            seen = [one for one in seen if not allowed.covers(one.start, one.end)]
+        return seen
+
+    def _seen_near(self, text: str, covered: Iterable[Sighting]) -> list[Sighting]:
+        """What has come to light by covering: in a long ASCII text only near to what was covered.
+
+        Elsewhere, letters of another script may have been all that spoke for a language.
+        """
+        reach, seen = self._reach, list[Sighting]()
+        if not text.isascii() or len(text) < 8 * reach:
+            return self._seen(text)
+        for start, end in windows(((one.start, one.end) for one in covered), reach, len(text)):
+            part = text[start:end]
+            for one in self._seen(part):
+                # What stands at an edge may be a part of something longer.
+                if (one.start or not start) and (one.end < len(part) or end == len(text)):
+                    seen.append(Sighting(one.rule, one.start + start, one.end + start, one.view))
+        return seen
+
+    def _sightings(self, text: str) -> Iterator[Sighting]:
+        """Each way of looking has its prefilter: most texts pass them all, and are done."""
+        banned, look, search = self._banned, self._look, self._look_search
+        codes = look.codes(text)
+        context = Context(text)
+        if banned.look.suspects(codes):
+            yield from search.sightings(look.fold(text), READINGS, context, "")
+        drawn = shaped_codes(codes)
+        if drawn is not codes and banned.look.suspects(drawn):
+            yield from search.sightings(shaped(look.fold(text)), READINGS, context, "shapes")
+        if banned.literals:
+            native = self._native.fold(text)
+            for rule, start, end in banned.literals.find(native.chars):
+                yield Sighting(rule, *native.span(start, end), "plain")
+        if text.isascii():
+            return
+        if self._native_search and self._native_search.matcher.suspects(self._native.codes(text)):
+            native = self._native.fold(text)
+            yield from self._native_search.sightings(native, (PLAIN,), context, "")
+        if RIGHT_TO_LEFT in text:
+            yield from self._through(*reversed_runs(text), context, "reversed")
+        if has_turned(text):
+            for one in self._through(*turned(text), context, "turned"):
+                if has_turned(text[one.start : one.end]):
+                    yield one
+
+    def _through(
+        self, shown: str, order: Sequence[int], context: Context, how: str
+    ) -> Iterator[Sighting]:
+        """Sightings in a text of which each code point is elsewhere in the original."""
+        if not self._banned.look.suspects(self._look.codes(shown)):
+            return
+        folded = self._look.fold(shown)
+        for one in self._look_search.sightings(folded, READINGS, context, how):
+            places = order[one.start : one.end]
+            yield Sighting(one.rule, min(places), max(places) + 1, one.view)
+
+    def _whole(self, text: str, one: Sighting) -> Sighting:
+        """With the marks that are drawn onto its last sign."""
+        end = one.end
+        while end < len(text) and is_mark(text[end]):
+            end += 1
+        return one if end == one.end else Sighting(one.rule, one.start, end, one.view)
+
+    def _spans_allowed(self, text: str) -> Iterator[Span]:
+        """Where allowed words stand, as they are written."""
+        allowed = self._allowed
+        for folding, matcher in ((self._look, allowed.look), (self._native, allowed.native)):
+            if matcher:
+                folded = folding.fold(text)
+                view = next(views_of(folded.codes.translate(PLAIN)))
+                way = Way(folded, view, PLAIN, "")
+                proposed = matcher.find(view)
+                origin = view.origin(2 * len(proposed))
+                for index, first, last in proposed:
+                    words, start, end = matcher.words[index], origin[first], origin[last]
+                    found = Proposal(words, way, first, last, start, end)
+                    letters = "".join(filter(str.isalpha, found.chars))
+                    apart = view.stream[first - 1] == SPACE == view.stream[last]
+                    if (apart or index in matcher.unspaced) and any(
+                        letters == one.letters for one in words
+                    ):
+                        yield found.span
+        if allowed.literals:
+            native = self._native.fold(text)
+            for _, start, end in allowed.literals.find(native.chars):
+                yield native.span(start, end)
+
+
+class Allowed:
+    """Spans that win over hits within them."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        ordered = sorted(spans)
+        self._starts = [start for start, _ in ordered]
+        self._ends = list(accumulate((end for _, end in ordered), max))
+
+    def covers(self, start: int, end: int) -> bool:
+        index = bisect_right(self._starts, start) - 1
+        return index >= 0 and self._ends[index] >= end
+
+
+def cover(text: str, seen: Iterable[Sighting]) -> str:
+    """Every code point of every sighting replaced."""
+    parts, done = list[str](), 0
+    for start, end in sorted((one.start, one.end) for one in seen):
+        if end > done:
+            parts += (text[done:start], REPLACEMENT * (end - max(start, done)))
+            done = end
+    return "".join([*parts, text[done:]])
+
+
+def windows(spans: Iterable[Span], reach: int, size: int) -> list[Span]:
+    """What is within reach of the spans. Windows that would meet are one."""
+    found = list[Span]()
+    for start, end in sorted(spans):
+        first, last = max(0, start - reach), min(size, end + reach)
+        if found and first <= found[-1][1]:
+            first, last = found[-1][0], max(last, found.pop()[1])
+        found.append((first, last))
+    return found
+
+
+def widened(seen: Sequence[Sighting], text: str) -> list[Sighting]:
+    """Up to white space on both sides, each once."""
+    if not seen:
+        return []
+    tokens = [match.span() for match in re.finditer(r"\S+", text)]
+    starts, ends = [start for start, _ in tokens], [end for _, end in tokens]
+    wide = dict[tuple[int, int, int], Sighting]()
+    for one in seen:
+        start = min(one.start, starts[bisect_right(starts, one.start) - 1])
+        end = max(one.end, ends[bisect_left(ends, one.end)])
+        wide.setdefault((start, end, one.rule), Sighting(one.rule, start, end, one.view))
+    return list(wide.values())

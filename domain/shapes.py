@@ -1,0 +1,73 @@
+"""Letters that are drawn by several signs (`|<`), and texts that are read backwards.
+
+Each function makes a text to be read out of another, and keeps the way back to the original.
+"""
+
+import re
+from collections.abc import Sequence
+
+from domain.confusables import SHAPES, TURNED, TURNED_TOO
+from domain.folding import Folded
+
+RIGHT_TO_LEFT = "\u202e"  # RIGHT-TO-LEFT OVERRIDE: what follows is shown backwards
+
+_SHAPE = re.compile("|".join(map(re.escape, SHAPES)))
+_CODED = {shape.encode(): letter.encode() for shape, letter in SHAPES.items()}
+_CODED_SHAPE = re.compile(b"|".join(map(re.escape, _CODED)))
+# One of these is in every shape. Nearly all texts are done with these searches for literals.
+_PH, _VV = re.compile(b"ph").search, re.compile(b"vv").search
+_DRAWN = re.compile(rb"[|\\(\[<}]").search
+_RUN = re.compile("\u202e[^\u202c\n\r\u0085\u2029]*")  # up to PDF or the end of the paragraph
+_TURN = str.maketrans(TURNED | TURNED_TOO)
+
+
+def shaped_codes(codes: bytes) -> bytes:
+    """The codes alone, with every shape as its letter; the same object if there is none."""
+    if not (_PH(codes) or _VV(codes) or _DRAWN(codes)):
+        return codes
+    drawn, count = _CODED_SHAPE.subn(lambda match: _CODED[match[0]], codes)
+    return drawn if count else codes
+
+
+def shaped(folded: Folded) -> Folded:
+    """The text with every shape as its letter; the same object if there is none."""
+    chars, codes, at, until = "", b"", list[int](), list[int]()
+    parts, coded, done = list[str](), list[bytes](), 0
+    for match in _SHAPE.finditer(folded.chars):
+        start, end = match.span()
+        parts += (folded.chars[done:start], SHAPES[match[0]])
+        coded += (folded.codes[done:start], SHAPES[match[0]].encode())
+        at += folded.at[done : start + 1]
+        until += (point + 1 for point in folded.at[done:start])
+        until.append(folded.at[end - 1] + 1)
+        done = end
+    if not done:
+        return folded
+    chars = "".join(parts) + folded.chars[done:]
+    codes = b"".join(coded) + folded.codes[done:]
+    at += folded.at[done:]
+    until += (point + 1 for point in folded.at[done:])
+    return Folded(folded.original, chars, codes, at, until)
+
+
+def reversed_runs(text: str) -> tuple[str, Sequence[int]]:
+    """The text as a screen shows it, and where each code point is in the original."""
+    parts, order, done = list[str](), list[int](), 0
+    for match in _RUN.finditer(text):
+        start, end = match.span()
+        parts += (text[done:start], text[start:end][::-1])
+        order += range(done, start)
+        order += range(end - 1, start - 1, -1)
+        done = end
+    parts.append(text[done:])
+    order += range(done, len(text))
+    return "".join(parts), order
+
+
+def has_turned(text: str) -> bool:
+    return not TURNED.keys().isdisjoint(text)
+
+
+def turned(text: str) -> tuple[str, Sequence[int]]:
+    """The text upside down, and where each code point is in the original."""
+    return text[::-1].translate(_TURN), range(len(text) - 1, -1, -1)

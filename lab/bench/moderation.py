@@ -1,0 +1,353 @@
+"""How much moderation finds, how fast it is, and what hostile texts cost.
+
+    python -m lab.bench.moderation      everything
+    scripts/bench moderation            the figures that have a goal
+
+One core, best of several runs. The words are made up from syllables, the clean texts from common
+English words, so that words occur inside others and across them, as they do in a chat.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from random import Random
+
+from domain.folding import UNICODE_VERSION
+from domain.moderation import Clean, Moderator, Policy, Rule
+from lab.bench.figures import Figure, figure
+
+SYLLABLES = [
+    "ba",
+    "con",
+    "da",
+    "er",
+    "fu",
+    "gri",
+    "hol",
+    "in",
+    "jo",
+    "kra",
+    "lem",
+    "mo",
+    "nis",
+    "or",
+    "pa",
+    "qui",
+    "rat",
+    "sto",
+    "tu",
+    "us",
+    "vel",
+    "win",
+    "zo",
+]
+COMMON = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "that",
+    "it",
+    "is",
+    "was",
+    "he",
+    "for",
+    "on",
+    "are",
+    "with",
+    "as",
+    "his",
+    "they",
+    "at",
+    "be",
+    "this",
+    "from",
+    "have",
+    "or",
+    "by",
+    "one",
+    "had",
+    "not",
+    "but",
+    "what",
+    "all",
+    "were",
+    "when",
+    "we",
+    "there",
+    "can",
+    "an",
+    "your",
+    "which",
+    "their",
+    "said",
+    "if",
+    "will",
+    "each",
+    "about",
+    "how",
+    "up",
+    "out",
+    "them",
+    "then",
+    "she",
+    "many",
+    "some",
+    "so",
+    "these",
+    "would",
+    "other",
+    "into",
+    "has",
+    "more",
+    "her",
+    "two",
+    "like",
+    "him",
+    "see",
+    "time",
+    "could",
+    "no",
+    "make",
+    "than",
+    "first",
+    "been",
+    "its",
+    "who",
+    "now",
+    "people",
+    "my",
+    "made",
+    "over",
+    "did",
+    "down",
+    "only",
+    "way",
+    "find",
+    "use",
+    "may",
+    "water",
+    "long",
+    "little",
+    "very",
+    "after",
+    "words",
+    "called",
+    "just",
+    "where",
+    "most",
+    "know",
+    "get",
+    "through",
+    "back",
+    "much",
+    "before",
+    "go",
+    "good",
+    "new",
+    "write",
+    "our",
+    "used",
+    "me",
+    "man",
+    "too",
+    "any",
+    "day",
+    "same",
+    "right",
+    "look",
+    "think",
+    "also",
+    "around",
+    "another",
+    "came",
+    "come",
+    "work",
+    "three",
+    "word",
+    "must",
+    "because",
+    "does",
+    "part",
+    "class",
+    "assume",
+    "title",
+    "passage",
+    "hello",
+]
+WORLD = (
+    "Привет, как дела сегодня? ", "çok güzel bir gün, değil mi ", "Tôi cảm ơn bạn rất nhiều ",
+    "今天天气很好，我们去公园吧。", "안녕하세요 오늘 날씨가 좋네요 ", "नमस्ते, आप कैसे हैं? ",
+    "Γειά σου, τι κάνεις; ", "مرحبا كيف حالك اليوم؟ ", "naïve café 👍🏽 ", "plain English words ",
+)  # fmt: skip
+SIZE = 65_536
+PARTS = [
+    *("a", "s", "ass ", "ass", "as", "a s s ", "a s ", "a.s.s.", "a.s.s ", "@$$ ", "@$s(", "4ss1"),
+    *(
+        "a5s!",
+        "1",
+        "!",
+        "|",
+        "|_|",
+        "/\\",
+        "|<",
+        "()",
+        "ph",
+        " ",
+        ".",
+        "*",
+        "\n",
+        "a ",
+        "a. ",
+        "a.",
+    ),
+    *("ass(", "he'll ", "h3||! ", "tit7i7", "arse4r5e a r s e a.r.s.e ", "а", "аѕѕ ", "ass\u0301 "),
+    *("a\u0301", "a" + "\u0301" * 50, "\u200b", "a\u200bs\u200bs ", "\u202essa\u202c ", "\u202e"),
+    *("ｈｅｌｌ ", "ⓗⓔⓛⓛ", "🇭🇪🇱🇱", "ɥǝll ", "👨\u200d👩", "한글", "汉字", "ß", "ﬁ", "é", "\ud800"),
+    *("ass é ", "рее ass é", "(ass", "a$$hell", "a s s, "),
+]
+
+
+def banned(count: int, rng: Random) -> tuple[str, ...]:
+    """Made-up words, and a few that are parts of everyday ones."""
+    words = {"ass", "tit", "hell", "cum", "arse"}
+    while len(words) < count:
+        words.add("".join(rng.choices(SYLLABLES, k=rng.choice((2, 3, 3, 4)))))
+    return tuple(sorted(words))
+
+
+def clean_texts(count: int, rng: Random) -> list[str]:
+    texts = []
+    for _ in range(count):
+        text = " ".join(rng.choices(COMMON, k=30)).capitalize()[:99]
+        at = text.find(" ", 40)
+        texts.append(text[:at] + rng.choice((",", ".", ";", "!", " -")) + text[at:] + ".")
+    return texts
+
+
+def world_texts(count: int, rng: Random) -> list[str]:
+    return ["".join(rng.choices(WORLD, k=8))[:100] for _ in range(count)]
+
+
+def with_hits(texts: list[str], words: tuple[str, ...], share: float, rng: Random) -> list[str]:
+    return [f"{rng.choice(words)} {text}"[:100] if rng.random() < share else text for text in texts]
+
+
+def stresses() -> Iterator[tuple[str, Callable[[int], str]]]:
+    """Texts of some size that are meant to be expensive."""
+
+    def repeated(part: str) -> Callable[[int], str]:
+        return lambda size: (part * (size // len(part) + 1))[:size]
+
+    def drawn(alphabet: str) -> Callable[[int], str]:
+        return lambda size: "".join(Random(size).choices(alphabet, k=size))
+
+    for part in PARTS:
+        yield repr(part)[:24], repeated(part)
+    yield "random letters of words", drawn("as hel.ti4$! ")
+    yield "random ASCII", drawn("".join(map(chr, range(32, 127))))
+    yield "random Unicode", drawn("".join(map(chr, range(0x80, 0xD800))))
+    yield "random look-alikes", drawn("аѕhеӏ4$ .⁠é")
+
+
+def per_second(moderator: Moderator, texts: list[str], runs: int = 5) -> float:
+    best = 0.0
+    for _ in range(runs):
+        began = time.perf_counter()
+        for text in texts:
+            moderator.judge(text)
+        best = max(best, len(texts) / (time.perf_counter() - began))
+    return best
+
+
+def seconds(moderator: Moderator, text: str, runs: int = 3) -> float:
+    times = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        moderator.judge(text)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def build_ms(words: tuple[str, ...]) -> float:
+    began = time.perf_counter()
+    Moderator(Policy((Rule("bench", words, "censor"),)))
+    return (time.perf_counter() - began) * 1000
+
+
+def run() -> list[Figure]:
+    """The goals M2 and M3; `main` prints all there is to know."""
+    rng = Random(1000)
+    words = banned(1000, rng)
+    moderator = Moderator(Policy((Rule("bench", words, "censor"),)))
+    clean, world = clean_texts(2000, rng), world_texts(1000, rng)
+    ascii_rates = [per_second(moderator, clean, 1) for _ in range(5)]
+    world_rates = [per_second(moderator, world, 1) for _ in range(5)]
+    builds = [build_ms(banned(10_000, Random(seed))) for seed in range(3)]
+    stress = [seconds(moderator, text_of(SIZE)) * 1000 for _, text_of in stresses()]
+    return [
+        figure("moderation", "clean ASCII", "msg/s", ascii_rates, goal=150_000, at_most=False),
+        figure("moderation", "mixed Unicode", "msg/s", world_rates, goal=30_000, at_most=False),
+        figure("moderation", "10,000 words", "ms", builds, goal=100),
+        figure("moderation", "64 Ki hostile characters", "ms", stress, goal=50),
+    ]
+
+
+def detection() -> None:
+    """By technique. The generator is one of the tests, so this needs a checkout."""
+    try:
+        from tests.domain.corpus import CORE, HARD, INNOCENTS, WORDS, evasions
+    except ImportError:
+        print("no detection figures: tests/domain/corpus.py is not here")
+        return
+    moderator = Moderator(Policy((Rule("bench", WORDS, "censor"),)))
+    for name, techniques in (("core", CORE), ("hard", HARD)):
+        found = dict.fromkeys(techniques, 0)
+        for technique, text in evasions(techniques, WORDS, 7, 500):
+            found[technique] += type(moderator.judge(text)) is not Clean
+        print(f"\n{name}: {sum(found.values()) / len(found) / 5:.2f} % found")
+        for technique, count in found.items():
+            print(f"  {technique:24}{count / 5:6.1f} %")
+    texts = [text for group in INNOCENTS.values() for text in group]
+    flagged = sum(type(moderator.judge(text)) is not Clean for text in texts)
+    print(f"\n{flagged} of {len(texts)} innocent texts flagged")
+
+
+def speed(count: int) -> None:
+    rng = Random(count)
+    words = banned(count, rng)
+    built_ms = build_ms(words)
+    moderator = Moderator(Policy((Rule("bench", words, "censor"),)))
+    clean, world = clean_texts(2000, rng), world_texts(1000, rng)
+    print(f"\n{count} words, built in {built_ms:.0f} ms; texts of 100 characters, per second:")
+    for name, texts in (
+        ("clean ASCII", clean),
+        ("ASCII with 2 % hits", with_hits(clean, words, 0.02, rng)),
+        ("mixed Unicode", world),
+        ("Unicode with 2 % hits", with_hits(world, words, 0.02, rng)),
+        ("nothing but hits", with_hits(clean[:300], words, 1, rng)),
+    ):
+        flagged = sum(type(moderator.judge(text)) is not Clean for text in texts)
+        print(f"  {name:24}{per_second(moderator, texts):10,.0f}   flagged {flagged}")
+
+
+def stress() -> None:
+    words = banned(1000, Random(1000))
+    print(f"\n{'texts of 64 Ki characters':28}{'first ms':>10}{'best ms':>10}{'2x size':>10}")
+    for name, text_of in stresses():
+        moderator = Moderator(Policy((Rule("bench", words, "censor"),)))
+        first = seconds(moderator, text_of(SIZE), 1)
+        best, twice = seconds(moderator, text_of(SIZE)), seconds(moderator, text_of(2 * SIZE))
+        print(f"  {name:26}{first * 1000:10.1f}{best * 1000:10.1f}{twice / best:10.2f}")
+
+
+def main() -> None:
+    print(f"Unicode data {UNICODE_VERSION}")
+    detection()
+    for count in (7, 1000, 10_000):
+        speed(count)
+    stress()
+
+
+if __name__ == "__main__":
+    main()

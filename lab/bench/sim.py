@@ -1,0 +1,137 @@
+"""How fast the simulator is on one core, in the figures that it is held to.
+
+    python -m lab.bench.sim            all of them
+    python -m lab.bench.sim seeds      one: packets, seeds, thousand, ten-thousand
+    scripts/bench sim                  the same, beside the goals
+
+`packets`: a cluster of five that has nothing new to say and says so all the time, every packet in
+the trace. `seeds`: fault seeds of four scenarios, with the trace hashed. `thousand`: one rumor to
+1,000 nodes that all know each other. `ten-thousand`: 30 rounds of a second, 20 peers each.
+
+Processor time is measured, not time on the wall.
+"""
+
+import gc
+import sys
+from collections.abc import Callable
+from time import process_time
+from typing import TypeVar
+
+from gossip.config import GossipConfig
+from lab.bench.figures import Figure, figure
+from lab.faults import DiskOptions, NetworkOptions, Op, Plan
+from lab.scenario import named
+from lab.sim.world import World, run_plan
+from lab.sim.world import run as run_seed
+
+Of = TypeVar("Of")
+
+RUNS = 3
+SEEDS = 60
+HELLO = (Op(1, 1_000_000, "c1", "n1", "post", "ann", "hello"),)
+
+
+def _nodes(count: int) -> tuple[str, ...]:
+    return tuple([f"n{number}" for number in range(1, count + 1)])
+
+
+def packets() -> Figure:
+    gossip = GossipConfig(round_ms=20, idle_round_ms=20)
+    plan = Plan("packets", 1, _nodes(5), 50_000_000, 10_000_000, HELLO, gossip=gossip)
+    rates = []
+    for _ in range(RUNS):
+        result, spent_s = _timed(lambda: run_plan(plan))
+        rates.append(result.deliveries / spent_s)
+    return figure("sim", "packet deliveries", "1/s", rates, goal=60_000, at_most=False)
+
+
+def seeds() -> Figure:
+    scenarios = [named(name) for name in ("lossy", "partition", "crash-storm", "power-cuts")]
+
+    def all_of_them() -> None:
+        for seed in range(SEEDS):
+            assert run_seed(scenarios[seed % len(scenarios)], seed).trace.hash
+
+    rates = [SEEDS / _timed(all_of_them)[1] for _ in range(RUNS)]
+    return figure("sim", "five-node fault seeds", "1/s", rates, goal=80, at_most=False)
+
+
+def thousand() -> Figure:
+    plan = Plan(
+        "thousand",
+        1,
+        _nodes(1000),
+        2_000_000,
+        4_000_000,
+        HELLO,
+        gossip=GossipConfig(round_ms=1000, idle_round_ms=2000),
+        disk=DiskOptions(model=False),
+    )
+    spent_s = [_timed(lambda: _until_all_know(plan))[1] for _ in range(RUNS)]
+    return figure("sim", "1,000 nodes, one rumor", "s", spent_s, goal=20)
+
+
+def _until_all_know(plan: Plan) -> None:
+    world = World(plan, detail="lean")
+    world.start()
+    known = at_us = 0
+    while known < len(plan.nodes) and at_us < 60_000_000:
+        at_us += 10_000
+        world.agenda.run(at_us)
+        processes = [host.process for host in world.hosts.values()]
+        known = sum(one is not None and len(one.replica.timeline) > 0 for one in processes)
+    assert known == len(plan.nodes), f"only {known} know"
+
+
+def ten_thousand() -> Figure:
+    plan = Plan(
+        "ten-thousand",
+        1,
+        _nodes(10_000),
+        25_000_000,
+        4_000_000,
+        HELLO,
+        views=20,
+        boot_spread_us=1_000_000,
+        gossip=GossipConfig(round_ms=1000, idle_round_ms=1000, direct_peers_max=0),
+        network=NetworkOptions("constant", 1000, 1000),
+        disk=DiskOptions(model=False),
+    )
+    _, spent_s = _timed(lambda: run_plan(plan, detail="lean"))
+    return figure("sim", "10,000 nodes, 30 rounds", "s", [spent_s], goal=60)
+
+
+def _timed(of: Callable[[], Of]) -> tuple[Of, float]:
+    began_s = process_time()
+    result = of()
+    return result, process_time() - began_s
+
+
+BENCHES: dict[str, Callable[[], Figure]] = {
+    "packets": packets,
+    "seeds": seeds,
+    "thousand": thousand,
+    "ten-thousand": ten_thousand,
+}
+
+
+def run(names: list[str] | None = None) -> list[Figure]:
+    """As an explorer of seeds runs them: what is there stays, and cycles are rare."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        return [BENCHES[name]() for name in names or BENCHES]
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def main(names: list[str] | None = None) -> None:
+    for one in run(names):
+        sign = "<=" if one.at_most else ">="
+        print(f"{one.name:26} {one.median:12,.1f} {one.unit:4} goal {sign} {one.goal:,g}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
