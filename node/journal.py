@@ -235,9 +235,8 @@ class Journal:
                 self._new_segment(last.number + 1)
             elif self._size == 0:
                 self._write_header()
-            else:
-                # What kill -9 left was written, and is about to be called durable.
-                self._storage.sync(self._name)
+            elif not found.clean_stop:
+                self._renew()
         for hole in found.holes:
             if not hole.known:
                 mark = Quarantined(hole.segment, hole.offset, hole.length, hole.records)
@@ -245,6 +244,21 @@ class Journal:
         self._storage.sync(self._name)
         self._storage.sync_dir()
         self._durable_size = self._size
+
+    def _renew(self) -> None:
+        """What the last process left is about to be called durable: write it anew.
+
+        If a sync failed there, the kernel calls its pages clean, and no sync would write them.
+        """
+        left = self._storage.read(self._name, 0, self._size)
+        try:
+            recovery.replace_file(self._storage, self._name, left)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                raise
+            with suppress(FileNotFoundError):  # a full disk must not keep the node down
+                self._storage.remove(self._name + recovery.PART_SUFFIX)
+            self._storage.sync(self._name)
 
     def _rotate(self) -> None:
         """Seal the current segment and begin the next. If that fails the current one stays."""

@@ -125,7 +125,7 @@ class Replica:
         self._now_ms = 0
         self._wall_ms = 0
         self._booted = False
-        self._sleep_until_ms = 0  # before that a Tick changes the time and nothing else
+        self._sleep_until_ms = 0  # after a drain, until the next step: before that no Tick matters
         self._forked: set[LogId] = set()
         self._counters = dict.fromkeys((*COUNTERS, "restored", "unwritable"), 0)
 
@@ -189,22 +189,22 @@ class Replica:
     def drain(self) -> Outbox:
         """Hand over what the steps since the last drain want done."""
         self.engine.awaits_receipts = self._pending.promises.awaits_copies
-        self._sleep_until_ms = 0
         out, self._outbox = self._outbox, Outbox()
         out.persist = self._pending.take_persist()
         out.send = self.engine.flush()
-        changes = self.engine.members.take_changes()
-        if changes:
-            out.note += [membership_note(change) for change in changes]
+        out.note += map(membership_note, self.engine.members.take_changes())
+        self._sleep_until_ms = self._next_due_ms()
         return out
 
     @property
     def wake_at_ms(self) -> int:
+        return self._sleep_until_ms or self._next_due_ms()
+
+    def _next_due_ms(self) -> int:
         wake_ms = self.engine.wake_at_ms
         for other_ms in (self._pending.wake_at_ms, self._epochs.until_ms):
             if other_ms is not None and other_ms < wake_ms:
                 wake_ms = other_ms
-        self._sleep_until_ms = wake_ms
         return wake_ms
 
     # --- what others look at --------------------------------------------------------------------
@@ -368,8 +368,9 @@ class Replica:
         self._keep_promises()
 
     def _keep_promises(self) -> None:
-        copies = self.engine.receipts.copies
-        self._answer(self._pending.kept_promises(lambda dot: copies(dot.log, dot.seq)))
+        if self._pending.promises:
+            copies = self.engine.receipts.copies
+            self._answer(self._pending.kept_promises(lambda dot: copies(dot.log, dot.seq)))
 
     def _on_persist_failed(self, failure: PersistFailed) -> None:
         failing = self._pending.persist_failed(failure, self._now_ms)

@@ -21,8 +21,7 @@ from gossip.config import GossipConfig
 from lab.bench.figures import Figure, figure
 from lab.faults import DiskOptions, NetworkOptions, Op, Plan
 from lab.scenario import named
-from lab.sim.world import World, run_plan
-from lab.sim.world import run as run_seed
+from lab.sim import world as sim
 
 Of = TypeVar("Of")
 
@@ -40,7 +39,7 @@ def packets() -> Figure:
     plan = Plan("packets", 1, _nodes(5), 50_000_000, 10_000_000, HELLO, gossip=gossip)
     rates = []
     for _ in range(RUNS):
-        result, spent_s = _timed(lambda: run_plan(plan))
+        result, spent_s = _timed(lambda: sim.run_plan(plan))
         rates.append(result.deliveries / spent_s)
     return figure("sim", "packet deliveries", "1/s", rates, goal=60_000, at_most=False)
 
@@ -50,7 +49,7 @@ def seeds() -> Figure:
 
     def all_of_them() -> None:
         for seed in range(SEEDS):
-            assert run_seed(scenarios[seed % len(scenarios)], seed).trace.hash
+            assert sim.run(scenarios[seed % len(scenarios)], seed).trace.hash
 
     rates = [SEEDS / _timed(all_of_them)[1] for _ in range(RUNS)]
     return figure("sim", "five-node fault seeds", "1/s", rates, goal=80, at_most=False)
@@ -72,7 +71,7 @@ def thousand() -> Figure:
 
 
 def _until_all_know(plan: Plan) -> None:
-    world = World(plan, detail="lean")
+    world = sim.World(plan, detail="lean")
     world.start()
     known = at_us = 0
     while known < len(plan.nodes) and at_us < 60_000_000:
@@ -97,7 +96,7 @@ def ten_thousand() -> Figure:
         network=NetworkOptions("constant", 1000, 1000),
         disk=DiskOptions(model=False),
     )
-    _, spent_s = _timed(lambda: run_plan(plan, detail="lean"))
+    _, spent_s = _timed(lambda: sim.run_plan(plan, detail="lean"))
     return figure("sim", "10,000 nodes, 30 rounds", "s", [spent_s], goal=60)
 
 

@@ -1,0 +1,362 @@
+"""Conformance: a recorded run, fed back through the core, must give every output again.
+
+A trace of detail `full` holds, for each life of a node, what its replica was made of (`life`), all
+that it was fed (`in_*`), and after each drain a hash of what it handed over (`out`). The simulator
+records that with a `Recorder`; `replay` builds the replicas anew and compares. A real node writes
+the same to a file of its own (`node.recorder`), which a `Player` plays.
+
+    conform(path)       a folder with recordings of nodes, one of them, or a trace of detail `full`
+
+The order is that of the calls: `life`, then any number of inputs and `out` in turn.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from random import Random
+from typing import assert_never
+
+import msgspec
+from msgspec import Struct
+
+from domain.commands import Command, Join, Leave, PostMessage
+from domain.moderation import Moderator, Policy
+from gossip.wire import decode, encode
+from lab.kinds import (
+    Action,
+    Data,
+    Life,
+    Out,
+    PacketIn,
+    PolicyIn,
+    SubmitIn,
+    TickIn,
+    UnwrittenIn,
+    WrittenIn,
+)
+from lab.trace import Event
+from lab.tracefile import read_lines
+from node import recording as raw
+from node.codec import ProtobufCodec, decode_block, encode_block
+from node.ports import AckLevel, Record
+from node.replica import Replica, ReplicaConfig
+from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
+
+
+class Recorder:
+    """Tells the inputs and outputs of one life, as data for a trace."""
+
+    __slots__ = ("_tell",)
+
+    def __init__(self, tell: Callable[[Data], object]) -> None:
+        self._tell = tell
+
+    def life(
+        self,
+        config: ReplicaConfig,
+        rng_seed: int,
+        incarnation: int,
+        records: Iterable[Record],
+        now_ms: int,
+        wall_ms: int,
+        must_open_epoch: str,
+    ) -> None:
+        blocks = tuple([encode_block([record]) for record in records])
+        made_of = msgspec.json.encode(config)
+        self._tell(Life(made_of, rng_seed, incarnation, blocks, now_ms, wall_ms, must_open_epoch))
+
+    def step(self, item: Input) -> None:
+        self._tell(data_of(item))
+
+    def policy(self, policy: Policy) -> None:
+        self._tell(PolicyIn(msgspec.json.encode(policy)))
+
+    def drained(self, outbox: Outbox) -> None:
+        self._tell(Out(outbox_hash(outbox)))
+
+
+class Difference(Struct, frozen=True):
+    """The first output of a life that is not what was recorded."""
+
+    node: str
+    inc: int
+    seq: int  # of the event in the trace
+    recorded: str
+    got: str  # the other hash, or the exception
+    turn: int = 0  # of the life, from 1; 0 where `seq` tells more
+    detail: str = ""  # for people: what it was fed, and where the outputs differ
+
+
+def replay(events: Iterable[Event]) -> list[Difference]:
+    """Feed the recorded inputs to replicas made anew; nothing is returned if all is as it was."""
+    replicas: dict[str, Replica] = {}
+    found: list[Difference] = []
+    for event in events:
+        data = event.data
+        if type(data) is Life:
+            replicas[event.node] = revived(data)
+            continue
+        replica = replicas.get(event.node)
+        if replica is None:
+            continue
+        recorded = got = ""
+        try:
+            if type(data) is Out:
+                recorded, got = data.hash, outbox_hash(replica.drain())
+            else:
+                feed(replica, data)
+        except Exception as error:
+            got = f"{type(error).__name__}: {error}"
+        if got != recorded:
+            found.append(Difference(event.node, event.inc, event.seq, recorded, got))
+            del replicas[event.node]  # what follows would differ, too
+    return found
+
+
+def feed(replica: Replica, data: Data) -> None:
+    """Give it this input; what is none changes nothing."""
+    if type(data) is PolicyIn:
+        replica.set_policy(msgspec.json.decode(data.policy, type=Policy))
+        return
+    item = input_of(data)
+    if item is not None:
+        replica.step(item)
+
+
+def revived(life: Life) -> Replica:
+    """The replica as it was when this life began."""
+    config = msgspec.json.decode(life.config, type=ReplicaConfig)
+    moderator = _moderator(msgspec.json.encode(config.policy))
+    rng = Random(life.rng_seed)
+    replica = Replica(config, ProtobufCodec(), rng, life.incarnation, moderator)
+    replica.restore(record for block in life.records for record in decode_block(block))
+    replica.boot(life.now_ms, life.wall_ms, life.must_open_epoch)
+    return replica
+
+
+def outbox_hash(outbox: Outbox) -> str:
+    """Of everything in it, in order; of packets, the bytes that go over the wire."""
+    return raw.outbox_digest(outbox).hex()
+
+
+@lru_cache(maxsize=8)
+def _moderator(policy: bytes) -> Moderator:
+    """Its verdicts depend on the text alone, so that all replays can share one."""
+    return Moderator(msgspec.json.decode(policy, type=Policy))
+
+
+# --- recordings of real nodes -------------------------------------------------------------------
+
+
+class Conformance(Struct, frozen=True):
+    """What came of feeding recordings back."""
+
+    lives: int
+    turns: int
+    differences: int  # turns whose Outbox is not what was recorded
+    found: tuple[Difference, ...]  # the first of each life
+    incomplete: tuple[str, ...]  # recordings that end before their life did, and why
+
+    @property
+    def first(self) -> Difference | None:
+        return self.found[0] if self.found else None
+
+    def text(self) -> str:
+        """One line for people."""
+        told = f"{self.turns} turns of {self.lives} lives fed back, {self.differences} differ"
+        if self.first is not None:
+            one = self.first
+            told += f"; first: {one.node}, life {one.inc}, turn {one.turn}: {one.detail}"
+        return told
+
+
+class Player:
+    """Feeds one recorded life back to a replica. Mutable; `drains` once."""
+
+    def __init__(self, recording: raw.Recording) -> None:
+        """Raises ValueError where the recording ends before the replica had booted."""
+        self.recording = recording
+        self.life = life_of(recording)
+        self.durability = msgspec.json.decode(self.life.config, type=ReplicaConfig).durability
+        self.replica = revived(self.life)
+        self.turns = 0
+        self.differences = 0
+        self.first: Difference | None = None
+
+    def drains(self) -> Iterator[tuple[raw.Entry, Outbox | None]]:
+        """The entries after the boot, turns with their Outbox, as it came now.
+
+        A turn whose Outbox is None cannot be played: the replica raised an exception.
+        """
+        for entry in self.recording.entries:
+            if type(entry) is raw.Turn:
+                outbox = self._turn(entry)
+                yield entry, outbox
+                if outbox is None:
+                    return
+            elif type(entry) is not raw.Restored and type(entry) is not raw.Booted:
+                yield entry, None
+
+    def play(self) -> None:
+        for _ in self.drains():
+            pass
+
+    def _turn(self, turn: raw.Turn) -> Outbox | None:
+        self.turns += 1
+        try:
+            for item in turn.inputs:
+                feed(self.replica, kind_of(item))
+            outbox = self.replica.drain()
+        except Exception as error:
+            self._differs(turn, f"{type(error).__name__}: {error}", "an exception")
+            return None
+        digest = raw.outbox_digest(outbox)
+        if digest != turn.hash:
+            names = ("persist", "send", "publish", "reply", "note")
+            counts = zip(names, turn.counts, raw.counts_of(outbox), strict=True)
+            other = [f"{name} {was} then, {now} now" for name, was, now in counts if was != now]
+            self._differs(turn, digest.hex(), ", ".join(other) or "as many things, other bytes")
+        return outbox
+
+    def _differs(self, turn: raw.Turn, got: str, how: str) -> None:
+        self.differences += 1
+        if self.first is None:
+            fed = ", ".join(str(item.__struct_config__.tag) for item in turn.inputs) or "nothing"
+            began, detail = self.recording.began, f"fed {fed}; {how}"
+            self.first = Difference(
+                began.node, began.incarnation, -1, turn.hash.hex(), got, self.turns, detail
+            )
+
+
+def conform(path: Path) -> Conformance:
+    """Raises ValueError or OSError where there is nothing that could be fed back."""
+    if path.is_file() and path.suffix != raw.SUFFIX:
+        with path.open("rb") as lines:
+            return _conform_trace(read_lines(lines))
+    paths = raw.recordings_in(path) if path.is_dir() else [path]
+    if not paths:
+        raise ValueError(f"{path}: there are no recordings (*{raw.SUFFIX}) below it")
+    players: list[Player] = []
+    incomplete: list[str] = []
+    for one in paths:
+        recording = raw.read_recording(one)
+        if not recording.complete:
+            incomplete.append(f"{one}: {recording.why}")
+        if any(type(entry) is raw.Booted for entry in recording.entries):
+            player = Player(recording)
+            player.play()
+            players.append(player)
+    return summed(players, incomplete)
+
+
+def summed(players: Iterable[Player], incomplete: Iterable[str] = ()) -> Conformance:
+    """Of lives that have been played."""
+    lives = list(players)
+    return Conformance(
+        len(lives),
+        sum(one.turns for one in lives),
+        sum(one.differences for one in lives),
+        tuple([one.first for one in lives if one.first is not None]),
+        tuple(incomplete),
+    )
+
+
+def _conform_trace(events: Iterable[Event]) -> Conformance:
+    told = list(events)
+    lives = sum(type(event.data) is Life for event in told)
+    if not lives:
+        raise ValueError("this trace tells no inputs: record it with detail full")
+    found = replay(told)
+    turns = sum(type(event.data) is Out for event in told)
+    return Conformance(lives, turns, len(found), tuple(found), ())
+
+
+def life_of(recording: raw.Recording) -> Life:
+    began, entries = recording.began, recording.entries
+    booted = next((one for one in entries if type(one) is raw.Booted), None)
+    if booted is None:
+        raise ValueError(f"{recording.path}: it ends before the node had started")
+    records = [one.block for one in entries if type(one) is raw.Restored]
+    return Life(
+        began.config,
+        began.rng_seed,
+        began.incarnation,
+        tuple(records),
+        booted.now_ms,
+        booted.wall_ms,
+        booted.must_open_epoch,
+    )
+
+
+def kind_of(item: raw.InputIn) -> Data:
+    """An input of a recording, as a trace has it: the fields are the same."""
+    return _KINDS[type(item)](*[getattr(item, name) for name in item.__struct_fields__])
+
+
+_KINDS: dict[type, Callable[..., Data]] = {
+    raw.TickIn: TickIn,
+    raw.PacketIn: PacketIn,
+    raw.SubmitIn: SubmitIn,
+    raw.WrittenIn: WrittenIn,
+    raw.UnwrittenIn: UnwrittenIn,
+    raw.PolicyIn: PolicyIn,
+}
+
+
+# --- inputs -------------------------------------------------------------------------------------
+
+
+def data_of(item: Input) -> Data:
+    if type(item) is Tick:
+        return TickIn(item.now_ms, item.wall_ms)
+    if type(item) is Received:
+        return PacketIn(encode(item.packet))
+    if type(item) is Submit:
+        command = item.command
+        text = command.text if type(command) is PostMessage else ""
+        return SubmitIn(
+            item.ticket,
+            _action(command),
+            command.author,
+            text,
+            str(item.ack),
+            item.copies,
+            item.timeout_ms,
+        )
+    if type(item) is Persisted:
+        return WrittenIn(item.written, item.durable)
+    if type(item) is PersistFailed:
+        return UnwrittenIn(item.kept, item.code, item.reason, item.final)
+    assert_never(item)
+
+
+def input_of(data: Data) -> Input | None:
+    """The other way; None for what is no input."""
+    if type(data) is TickIn:
+        return Tick(data.now_ms, data.wall_ms)
+    if type(data) is PacketIn:
+        return Received(decode(data.data), len(data.data))
+    if type(data) is SubmitIn:
+        command = command_of(data.action, data.author, data.text)
+        ack = AckLevel(data.ack)
+        return Submit(data.ticket, command, ack, data.copies, data.timeout_ms)
+    if type(data) is WrittenIn:
+        return Persisted(data.written, data.durable)
+    if type(data) is UnwrittenIn:
+        return PersistFailed(data.kept, data.code, data.reason, data.final)
+    return None
+
+
+def command_of(action: Action, author: str, text: str) -> Command:
+    if action == "post":
+        return PostMessage(author, text)
+    if action == "join":
+        return Join(author)
+    assert action == "leave", action
+    return Leave(author)
+
+
+def _action(command: Command) -> Action:
+    if type(command) is PostMessage:
+        return "post"
+    return "join" if type(command) is Join else "leave"

@@ -1,0 +1,205 @@
+"""A simulated disk under the real journal: `node.storage.MemoryStorage`, which keeps written and
+synced bytes apart, plus what disks and kernels do wrong.
+
+Rules
+- What fails fails as the kernel says it: OSError with EIO or ENOSPC, a short count from a write.
+- A crash at a point inside the journal is `Died`, which no code of the node catches.
+- After a failed sync the kernel calls the pages clean: they can be read, no later sync writes them,
+  and a power cut takes them, also when the process has started again in between ("fsyncgate").
+- Every fault that acts is told to `fired`, so that nobody believes in a fault that never was.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from random import Random
+
+from lab.faults import Site
+from node.storage import MemoryStorage
+
+Fired = Callable[[str, str], None]  # the word of the fault, and where
+
+
+class Died(Exception):
+    """The process ends here, inside a call to the disk."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.site = site
+
+
+class DiskFaults:
+    """What is wrong with one disk at the moment. Mutable; the injector changes it."""
+
+    __slots__ = ("dies", "errors", "full", "short", "slow_us")
+
+    def __init__(self) -> None:
+        self.errors: dict[str, list[tuple[float, Random]]] = {}  # by call: write, sync
+        self.full: list[list[int]] = []  # [bytes that still fit], one for each such fault
+        self.short: list[tuple[float, Random]] = []
+        self.slow_us: list[tuple[int, Random]] = []
+        self.dies: Callable[[Site], bool] | None = None  # asked at each site: does it die here?
+
+
+class SimDisk:
+    """Implements `node.storage.Storage`. Mutable."""
+
+    __slots__ = ("_doomed", "_fired", "_synced", "faults", "files", "opening")
+
+    def __init__(self, name: str, fired: Fired) -> None:
+        self.files = MemoryStorage(name)
+        self.faults = DiskFaults()
+        self.opening = False  # while the journal is opened: sites have another name
+        self._fired = fired
+        self._synced: dict[str, int] = {}  # how long each file was at its last sync
+        self._doomed: dict[str, list[tuple[int, int]]] = {}  # bytes that no sync will write
+
+    # --- reading --------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        return self.files.names()
+
+    def size(self, name: str) -> int:
+        return self.files.size(name)
+
+    def read(self, name: str, offset: int, length: int) -> bytes:
+        return self.files.read(name, offset, length)
+
+    def place(self) -> str:
+        return self.files.place()
+
+    def nonce(self, size: int) -> bytes:
+        return self.files.nonce(size)
+
+    def close(self) -> None:
+        self.files.close()
+
+    # --- writing --------------------------------------------------------------------------------
+
+    def create(self, name: str) -> None:
+        self._pass("write", name)
+        self.files.create(name)
+
+    def append(self, name: str, data: bytes) -> int:
+        faults = self.faults
+        if faults.errors or faults.full or faults.short or faults.dies is not None:
+            data = self._admitted(name, data)
+        return self.files.append(name, data)
+
+    def sync(self, name: str) -> None:
+        try:
+            self._pass("sync", name)
+        except OSError:
+            dirty = (self._synced.get(name, 0), self.files.size(name))
+            if dirty[0] < dirty[1]:
+                self._doomed.setdefault(name, []).append(dirty)
+                self._synced[name] = dirty[1]
+            raise
+        self.files.sync(name)
+        self._synced[name] = self.files.size(name)
+
+    def sync_dir(self) -> None:
+        self._pass("sync", "the directory")
+        self.files.sync_dir()
+
+    def truncate(self, name: str, size: int) -> None:
+        self._pass("write", name)
+        self.files.truncate(name, size)
+        self._synced[name] = min(self._synced.get(name, 0), size)
+        if name in self._doomed:
+            left = [(first, min(end, size)) for first, end in self._doomed[name] if first < size]
+            self._doomed[name] = left
+
+    def rename(self, old: str, new: str) -> None:
+        self._pass("write", new)
+        self.files.rename(old, new)
+        for about in (self._synced, self._doomed):
+            about.pop(new, None)
+            if old in about:
+                about[new] = about.pop(old)  # type: ignore[assignment]
+
+    def remove(self, name: str) -> None:
+        self._pass("write", name)
+        self.files.remove(name)
+        self._synced.pop(name, None)
+        self._doomed.pop(name, None)
+
+    def _pass(self, call: str, name: str) -> None:
+        """Raises what goes wrong with this call, if anything does."""
+        faults = self.faults
+        if self.opening and faults.dies is not None and faults.dies("mid_open"):
+            raise Died("mid_open")
+        for share, rng in faults.errors.get(call, ()):
+            if rng.random() < share:
+                self._fired("disk_errors", f"{call} {name}")
+                raise OSError(errno.EIO, os.strerror(errno.EIO), name)
+
+    def _admitted(self, name: str, data: bytes) -> bytes:
+        """How much of this a write takes. Raises OSError where it takes nothing."""
+        self._pass("write", name)
+        faults = self.faults
+        if not self.opening and faults.dies is not None and faults.dies("mid_write"):
+            self.files.append(name, data[: len(data) // 2])
+            raise Died("mid_write")
+        for share, rng in faults.short:
+            if len(data) > 1 and rng.random() < share:
+                self._fired("short_writes", name)
+                data = data[: rng.randrange(1, len(data))]
+        if faults.full:
+            room = min(left[0] for left in faults.full)
+            if room <= 0:
+                self._fired("disk_full", name)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+            data = data[:room]
+            for left in faults.full:
+                left[0] -= len(data)
+        return data
+
+    def sync_us(self, mean_us: int, rng: Random) -> int:
+        """How long the next sync takes."""
+        took_us = mean_us // 2 + int(rng.random() * mean_us)
+        for most_us, own in self.faults.slow_us:
+            took_us += own.randrange(most_us)
+            self._fired("slow_sync", "")
+        return took_us
+
+    # --- what a crash leaves --------------------------------------------------------------------
+
+    def killed(self) -> None:
+        """kill -9: the page cache survives."""
+        self.files = self.files.killed()
+
+    def power_cut(self, rng: Random) -> None:
+        """What was synced, and any subset of the unsynced sectors, or none of them."""
+        self.files = self.files.power_cut(rng if rng.getrandbits(1) else None)
+        for name, ranges in self._doomed.items():
+            if name in self.files.names():
+                data = bytearray(self.files.read(name, 0, self.files.size(name)))
+                for first, end in ranges:
+                    data[first:end] = bytes(len(data[first:end]))
+                self.files.set(name, bytes(data))
+        self._doomed.clear()
+        self._synced = {name: self.files.size(name) for name in self.files.names()}
+
+    def replaced(self, files: MemoryStorage) -> None:
+        """Another disk stands in its place."""
+        self.files = files
+
+    def flip(self, rng: Random, count: int) -> list[str]:
+        """Flip so many bits at rest; the process is down. Returns where."""
+        sizes = [(name, self.files.size(name)) for name in self.files.names()]
+        where: list[str] = []
+        for _ in range(count):
+            total = sum(size for _, size in sizes)
+            if not total:
+                break
+            at = rng.randrange(total)
+            for name, size in sizes:
+                if at < size:
+                    data = bytearray(self.files.read(name, 0, size))
+                    data[at] ^= 1 << rng.randrange(8)
+                    self.files.set(name, bytes(data))
+                    where.append(f"{name}:{at}")
+                    break
+                at -= size
+        return where

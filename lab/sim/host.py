@@ -1,0 +1,330 @@
+"""A host: one machine, with its disk and clocks, and the node that lives on it, again and again.
+
+Rules
+- A life begins with the journal: open, restore, boot. What the disk gave is told in the trace.
+- Whatever a dead life had under way never happens, and its ops are unknown.
+- A start that fails is tried again, unless the directory is refused: that needs a person.
+- An exception out of the replica is a bug of the core: it is told, and the node starts again, as a
+  process would.
+"""
+
+import traceback
+from random import Random
+from typing import Literal, Protocol
+
+from lab.conformance import Recorder
+from lab.faults import Op, Point, Site
+from lab.kinds import Boot, Crash, Data, Fired, Paused, Refused, Resumed, Stopped
+from lab.sim.clock import NodeClock
+from lab.sim.commits import Log, NoJournal
+from lab.sim.disk import Died, SimDisk
+from lab.sim.process import Process
+from lab.sim.shared import Shared
+from lab.sim.streams import seed_of, stream
+from node.journal import Journal, JournalOptions, Recovery
+from node.ports import Record
+from node.replica import Replica, ReplicaConfig
+from node.storage import MemoryStorage, StorageError
+from node.survey import RecoveryRefused
+from node.turn import Input, Outcome, Persisted
+
+RETRY_US = 500_000  # a start that failed is tried again
+CORE_DOWN_US = 100_000  # a core or a disk that failed: the process starts again
+Death = Literal["kill", "power", "point", "core", "storage"]
+DiskIs = Literal["new", "same", "empty", "older"]
+
+
+class Desk(Protocol):
+    """Who is told what becomes of ops."""
+
+    def answered(self, host: "Host", ticket: int, outcome: Outcome, cause: int | None) -> None: ...
+
+    def reach(self, host: "Host", op: Op) -> None:
+        """A request that was put off comes to the process at last."""
+        ...
+
+    def cut_off(self, host: "Host") -> None:
+        """A life ended, perhaps with ops in flight."""
+        ...
+
+
+class ArmedPoint:
+    """A crash point that waits for its occasion. Mutable."""
+
+    def __init__(self, point: Point, rng: Random) -> None:
+        self.point = point
+        self._rng = rng
+        self._left = point.times
+
+    def fires(self, site: Site) -> bool:
+        if site != self.point.site or not self._left or self._rng.random() >= self.point.share:
+            return False
+        self._left -= 1
+        return True
+
+
+class Host:
+    """Mutable."""
+
+    def __init__(self, shared: Shared, config: ReplicaConfig, desk: Desk) -> None:
+        self.name = config.node
+        self.shared = shared
+        self.config = config
+        self.desk = desk
+        self.clock = NodeClock()
+        self.disk = SimDisk(f"{shared.plan.seed}/{self.name}", self._fired)
+        self.disk_rng = stream(shared.plan.seed, f"disk {self.name}")
+        self.points: list[ArmedPoint] = []
+        self.process: Process | None = None
+        self.incarnation = 0
+        self.lives = 0
+        self.refused = False  # its directory: it stays down
+        self.keeps_copies = False  # an old disk will be wanted
+        self._old_disk: MemoryStorage | None = None
+        self._disk_is: DiskIs = "new"
+        self._dying: ArmedPoint | None = None
+
+    @property
+    def armed(self) -> bool:
+        return bool(self.points)
+
+    @property
+    def up(self) -> bool:
+        return self.process is not None
+
+    @property
+    def paused(self) -> bool:
+        return self.process is not None and self.process.paused
+
+    # --- as clients see it ----------------------------------------------------------------------
+
+    def submit(self, item: Input, cause: int | None) -> None:
+        assert self.process is not None
+        self.process.take(item, cause)
+
+    def put_off(self, op: Op) -> None:
+        """The process stands still: what it is asked waits in its socket."""
+        assert self.process is not None
+        self.process.mailbox.append(op)
+
+    # --- beginning ------------------------------------------------------------------------------
+
+    def start(self, _: object = None) -> None:
+        """Open the journal and boot, unless the node is up."""
+        if self.up or self.refused:
+            return
+        plan = self.shared.plan
+        self.lives += 1
+        if not plan.disk.model:
+            self._boot(NoJournal(), [], None)
+            return
+        self.disk.opening = True
+        try:
+            options = JournalOptions(plan.durability, segment_bytes=plan.disk.segment_bytes)
+            wall_ms = self.clock.read(self.shared.agenda.now_us)[1]
+            journal, recovery = Journal.open(self.disk, self.name, options, wall_ms)
+            records = list(recovery.records)
+        except StorageError as error:
+            self.tell(Refused(str(error)))
+            self.refused = isinstance(error, RecoveryRefused)
+            self.disk.killed()
+            self._again(RETRY_US)
+            return
+        except Died as died:
+            self.died(died)
+            return
+        finally:
+            self.disk.opening = False
+        if self.keeps_copies and self._old_disk is None:
+            self._old_disk = self.disk.files.killed()
+        self._boot(journal, records, recovery)
+
+    def _boot(self, log: Log | Journal, records: list[Record], recovery: Recovery | None) -> None:
+        shared = self.shared
+        now_ms, wall_ms = self.clock.read(shared.agenda.now_us)
+        self.incarnation = recovery.incarnation if recovery is not None else self.lives
+        reason = recovery.must_open_epoch if recovery is not None else "no journal"
+        seed = seed_of(shared.plan.seed, f"node {self.name} {self.lives}")
+        if shared.detail == "full":
+            recorder = Recorder(self.tell)
+            start = (self.incarnation, records, now_ms, wall_ms, reason)
+            recorder.life(self.config, seed, *start)
+        rng = Random(seed)
+        replica = Replica(self.config, shared.known, rng, self.incarnation, shared.moderator)
+        try:
+            replica.restore(records)
+            replica.boot(now_ms, wall_ms, reason)
+        except Exception as error:
+            self.core_failed(error)
+            return
+        self.process = Process(self, replica, log)
+        cause = self.tell(self._boot_of(replica, records, recovery, reason, wall_ms))
+        self._disk_is = "same"
+        self.process.turn(None, cause)
+
+    def _boot_of(
+        self,
+        replica: Replica,
+        records: list[Record],
+        recovery: Recovery | None,
+        reason: str,
+        wall_ms: int,
+    ) -> Boot:
+        known, plan = self.shared.known, self.shared.plan
+        return Boot(
+            self._disk_is,
+            tuple([known.record_name(one, self.name) for one in records]),
+            known.refs_of(replica.timeline.select("arrival")),
+            recovery.clean if recovery else False,
+            reason,
+            f"{self.name}.{replica.epoch:x}",
+            recovery.torn_bytes if recovery else 0,
+            recovery.lost if recovery else 0,
+            wall_ms,
+            plan.quiet_ms,
+            plan.durability,
+        )
+
+    def _again(self, wait_us: int) -> None:
+        self.shared.agenda.at(self.shared.agenda.now_us + wait_us, self.start)
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    def crash(self, how: Death, site: str = "", *, power: bool = False) -> None:
+        """The life ends at once; of the disk remains what was written, or synced (`power`)."""
+        process = self.process
+        if process is None:
+            return
+        log = process.commits.log
+        self.tell(Crash(how, site, log.written, log.durable))
+        if power:
+            self.disk.power_cut(self.disk_rng)
+        else:
+            self.disk.killed()
+        self._end(process)
+
+    def stop(self) -> None:
+        """The life ends in order: what is queued is written, and the journal says so."""
+        process = self.process
+        if process is None:
+            return
+        if process.paused or process.commits.failed:
+            self.crash("kill")
+            return
+        log = process.commits.log
+        try:
+            process.commits.flush()
+            if isinstance(log, Journal):
+                log.close(clean=True)
+        except StorageError as error:
+            self.crash("storage", str(error))
+            return
+        except Died as died:
+            self.died(died)
+            return
+        process.commits.stop()
+        process.progressed(Persisted(log.written, log.durable))
+        if process is self.process:
+            self.tell(Stopped(log.written, log.durable))
+            self.disk.killed()
+            self._end(process)
+
+    def _end(self, process: Process) -> None:
+        process.end()
+        self.process = None
+        self.desk.cut_off(self)
+
+    def core_failed(self, error: Exception) -> None:
+        what = f"{type(error).__name__}: {error}"
+        text = "".join(traceback.format_exception(error))
+        self.shared.core_failures.append(f"{self.name} at {self.shared.agenda.now_us}: {text}")
+        if self.up:
+            self.crash("core", what)
+        else:
+            self.tell(Crash("core", what, 0, 0))
+            self.disk.killed()
+        self._again(CORE_DOWN_US)
+
+    def storage_failed(self, reason: str) -> None:
+        """The journal takes nothing more: the process ends with the reason, and starts again."""
+        self.crash("storage", reason)
+        self._again(CORE_DOWN_US)
+
+    def put(self, disk: Literal["empty", "older"]) -> None:
+        """Another disk, while the node is down."""
+        assert not self.up
+        old = self._old_disk
+        if disk == "older" and old is not None:
+            self._disk_is = "older"
+            self.disk.files = old.killed()
+        else:
+            self._disk_is = "empty"
+            self.disk.files = MemoryStorage(f"{self.disk.place()}'")
+
+    # --- crash points ---------------------------------------------------------------------------
+
+    def asks(self, site: Site) -> bool:
+        """Whether the node dies at this site now."""
+        for armed in self.points:
+            if armed.fires(site):
+                self._dying = armed
+                self._fired("point", site)
+                return True
+        return False
+
+    def passes(self, site: Site) -> bool:
+        """The node passes this site. True: and died there."""
+        if not self.points or not self.asks(site):
+            return False
+        self.die(site)
+        return True
+
+    def die(self, site: Site) -> None:
+        """At a site where it was said to."""
+        armed = self._dying
+        assert armed is not None
+        power = armed.point.power
+        if self.up:
+            self.crash("point", f"{site}, power" if power else site, power=power)
+        else:
+            self.tell(Crash("point", site, 0, 0))
+            self.disk.killed()
+        self._again(armed.point.down_us)
+
+    def died(self, died: Died) -> None:
+        self.die(died.site)
+
+    # --- what its process says of commands ------------------------------------------------------
+
+    def answered(self, ticket: int, outcome: Outcome, cause: int | None) -> None:
+        self.desk.answered(self, ticket, outcome, cause)
+
+    def reach(self, op: Op) -> None:
+        self.desk.reach(self, op)
+
+    # --- standing still -------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        if self.process is not None and not self.process.paused:
+            self.process.paused = True
+            self.tell(Paused())
+
+    def resume(self) -> None:
+        if self.process is not None and self.process.paused:
+            self.tell(Resumed())
+            self.process.resume()
+
+    def flipped(self, place: str) -> None:
+        """A bit is wrong on its disk, while it is down."""
+        self._fired("flip", place)
+
+    # --- the trace ------------------------------------------------------------------------------
+
+    def _fired(self, what: str, where: str) -> None:
+        self.shared.network.fire(what)
+        if self.shared.detail != "lean":
+            self.tell(Fired(what, where))
+
+    def tell(self, data: Data) -> int:
+        shared = self.shared
+        return shared.trace.add(shared.agenda.now_us, self.name, self.incarnation, data)

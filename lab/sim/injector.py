@@ -1,0 +1,188 @@
+"""The injector: begins and ends the faults of a plan at their times, and tells the trace."""
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import TypeVar, assert_never
+
+from lab.faults import (
+    ClockDrift,
+    ClockOffset,
+    DiskErrors,
+    DiskFull,
+    Fault,
+    Hold,
+    Kill,
+    Partition,
+    Pause,
+    Point,
+    ShortWrites,
+    SlowSync,
+    Timed,
+    word,
+)
+from lab.kinds import Faulted, Healed
+from lab.sim.agenda import Agenda
+from lab.sim.host import ArmedPoint, Host
+from lab.sim.network import Network
+from lab.sim.rules import PACKET_FAULTS
+from lab.sim.streams import stream
+from lab.trace import Trace
+
+Undo = Callable[[], None]
+Row = TypeVar("Row")
+
+
+class Injector:
+    """Mutable."""
+
+    def __init__(
+        self, agenda: Agenda, trace: Trace, network: Network, hosts: dict[str, Host], seed: int
+    ) -> None:
+        self._agenda = agenda
+        self._trace = trace
+        self._network = network
+        self._hosts = hosts
+        self._seed = seed
+        self._undo: dict[int, tuple[Timed, Undo]] = {}  # faults that last, by id
+
+    def schedule(self, faults: tuple[Timed, ...]) -> None:
+        for timed in faults:
+            self._agenda.at(timed.at_us, self._begin, timed)
+            fault = timed.fault
+            if type(fault) is Kill and fault.disk == "older":
+                self._hosts[fault.node].keeps_copies = True
+
+    def end_all(self) -> None:
+        """The phase of faults is over: everything is whole, every node is up."""
+        for timed, _ in list(self._undo.values()):
+            self._end(timed)
+        for host in self._hosts.values():
+            host.points.clear()
+            host.resume()
+            host.start()
+
+    def _begin(self, timed: Timed) -> None:
+        fault = timed.fault
+        self._tell(Faulted(timed.id, word(fault), nodes_of(fault), detail_of(fault)))
+        rng = stream(self._seed, f"fault {timed.id}")
+        undo = self._apply(fault, rng)
+        if undo is not None:
+            self._undo[timed.id] = (timed, undo)
+            self._agenda.at(timed.until_us, self._end, timed)
+
+    def _end(self, timed: Timed) -> None:
+        found = self._undo.pop(timed.id, None)
+        if found is not None:
+            found[1]()
+            self._tell(Healed(timed.id))
+
+    def _tell(self, data: Faulted | Healed) -> None:
+        self._trace.add(self._agenda.now_us, "", 0, data)
+
+    # --- one of each ----------------------------------------------------------------------------
+
+    def _apply(self, fault: Fault, rng: Random) -> Undo | None:
+        """Do it; returns how to undo it, or None if there is nothing to be undone."""
+        network = self._network
+        if isinstance(fault, PACKET_FAULTS):
+            rule = network.begin(fault, rng)
+            return partial(network.end, rule)
+        if type(fault) is Hold:
+            network.hold(fault.cuts)
+            return partial(network.release, fault.cuts)
+        if type(fault) is Partition:
+            network.block(fault.cuts, 1)
+            return partial(network.block, fault.cuts, -1)
+        return self._apply_to_node(fault, self._hosts[fault.node], rng)
+
+    def _apply_to_node(
+        self,
+        fault: Kill
+        | Pause
+        | Point
+        | DiskErrors
+        | DiskFull
+        | ShortWrites
+        | SlowSync
+        | ClockOffset
+        | ClockDrift,
+        host: Host,
+        rng: Random,
+    ) -> Undo | None:
+        faults = host.disk.faults
+        if type(fault) is Kill:
+            return self._kill(fault, host, rng)
+        if type(fault) is Pause:
+            if host.up:
+                self._network.fire("pause")
+            host.pause()
+            return host.resume
+        if type(fault) is Point:
+            return _while(host.points, ArmedPoint(fault, rng))
+        if type(fault) is DiskErrors:
+            return _while(faults.errors.setdefault(fault.call, []), (fault.share, rng))
+        if type(fault) is DiskFull:
+            room = [fault.room_bytes]
+            return _while(faults.full, room)
+        if type(fault) is ShortWrites:
+            return _while(faults.short, (fault.share, rng))
+        if type(fault) is SlowSync:
+            return _while(faults.slow_us, (fault.add_us, rng))
+        if type(fault) is ClockOffset:
+            self._network.fire("clock_offset")
+            host.clock.offset_ms += fault.by_ms
+            return partial(self._offset, host, -fault.by_ms)
+        if type(fault) is ClockDrift:
+            self._network.fire("clock_drift")
+            host.clock.drift(fault.ppm, self._agenda.now_us)
+            return partial(self._drift, host)
+        assert_never(fault)
+
+    def _kill(self, fault: Kill, host: Host, rng: Random) -> Undo:
+        if host.up:
+            self._network.fire("kill")
+        if fault.how == "stop":
+            host.stop()
+        else:
+            host.crash(fault.how, power=fault.how == "power")
+        if not host.up:  # a stop may have ended in another crash, and that is fine
+            if fault.disk != "same":
+                host.put(fault.disk)
+                self._network.fire(f"disk_{fault.disk}")
+            for place in host.disk.flip(rng, fault.flips):
+                host.flipped(place)
+        return host.start
+
+    def _offset(self, host: Host, by_ms: int) -> None:
+        host.clock.offset_ms += by_ms
+
+    def _drift(self, host: Host) -> None:
+        host.clock.drift(0, self._agenda.now_us)
+
+
+def _while(rows: list[Row], row: Row) -> Undo:
+    """Put this row in; undoing takes out the very same one."""
+    rows.append(row)
+
+    def undo() -> None:
+        rows[:] = [one for one in rows if one is not row]
+
+    return undo
+
+
+def nodes_of(fault: Fault) -> tuple[str, ...]:
+    """Whom it is done to; none: everybody."""
+    if type(fault) is Hold or type(fault) is Partition:
+        return tuple(sorted({name for cut in fault.cuts for name in cut}))
+    node = getattr(fault, "node", "")
+    return (node,) if node else ()
+
+
+def detail_of(fault: Fault) -> str:
+    """For people."""
+    if type(fault) is Hold or type(fault) is Partition:
+        cuts = " ".join(f"{a}>{b}" for a, b in fault.cuts)
+        return f"{fault.shape}: {cuts}" if type(fault) is Partition else cuts
+    told = [f"{name} {getattr(fault, name)}" for name in fault.__struct_fields__ if name != "node"]
+    return ", ".join(told)

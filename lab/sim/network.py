@@ -1,0 +1,369 @@
+"""The simulated network: packets become bytes, bytes take time, and some never arrive.
+
+Rules
+- Every packet is encoded by `gossip.wire`, and its bytes are counted by what they are for: digest
+  (lines of frontiers), payload (entries), framing (all else). Payload that brought nothing new is
+  counted as duplicate by the host that received it.
+- What arrives is the packet that was sent, for it is an immutable value; one packet in
+  `DECODE_EVERY`, in `paranoid` mode each, is decoded from its bytes, and the result must be equal.
+  A corrupted packet is always decoded, and whatever comes out of it is thrown away, as a transport
+  with a checksum does (TCP, CURVE).
+- A link delivers in order, as TCP does, except for what a fault reorders or repeats.
+- Conservation: sent + copied = delivered + dropped (by cause) + in flight.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from math import log
+from random import Random
+from statistics import NormalDist
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from gossip.packets import Ack, Packet, Push, Syn, SynAck
+from gossip.wire import WireError, decode, encode
+from lab.faults import Cut, NetworkOptions, word
+from lab.kinds import Copied, Dropped, Got, Sent
+from lab.sim.agenda import Agenda
+from lab.sim.rules import Fate, NarrowRule, PacketFault, Rule, rule_of
+from lab.trace import MsgId, Trace
+
+DECODE_EVERY = 16
+QUANTILES = 1024
+_LOGNORMAL_SIGMA = 1.0
+
+_encode_lines = msgspec.msgpack.Encoder().encode
+_COPIED = Copied()
+_GOT = {name: Got(name) for name in ("Syn", "Same", "SynAck", "Ack", "Push", "Feedback", "Receipt")}
+
+
+class Receiver(Protocol):
+    """A process, as the network sees it."""
+
+    incarnation: int
+    paused: bool
+
+    def arrive(self, packet: Packet, size: int, payload: int, cause: int | None) -> None: ...
+
+    def put_off(self, flight: "Flight") -> bool:
+        """It stands still, and the packet waits for it. False: there is no room for it."""
+        ...
+
+
+class Machine(Protocol):
+    """A host, as the network sees it."""
+
+    name: str
+    incarnation: int
+
+    @property
+    def process(self) -> Receiver | None: ...
+
+
+class Link:
+    """From one host to another. Mutable."""
+
+    __slots__ = ("blocked", "held", "last_us", "pair", "queue", "target", "waiting")
+
+    def __init__(self, source: str, target: Machine) -> None:
+        self.pair = (source, target.name)
+        self.target = target
+        self.last_us = 0  # when the last packet in order arrives
+        self.blocked = 0  # partitions that cut it
+        self.held = 0
+        self.waiting: list[Flight] = []  # while it is held
+        self.queue: deque[tuple[Flight, int]] = deque()  # while it is narrow, and what comes on top
+
+
+class Flight(Struct, frozen=True, gc=False):
+    """One transmission on its way."""
+
+    link: Link
+    packet: Packet
+    data: bytes
+    wire: Sent
+    msg_id: MsgId
+    sent: int | None  # its event in the trace
+
+
+class Ledger(Struct):
+    """What the network did, in packets and bytes. `fired`: what faults did, by their word."""
+
+    sent: int = 0
+    copied: int = 0
+    delivered: int = 0
+    bytes: int = 0
+    digest_bytes: int = 0
+    payload_bytes: int = 0
+    framing_bytes: int = 0
+    duplicate_bytes: int = 0
+    decoded: int = 0
+    dropped: dict[str, int] = {}
+    fired: dict[str, int] = {}
+
+
+class Network:
+    """Mutable."""
+
+    def __init__(
+        self,
+        agenda: Agenda,
+        trace: Trace,
+        options: NetworkOptions,
+        rng: Random,
+        *,
+        packets_traced: bool,
+        paranoid: bool = False,
+    ) -> None:
+        self._agenda = agenda
+        self._trace = trace
+        self._traced = packets_traced
+        self._draw = rng.random
+        self._delays = quantiles(options)
+        self._decode_every = 1 if paranoid else DECODE_EVERY
+        self._hosts: dict[str, Machine] = {}
+        self._links: dict[str, dict[str, Link]] = {}
+        self._rules: list[tuple[str, Rule]] = []
+        self.ledger = Ledger()
+
+    def join(self, host: Machine) -> None:
+        self._hosts[host.name] = host
+        self._links[host.name] = {}
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def send(self, source: Machine, sends: list[tuple[str, Packet]], cause: int | None) -> None:
+        """Take up these packets, in order."""
+        ledger, trace, agenda = self.ledger, self._trace, self._agenda
+        now_us, links = agenda.now_us, self._links[source.name]
+        packet = None
+        for peer, following in sends:
+            if following is not packet:  # else the same one, to the next peer
+                packet = following
+                data = encode(packet)
+                wire = described(packet, data)
+                msg_id = (packet.sender, packet.incarnation, packet.number)
+            link = links.get(peer)
+            if link is None:
+                link = links[peer] = Link(source.name, self._hosts[peer])
+            ledger.sent += 1
+            ledger.bytes += len(data)
+            ledger.digest_bytes += wire.digest
+            ledger.payload_bytes += wire.payload
+            ledger.framing_bytes += wire.framing
+            sent = None
+            if self._traced:
+                sent = trace.add(
+                    now_us, source.name, source.incarnation, wire, cause, msg_id, peer, len(data)
+                )
+            flight = Flight(link, packet, data, wire, msg_id, sent)
+            if self._rules or link.blocked or link.held:
+                self._send_with_faults(flight)
+                continue
+            at_us = now_us + self._delays[int(self._draw() * QUANTILES)]
+            at_us = max(at_us, link.last_us)
+            link.last_us = at_us
+            agenda.at(at_us, self._arrive, flight)
+
+    def _send_with_faults(self, flight: Flight) -> None:
+        link, now_us = flight.link, self._agenda.now_us
+        if link.blocked:
+            self.fire("partition")
+            self.drop(flight, "partition")
+            return
+        fate = Fate(link.pair, len(flight.data), now_us)
+        for what, rule in self._rules:
+            if rule.meet(fate):
+                self.fire(what)
+        for later_us in fate.copies:
+            self._copy(flight, later_us + fate.extra_us)
+        if fate.drop:
+            self.drop(flight, fate.drop)
+        elif fate.flip >= 0:
+            self._corrupt(flight, fate.flip)
+        elif link.held:
+            self.fire("hold")
+            link.waiting.append(flight)
+        elif fate.ready_us > now_us:
+            link.queue.append((flight, fate.extra_us))
+            self._agenda.at(fate.ready_us, self._ready, flight)
+        else:
+            at_us = now_us + self._delay_us() + fate.extra_us
+            if not fate.overtaken:
+                at_us = link.last_us = max(at_us, link.last_us)
+            self._agenda.at(at_us, self._arrive, flight)
+
+    def _ready(self, flight: Flight) -> None:
+        """The last byte of it has entered the narrow link, unless that was freed meanwhile."""
+        queue = flight.link.queue
+        if queue and queue[0][0] is flight:
+            self._fly(*queue.popleft())
+
+    def _fly(self, flight: Flight, extra_us: int) -> None:
+        link = flight.link
+        link.last_us = max(self._agenda.now_us + self._delay_us() + extra_us, link.last_us)
+        self._agenda.at(link.last_us, self._arrive, flight)
+
+    def _copy(self, flight: Flight, later_us: int) -> None:
+        self.ledger.copied += 1
+        self._tell(flight, _COPIED)
+        at_us = self._agenda.now_us + self._delay_us() + later_us
+        self._agenda.at(at_us, self._arrive, flight)
+
+    def _corrupt(self, flight: Flight, bit: int) -> None:
+        data = bytearray(flight.data)
+        data[bit // 8] ^= 1 << bit % 8
+        with suppress(WireError):  # and it must not raise anything else
+            decode(bytes(data))
+        self.drop(flight, "corrupt")
+
+    def drop(self, flight: Flight, why: str) -> None:
+        """This transmission never arrives."""
+        dropped = self.ledger.dropped
+        dropped[why] = dropped.get(why, 0) + 1
+        if self._traced:
+            self._tell(flight, Dropped(why))
+
+    def _tell(self, flight: Flight, data: Copied | Dropped) -> None:
+        """Of the sender: what becomes of its transmission."""
+        if self._traced:
+            source, peer = flight.link.pair
+            self._trace.add(
+                self._agenda.now_us,
+                source,
+                self._hosts[source].incarnation,
+                data,
+                flight.sent,
+                flight.msg_id,
+                peer,
+                len(flight.data),
+            )
+
+    def _delay_us(self) -> int:
+        return self._delays[int(self._draw() * QUANTILES)]
+
+    # --- arriving -------------------------------------------------------------------------------
+
+    def _arrive(self, flight: Flight) -> None:
+        process = flight.link.target.process
+        if process is None:
+            self.drop(flight, "down")
+        elif not process.paused:
+            self.deliver(flight, process)
+        elif not process.put_off(flight):
+            self.drop(flight, "queue")
+
+    def deliver(self, flight: Flight, process: Receiver) -> None:
+        """Hand it to the process, which is up and running."""
+        ledger, link = self.ledger, flight.link
+        ledger.delivered += 1
+        size = len(flight.data)
+        got = flight.sent
+        if self._traced:
+            got = self._trace.add(
+                self._agenda.now_us,
+                link.pair[1],
+                process.incarnation,
+                _GOT[flight.wire.body],
+                flight.sent,
+                flight.msg_id,
+                link.pair[0],
+                size,
+            )
+        packet = flight.packet
+        if ledger.delivered % self._decode_every == 0:
+            ledger.decoded += 1
+            packet = decode(flight.data)
+            assert packet == flight.packet, "a packet is not what its bytes say"
+        process.arrive(packet, size, flight.wire.payload, got)
+
+    # --- faults ---------------------------------------------------------------------------------
+
+    def fire(self, what: str) -> None:
+        fired = self.ledger.fired
+        fired[what] = fired.get(what, 0) + 1
+
+    def begin(self, fault: PacketFault, rng: Random) -> Rule:
+        """A fault that meets every packet. Returns what `end` wants."""
+        rule = rule_of(fault, rng)
+        self._rules.append((word(fault), rule))
+        return rule
+
+    def end(self, rule: Rule) -> None:
+        self._rules = [one for one in self._rules if one[1] is not rule]
+        if isinstance(rule, NarrowRule):
+            for link in self._all_links():
+                while link.queue:
+                    self._fly(*link.queue.popleft())
+
+    def block(self, cuts: tuple[Cut, ...], by: int) -> None:
+        """One partition more (1), or less (-1), cuts these links."""
+        for cut in cuts:
+            self._link(cut).blocked += by
+
+    def hold(self, cuts: tuple[Cut, ...]) -> None:
+        for cut in cuts:
+            self._link(cut).held += 1
+
+    def release(self, cuts: tuple[Cut, ...]) -> None:
+        """What waited goes on, in order."""
+        for cut in cuts:
+            link = self._link(cut)
+            link.held -= 1
+            if link.held:
+                continue
+            for flight in link.waiting:
+                self._fly(flight, 0)
+            link.waiting = []
+
+    @property
+    def in_flight(self) -> int:
+        waiting = sum(len(link.waiting) + len(link.queue) for link in self._all_links())
+        return self._agenda.pending(self._arrive) + waiting
+
+    def _all_links(self) -> Iterator[Link]:
+        for links in self._links.values():
+            yield from links.values()
+
+    def _link(self, cut: Cut) -> Link:
+        links = self._links[cut[0]]
+        link = links.get(cut[1])
+        if link is None:
+            link = links[cut[1]] = Link(cut[0], self._hosts[cut[1]])
+        return link
+
+
+def described(packet: Packet, data: bytes) -> Sent:
+    """What the bytes of a packet are for."""
+    body = packet.body
+    kind = type(body)
+    digest = payload = entries = 0
+    if kind is Push or kind is SynAck or kind is Ack:
+        assert isinstance(body, Push | SynAck | Ack)
+        for run in body.runs:
+            entries += len(run.data)
+            for one in run.data:
+                payload += len(one)
+    if kind is Syn or kind is SynAck or kind is Ack:
+        assert isinstance(body, Syn | SynAck | Ack)
+        if body.lines:
+            digest = len(_encode_lines(body.lines))
+    return Sent(kind.__name__, digest, payload, len(data) - digest - payload, entries)
+
+
+def quantiles(options: NetworkOptions) -> list[int]:
+    """Delays in µs at equal steps of probability, so that a draw is one look-up."""
+    mean, steps = options.mean_us, [(i + 0.5) / QUANTILES for i in range(QUANTILES)]
+    if options.latency == "constant":
+        above = [float(mean)] * QUANTILES
+    elif options.latency == "uniform":
+        above = [2 * mean * p for p in steps]
+    elif options.latency == "exponential":
+        above = [-mean * log(1 - p) for p in steps]
+    else:
+        normal = NormalDist(log(mean) - _LOGNORMAL_SIGMA**2 / 2 if mean else 0.0, _LOGNORMAL_SIGMA)
+        above = [2.718281828459045 ** normal.inv_cdf(p) for p in steps]
+    return [options.min_us + int(one) for one in above]

@@ -1,0 +1,242 @@
+"""Swarm: a scenario and a seed make a plan. Each seed gets its own set of faults and rates.
+
+Each kind of fault draws from a stream of its own, so that a scenario with one more kind of fault
+does to a seed what it did before, and that.
+"""
+
+from collections.abc import Iterator
+from random import Random
+
+from lab.faults import (
+    Burst,
+    ClockDrift,
+    ClockOffset,
+    Corrupt,
+    Cut,
+    DiskErrors,
+    DiskFull,
+    DiskOptions,
+    Duplicate,
+    Fault,
+    Hold,
+    Kill,
+    Latency,
+    Loss,
+    Narrow,
+    NetworkOptions,
+    Partition,
+    Pause,
+    Plan,
+    Point,
+    Reorder,
+    ShortWrites,
+    SlowSync,
+    Timed,
+)
+from lab.scenario import Faults, HoldRange, KillRange, Scenario
+from lab.sim.shapes import cuts_of
+from lab.sim.streams import stream
+from lab.sim.workload import ops
+
+FIRST_US = 300_000  # before that nothing goes wrong: the nodes start
+BUSY_US = 3_000  # after a request, something may still be under way
+Draft = tuple[int, int, Fault]  # from, until, what
+
+
+def draw(scenario: Scenario, seed: int) -> Plan:
+    rng = stream(seed, "swarm")
+    nodes = tuple([f"n{number}" for number in range(1, 1 + rng.randint(*scenario.nodes))])
+    faults_us = rng.randint(*scenario.faults_ms) * 1000
+    network = NetworkOptions(
+        rng.choice(scenario.latency),
+        rng.randint(*scenario.latency_min_us),
+        rng.randint(*scenario.latency_mean_us),
+    )
+    durability = rng.choice(scenario.durability)
+    disk = DiskOptions(segment_bytes=rng.randint(*scenario.segment_bytes))
+    asked = ops(scenario, nodes, faults_us, stream(seed, "workload"))
+    moments = [op.at_us for op in asked if FIRST_US < op.at_us < faults_us] or [FIRST_US]
+    drafts = sorted(_drafts(scenario.faults, nodes, faults_us, moments, seed), key=_begin)
+    return Plan(
+        scenario.name,
+        seed,
+        nodes,
+        faults_us,
+        scenario.liveness_ms * 1000,
+        asked,
+        tuple([Timed(number, *draft) for number, draft in enumerate(drafts, start=1)]),
+        durability,
+        quiet_ms=scenario.quiet_ms,
+        turn_us=rng.choice((0, 0, rng.randint(100, 3000))),
+        gossip=scenario.gossip,
+        network=network,
+        disk=disk,
+        rules=scenario.rules,
+    )
+
+
+def _begin(draft: Draft) -> int:
+    return draft[0]
+
+
+def _drafts(
+    faults: Faults, nodes: tuple[str, ...], end_us: int, moments: list[int], seed: int
+) -> Iterator[Draft]:
+    for name in faults.__struct_fields__:
+        found = getattr(faults, name)
+        if found is None:
+            continue
+        rng = stream(seed, f"swarm {name}")
+        if rng.random() < found.chance:
+            yield from _Drawer(nodes, end_us, moments, rng).draw(faults, name)
+
+
+class _Drawer:
+    """Draws the faults of one kind."""
+
+    def __init__(
+        self, nodes: tuple[str, ...], end_us: int, moments: list[int], rng: Random
+    ) -> None:
+        self.nodes = nodes
+        self.end_us = end_us
+        self.moments = moments  # when something is asked
+        self.rng = rng
+
+    def draw(self, faults: Faults, name: str) -> Iterator[Draft]:
+        if name in ("loss", "burst", "duplicate", "reorder", "corrupt", "narrow"):
+            # From some moment on, or all the time.
+            begin_us = self.rng.choice((FIRST_US, self.rng.randint(FIRST_US, self.end_us)))
+            yield (begin_us, self.end_us, self._of_packets(faults, name))
+        elif name in ("latency", "hold", "partition"):
+            yield from self._of_links(faults, name)
+        elif name == "kill":
+            assert faults.kill is not None
+            yield from self._kills(faults.kill)
+        elif name == "point":
+            yield from self._points(faults)
+        elif name == "short_writes":
+            assert faults.short_writes is not None
+            for node in self.nodes:
+                share = self.rng.uniform(*faults.short_writes.share)
+                yield (FIRST_US, self.end_us, ShortWrites(node, share))
+        else:
+            yield from self._of_nodes(faults, name)
+
+    def _of_packets(self, faults: Faults, name: str) -> Fault:
+        rng = self.rng
+        if name == "loss" and faults.loss:
+            return Loss(rng.uniform(*faults.loss.share))
+        if name == "burst" and (burst := faults.burst):
+            begin, end, share = (rng.uniform(*of) for of in (burst.begin, burst.end, burst.share))
+            return Burst(begin, end, share)
+        if name == "duplicate" and (duplicate := faults.duplicate):
+            return Duplicate(rng.uniform(*duplicate.share), self._us(duplicate.delay_ms))
+        if name == "reorder" and (reorder := faults.reorder):
+            return Reorder(rng.uniform(*reorder.share), self._us(reorder.delay_ms))
+        if name == "corrupt" and faults.corrupt:
+            return Corrupt(rng.uniform(*faults.corrupt.share))
+        assert faults.narrow is not None
+        return Narrow(rng.randint(*faults.narrow.bytes_s), rng.randint(*faults.narrow.queue_bytes))
+
+    def _of_links(self, faults: Faults, name: str) -> Iterator[Draft]:
+        rng = self.rng
+        if name == "latency" and faults.latency:
+            for _ in range(rng.randint(*faults.latency.count)):
+                yield (
+                    *self._span(faults.latency.lasts_ms),
+                    Latency(self._us(faults.latency.add_ms)),
+                )
+        elif name == "partition" and faults.partition:
+            for _ in range(rng.randint(*faults.partition.count)):
+                shape = rng.choice(faults.partition.shapes)
+                cuts = cuts_of(shape, self.nodes, rng)
+                yield (*self._span(faults.partition.lasts_ms), Partition(shape, cuts))
+        elif faults.hold is not None:
+            yield from self._holds(faults.hold)
+
+    def _holds(self, holds: HoldRange) -> Iterator[Draft]:
+        rng = self.rng
+        links: list[Cut] = [(a, b) for a in self.nodes for b in self.nodes if a != b]
+        for _ in range(rng.randint(*holds.count) if links else 0):
+            begin_us, end_us = self._span(holds.lasts_ms)
+            if rng.random() >= holds.swizzle:
+                yield (begin_us, end_us, Hold((rng.choice(links),)))
+                continue
+            subset = rng.sample(links, rng.randint(1, max(1, len(links) // 2)))
+            for cut in subset:
+                half_us = max((end_us - begin_us) // 2, 1)
+                first_us = begin_us + rng.randrange(half_us)
+                yield (first_us, begin_us + half_us + rng.randrange(half_us), Hold((cut,)))
+
+    def _kills(self, kills: KillRange) -> Iterator[Draft]:
+        rng = self.rng
+        victim = rng.choice(self.nodes)  # at most one disk of a run is damaged at rest
+        damage = rng.random()
+        flips = rng.randint(*kills.flips)
+        for _ in range(rng.randint(*kills.count)):
+            begin_us = self._bad_moment()
+            how = "power" if rng.random() < kills.power else "kill"
+            if rng.random() < kills.together:
+                for node in self.nodes:
+                    yield (begin_us, begin_us + self._us(kills.down_ms), Kill(node, how))  # type: ignore[arg-type]
+                continue
+            if rng.random() < kills.stop:
+                how = "stop"
+            node, disk, flipped = rng.choice(self.nodes), "same", 0
+            if node == victim:
+                flipped = flips
+                if damage < kills.empty:
+                    disk = "empty"
+                elif damage < kills.empty + kills.older:
+                    disk = "older"
+            kill = Kill(node, how, disk, flipped)  # type: ignore[arg-type]
+            yield (begin_us, begin_us + self._us(kills.down_ms), kill)
+
+    def _points(self, faults: Faults) -> Iterator[Draft]:
+        points, rng = faults.point, self.rng
+        assert points is not None
+        for site in points.sites:
+            if rng.random() >= points.on:
+                continue
+            point = Point(
+                rng.choice(self.nodes),
+                site,
+                rng.uniform(*points.share),
+                rng.randint(*points.times),
+                self._us(points.down_ms),
+                rng.random() < points.power,
+            )
+            yield (rng.randint(FIRST_US, self.end_us), self.end_us, point)
+
+    def _of_nodes(self, faults: Faults, name: str) -> Iterator[Draft]:
+        rng = self.rng
+        found = getattr(faults, name)
+        for _ in range(rng.randint(*found.count)):
+            node, span = rng.choice(self.nodes), self._span(found.lasts_ms)
+            if name == "pause":
+                yield (*span, Pause(node))
+            elif name == "disk_errors":
+                yield (*span, DiskErrors(node, rng.choice(found.calls), rng.uniform(*found.share)))
+            elif name == "disk_full":
+                yield (*span, DiskFull(node, rng.randint(*found.room_bytes)))
+            elif name == "slow_sync":
+                yield (*span, SlowSync(node, max(self._us(found.add_ms), 1)))
+            elif rng.random() < 0.5:
+                yield (*span, ClockOffset(node, rng.randint(*found.by_ms)))
+            else:
+                yield (*span, ClockDrift(node, rng.randint(*found.ppm)))
+
+    def _bad_moment(self) -> int:
+        """Any time, or just when something was asked, and is on its way to the disk."""
+        if self.rng.random() < 0.5:
+            return self.rng.randint(FIRST_US, self.end_us)
+        return min(self.rng.choice(self.moments) + self.rng.randrange(BUSY_US), self.end_us)
+
+    # --- draws ----------------------------------------------------------------------------------
+
+    def _us(self, span_ms: tuple[int, int]) -> int:
+        return self.rng.randint(span_ms[0] * 1000, span_ms[1] * 1000)
+
+    def _span(self, lasts_ms: tuple[int, int]) -> tuple[int, int]:
+        begin_us = self.rng.randint(FIRST_US, self.end_us)
+        return begin_us, min(begin_us + self._us(lasts_ms), self.end_us)

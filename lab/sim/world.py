@@ -1,0 +1,239 @@
+"""The world: builds what a plan speaks of, and runs it through its phases. See `lab.sim`.
+
+    result = run(load_scenario("lossy"), seed=7)      a scenario under a seed
+    result = run_plan(plan)                           an explicit plan, as a shrinker has it
+    World(plan).run()                                 the same, with the world at hand afterwards
+
+Phases: `faults` lasts `plan.faults_us`. At `heal` every fault ends and every node starts; commands
+in flight have `SETTLE_US` to be answered. In `liveness` nothing is asked any more but reads, and
+the nodes have `plan.liveness_us` to agree. `end` is the last event.
+"""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+import msgspec
+from msgspec import Struct
+
+from domain.moderation import Moderator, Policy, Rule
+from domain.presence import Presence
+from domain.timeline import Timeline
+from lab.faults import Op, Plan, WordRule, word
+from lab.kinds import SCHEMA, Detail, Final, Phase, Run, State, Totals
+from lab.scenario import Scenario
+from lab.sim.agenda import Agenda
+from lab.sim.clients import Clients
+from lab.sim.host import Host
+from lab.sim.injector import Injector
+from lab.sim.network import Ledger, Network
+from lab.sim.shared import Shared
+from lab.sim.streams import stream
+from lab.sim.swarm import draw
+from lab.trace import Observer, Trace
+from node.replica import Replica, ReplicaConfig
+
+SETTLE_US = 1_000_000
+CLUSTER = "sim"
+
+
+class Result(Struct, frozen=True):
+    """What a run leaves. Verdicts are for checkers, who are given the trace."""
+
+    plan: Plan
+    trace: Trace
+    ledger: Ledger
+    acts: int  # what the agenda did
+    core_failures: tuple[str, ...]  # tracebacks: exceptions out of replicas
+
+    @property
+    def deliveries(self) -> int:
+        return self.ledger.delivered
+
+
+class World:
+    """Mutable. `run` once; or drive `agenda` by hand after `start`."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        detail: Detail = "normal",
+        observers: Iterable[Observer] = (),
+        paranoid: bool = False,
+    ) -> None:
+        self.plan = plan
+        self.detail: Detail = detail
+        self.agenda = Agenda()
+        self.trace = Trace(observers)
+        self.network = Network(
+            self.agenda,
+            self.trace,
+            plan.network,
+            stream(plan.seed, "network"),
+            packets_traced=detail != "lean",
+            paranoid=paranoid,
+        )
+        moderator = moderator_of(plan.rules)
+        self.shared = Shared(plan, self.agenda, self.trace, self.network, moderator, detail)
+        self.clients = Clients(self.agenda, self.trace, self.shared.known)
+        self.hosts: dict[str, Host] = {}
+        for config in configs(plan):
+            host = Host(self.shared, config, self.clients)
+            self.hosts[host.name] = host
+            self.network.join(host)
+        self.clients.hosts = self.hosts
+        self.injector = Injector(self.agenda, self.trace, self.network, self.hosts, plan.seed)
+
+    # --- phases ---------------------------------------------------------------------------------
+
+    def run(self) -> Result:
+        self.start()
+        self.agenda.run(self.plan.faults_us)
+        self.heal()
+        self.agenda.run(self.plan.faults_us + SETTLE_US)
+        self.quieten()
+        self.agenda.run(self.plan.faults_us + SETTLE_US + self.plan.liveness_us)
+        return self.finish()
+
+    def start(self) -> None:
+        plan = self.plan
+        options = msgspec.json.encode(plan).decode()
+        about = Run(SCHEMA, "sim", plan.scenario, plan.seed, plan.nodes, self.detail, options)
+        self.trace.add(0, "", 0, about)
+        self.trace.add(0, "", 0, Phase("faults"))
+        rng = stream(plan.seed, "boots")
+        for host in self.hosts.values():
+            self.agenda.at(rng.randrange(plan.boot_spread_us + 1), host.start)
+        self.injector.schedule(plan.faults)
+        for op in plan.ops:
+            self.agenda.at(op.at_us, self._ask, op)
+
+    def heal(self) -> None:
+        """T_f: from here on nothing goes wrong any more."""
+        self.injector.end_all()
+        self._phase(Phase("heal"))
+
+    def quieten(self) -> None:
+        """Nothing new is said from here on."""
+        self.clients.give_up()
+        self._phase(Phase("liveness", self.plan.liveness_us))
+
+    def finish(self) -> Result:
+        self.clients.close()
+        tried = stream(self.plan.seed, "refold").choice(self.plan.nodes)
+        for host in self.hosts.values():
+            if host.process is not None:
+                host.process.close_quiet()
+                again = host.name == tried and self.detail != "lean"
+                host.tell(self._final(host, host.process.replica, again=again))
+        ledger = self.network.ledger
+        counts = {
+            name: getattr(ledger, name)
+            for name in ledger.__struct_fields__
+            if name not in ("dropped", "fired", "decoded")
+        }
+        counts |= {f"dropped_{why}": count for why, count in sorted(ledger.dropped.items())}
+        counts["in_flight"] = self.network.in_flight + sum(
+            host.process.put_aside for host in self.hosts.values() if host.process is not None
+        )
+        enabled = tuple(sorted({word(timed.fault) for timed in self.plan.faults}))
+        self._tell(Totals(counts, dict(sorted(ledger.fired.items())), enabled))
+        self._tell(Phase("end"))
+        failures = tuple(self.shared.core_failures)
+        return Result(self.plan, self.trace, ledger, self.agenda.done, failures)
+
+    def _ask(self, op: Op) -> None:
+        self.clients.due(op)
+
+    # --- telling --------------------------------------------------------------------------------
+
+    def _tell(self, data: Phase | Totals) -> None:
+        self.trace.add(self.agenda.now_us, "", 0, data)
+
+    def _phase(self, phase: Phase) -> None:
+        self._tell(phase)
+        for host in self.hosts.values():
+            if host.process is not None:
+                replica = host.process.replica
+                missing = replica.frontier.missing
+                host.tell(State(replica.root.hex(), len(replica.timeline), missing, replica.state))
+
+    def _final(self, host: Host, replica: Replica, *, again: bool) -> Final:
+        known, now_us = self.shared.known, self.agenda.now_us
+        lean = self.detail == "lean"
+        arrivals = replica.timeline.select("arrival")
+        causal = [] if lean else replica.timeline.select("causal")
+        refolded = _refolded(replica) if again else ("", "", "", "")
+        return Final(
+            replica.root.hex(),
+            () if lean else known.refs_of(arrivals),
+            known.refs_of(causal),
+            replica.timeline.fingerprint().hex(),
+            replica.presence.fingerprint().hex(),
+            *refolded,
+            replica.frontier.missing,
+            tuple(replica.frontier.forked),
+            0 if lean else len(replica.timeline.holes()),
+            replica.state,
+            replica.wake_at_ms - host.clock.read(now_us)[0],
+            {} if lean else replica.counters,
+        )
+
+
+def _refolded(replica: Replica) -> tuple[str, str, str, str]:
+    """Fingerprints of timeline and presence: folded anew, and half of it rewound and redone."""
+    arrivals = replica.timeline.select("arrival")
+    timeline, presence = Timeline(arrivals), Presence()
+    for arrival in arrivals:
+        presence.apply(arrival)
+    again = (timeline.fingerprint().hex(), presence.fingerprint().hex())
+    back = arrivals[len(arrivals) // 2 :]
+    for arrival in reversed(back):
+        assert timeline.rewind() is arrival
+        assert presence.rewind() is arrival
+    for arrival in back:
+        timeline.apply(arrival)
+        presence.apply(arrival)
+    return (*again, timeline.fingerprint().hex(), presence.fingerprint().hex())
+
+
+@lru_cache(maxsize=8)
+def moderator_of(rules: tuple[WordRule, ...]) -> Moderator:
+    """Its verdicts depend on the text alone, so that all nodes of all runs can share one."""
+    return Moderator(Policy(tuple([Rule(one.id, one.words, one.action) for one in rules]), ()))
+
+
+def configs(plan: Plan) -> Iterable[ReplicaConfig]:
+    """What each replica is told about itself."""
+    policy = moderator_of(plan.rules).policy
+    rng = stream(plan.seed, "views")
+    for name in plan.nodes:
+        if plan.views and plan.views < len(plan.nodes) - 1:
+            seen = rng.sample(plan.nodes, plan.views + 1)
+            peers = tuple([one for one in seen if one != name][: plan.views])
+        else:
+            peers = tuple([one for one in plan.nodes if one != name])
+        yield ReplicaConfig(
+            name, CLUSTER, peers, plan.durability, policy, plan.quiet_ms, plan.gossip
+        )
+
+
+def run(
+    scenario: Scenario,
+    seed: int,
+    *,
+    detail: Detail = "normal",
+    observers: Iterable[Observer] = (),
+    paranoid: bool = False,
+) -> Result:
+    return run_plan(draw(scenario, seed), detail=detail, observers=observers, paranoid=paranoid)
+
+
+def run_plan(
+    plan: Plan,
+    *,
+    detail: Detail = "normal",
+    observers: Iterable[Observer] = (),
+    paranoid: bool = False,
+) -> Result:
+    return World(plan, detail=detail, observers=observers, paranoid=paranoid).run()

@@ -1,0 +1,84 @@
+"""One seed, one run: in whatever process, whoever looks on, however much is told."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lab.kinds import Final
+from lab.scenario import named, names
+from lab.sim.swarm import draw
+from lab.sim.world import run
+from lab.trace import Event
+
+ROOT = Path(__file__).parents[2]
+SEEDS = 20  # for each scenario: 200 in all
+SCRIPT = """
+import sys
+from lab.scenario import named, names
+from lab.sim.world import run
+for name in names():
+    for seed in range(int(sys.argv[1])):
+        print(name, seed, run(named(name), seed).trace.hash)
+"""
+
+
+def hashes(hash_seed: str) -> "subprocess.Popen[str]":
+    env = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", SCRIPT, str(SEEDS)]
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_with_other_hash_seeds_give_the_same_traces() -> None:
+    both = [hashes("1"), hashes("4242")]
+    first, second = (process.communicate()[0].splitlines() for process in both)
+    assert all(process.returncode == 0 for process in both)
+    assert len(first) == SEEDS * len(names())
+    assert first == second
+    assert len({line.split()[2] for line in first}) == len(first)
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_observers_change_nothing(seed: int) -> None:
+    seen: list[Event] = []
+    kinds: Counter[str] = Counter()
+
+    def count(event: Event) -> None:
+        kinds[event.kind] += 1
+
+    alone = run(named("all"), seed)
+    watched = run(named("all"), seed, observers=[seen.append, count, lambda _: None])
+    assert watched.trace.hash == alone.trace.hash
+    assert seen == watched.trace.events
+    assert kinds.total() == len(seen)
+
+
+@pytest.mark.parametrize("name", ["lossy", "all"])
+def test_decoding_every_packet_changes_nothing(name: str) -> None:
+    for seed in range(5):
+        usual, paranoid = run(named(name), seed), run(named(name), seed, paranoid=True)
+        assert paranoid.trace.hash == usual.trace.hash
+        assert paranoid.ledger.decoded == paranoid.ledger.delivered > usual.ledger.decoded > 0
+
+
+@pytest.mark.parametrize("seed", [21, 22, 23])
+def test_telling_less_changes_nothing(seed: int) -> None:
+    normal, lean = run(named("all"), seed), run(named("all"), seed, detail="lean")
+    assert lean.ledger == normal.ledger
+    assert lean.acts == normal.acts
+    assert len(lean.trace) < len(normal.trace)
+
+    def roots(events: list[Event]) -> dict[str, tuple[str, str]]:
+        return {e.node: (e.data.root, e.data.timeline) for e in events if type(e.data) is Final}
+
+    assert roots(lean.trace.events) == roots(normal.trace.events)
+
+
+def test_a_plan_is_drawn_alike_each_time_and_differs_by_seed() -> None:
+    for name in names():
+        plans = [draw(named(name), seed) for seed in range(5)]
+        assert plans == [draw(named(name), seed) for seed in range(5)]
+        assert len(set(map(repr, plans))) == 5

@@ -1,0 +1,140 @@
+"""The simulated disk: what a crash may leave, and what may go wrong before."""
+
+import errno
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lab.sim.disk import Died, SimDisk
+from node.storage import SECTOR_BYTES
+
+Step = tuple[str, bytes]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.binary(min_size=1, max_size=1500)),
+        st.tuples(st.just("sync"), st.just(b"")),
+    ),
+    max_size=12,
+)
+
+
+def quiet_disk(fired: list[str] | None = None) -> SimDisk:
+    def note(what: str, where: str) -> None:
+        if fired is not None:
+            fired.append(what)
+
+    disk = SimDisk("d", note)
+    disk.create("f")
+    disk.sync_dir()
+    return disk
+
+
+def done(disk: SimDisk, steps: list[Step]) -> tuple[bytes, bytes]:
+    """Carries the steps out; what was written, and what of it was synced."""
+    written = synced = b""
+    for call, data in steps:
+        if call == "append":
+            assert disk.append("f", data) == len(data)
+            written += data
+        else:
+            disk.sync("f")
+            synced = written
+    return written, synced
+
+
+@given(STEPS)
+def test_kill_keeps_everything_written(steps: list[Step]) -> None:
+    disk = quiet_disk()
+    written, _ = done(disk, steps)
+    disk.killed()
+    assert disk.read("f", 0, 10**6) == written
+
+
+@given(STEPS, st.integers(0, 2**32))
+def test_a_power_cut_keeps_what_was_synced_and_invents_nothing(
+    steps: list[Step], seed: int
+) -> None:
+    disk = quiet_disk()
+    written, synced = done(disk, steps)
+    disk.power_cut(Random(seed))
+    after = disk.read("f", 0, 10**6)
+    assert after[: len(synced)] == synced
+    assert len(after) <= len(written)
+    for at in range(len(synced) - len(synced) % SECTOR_BYTES, len(after), SECTOR_BYTES):
+        sector = slice(max(at, len(synced)), min(at + SECTOR_BYTES, len(after)))
+        assert after[sector] in (written[sector], bytes(sector.stop - sector.start))
+
+
+@given(STEPS, st.integers(0, 2**32), st.integers(1, 5))
+def test_flips_change_so_many_bits_and_no_length(steps: list[Step], seed: int, count: int) -> None:
+    disk = quiet_disk()
+    written, _ = done(disk, steps)
+    disk.killed()
+    where = disk.flip(Random(seed), count)
+    after = disk.read("f", 0, 10**6)
+    assert len(after) == len(written)
+    bits = sum((a ^ b).bit_count() for a, b in zip(after, written, strict=True))
+    assert len(where) == (count if written else 0)
+    assert bits <= len(where) and bits % 2 == len(where) % 2
+
+
+def test_a_full_disk_takes_a_part_then_nothing_and_is_whole_again() -> None:
+    fired: list[str] = []
+    disk = quiet_disk(fired)
+    disk.faults.full.append([5])
+    assert disk.append("f", b"12345678") == 5
+    with pytest.raises(OSError) as caught:
+        disk.append("f", b"678")
+    assert caught.value.errno == errno.ENOSPC
+    assert fired == ["disk_full"]
+    disk.faults.full.clear()
+    assert disk.append("f", b"678") == 3
+    assert disk.read("f", 0, 99) == b"12345678"
+
+
+def test_errors_are_those_of_the_kernel_and_change_nothing() -> None:
+    fired: list[str] = []
+    disk = quiet_disk(fired)
+    disk.faults.errors = {"write": [(1.0, Random(1))], "sync": [(1.0, Random(2))]}
+    for call in (
+        lambda: disk.append("f", b"x"),
+        lambda: disk.sync("f"),
+        lambda: disk.truncate("f", 0),
+        lambda: disk.create("g"),
+        lambda: disk.rename("f", "g"),
+        lambda: disk.remove("f"),
+        disk.sync_dir,
+    ):
+        with pytest.raises(OSError) as caught:
+            call()
+        assert caught.value.errno == errno.EIO
+    assert fired == ["disk_errors"] * 7
+    assert (disk.names(), disk.size("f")) == (["f"], 0)
+
+
+def test_short_writes_take_a_part_and_say_so() -> None:
+    fired: list[str] = []
+    disk = quiet_disk(fired)
+    disk.faults.short.append((1.0, Random(3)))
+    count = disk.append("f", b"abcdef")
+    assert 1 <= count < 6
+    assert disk.read("f", 0, 99) == b"abcdef"[:count]
+    assert fired == ["short_writes"]
+
+
+def test_a_crash_in_the_middle_of_a_write_leaves_half_of_it() -> None:
+    disk = quiet_disk()
+    disk.faults.dies = lambda site: site == "mid_write"
+    with pytest.raises(Died):
+        disk.append("f", b"abcdef")
+    assert disk.read("f", 0, 99) == b"abc"
+
+
+def test_syncs_are_slow_while_they_are_said_to_be() -> None:
+    disk = quiet_disk()
+    usual = [disk.sync_us(800, Random(seed)) for seed in range(50)]
+    assert all(400 <= one <= 1200 for one in usual)
+    disk.faults.slow_us.append((100_000, Random(4)))
+    assert max(disk.sync_us(800, Random(seed)) for seed in range(50)) > 50_000

@@ -1,0 +1,101 @@
+"""That these runs and these checks can fail: planted faults in the core are seen.
+
+Each mutant is planted for one test, and must be found within so many seeds of one scenario. The
+scoreboard of mutants, with rates, is `lab mutants`; here are the few that the simulator itself
+must be able to show, or it simulates nothing.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from domain.events import Event
+from gossip.engine import Engine
+from gossip.entry import Entry
+from lab.scenario import named
+from lab.sim.disk import SimDisk
+from lab.sim.world import run
+from node import frames, recovery
+from node.codec import Identity
+from node.emitter import Emitter
+from node.journal import Journal
+from node.pending import Pending
+from node.promises import Promises
+from node.survey import Survey
+from node.turn import Persisted
+from tests.sim.sanity import problems
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def wrong(scenario: str, seed: int) -> list[str]:
+    result = run(named(scenario), seed)
+    return [*result.core_failures, *problems(result.trace.events)]
+
+
+def ack_before_sync(patch: pytest.MonkeyPatch) -> None:
+    persisted, kept = Pending.persisted, Promises.kept
+
+    def hasty(self: Pending, progress: Persisted, *, always: bool) -> bool:
+        return persisted(self, progress, always=False)
+
+    patch.setattr(Pending, "persisted", hasty)
+    patch.setattr(Promises, "kept", lambda self, seen, _, copies: kept(self, seen, seen, copies))
+
+
+def no_sync(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimDisk, "sync", lambda self, name: None)
+
+
+def no_new_epoch(patch: pytest.MonkeyPatch) -> None:
+    def reason(identity: Identity | None, survey: Survey, place: str) -> str:
+        return "new log" if survey.epoch is None else ""
+
+    patch.setattr(recovery, "epoch_reason", reason)
+
+
+def no_checksum(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(frames, "crc32c", lambda data: 7)
+
+
+def nothing_taken_back(patch: pytest.MonkeyPatch) -> None:
+    def keep(self: Emitter, entry: Entry, event: Event) -> None:
+        return
+
+    patch.setattr(Emitter, "take_back", keep)
+
+
+def no_sync_of_the_directory(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimDisk, "sync_dir", lambda self: None)
+
+
+def failed_sync_believed(patch: pytest.MonkeyPatch) -> None:
+    """What a process left whose sync had failed: once it was only synced again."""
+    patch.setattr(Journal, "_renew", lambda self: self._storage.sync(self._name))
+
+
+def nobody_called(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Engine, "_call", lambda self, peer: None)
+
+
+@pytest.mark.parametrize(
+    ("plant", "scenario", "seeds"),
+    [
+        (ack_before_sync, "power-cuts", 150),
+        (no_sync, "power-cuts", 10),
+        (no_new_epoch, "power-cuts", 400),
+        (no_checksum, "bit-rot", 10),
+        (nothing_taken_back, "power-cuts", 150),
+        (no_sync_of_the_directory, "power-cuts", 50),
+        (failed_sync_believed, "power-cuts", 50),
+        (nobody_called, "lossy", 10),
+    ],
+)
+def test_a_planted_fault_is_found(
+    monkeypatch: pytest.MonkeyPatch, plant: Plant, scenario: str, seeds: int
+) -> None:
+    plant(monkeypatch)
+    seed = next((seed for seed in range(seeds) if wrong(scenario, seed)), None)
+    assert seed is not None
+    monkeypatch.undo()
+    assert wrong(scenario, seed) == []

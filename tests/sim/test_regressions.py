@@ -1,0 +1,102 @@
+"""Runs that went wrong once. Each seed stands for a bug, and says which.
+
+Seeds depend on how plans are drawn: where that changes, the directed plan of the same bug stays.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.faults import DiskErrors, Kill, Op, Plan, Timed
+from lab.kinds import Boot, Crash, Written
+from lab.scenario import named
+from lab.sim.disk import SimDisk
+from lab.sim.world import run, run_plan
+from node.journal import Journal, JournalOptions
+from node.storage import StorageError
+from tests.node.journals import Writer
+from tests.sim.sanity import problems
+
+
+@pytest.mark.parametrize(
+    ("scenario", "seed"),
+    [
+        # Journal: what a failed sync left in the page cache was called durable by the next start,
+        # because its own sync succeeded. A power cut then took it. (Modes interval and none.)
+        ("power-cuts", 45),
+        ("power-cuts", 110),
+        ("power-cuts", 150),
+        # Simulator: a narrow link kept its queue after it was healed, for minutes.
+        ("hot-origin", 2073),
+        ("hot-origin", 2900),
+    ],
+)
+def test_it_does_not_happen_again(scenario: str, seed: int) -> None:
+    result = run(named(scenario), seed)
+    assert [*result.core_failures, *problems(result.trace.events)] == []
+
+
+def test_what_a_failed_sync_left_is_durable_only_once_it_is_written_anew() -> None:
+    """A failed sync, a restart, a power cut; mode interval, so that the records stay."""
+    disk = SimDisk("d", lambda what, where: None)
+    options = JournalOptions("interval")
+    journal, _ = Journal.open(disk, "n1", options, 0)
+    writer = Writer()
+    journal.append([writer.opening()])
+    journal.sync()
+    journal.append(writer.events(3))
+    disk.faults.errors["sync"] = [(1.0, _Always())]  # type: ignore[list-item]
+    with pytest.raises(StorageError):
+        journal.sync()
+    disk.faults.errors.clear()
+    disk.killed()
+    journal, recovery = Journal.open(disk, "n1", options, 0)
+    assert (recovery.count, journal.durable) == (4, 4)
+    disk.files = disk.files.power_cut()
+    disk.power_cut(_Never())  # type: ignore[arg-type]
+    _, recovery = Journal.open(disk, "n1", options, 0)
+    assert recovery.count == 4
+
+
+class _Always:
+    def random(self) -> float:
+        return 0.0
+
+
+class _Never:
+    def getrandbits(self, _: int) -> int:
+        return 0
+
+
+def durable_then_gone(plan: Plan) -> Iterator[tuple[int, int]]:
+    """For each boot of n1: records that it was told are durable, and records that came back."""
+    durable = 0
+    for event in run_plan(plan).trace:
+        data = event.data
+        if event.node != "n1":
+            continue
+        if type(data) is Written:
+            durable = data.durable
+        elif type(data) is Crash and data.how != "power":
+            durable = 0
+        elif type(data) is Boot and data.disk == "same":
+            yield durable, len(data.recovered)
+
+
+def test_the_same_as_a_plan() -> None:
+    plan = Plan(
+        "directed",
+        1,
+        ("n1", "n2"),
+        4_000_000,
+        2_000_000,
+        (Op(1, 1_000_000, "c", "n1", "post", "ann", "one", "written"),),
+        (
+            Timed(1, 1_000_000, 1_200_000, DiskErrors("n1", "sync", 1.0)),
+            Timed(2, 3_000_000, 3_500_000, Kill("n1", "power")),
+        ),
+        durability="interval",
+    )
+    pairs = list(durable_then_gone(plan))
+    assert len(pairs) >= 2
+    assert all(durable <= back for durable, back in pairs)

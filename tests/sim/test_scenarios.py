@@ -1,0 +1,123 @@
+"""Scenario files, and the runs that they make: sound, and with the faults that they promise."""
+
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from lab.kinds import Phase
+from lab.scenario import SCENARIOS, ScenarioError, load, named, names
+from lab.sim.world import Result, run
+from tests.sim.sanity import problems
+
+SEEDS = range(300, 312)
+
+# What must have acted at least once, in so many seeds. `down`: a packet came to a dead node.
+FIRES = {
+    "calm": set[str](),
+    "lossy": {"loss", "burst", "duplicate", "reorder", "corrupt", "latency", "narrow"},
+    "partition": {"partition", "hold"},
+    "crash-storm": {"kill", "pause", "point", "slow_sync"},
+    "power-cuts": {"kill", "disk_errors", "short_writes"},
+    "bit-rot": {"kill", "flip"},
+    "clock-trouble": {"clock_offset", "clock_drift"},
+    "churn": {"kill", "disk_empty", "disk_older", "pause"},
+    "hot-origin": {"narrow", "partition"},
+    "all": {"partition", "kill"},
+}
+
+
+@cache
+def runs(name: str) -> list[Result]:
+    return [run(named(name), seed) for seed in SEEDS]
+
+
+@pytest.mark.parametrize("name", names())
+def test_runs_are_sound(name: str) -> None:
+    for result in runs(name):
+        assert problems(result.trace.events) == [], f"{name}, seed {result.plan.seed}"
+        assert result.core_failures == ()
+
+
+@pytest.mark.parametrize("name", names())
+def test_its_faults_act_and_are_counted(name: str) -> None:
+    fired: Counter[str] = Counter()
+    for result in runs(name):
+        fired.update(result.ledger.fired)
+    assert FIRES[name] - fired.keys() == set()
+    if name == "calm":
+        assert not fired
+
+
+def test_a_run_has_its_phases_in_order() -> None:
+    for result in runs("all"):
+        phases = [(e.t_us, e.data) for e in result.trace if type(e.data) is Phase]
+        assert [phase.name for _, phase in phases] == ["faults", "heal", "liveness", "end"]
+        assert phases[1][0] == result.plan.faults_us
+        assert phases[2][1].bound_us == result.plan.liveness_us
+        assert phases[3][0] == phases[2][0] + result.plan.liveness_us
+        assert result.trace.events[-1].data == Phase("end")
+        healed_at = phases[1][0]
+        late = [
+            e for e in result.trace if e.kind in ("fault", "fired", "crash") and e.t_us > healed_at
+        ]
+        assert late == []
+
+
+def test_time_never_goes_back_and_causes_come_first() -> None:
+    for result in runs("all"):
+        before = 0
+        for event in result.trace:
+            assert event.t_us >= before
+            assert event.cause is None or event.cause < event.seq
+            before = event.t_us
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def test_all_of_them_come_along() -> None:
+    assert names() == sorted(FIRES)
+    assert {path.stem for path in SCENARIOS.iterdir()} == set(FIRES)
+    for name in names():
+        assert named(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "name: x\nabout: y\nfaultz: {}\n",
+            "x.yaml:3:1: faultz: object contains unknown field faultz",
+        ),
+        (
+            "name: x\nabout: y\nfaults:\n  loss: {shar: [0, 1]}\n",
+            "x.yaml:4:10: faults.loss.shar: object contains unknown field shar",
+        ),
+        (
+            "name: x\nabout: y\nfaults:\n  loss: {share: [0, 2]}\n",
+            "x.yaml:4:21: faults.loss.share[1]: expected float <= 1.0",
+        ),
+        (
+            "name: x\nabout: y\nfaults:\n  loss: {share: [0.5, 0.1]}\n",
+            "x.yaml:4:17: faults.loss.share: from 0.5 to 0.1 is empty",
+        ),
+        ("name: x\n", "x.yaml:1:1: object missing required field about"),
+        ("- 1\n", "x.yaml: expected keys and values, at least `name` and `about`"),
+        ("name: x\nname: y\n", "x.yaml:2:1: 'name' is given twice, first in line 1"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_the_place(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ScenarioError) as caught:
+        load(path)
+    assert str(caught.value) == f"{tmp_path}/{says}"
+
+
+def test_a_scenario_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError, match="no scenario 'calmm': there are all, bit-rot, calm"):
+        named("calmm")
+    with pytest.raises(ScenarioError, match=r"cannot read it: No such file"):
+        load(tmp_path / "y.yaml")
