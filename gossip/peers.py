@@ -54,7 +54,8 @@ class Rounds:
     # --- what happened ------------------------------------------------------------------------
 
     def opened(self, peer: str, exchange: Exchange) -> None:
-        self._open[peer] = exchange
+        self._open.pop(peer, None)
+        self._open[peer] = exchange  # the oldest first
 
     def answered(self, peer: str, number: int) -> Exchange | None:
         """The exchange that this answers, now closed; None if it is late or unknown."""
@@ -95,9 +96,9 @@ class Rounds:
 
     def expire(self, now_ms: int) -> list[str]:
         """Closes and returns the exchanges that were not answered in time."""
-        if not self._open:
-            return []
         limit = now_ms - self._config.exchange_timeout_ms
+        if not self._open or next(iter(self._open.values())).sent_ms > limit:
+            return []
         late = [peer for peer, exchange in self._open.items() if exchange.sent_ms <= limit]
         for peer in late:
             del self._open[peer]
@@ -124,9 +125,8 @@ class Rounds:
         wake_ms = self._next_ms
         if self._dead_next_ms < wake_ms and self._members.names(State.DEAD):
             wake_ms = self._dead_next_ms
-        if self._open:
-            oldest_ms = min([exchange.sent_ms for exchange in self._open.values()])
-            wake_ms = min(wake_ms, oldest_ms + self._config.exchange_timeout_ms)
+        for oldest in self._open.values():
+            return min(wake_ms, oldest.sent_ms + self._config.exchange_timeout_ms)
         return wake_ms
 
     def _pick(self, now_ms: int) -> str | None:

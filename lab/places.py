@@ -132,6 +132,37 @@ def policy_in(file: Path) -> "Policy":
         raise PlaceError(str(error)) from None
 
 
+def keys_in(file: Path) -> Path:
+    """The folder with the keys of a cluster file; it need not exist."""
+    from node.config import ConfigError, load  # lazy: the YAML parser
+    from node.paths import ClusterPaths
+
+    try:
+        return ClusterPaths(file.absolute().parent, load(file)).keys
+    except ConfigError as error:
+        raise PlaceError(str(error)) from None
+
+
+def check_doors_in(file: Path) -> None:
+    """Whether its nodes may open their doors, and can: one line instead of one from each node."""
+    from node.config import ConfigError, load  # lazy: the YAML parser
+    from node.keyring import check_doors, keyring_of
+    from node.keys import secret_file
+
+    folder, config = keys_in(file), load(file)
+    names = [node.name for node in config.nodes]
+    keyless = [name for name in names if not secret_file(folder, name).exists()]
+    try:
+        check_doors(config)
+        for name in names if not keyless else []:
+            keyring_of(config, folder, name)
+    except ConfigError as error:
+        raise PlaceError(str(error)) from None
+    if config.encrypt and keyless:
+        make = f"`chatlab keys new {' '.join(keyless)}`"
+        raise PlaceError(f"no key for {listed(keyless)} in {folder}: {make} makes them")
+
+
 def parse(file: Path) -> Place:
     """Parse the YAML and leave the digest for the next command."""
     from node.config import ConfigError, load  # lazy: the YAML parser

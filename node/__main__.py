@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from node.config import ClusterConfig
+    from node.keyring import Keyring
     from node.lifecycle import Plan
     from node.paths import ClusterPaths, NodePaths
 
@@ -60,6 +61,7 @@ def run(name: str, file: Path, ready: Callable[[], None] | None = None) -> int:
 
 def _run(name: str, file: Path, ready: Callable[[], None] | None) -> int:
     from node.config import load
+    from node.keyring import keyring_of
     from node.lifecycle import live
     from node.paths import ClusterPaths
     from node.pidfile import remove_pid_file, write_pid_file
@@ -67,17 +69,18 @@ def _run(name: str, file: Path, ready: Callable[[], None] | None) -> int:
 
     config = load(file)
     config.node(name)
+    cluster_paths = ClusterPaths(file.absolute().parent, config)
+    keyring = keyring_of(config, cluster_paths.keys, name)
     _check_libzmq()
     _raise_file_limit()
     os.umask(0o077)
-    cluster_paths = ClusterPaths(file.absolute().parent, config)
     cluster_paths.make()
     paths = cluster_paths.node(name)
     paths.make()
     # The lock comes before anything that could touch what another process of this node uses.
     storage = FileStorage(paths.journal_dir)
     try:
-        plan = _plan(name, file, config, cluster_paths, paths, ready)
+        plan = _plan(name, file, config, cluster_paths, paths, keyring, ready)
         write_pid_file(paths.pid_file)
         try:
             ending = live(plan, storage)
@@ -96,6 +99,7 @@ def _plan(
     config: "ClusterConfig",
     cluster_paths: "ClusterPaths",
     paths: "NodePaths",
+    keyring: "Keyring | None",
     ready: Callable[[], None] | None,
 ) -> "Plan":
     from gossip.wire import cluster_hash
@@ -110,7 +114,8 @@ def _plan(
     base = file.absolute().parent
     directory = Directory(config, AddressBook(cluster_paths.address_book))
     peers = tuple(node.name for node in config.nodes if node.name != name)
-    durability = config.node(name).durability or config.durability
+    own = config.node(name)
+    durability = own.durability or config.durability
     log = open_log(paths.log_file, name)
     replica = ReplicaConfig(
         node=name,
@@ -133,6 +138,8 @@ def _plan(
         interval_ms=config.interval_ms,
         restart_budget=config.restarts.budget,
         restart_window_s=config.restarts.window_s,
+        control_listen=f"tcp://{own.control.listen}" if own.control else None,
+        feed_listen=f"tcp://{own.feed.listen}" if own.feed else None,
     )
     return Plan(
         replica=replica,
@@ -144,6 +151,8 @@ def _plan(
         read_policy=lambda: policy_of(load(file), base),
         reopen_log=log.reopen,
         ready=ready or (lambda: None),
+        trace_dir=paths.dir / "trace" if config.trace else None,
+        keyring=keyring,
     )
 
 

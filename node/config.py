@@ -9,6 +9,7 @@ A `policy_of` is separate from `load`, so that a command that needs no moderatio
 """
 
 import difflib
+import ipaddress
 import re
 import typing
 from pathlib import Path
@@ -40,10 +41,26 @@ class ConfigError(ValueError):
     """A configuration cannot be used. The text is one clear line."""
 
 
+class DoorConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    listen: str  # host:port, for those who have a key
+
+
 class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     listen: str | None = None  # host:port; None: a free loopback port, remembered
     durability: Durability | None = None  # None: the cluster's
+    control: DoorConfig | None = None  # besides its socket in the state folder: for client keys
+    feed: DoorConfig | None = None  # the same, for observer keys
+
+    @property
+    def addresses(self) -> list[tuple[Path_, str]]:
+        """Every address that it listens on, and under which key that is said."""
+        doors: list[tuple[Path_, str]] = [] if self.listen is None else [(("listen",), self.listen)]
+        if self.control is not None:
+            doors.append((("control", "listen"), self.control.listen))
+        if self.feed is not None:
+            doors.append((("feed", "listen"), self.feed.listen))
+        return doors
 
 
 class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,8 +95,12 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True):
     recovery: Literal["strict", "tail", "salvage"] = "tail"
     interval_ms: Annotated[int, Meta(ge=1, le=60_000)] = 100
     quiet_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 2000
+    encrypt: bool = False  # only keys that are trusted come in over TCP
+    insecure: bool = False  # do without keys, although others can reach the nodes
+    keys_dir: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     gossip: GossipConfig = GossipConfig()
     moderation: ModerationConfig = field(default_factory=ModerationConfig)
+    trace: bool = False
 
     def node(self, name: str) -> NodeConfig:
         """The node of that name; raises ConfigError with the nearest name otherwise."""
@@ -143,17 +164,22 @@ def _check_nodes(config: ClusterConfig, document: Located) -> None:
         if node.name in names:
             raise _wrong(document, ("nodes", i, "name"), f"a second node {node.name}")
         names.add(node.name)
-        if node.listen is None:
-            continue
-        path: Path_ = ("nodes", i, "listen")
-        try:
-            address = split_address(node.listen)
-        except ValueError as error:
-            raise _wrong(document, path, str(error)) from None
-        if address in addresses:
-            what = f"{node.listen} is already the address of {addresses[address]}"
-            raise _wrong(document, path, what)
-        addresses[address] = node.name
+        for key, listen in node.addresses:
+            path: Path_ = ("nodes", i, *key)
+            if key != ("listen",) and not config.encrypt:
+                raise _wrong(document, path, "is for those who have a key: set `encrypt: true`")
+            try:
+                address = split_address(listen)
+                if key != ("listen",):  # ZeroMQ binds numbers only
+                    ipaddress.ip_address(address[0])
+            except ValueError as error:
+                raise _wrong(document, path, str(error)) from None
+            if address in addresses:
+                what = f"{listen} is already the address of {addresses[address]}"
+                raise _wrong(document, path, what)
+            addresses[address] = node.name
+    if config.encrypt and config.insecure:
+        raise _wrong(document, ("insecure",), "is for doing without keys, `encrypt: true` for keys")
 
 
 def _check_rules(config: ClusterConfig, document: Located) -> None:
@@ -176,6 +202,15 @@ def split_address(address: str) -> tuple[str, int]:
     if bare in ("0.0.0.0", "::"):  # noqa: S104  (it is refused)
         raise ValueError(f"{_shown(address)} is every address: name the one that peers dial")
     return bare, int(port)
+
+
+def is_loopback(address: str) -> bool:
+    """Nobody outside of this machine reaches it. A host name may mean anything, so it is not."""
+    host, _ = split_address(address)
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 # --- errors -----------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The control socket: what people's commands come in by, and the answers go out.
 
 A ROUTER on ipc, one frame in each direction holding a list of requests or of replies (`node.api`).
+A second one on TCP, if asked for, is for those who have a client key (`node.curve`).
+
 Control knows nothing of the rules of the chat. It turns posts and presence into `Submit`s with
 a ticket, outcomes back into replies, and hands everything that reads to `views`.
 
@@ -14,6 +16,7 @@ Rules
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol, assert_never
 
 import msgspec
@@ -37,6 +40,7 @@ from node.api import (
     SetFault,
     SetPresence,
 )
+from node.curve import LockedDoor, bind_locked, key_on
 from node.ipc import IpcPath
 from node.link import FaultError, FaultTable
 from node.ports import Durability, Note
@@ -71,8 +75,13 @@ class Client(Struct):
         return not (self.flying or self.ready or self.frames)
 
 
+class _Entrance(Struct, frozen=True):
+    socket: RawSocket
+    pump: Pump
+
+
 class Ticket(Struct, frozen=True, gc=False):
-    client: bytes
+    client: bytes  # number of the entrance, then the routing id that libzmq gave it there
     id: int
 
 
@@ -94,6 +103,7 @@ class Control:
         on_submit: Callable[[Submit], None],
         on_note: Callable[[Note], None],
         guard: Guard = bare,
+        locked: LockedDoor | None = None,
         client_flying_max: int = CLIENT_FLYING_MAX,
         flying_max: int = FLYING_MAX,
     ) -> None:
@@ -109,8 +119,9 @@ class Control:
         self._guard = guard
         self._client_flying_max = client_flying_max
         self._flying_max = flying_max
-        self._socket: RawSocket | None = None
-        self._pump: Pump | None = None
+        self._locked = locked
+        self._entrances: list[_Entrance] = []
+        self.endpoint = ""  # of the locked one
         self._paused = False
         self._clients: dict[bytes, Client] = {}
         self._talking: set[bytes] = set()  # clients with replies or frames to go out
@@ -126,8 +137,16 @@ class Control:
         return len(self._tickets)
 
     def start(self) -> None:
-        assert self._socket is None, "started twice"
-        self._socket = socket = self._context.socket(zmq.ROUTER)
+        assert not self._entrances, "started twice"
+        self._path.bind(self._entrance())
+        if self._locked is not None:
+            # The system's choice of a port is kept, so that a restart comes back to it.
+            self.endpoint = bind_locked(self._entrance(locked=True), "control", self._locked)
+            self._locked = LockedDoor(self.endpoint, self._locked.keyring)
+
+    def _entrance(self, *, locked: bool = False) -> RawSocket:
+        """A socket, watched but not bound yet."""
+        socket, number = self._context.socket(zmq.ROUTER), bytes([len(self._entrances)])
         for option, value in (
             (zmq.LINGER, 0),
             (zmq.ROUTER_MANDATORY, 1),
@@ -137,9 +156,14 @@ class Control:
             (zmq.HANDSHAKE_IVL, 3000),
         ):
             socket.setsockopt(option, value)
-        self._path.bind(socket)
-        self._pump = Pump(self._loop, socket, self._on_parts, self.flush, self._guard)
-        self._pump.pause(self._paused)
+        loop, flush, guard = self._loop, self.flush, self._guard
+        if locked:
+            pump = Pump(loop, socket, None, flush, guard, partial(self._on_frames, number))
+        else:
+            pump = Pump(loop, socket, partial(self._on_parts, number), flush, guard)
+        pump.pause(self._paused)
+        self._entrances.append(_Entrance(socket, pump))
+        return socket
 
     def stop(self, linger_ms: int = 0) -> None:
         """Close. Clients whose commands are in flight see the connection break, and do not know."""
@@ -147,23 +171,23 @@ class Control:
         self._clients.clear()
         self._talking.clear()
         self._tickets.clear()
-        if self._pump is not None:
-            self._pump.close()
-            self._pump = None
-        if self._socket is not None:
-            self._socket.close(linger=linger_ms)
-            self._socket = None
+        for entrance in self._entrances:
+            entrance.pump.close()
+            entrance.socket.close(linger=linger_ms)
+        self._entrances.clear()
 
     def pause(self, paused: bool) -> None:
         """Stop reading requests, or go on."""
         self._paused = paused
-        if self._pump is not None:
-            self._pump.pause(paused)
+        for entrance in self._entrances:
+            entrance.pump.pause(paused)
 
     def leave(self) -> None:
         """Take no more commands and let nobody new in; go on answering."""
         self.stopping = True
         self._path.remove()
+        if self.endpoint and self._entrances:
+            self._entrances[-1].socket.unbind(self.endpoint)
 
     # --- out ------------------------------------------------------------------------------------
 
@@ -188,7 +212,7 @@ class Control:
 
     def flush(self) -> None:
         """Send what is ready, as far as the clients read."""
-        if self._socket is None or not self._talking:
+        if not self._entrances or not self._talking:
             return
         for name in list(self._talking):
             client = self._clients[name]
@@ -198,8 +222,8 @@ class Control:
                 self._talking.discard(name)
                 if client.idle:
                     del self._clients[name]
-        if self._pump is not None:
-            self._pump.look()
+        for entrance in self._entrances:
+            entrance.pump.look()
 
     def _reply(self, name: bytes, reply: Reply) -> None:
         client = self._clients.get(name)
@@ -231,10 +255,10 @@ class Control:
 
     def _send(self, name: bytes, client: Client) -> bool:
         """False: the client does not read now; libzmq says when it does."""
-        assert self._socket is not None
+        socket, routing_id = self._entrances[name[0]].socket, name[1:]
         while client.frames:
             try:
-                self._socket.send_multipart([name, client.frames[0]], zmq.DONTWAIT)
+                socket.send_multipart([routing_id, client.frames[0]], zmq.DONTWAIT)
             except zmq.Again:
                 return False
             except zmq.ZMQError as error:
@@ -249,8 +273,16 @@ class Control:
 
     # --- in -------------------------------------------------------------------------------------
 
-    def _on_parts(self, parts: list[bytes]) -> None:
-        name = parts[0]
+    def _on_frames(self, number: bytes, frames: list[zmq.Frame]) -> None:
+        """From the locked entrance: nothing is heard from a key that was taken off the list."""
+        assert self._locked is not None
+        if self._locked.keyring.trusted.owner(key_on(frames[-1]), "client") is None:
+            self.counters["control_bad"] += 1
+        else:
+            self._on_parts(number, [frame.bytes for frame in frames])
+
+    def _on_parts(self, number: bytes, parts: list[bytes]) -> None:
+        name = number + parts[0]
         if len(parts) != 2:
             self._bad(name, Bad(0, f"a message of {len(parts) - 1} frames; requests are one frame"))
             return

@@ -53,7 +53,7 @@ class Emitter:
         if type(command) is PostMessage and check_command(command) is None:
             verdict = self._moderator.judge(command.text)
         stamp = self._clock.tick(wall_ms)
-        context = Context(self.own.next_dot, stamp, self._heads.parents())
+        context = Context(self.own.next_dot, stamp, self._heads.parents(self.own.log))
         event = decide(command, verdict, known, context)
         if type(event) is Refused:
             if type(verdict) is Rejected:
@@ -70,7 +70,8 @@ class Emitter:
 
     def take_back(self, entry: Entry, event: Event) -> None:
         """The newest own event never came to be: what it named as parents is news again."""
-        self.own.take_back(entry)
+        if entry.dot.log == self.own.log:  # else that log is closed already, and stays shorter
+            self.own.take_back(entry)
         for parent in event.parents:
             self._heads.see(parent)
 
@@ -86,5 +87,4 @@ class Emitter:
         """This event is visible here: the next own one may name it as a parent."""
         if event.dot.origin == self.own.node:
             self._heads.named(event.parents)
-        else:
-            self._heads.see(event.dot)
+        self._heads.see(event.dot)

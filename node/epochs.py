@@ -53,7 +53,7 @@ class Epochs:
         if log is None or self.until_ms is not None:
             return None
         ahead = max(log.claimed, log.held.last)
-        if ahead <= self._own.seq and not log.forked:
+        if ahead <= self._own.shown and not log.forked:
             return None
         self.until_ms = now_ms + RECOVER_MS
         fields: Fields = {"peer": peer, "log": str(log.id), "held": log.prefix, "claimed": ahead}

@@ -1,5 +1,7 @@
 """The heads seen since this node's last own event: the causal parents of its next one.
 
+An own log that is closed has a head like any other: the first event of a new epoch names it.
+
 Per log only the newest is a head, for a log is a chain. An event names a bounded number of
 parents, the latest seen first; what it does not name is left for the next one.
 """
@@ -26,9 +28,9 @@ class Heads:
             self._seqs.pop(log, None)
             self._seqs[log] = dot.seq
 
-    def parents(self) -> tuple[Dot, ...]:
-        """The newest heads, sorted."""
-        newest = list(self._seqs.items())[-PARENTS_MAX:]
+    def parents(self, own: LogId) -> tuple[Dot, ...]:
+        """The newest heads, sorted, but that of the log that is written: the chain names it."""
+        newest = [(log, seq) for log, seq in self._seqs.items() if log != own][-PARENTS_MAX:]
         return tuple(sorted(Dot(log.origin, log.epoch, seq) for log, seq in newest))
 
     def named(self, parents: Sequence[Dot]) -> None:

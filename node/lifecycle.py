@@ -25,8 +25,11 @@ from msgspec import Struct
 from domain.moderation import Policy
 from node.codec import ProtobufCodec
 from node.journal import Journal, JournalOptions, Recovery
+from node.keyring import Keyring
+from node.link import FaultTable
 from node.ports import Note, Record
 from node.pump import RawContext
+from node.recorder import RecordedFaults, RecordedReplica, Recorder, begin
 from node.recovery import Mode
 from node.replica import Replica, ReplicaConfig
 from node.runtime import Runtime, wall_ms
@@ -49,6 +52,8 @@ class Plan(Struct, frozen=True):
     read_policy: Callable[[], Policy]  # raises ValueError with one clear line
     reopen_log: Callable[[], None]
     ready: Callable[[], None]
+    trace_dir: Path | None = None  # recordings go there
+    keyring: Keyring | None = None  # None: the cluster does without
 
 
 class Life:
@@ -61,10 +66,18 @@ class Life:
         self._rng = rng
         self._replica: Replica | None = None
         self._runtime: Runtime | None = None
+        self._recorder: Recorder | None = None
         self._asked = ""  # to stop, and by what
 
     async def run(self) -> Ending:
         """Raises StorageError or OSError if the node cannot start."""
+        try:
+            return await self._run()
+        finally:
+            if self._recorder is not None:
+                self._recorder.close()
+
+    async def _run(self) -> Ending:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
@@ -86,11 +99,8 @@ class Life:
         self, loop: asyncio.AbstractEventLoop, journal: Journal, recovery: Recovery
     ) -> Runtime | None:
         """Restore the replica and put the runtime around it. None: asked to stop meanwhile."""
-        plan = self._plan
         began_s = time.monotonic()
-        self._replica = replica = Replica(
-            plan.replica, ProtobufCodec(), self._rng, recovery.incarnation
-        )
+        self._replica = replica = self._make_replica(recovery)
         for batch in _batches(iter(recovery.records)):
             replica.restore(batch)
             await asyncio.sleep(0)
@@ -100,17 +110,49 @@ class Life:
         replica.boot(int(loop.time() * 1000), wall_ms(), recovery.must_open_epoch)
         gc.collect()
         gc.freeze()  # what was restored stays: the collector need not look at it again and again
-        return Runtime(
+        return self._make_runtime(loop, replica, journal, degraded=recovery.degraded)
+
+    def _make_replica(self, recovery: Recovery) -> Replica:
+        """With chance of its own, from a number that can be written down: so it can be replayed."""
+        plan, rng_seed = self._plan, self._rng.getrandbits(63)
+        codec, incarnation = ProtobufCodec(), recovery.incarnation
+        if plan.trace_dir is not None:
+            self._recorder = begin(plan.trace_dir, plan.replica, rng_seed, recovery)
+        if self._recorder is None:
+            return Replica(plan.replica, codec, Random(rng_seed), incarnation)
+        return RecordedReplica(plan.replica, codec, rng_seed, incarnation, self._recorder)
+
+    def _make_runtime(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        replica: Replica,
+        journal: Journal,
+        *,
+        degraded: bool,
+    ) -> Runtime:
+        plan, recorder, rng = self._plan, self._recorder, self._rng
+        peers, write_note = plan.settings.peers, plan.write_note
+        faults = FaultTable(peers, rng)
+        if recorder is not None:
+            faults = RecordedFaults(peers, rng, recorder)
+            write_note = recorder.heard(write_note)
+        runtime = Runtime(
             loop,
             self._context,
             plan.settings,
             replica,
             journal,
-            self._rng,
-            plan.write_note,
+            rng,
+            faults,
+            write_note,
             plan.addresses,
-            degraded=recovery.degraded,
+            degraded=degraded,
+            keyring=plan.keyring,
         )
+        if recorder is not None:
+            traffic = runtime.transport.traffic
+            recorder.dropped_of = lambda: {peer: traffic(peer).dropped for peer in peers}
+        return runtime
 
     async def _live(self, runtime: Runtime) -> Ending:
         plan = self._plan
@@ -133,6 +175,8 @@ class Life:
         self._note("node_stopping", level, {"reason": ending.reason})
         began_s = time.monotonic()
         clean = await runtime.finish()
+        if self._recorder is not None and clean and ending.crash is None:
+            self._recorder.ended(runtime.running.written, runtime.running.durable)
         took_ms = round((time.monotonic() - began_s) * 1000)
         self._note("node_stopped", "info" if clean else "error", {"clean": clean, "ms": took_ms})
         if not clean and ending.code == 0:

@@ -5,6 +5,7 @@ here: at most `bytes_max` bytes (delayed packets included) and at most `age_s` s
 packets are of no use to anybody. Beyond that packets are dropped and counted, by reason:
 
     no_address    nobody has said yet where the peer listens
+    no_key        the node has a keyring, and no key of the peer is on it
     unreachable   no connection for `age_s`
     slow          a connection, but the peer did not read for `age_s`: it is busy, or stopped
     queue_full    over `bytes_max`
@@ -18,6 +19,8 @@ from collections.abc import Callable
 import zmq
 from msgspec import Struct, field
 
+from node.curve import dial
+from node.keyring import Keyring
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
 
 QUEUE_BYTES_MAX = 4 * 1024 * 1024
@@ -70,6 +73,7 @@ class Outgoing:
         guard: Guard = bare,
         bytes_max: int = QUEUE_BYTES_MAX,
         age_s: float = QUEUE_AGE_S,
+        keyring: Keyring | None = None,
     ) -> None:
         self.peer = peer
         self.endpoint = endpoint
@@ -82,6 +86,8 @@ class Outgoing:
         self._guard = guard
         self._bytes_max = bytes_max
         self._age_s = age_s
+        self._keyring = keyring
+        self.key: bytes | None = None  # the peer's, with which it was dialled
         self._queue: deque[tuple[float, bytes]] = deque()  # since when, frame
         self._delayed: set[asyncio.TimerHandle] = set()
         self._expiry: asyncio.TimerHandle | None = None
@@ -92,12 +98,16 @@ class Outgoing:
 
     def open(self) -> None:
         assert self._dealer is None, "opened twice"
-        if self.endpoint is None:
+        if self._keyring is not None:
+            self.key = self._keyring.trusted.public_of(self.peer, "peer")
+        if self.endpoint is None or (self._keyring is not None and self.key is None):
             return
         self._dealer = dealer = self._context.socket(zmq.DEALER)
         for option, value in _OPTIONS:
             dealer.setsockopt(option, value)
         dealer.setsockopt(zmq.IPV6, "[" in self.endpoint)
+        if self._keyring is not None and self.key is not None:
+            dial(dealer, self._keyring.own, self.key)
         self._monitor = dealer.get_monitor_socket(
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
@@ -131,7 +141,7 @@ class Outgoing:
     def put(self, data: bytes) -> None:
         """To the socket if it takes it and nothing waits before it, else into the queue."""
         if self._dealer is None:
-            self._drop("no_address")
+            self._drop("no_address" if self.endpoint is None else "no_key")
             return
         if not self._queue and self._sent(data):
             return

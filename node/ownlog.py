@@ -7,12 +7,13 @@ from gossip.entry import GENESIS, Entry
 class OwnLog:
     """Mutable; not thread-safe. A dot given out for an event that was taken back is given again."""
 
-    __slots__ = ("epoch", "link", "node", "seq")
+    __slots__ = ("epoch", "link", "node", "seq", "shown")
 
     def __init__(self, node: str) -> None:
         self.node = node
         self.epoch = 0  # 0: none opened yet
         self.seq = 0  # of the last own event, also of one that is not visible yet
+        self.shown = 0  # of the last one that left this node: nobody else can hold more
         self.link = GENESIS
 
     @property
@@ -27,10 +28,16 @@ class OwnLog:
     def open(self, epoch: int) -> None:
         """Begin a new log, or go back to one that the journal speaks of."""
         assert epoch > 0
-        self.epoch, self.seq, self.link = epoch, 0, GENESIS
+        self.epoch, self.seq, self.shown, self.link = epoch, 0, 0, GENESIS
 
     def go_on_after(self, seq: int, link: bytes) -> None:
-        self.seq, self.link = seq, link
+        self.seq = self.shown = seq
+        self.link = link
+
+    def show(self, dot: Dot) -> None:
+        """This own event is about to leave the node."""
+        if dot.log == self.log:
+            self.shown = dot.seq
 
     def append(self, entry: Entry) -> None:
         assert entry.dot == self.next_dot and entry.prev == self.link

@@ -3,7 +3,9 @@
     <folder of cluster.yaml>/<data_dir, or .chatlab>/<cluster>/    0700
         nodes.json  launcher.pid  launcher.sock
         <node>/     journal/  node.jsonl  stderr.txt  node.pid  control  feed
+    <folder of cluster.yaml>/<data_dir, or .chatlab>/<cluster>.keys/    0700, or keys_dir
 
+Keys lie beside the cluster's folder and not in it, so that wiping what nodes stored keeps them.
 A node and the commands that talk to it compute the same paths from the same file. Socket paths are
 limited to 107 bytes by the system; a cluster whose folder is too deep for that has its sockets in a
 short private folder, named after its user and a hash of the folder.
@@ -55,6 +57,7 @@ class ClusterPaths:
             raise ConfigError(f"data_dir: {error}") from None
         state = base.absolute() / data_dir
         self.root = Path(os.path.normpath(state / config.name))
+        self.keys = _keys_dir(base, config, self.root)
         self.address_book = self.root / "nodes.json"
         self.launcher_pid = self.root / "launcher.pid"
         longest = self.root / ("n" * NODE_NAME_MAX) / "control"
@@ -78,6 +81,15 @@ class ClusterPaths:
         """Make the cluster's own folders, for the owner only. Raises OSError."""
         private_dir(self.root)
         private_dir(self.launcher_socket.parent)
+
+
+def _keys_dir(base: Path, config: ClusterConfig, root: Path) -> Path:
+    if config.keys_dir is None:
+        return root.with_name(f"{root.name}.keys")  # no cluster and no node can have that name
+    try:
+        return Path(os.path.normpath(base.absolute() / Path(config.keys_dir).expanduser()))
+    except RuntimeError as error:  # ~somebody
+        raise ConfigError(f"keys_dir: {error}") from None
 
 
 def _fits(path: Path) -> bool:

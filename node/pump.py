@@ -13,6 +13,8 @@ zmq.asyncio would do all this and costs five times as much for each message (not
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import zmq
 
@@ -21,6 +23,7 @@ DRAIN_MAX = 256
 RawContext = zmq.Context[zmq.Socket[bytes]]
 RawSocket = zmq.Socket[bytes]
 OnParts = Callable[[list[bytes]], None]
+OnFrames = Callable[[list[zmq.Frame]], None]
 Guard = Callable[[Callable[[], object]], Callable[[], None]]
 
 
@@ -34,19 +37,25 @@ def bare(call: Callable[[], object]) -> Callable[[], None]:
 
 
 class Pump:
-    """Calls `on_parts` for each message of a socket, and `on_turn` after each drain."""
+    """Calls `on_parts` for each message of a socket, and `on_turn` after each drain.
+
+    With `on_frames` instead a message comes as frames, which know whose connection they are from.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         socket: RawSocket,
-        on_parts: OnParts,
+        on_parts: OnParts | None = None,
         on_turn: Callable[[], object] | None = None,
         guard: Guard = bare,
+        on_frames: OnFrames | None = None,
     ) -> None:
+        assert (on_parts is None) != (on_frames is None)
         self._loop = loop
         self._socket = socket
-        self._on_parts = on_parts
+        self._on_message: Callable[[list[Any]], None] | None = on_parts or on_frames
+        self._receive = partial(socket.recv_multipart, zmq.DONTWAIT, on_frames is None)
         self._on_turn = on_turn
         self._turn = guard(self._drain)
         self._again: asyncio.Handle | None = None
@@ -83,12 +92,13 @@ class Pump:
         if self._again is not None:
             self._again.cancel()
             self._again = None
-        receive, more = self._socket.recv_multipart, DRAIN_MAX
+        receive, on_message, more = self._receive, self._on_message, DRAIN_MAX
+        assert on_message is not None
         try:
             while more and not self._paused:
-                parts = receive(zmq.DONTWAIT)
+                message = receive()
                 more -= 1
-                self._on_parts(parts)
+                on_message(message)
         except zmq.Again:
             pass
         if self._paused:

@@ -13,20 +13,16 @@ Rules
   peer shows that it holds more of our log than we do, our own events are pulled back first.
 - Bad input from a peer is a counter. An impossible state of our own is an assert.
 - Same configuration, same seed, same inputs: the same Outboxes, byte for byte.
-
-How it evolves: a command is moderated and decided on, encoded once, and handed out to be persisted;
-a packet goes to the gossip engine, which returns the entries that are new here, and they are handed
-out too. `Persisted` then lets both through, in record order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from random import Random
 from typing import Literal, assert_never
 
 from msgspec import Struct
 
 from domain.arrival import Arrival, Via
-from domain.dot import Dot, LogId
+from domain.dot import Dot
 from domain.events import Event, MessagePosted
 from domain.moderation import Moderator, Policy
 from domain.presence import Presence
@@ -43,6 +39,7 @@ from gossip.wire import cluster_hash
 from node.emitter import Emitted, Emitter
 from node.epochs import WHY, Epochs
 from node.foreseen import Foreseen
+from node.forks import Forks
 from node.pending import Pending
 from node.ports import (
     AckLevel,
@@ -126,7 +123,7 @@ class Replica:
         self._wall_ms = 0
         self._booted = False
         self._sleep_until_ms = 0  # after a drain, until the next step: before that no Tick matters
-        self._forked: set[LogId] = set()
+        self._forks = Forks(self.engine.frontier)
         self._counters = dict.fromkeys((*COUNTERS, "restored", "unwritable"), 0)
 
     # --- before the first turn ------------------------------------------------------------------
@@ -161,7 +158,7 @@ class Replica:
         assert not self._booted
         self._booted = True
         self._now_ms, self._wall_ms = now_ms, wall_ms
-        self._forked = {log.id for log in self.frontier if log.forked}
+        self._forks.boot()
         why = self._epochs.boot(must_open_epoch)
         if why:
             self._open_epoch(why)
@@ -311,7 +308,7 @@ class Replica:
             self._take_in(one, via, packet.sender)
         if learnt:
             self._outbox.note.append(received_note(packet.sender, via, learnt))
-            self._watch_forks([one.entry for one in learnt])
+            self._outbox.note += self._forks.watch([one.entry for one in learnt])
         if self._pending.promises.awaits_copies:
             self._keep_promises()
         self._watch_own_log(packet.sender)
@@ -334,15 +331,6 @@ class Replica:
             return None
         return (decoded.prev, decoded.event) if decoded.event.dot == dot else None
 
-    def _watch_forks(self, entries: Sequence[Entry]) -> None:
-        for log_id in dict.fromkeys(entry.dot.log for entry in entries):
-            log = self.frontier.get(log_id)
-            assert log is not None
-            if log.forked and log_id not in self._forked:
-                self._forked.add(log_id)
-                fields: Fields = {"origin": log_id.origin, "log": str(log_id), "prefix": log.prefix}
-                self._outbox.note.append(Note("fork_found", "error", fields))
-
     # --- the journal ----------------------------------------------------------------------------
 
     def _on_persisted(self, persisted: Persisted) -> None:
@@ -355,6 +343,7 @@ class Replica:
             if one.arrival is None or one.entry is None:
                 continue  # an epoch was opened
             if one.own:
+                self._emitter.own.show(one.entry.dot)
                 self.engine.offer(one.entry, one.receipt)
                 posted.append(one.entry)
             self._evolve(one.arrival)
@@ -364,7 +353,7 @@ class Replica:
         if posted:
             self._counters["posted"] += len(posted)
             self._outbox.note.append(posted_note(posted))
-            self._watch_forks(posted[:1])  # all in one log
+            self._outbox.note += self._forks.watch(posted)
         self._keep_promises()
 
     def _keep_promises(self) -> None:

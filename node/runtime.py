@@ -19,24 +19,22 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
-from functools import partial
 from random import Random
 
 from gossip.packets import Packet
 from node.committer import Committer, JournalWorker, Progress
-from node.control import Control
-from node.feed import Feed
 from node.journal import Journal
+from node.keyring import Keyring
 from node.link import FaultTable
 from node.ports import Note, Record
 from node.pump import RawContext
 from node.replica import Replica
 from node.settings import Addresses, Ending, Settings, WriteNote
 from node.supervisor import Fields, Supervisor, anatomy, one_line
-from node.telemetry import Telemetry
-from node.transport import AddressInUse, Transport
+from node.transport import AddressInUse
 from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
-from node.views import NodeViews, Running
+from node.views import Running
+from node.workers import Hooks, Workers
 
 INPUTS_MAX = 2048  # of one turn
 ADDRESSES_EVERY_S = 1.0
@@ -56,12 +54,15 @@ class Runtime:
         replica: Replica,
         journal: Journal,
         rng: Random,
+        faults: FaultTable,
         write_note: WriteNote,
         addresses: Addresses,
         degraded: bool = False,
+        keyring: Keyring | None = None,
     ) -> None:
         self._loop = loop
         self._replica = replica
+        self.faults = faults
         self._write_note = write_note
         self._addresses = addresses
         self._addresses_at_s = loop.time()
@@ -94,56 +95,36 @@ class Runtime:
             budget=settings.restart_budget,
             window_s=settings.restart_window_s,
         )
-        self._make_workers(context, settings, rng)
+        self._make_workers(context, settings, keyring)
 
-    def _make_workers(self, context: RawContext, settings: Settings, rng: Random) -> None:
-        loop, guard = self._loop, self.supervisor.guard
-        known = self._addresses()
-        self.faults = FaultTable(settings.peers, rng)
-        self.transport = Transport(
-            loop,
-            context,
-            node=settings.node,
-            cluster=settings.cluster,
-            listen=settings.listen,
-            peers={peer: known.get(peer) for peer in settings.peers},
-            faults=self.faults,
+    def _make_workers(
+        self, context: RawContext, settings: Settings, keyring: Keyring | None
+    ) -> None:
+        hooks = Hooks(
             on_packet=self._on_packet,
-            on_note=partial(self._note, "transport"),
-            on_unreachable=self._refresh_addresses,
-            guard=partial(guard, "transport"),
-        )
-        views = NodeViews(
-            self._replica,
-            self.transport,
-            self.running,
-            self.supervisor.statuses,
-            self.counters,
-            self.now_ms,
-            wall_ms,
-        )
-        self.control = Control(
-            loop,
-            context,
-            path=settings.control,
-            durability=settings.durability,
-            peers=len(settings.peers),
-            views=views,
-            faults=self.faults,
             on_submit=self._on_submit,
-            on_note=partial(self._note, "control"),
-            guard=partial(guard, "control"),
-        )
-        self.feed = Feed(
-            loop, context, node=settings.node, path=settings.feed, guard=partial(guard, "feed")
-        )
-        self.telemetry = Telemetry(
-            loop,
-            news=self._news,
+            on_note=self._note,
+            on_unreachable=self._refresh_addresses,
             counters=self.counters,
-            on_note=partial(self._note, "telemetry"),
-            guard=partial(guard, "telemetry"),
+            news=self._news,
+            now_ms=self.now_ms,
+            wall_ms=wall_ms,
         )
+        workers = Workers(
+            self._loop,
+            context,
+            settings,
+            self.supervisor,
+            hooks,
+            replica=self._replica,
+            running=self.running,
+            faults=self.faults,
+            known=self._addresses(),
+            keyring=keyring,
+        )
+        self.doors, self.transport, self.control = workers.doors, workers.transport, workers.control
+        self.feed, self.telemetry = workers.feed, workers.telemetry
+        guard = self.supervisor.guard
         self._send = guard("transport", self._send_all)
         self._publish = guard("feed", self.feed.publish)
         self._set_endpoint = guard("transport", self.transport.set_endpoint)
@@ -153,6 +134,8 @@ class Runtime:
         """Start the workers and run the first turn. Raises OSError if a socket cannot be bound."""
         start = self.supervisor.start
         start(JournalWorker(self._committer))
+        if self.doors is not None:
+            start(self.doors)
         tries = BIND_TRIES
         while True:
             try:
@@ -363,6 +346,7 @@ class Runtime:
             **self._replica.counters,
             **self.control.counters,
             **self.transport.counters,
+            **(self.doors.counters if self.doors is not None else {}),
             "journal_queued_records": self._committer.queued_records,
             "feed_published": self.feed.published,
             "turns": self._turns,
@@ -375,6 +359,7 @@ class Runtime:
             "durable": self.running.durable,
             "rejected": sum(self.transport.rejected.values()),
             "bad": self.control.counters["control_bad"],
+            "refused": self.doors.counters["doors_refused"] if self.doors is not None else 0,
         }
 
     def _refresh_addresses(self) -> None:

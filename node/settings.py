@@ -20,6 +20,8 @@ class Settings(Struct, frozen=True):
     control: str
     feed: str
     pid: int
+    control_listen: str | None = None  # besides the socket, for those who have a key
+    feed_listen: str | None = None
     durability: Durability = "always"
     interval_ms: int = 100
     restart_budget: int = 5

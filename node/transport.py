@@ -2,13 +2,16 @@
 
 One ROUTER is bound and only receives; one DEALER per peer (`node.outgoing`) is connected and only
 sends. A peer is known by the name inside its packets, never by a routing id, so two nodes that
-claim one name cannot make each other's packets vanish.
+claim one name cannot make each other's packets vanish. With a keyring, connections are encrypted,
+and the name must be the one whose key the connection has.
 
 Rules
 - A packet is lost before it is waited for. What cannot go out soon is dropped and counted under
   the peer and the reason; gossip repairs whatever is missing.
 - Whatever comes in is a packet of this cluster, or a count and, seldom, a note. Nothing that a
   stranger sends ends the worker.
+- Whoever uses another's name with a key of his own is not listened to for a while. A key that is
+  taken off the list is not heard from then on, also on a connection that stands.
 - Faults (`node.link`) act here, on the sending side: a blocked, lost, doubled or delayed packet.
 
     send -> fault plan -> queue -> DEALER  --tcp-->  ROUTER -> decode -> on_packet
@@ -21,6 +24,9 @@ import zmq
 
 from gossip.packets import Packet
 from gossip.wire import PACKET_BYTES_MAX, WireError, decode, encode
+from node.curve import key_on, lock
+from node.keyring import Keyring
+from node.keys import Trusted
 from node.link import FaultTable
 from node.outgoing import (
     HANDSHAKE_MS,
@@ -32,6 +38,7 @@ from node.outgoing import (
     Outgoing,
     Traffic,
 )
+from node.penalties import Penalties
 from node.ports import Note
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
 
@@ -74,6 +81,7 @@ class Transport:
         guard: Guard = bare,
         queue_bytes_max: int = QUEUE_BYTES_MAX,
         queue_age_s: float = QUEUE_AGE_S,
+        keyring: Keyring | None = None,
     ) -> None:
         self._loop = loop
         self._context = context
@@ -85,6 +93,9 @@ class Transport:
         self._on_note = on_note
         self._on_unreachable = on_unreachable
         self._guard = guard
+        self._keyring = keyring
+        self._trusted: Trusted | None = keyring.trusted if keyring is not None else None
+        self._penalties = Penalties(loop.time)
         self._router: RawSocket | None = None
         self._pump: Pump | None = None
         self._paused = False
@@ -101,6 +112,7 @@ class Transport:
                 guard,
                 queue_bytes_max,
                 queue_age_s,
+                keyring,
             )
             for peer, endpoint in peers.items()
         }
@@ -141,16 +153,22 @@ class Transport:
         for option, value in _OPTIONS:
             router.setsockopt(option, value)
         router.setsockopt(zmq.IPV6, "[" in self._listen)
+        if self._keyring is not None:
+            lock(router, "gossip", self._keyring.own)
         try:
             router.bind(self._listen)
         except zmq.ZMQError as error:
             raise _bind_error(self._node, self._listen, error) from None
         # The system's choice of a port is kept, so that a restart comes back to it.
         self._listen = router.getsockopt_string(zmq.LAST_ENDPOINT)
-        self._pump = Pump(self._loop, router, self._on_parts, guard=self._guard)
+        if self._keyring is None:
+            self._pump = Pump(self._loop, router, self._on_parts, guard=self._guard)
+        else:
+            self._pump = Pump(self._loop, router, guard=self._guard, on_frames=self._on_frames)
         self._pump.pause(self._paused)
         for link in self._links.values():
             link.open()
+        self._tell_keyless()
 
     def stop(self) -> None:
         """Close everything at once; what is queued is lost, as on any bad day."""
@@ -179,7 +197,24 @@ class Transport:
         if self._router is not None:
             link.open()
 
+    def _follow_keys(self) -> None:
+        """Dial anew where the list of trusted keys has another key, or none any more."""
+        if self._keyring is None or self._keyring.trusted is self._trusted:
+            return
+        self._trusted = self._keyring.trusted
+        for link in self._links.values():
+            if self._router is not None and link.key != self._trusted.public_of(link.peer, "peer"):
+                link.close()
+                link.open()
+        self._tell_keyless()
+
+    def _tell_keyless(self) -> None:
+        keyless = [link.peer for link in self._links.values() if link.key is None]
+        if self._keyring is not None and keyless:
+            self._on_note(Note("peers_without_key", "warning", {"peers": keyless}))
+
     def send(self, peer: str, packet: Packet) -> None:
+        self._follow_keys()
         link = self._links.get(peer)
         if link is None:
             self._reject("unknown_peer", f"a packet to {peer[:32]!r}, who is no peer of this node")
@@ -205,7 +240,18 @@ class Transport:
 
     # --- receiving ------------------------------------------------------------------------------
 
-    def _on_parts(self, parts: list[bytes]) -> None:
+    def _on_frames(self, frames: list[zmq.Frame]) -> None:
+        """From a locked door: the name is that of the key, if it is trusted at this moment."""
+        assert self._keyring is not None
+        owner = self._keyring.trusted.owner(key_on(frames[-1]), "peer")
+        if owner is None:
+            self._reject("untrusted", "a packet by a key that is not trusted any more")
+        elif self._penalties.silenced(owner):
+            self._reject("penalised", f"a packet by the key of {owner}, who is not listened to")
+        else:
+            self._on_parts([frame.bytes for frame in frames], owner)
+
+    def _on_parts(self, parts: list[bytes], owner: str | None = None) -> None:
         if len(parts) != 2:
             self._reject("parts", f"a message of {len(parts) - 1} frames; a packet is one")
             return
@@ -220,6 +266,11 @@ class Transport:
             return
         if packet.cluster != self._cluster:
             self._reject("cluster", f"a packet of another cluster, from {packet.sender!r}")
+            return
+        if owner is not None and packet.sender != owner:
+            pause_s = self._penalties.strike(owner)
+            what = f"the key of {owner} sent a packet of {packet.sender[:32]!r}"
+            self._reject("identity", f"{what}: it is not listened to for {pause_s:g} s")
             return
         if packet.sender == self._node:
             self._reject("own_name", "a packet from another node that uses the name of this one")
@@ -239,7 +290,7 @@ class Transport:
             self._note("frame_rejected", reason, count, detail=detail[:200])
 
     def _on_dropped(self, peer: str, reason: str) -> None:
-        if reason in ("unreachable", "no_address"):
+        if reason in ("unreachable", "no_address", "no_key"):
             # Silent: that a peer is gone is for the replica to find out and to tell.
             if self._on_unreachable is not None:
                 self._on_unreachable()

@@ -109,6 +109,7 @@ def test_no_module_is_dead() -> None:
     used |= {f"lab.bench.{name}" for name in BENCHES}
     for path in sources(*PACKAGES):
         used |= {name for name in names_in(path) if name != module_of(path)}
+    used |= {name.rpartition(".")[0] for name in used}  # a package is imported with its modules
     modules = {module_of(path) for path in sources(*PACKAGES)}
     entries = {name for name in modules if name.endswith(".__main__")} | set(PACKAGES)
     assert sorted(modules - used - entries) == []

@@ -23,7 +23,9 @@ MODULES = {
     "logs": "logs",
     "journal": "journal",
     "moderate": "moderate",
+    "keys": "keys",
     "doctor": "doctor",
+    "lab": "lab",
     "node": "node",
 }
 

@@ -16,6 +16,7 @@ from lab.places import (
     GENERATED_FILE,
     VARIABLE,
     Place,
+    check_doors_in,
     find,
     parse,
     policy_in,
@@ -28,6 +29,7 @@ def start_cluster(settings: Settings, n: int | None, detach: bool, fresh: bool) 
     began = time.monotonic()
     place = place_to_start(settings, n)
     policy_in(Path(place.file))  # one line about a bad word list, instead of one from each node
+    check_doors_in(Path(place.file))
     cluster = Cluster(place)
     if fresh:
         cluster.down()

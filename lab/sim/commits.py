@@ -168,7 +168,7 @@ class Commits:
         if self._point("after_sync"):
             return
         self._busy = False
-        self._report(Persisted(self.log.written, self.log.durable))
+        self._later(Persisted(self.log.written, self.log.durable))
         if self._queue and not self._busy and self._alive:
             self._begin()
 

@@ -79,7 +79,6 @@ class Host:
         self.incarnation = 0
         self.lives = 0
         self.refused = False  # its directory: it stays down
-        self.keeps_copies = False  # an old disk will be wanted
         self._old_disk: MemoryStorage | None = None
         self._disk_is: DiskIs = "new"
         self._dying: ArmedPoint | None = None
@@ -135,8 +134,6 @@ class Host:
             return
         finally:
             self.disk.opening = False
-        if self.keeps_copies and self._old_disk is None:
-            self._old_disk = self.disk.files.killed()
         self._boot(journal, records, recovery)
 
     def _boot(self, log: Log | Journal, records: list[Record], recovery: Recovery | None) -> None:
@@ -249,6 +246,10 @@ class Host:
         """The journal takes nothing more: the process ends with the reason, and starts again."""
         self.crash("storage", reason)
         self._again(CORE_DOWN_US)
+
+    def keep_copy(self, _: object) -> None:
+        """Somebody makes a backup of the directory, which will be put back one day."""
+        self._old_disk = self.disk.files.killed()
 
     def put(self, disk: Literal["empty", "older"]) -> None:
         """Another disk, while the node is down."""

@@ -51,7 +51,8 @@ class Injector:
             self._agenda.at(timed.at_us, self._begin, timed)
             fault = timed.fault
             if type(fault) is Kill and fault.disk == "older":
-                self._hosts[fault.node].keeps_copies = True
+                host = self._hosts[fault.node]
+                self._agenda.at(timed.at_us // 2, host.keep_copy)
 
     def end_all(self) -> None:
         """The phase of faults is over: everything is whole, every node is up."""

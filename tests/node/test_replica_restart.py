@@ -5,7 +5,7 @@ import pytest
 from gossip.packets import Syn, SynAck, without_runs
 from node.ports import AckLevel, Durability, EpochRecord
 from node.turn import Acked, Unmet
-from tests.node.replicas import Node, settle
+from tests.node.replicas import Node, exchange, settle
 
 # --- the past -------------------------------------------------------------------------------------
 
@@ -42,6 +42,37 @@ def test_a_reason_for_a_new_epoch_opens_one_before_the_first_event() -> None:
     assert type(acked) is Acked
     assert (acked.dot.epoch, acked.dot.seq) == (again.replica.epoch, 1)
     assert again.said("epoch_opened")[0].fields["reason"] == "tail repaired"
+
+
+def test_the_first_event_of_a_new_epoch_names_the_head_of_the_old_one() -> None:
+    node = Node()
+    for text in ("a", "b"):
+        node.post(text)
+    again = node.restarted(must_open="tail repaired")
+    for text in ("c", "d"):
+        again.post(text)
+    third, fourth = [a.event for a in again.replica.timeline.select("arrival")][2:]
+    assert [(dot.epoch, dot.seq) for dot in third.parents] == [(node.replica.epoch, 2)]
+    assert fourth.parents == ()
+
+
+def test_own_events_of_a_closed_log_that_were_not_written_are_taken_back_quietly() -> None:
+    old, two, one = restored_backup()
+    one.persist = False
+    one.write()
+    one.post("lost")
+    one.turn(ms=100)
+    exchange(one, two)  # n2 proves that the log was longer: a new epoch is opened
+    assert one.replica.epoch != old.replica.epoch
+    one.fail()
+    unmet = one.outcomes[1]
+    assert type(unmet) is Unmet
+    one.persist = True
+    settle(one, two)
+    assert type(one.post("new")) is Acked
+    settle(one, two)
+    assert one.replica.root == two.replica.root
+    assert two.replica.frontier.forked == []
 
 
 def test_a_hole_in_the_own_log_asks_for_a_new_epoch_even_if_the_journal_does_not() -> None:

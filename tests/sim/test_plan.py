@@ -78,7 +78,10 @@ def test_a_node_that_comes_back_with_another_disk_gets_its_events_back(disk: str
     trace = run_plan(small(kill, ops=tuple(post(n, n * 200_000) for n in range(1, 6)))).trace
     assert [e.data.disk for e in trace if type(e.data) is Boot and e.node == "n1"][1] == disk
     back = [e.data for e in trace if type(e.data) is Handed and e.data.via == "recovery"]
-    assert len(back) == 5
+    if disk == "empty":
+        assert len(back) == 5
+    else:  # the copy was made halfway
+        assert 0 < len(back) < 5
 
 
 def test_a_world_can_be_driven_by_hand() -> None:

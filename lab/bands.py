@@ -1,0 +1,55 @@
+"""Bands: what the sound core shows over a batch of runs of a scenario, for C20. Kept in bands.json.
+
+`chatlab lab calibrate` measures them: 3000 runs under seeds that nobody explores. Their batches are
+drawn from these runs again and again, so that the highest batch mean is that of one batch in many
+thousand, and exploring a hundred thousand seeds raises no false alarm. A band holds for a scenario
+as it was then; where the scenario has changed since, there is none, and C20 is not asked.
+"""
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from lab.checkers import Band, calibrate
+from lab.checkers.lagband import RUNS_MIN
+from lab.explore import Options, explore
+from lab.scenario import Scenario
+from lab.sim.streams import stream
+from lab.token import config_of
+
+FILE = Path(__file__).parent / "bands.json"
+FIRST_SEED = 1 << 48
+RUNS = 3000
+DRAWN = 20_000  # batches
+
+
+class Kept(Struct, frozen=True):
+    config: str  # of the scenario
+    band: Band
+
+
+def bands(path: Path = FILE) -> dict[str, Band]:
+    """By the hash of the scenario for which they were measured."""
+    return {kept.config: kept.band for kept in _read(path).values()}
+
+
+def measure(scenario: Scenario, jobs: int, runs: int = RUNS) -> Band:
+    samples = explore(Options((scenario,), FIRST_SEED, runs, jobs)).samples[scenario.name]
+    rng = stream(FIRST_SEED, "batches")
+    band = calibrate([rng.choices(samples, k=RUNS_MIN) for _ in range(DRAWN)])
+    assert band is not None, "nothing was shown anywhere"
+    return band
+
+
+def store(scenario: Scenario, band: Band, path: Path = FILE) -> None:
+    kept = _read(path)
+    kept[scenario.name] = Kept(config_of(scenario), band)
+    text = msgspec.json.format(msgspec.json.encode(dict(sorted(kept.items()))), indent=1)
+    path.write_bytes(text + b"\n")
+
+
+def _read(path: Path) -> dict[str, Kept]:
+    if not path.is_file():
+        return {}
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, Kept])

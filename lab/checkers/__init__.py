@@ -1,0 +1,57 @@
+"""Checkers: what a run is held to, read off its trace and nothing else.
+
+    verdicts = judge(trace)                     one pass, all checkers of one run
+    overall(verdicts, RULES.values())           fail, unknown or pass
+    Judge(limits)                               the same by hand, or as an observer of a trace
+    SINGLE["C5"].check(trace)                   one checker alone
+    PAIR["C19"].compare(trace, again)           two runs that should be one
+    BATCH["C20"].judge(samples, band)           many runs against a calibration
+    Coverage().judge(samples)                   C17 of a batch: every fault acted somewhere
+
+Rules
+- A checker knows `lab.trace`, `lab.kinds` and `lab.tracefile`, and nothing of the code that it
+  judges. It is as good for a real cluster, or another implementation, as for the simulator.
+- A verdict is `pass`, `fail` or `unknown`. A failure names events of the trace that show it.
+  Unknown is for what the run could not show: nothing was asked, nobody lived, a fault never fired,
+  there is no calibration.
+- What is lost with the only disk that held it is permitted, and counted; never hidden.
+- Nobody is accused of what the plan did to them. Each excuse is tied to an event of the trace.
+
+Theory of operation. `History` and `Disks` gather what several checkers need, the latter with the
+reason for every record that went missing. Each checker is one file, C1 to C20 by `lab.md`; it is
+shown the kinds of events it wants and asked once at the end. C15 and C19 compare two traces, C20
+looks at a batch of samples, C11 and C13 give figures and (almost) no judgement.
+"""
+
+from lab.checkers.judge import BATCH, PAIR, RULES, SINGLE, Judge, Single, judge
+from lab.checkers.lagband import Band, LagBand, calibrate
+from lab.checkers.limits import Limits
+from lab.checkers.meter import Sample
+from lab.checkers.nontrivial import Coverage
+from lab.checkers.quiet import Point, QuietPeriods
+from lab.checkers.verdict import Checker, Figures, Outcome, PairChecker, Rule, Verdict, overall
+
+__all__ = [
+    "BATCH",
+    "PAIR",
+    "RULES",
+    "SINGLE",
+    "Band",
+    "Checker",
+    "Coverage",
+    "Figures",
+    "Judge",
+    "LagBand",
+    "Limits",
+    "Outcome",
+    "PairChecker",
+    "Point",
+    "QuietPeriods",
+    "Rule",
+    "Sample",
+    "Single",
+    "Verdict",
+    "calibrate",
+    "judge",
+    "overall",
+]

@@ -1,0 +1,143 @@
+"""C1: no acknowledged event is lost.
+
+An acknowledged event is in every live node's log at the end. Three things are told apart:
+
+- *permitted loss*: every disk that was bound to hold it was destroyed, replaced or damaged, or it
+  was acknowledged as `written` only and the power went. It is counted, never hidden.
+- *out of reach*: nobody who lives shows it, but it is on the disk of a node that is down, or on its
+  way to a disk.
+- everything else is a loss, and so is a promise that was not yet true when it was given: `durable`
+  before the node was told of a sync, `replicated:k` before k other disks held it.
+"""
+
+from lab.checkers.case import Case
+from lab.checkers.disks import DAMAGED, DESTROYED, OLDER, UNSYNCED
+from lab.checkers.verdict import Findings, Rule, Verdict, Wants
+from lab.kinds import Ok
+from lab.trace import Event
+
+RULE = Rule(
+    "C1",
+    "no acknowledged loss",
+    "What was acknowledged is held by every live node at the end, unless every disk bound to hold "
+    "it was destroyed.",
+)
+_GONE = frozenset({DESTROYED, OLDER, DAMAGED})
+
+
+class AckedLoss:
+    rule = RULE
+
+    def __init__(self, case: Case) -> None:
+        self._history = case.history
+        self._disks = case.disks
+        self._found = Findings(RULE)
+        self._permitted = 0
+        self._unreachable = 0
+
+    def wants(self) -> Wants:
+        return {Ok: self._on_ok}
+
+    def _on_ok(self, event: Event) -> None:
+        """Was the promise true when it was given?"""
+        data = event.data
+        assert type(data) is Ok
+        if not data.ref or self._history.lean:
+            return
+        disk = self._disks.disk(event.node)
+        number = disk.number_of.get(data.ref)
+        if number is None:
+            self._found.add(f"{data.ref} was acknowledged and never handed to a journal", event.seq)
+            return
+        level, _, copies = data.level.partition(":")
+        reached = disk.written if level == "written" else disk.durable
+        if number > reached:
+            self._found.add(f"{data.ref} was acknowledged as {level} before it was", event.seq)
+        elif level == "replicated":
+            held = self._held_elsewhere(event.node, data.ref)
+            if held < int(copies or 1):
+                reason = f"{data.ref} was acknowledged as {data.level}, durable on {held} others"
+                self._found.add(reason, event.seq)
+
+    def _held_elsewhere(self, home: str, ref: str) -> int:
+        """Other disks that hold it for good, or did."""
+        held = 0
+        for node, disk in self._disks.of.items():
+            number = disk.number_of.get(ref)
+            if node != home:
+                held += ref in disk.losses or (number is not None and number <= disk.durable)
+        return held
+
+    def verdict(self) -> Verdict:
+        history = self._history
+        unknown = history.nothing()
+        if not unknown and not history.acked:
+            unknown = "nothing was acknowledged"
+        if not unknown and "end" not in history.phases:
+            unknown = "the trace ends before the run did"
+        if not unknown:
+            unknown = self._judge_end()
+        figures: dict[str, int | float] = {
+            "acked": len(history.acked),
+            "permitted_loss": self._permitted,
+            "unreachable": self._unreachable,
+        }
+        passed = f"{len(history.acked)} acknowledged events, none lost"
+        if self._permitted:
+            passed = f"{passed} but {self._permitted} with the disks that held them"
+        return self._found.verdict(figures, passed, unknown)
+
+    def _judge_end(self) -> str:
+        history = self._history
+        held = {node: set(history.arrivals(node)) for node in history.finals}
+        somewhere = set().union(*held.values())
+        unknown = ""
+        for node, holds in held.items():
+            for ref in history.acked.keys() - holds:
+                if ref not in somewhere:
+                    continue
+                if not history.settled:
+                    unknown = "nodes were given no time to agree"
+                    continue
+                acked, final = history.acked[ref].seq, history.finals[node].seq
+                self._found.add(f"{ref} was acknowledged, and {node} has not got it", acked, final)
+        for ref in history.acked:
+            if ref not in somewhere:
+                unknown = self._lost(ref) or unknown
+        return unknown
+
+    def _lost(self, ref: str) -> str:
+        """Nobody who lives holds it. Returns why nothing can be said, or ""."""
+        acked = self._history.acked[ref]
+        if self._history.lean:
+            if any(disk.past for disk in self._disks.of.values()):
+                return "a lean trace does not tell what was on the disks"
+            self._found.add(f"{ref} was acknowledged, and nobody holds it", acked.seq)
+            return ""
+        data = acked.data
+        assert type(data) is Ok
+        home_may = _GONE | {UNSYNCED} if data.level == "written" else _GONE
+        held_down = False
+        for node, disk in self._disks.of.items():
+            if ref in disk.number_of:
+                if node in self._history.finals and disk.number_of[ref] <= disk.durable:
+                    final = self._history.finals[node].seq
+                    self._found.add(f"{ref} is in {node}'s journal and not shown", acked.seq, final)
+                    return ""
+                held_down = True
+                continue
+            loss = disk.losses.get(ref)
+            if loss is None:
+                continue
+            if not loss.excuse or (node == acked.node and loss.excuse not in home_may):
+                reason = f"{ref} was acknowledged ({data.level}) by {acked.node}; {node} lost it"
+                self._found.add(reason, acked.seq, loss.boot)
+                return ""
+        home = self._disks.disk(acked.node)
+        if ref not in home.losses and ref not in home.number_of:
+            self._found.add(f"{ref} was acknowledged, and never was on a disk", acked.seq)
+        elif held_down:
+            self._unreachable += 1
+        else:
+            self._permitted += 1
+        return ""

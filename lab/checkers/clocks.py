@@ -1,0 +1,139 @@
+"""C16: whatever clocks say, stamps never contradict causality.
+
+- A node's own stamps rise, across restarts too, unless its disk lost what they were known from.
+- An event's stamp is above its parents', unless a parent's was too far in the future to follow.
+- No stamp is ahead of every clock there has been. Clocks are known where records and starts tell
+  them; what the plan does to clocks between is allowed for.
+- The causal order is the order of stamps, and not of the times of arrival.
+
+That C1 to C10 hold under clock faults too is seen from their own verdicts.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from lab.checkers.case import Case
+from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
+from lab.kinds import Boot, Final, Handed, Run
+from lab.trace import Event, dot_of
+
+RULE = Rule(
+    "C16",
+    "clock independence",
+    "Stamps rise with causality and never run ahead of all clocks; they alone give the order.",
+)
+_Stamp = tuple[int, int]
+
+
+class _What(Struct, frozen=True):
+    what: str = ""
+    by_ms: int = 0
+    ppm: int = 0
+
+
+class _Timed(Struct, frozen=True):
+    fault: _What = _What()
+
+
+class _Options(Struct, frozen=True):
+    """The part of a run's options that matters here."""
+
+    faults: tuple[_Timed, ...] = ()
+
+
+class Clocks:
+    rule = RULE
+
+    def __init__(self, case: Case) -> None:
+        self._history = case.history
+        self._disks = case.disks
+        self._slack_ms = case.limits.stamp_slack_ms
+        self._ppm = 0
+        self._found = Findings(RULE)
+        self._stamps: dict[str, _Stamp] = {}  # by ref
+        self._refs: dict[str, str] = {}  # by dot; "": a fork, and nobody knows which was meant
+        self._last: dict[str, _Stamp] = {}  # own, by node
+        self._ahead_us: int | None = None  # the clock furthest ahead, against true time
+        self._own = 0
+
+    def wants(self) -> Wants:
+        return {Run: self._on_run, Handed: self._on_handed, Boot: self._on_boot}
+
+    def _on_run(self, event: Event) -> None:
+        assert type(event.data) is Run
+        try:
+            options = msgspec.json.decode(event.data.options, type=_Options)
+        except msgspec.MsgspecError:
+            return  # of a form that tells nothing of clocks
+        for timed in options.faults:
+            self._slack_ms += abs(timed.fault.by_ms)
+            self._ppm += abs(timed.fault.ppm)
+
+    def _on_handed(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Handed
+        ahead_us = data.wall_ms * 1000 - event.t_us
+        if self._ahead_us is None or ahead_us > self._ahead_us:
+            self._ahead_us = ahead_us
+        if data.ref in self._stamps:
+            return
+        facts = data.facts
+        stamp = self._stamps[data.ref] = (facts.stamp_ms, facts.stamp_counter)
+        dot = dot_of(data.ref)
+        self._refs[dot] = "" if dot in self._refs else data.ref
+        if data.via == "local":
+            self._own += 1
+            self._judge(event, data, stamp)
+
+    def _judge(self, event: Event, data: Handed, stamp: _Stamp) -> None:
+        node = event.node
+        last = self._last.get(node)
+        if last is not None and stamp <= last:
+            self._found.add(f"{data.ref} is not stamped after {node}'s last event", event.seq)
+        self._last[node] = stamp
+        for dot in data.facts.parents:
+            ref = self._refs.get(dot)
+            if not ref or (node, ref) in self._history.skewed:
+                continue
+            if stamp <= self._stamps[ref]:
+                self._found.add(
+                    f"{data.ref} is not stamped after its parent {dot}",
+                    event.seq,
+                    self._history.first_handed[ref].seq,
+                )
+        assert self._ahead_us is not None
+        drifted_ms = event.t_us * self._ppm // 1_000_000_000
+        bound_ms = (event.t_us + self._ahead_us) // 1000 + self._slack_ms + drifted_ms
+        if stamp[0] > bound_ms:
+            reason = f"{data.ref} is stamped {stamp[0] - bound_ms} ms ahead of every clock"
+            self._found.add(reason, event.seq)
+
+    def _on_boot(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Boot
+        if data.wall_ms:
+            ahead_us = data.wall_ms * 1000 - event.t_us
+            if self._ahead_us is None or ahead_us > self._ahead_us:
+                self._ahead_us = ahead_us
+        if self._disks.disk(event.node).losses:
+            own = [
+                self._stamps[name]
+                for name in data.recovered
+                if name in self._stamps and name.startswith(event.node + ".")
+            ]
+            self._last.pop(event.node, None)
+            if own:
+                self._last[event.node] = max(own)
+
+    def verdict(self) -> Verdict:
+        orders: dict[tuple[str, ...], Event] = {}
+        for event in self._history.finals.values():
+            assert type(event.data) is Final
+            orders.setdefault(event.data.causal, event)
+        for order, event in orders.items():
+            stamps = [self._stamps[ref] for ref in order if ref in self._stamps]
+            if stamps != sorted(stamps):
+                self._found.add(f"{event.node}'s causal order is not that of stamps", event.seq)
+        figures: Figures = {"own_events": self._own}
+        unknown = "" if self._own else "no event was ever stamped"
+        return self._found.verdict(figures, f"{self._own} stamps follow causality", unknown)

@@ -1,0 +1,138 @@
+"""C18: no packet and no byte comes from nowhere or goes nowhere.
+
+Each transmission and each copy of it arrives once, or is dropped once, or is still on its way when
+the run ends. What arrives is what was sent, from and to whom it was sent. The parts of a packet sum
+up to its size, and the ledger of the transport says what the trace says.
+"""
+
+from lab.checkers.case import Case
+from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
+from lab.kinds import Copied, Dropped, Got, Sent, Totals
+from lab.trace import Event
+
+RULE = Rule(
+    "C18",
+    "conservation",
+    "Sent and copied are delivered, dropped or in flight, and the bytes of parts sum up.",
+)
+
+
+class Conservation:
+    rule = RULE
+
+    def __init__(self, case: Case) -> None:
+        self._history = case.history
+        self._found = Findings(RULE)
+        self._got: list[Event] = []
+        self._dropped: list[Event] = []
+        self._copied: list[Event] = []
+
+    def wants(self) -> Wants:
+        return {
+            Got: self._got.append,
+            Dropped: self._dropped.append,
+            Copied: self._copied.append,
+        }
+
+    def verdict(self) -> Verdict:
+        history = self._history
+        sums = self._judge_parts()
+        in_flight = self._judge_balance()
+        counted: Figures = {
+            "sent": len(history.sent),
+            "copied": len(self._copied),
+            "delivered": len(self._got),
+            **sums,
+            "in_flight": in_flight,
+        }
+        for event in self._dropped:
+            assert type(event.data) is Dropped
+            name = f"dropped_{event.data.why}"
+            counted[name] = counted.get(name, 0) + 1
+        unknown = ""
+        if history.totals is None:
+            unknown = "the trace tells no totals"
+        else:
+            self._judge_ledger(history.totals, counted)
+            totals = history.totals.data
+            assert type(totals) is Totals
+            if not totals.counts.get("sent", 0) and len(history.nodes) > 1:
+                unknown = "no packet was ever sent"
+        passed = f"{len(history.sent)} packets accounted for, {in_flight} in flight"
+        return self._found.verdict(counted, passed, unknown)
+
+    def _judge_parts(self) -> Figures:
+        size = digest = payload = framing = 0
+        for event in self._history.sent:
+            data = event.data
+            assert type(data) is Sent
+            whole = event.bytes or 0
+            size += whole
+            digest += data.digest
+            payload += data.payload
+            framing += data.framing
+            if data.digest + data.payload + data.framing != whole or data.framing < 0:
+                self._found.add(
+                    f"a {data.body} of {whole} bytes has parts of another sum", event.seq
+                )
+        return {
+            "bytes": size,
+            "digest_bytes": digest,
+            "payload_bytes": payload,
+            "framing_bytes": framing,
+        }
+
+    def _judge_balance(self) -> int:
+        """What is in flight at the end."""
+        sent = {event.seq: event for event in self._history.sent}
+        left = dict.fromkeys(sent, 1)
+        for event in self._copied:
+            if event.cause in left:
+                left[event.cause] += 1
+            else:
+                self._found.add("what was never sent was copied", event.seq)
+        for event in self._got:
+            source = sent.get(event.cause) if event.cause is not None else None
+            if source is None:
+                self._found.add(f"{event.node} received what was never sent", event.seq)
+                continue
+            left[source.seq] -= 1
+            if source.peer != event.node or source.node != event.peer:
+                reason = f"{event.node} received what was sent elsewhere"
+                self._found.add(reason, event.seq, source.seq)
+            elif source.bytes != event.bytes or source.msg_id != event.msg_id:
+                reason = f"{event.node} received another packet than was sent"
+                self._found.add(reason, event.seq, source.seq)
+        for event in self._dropped:
+            if event.cause in left:
+                left[event.cause] -= 1
+            else:
+                self._found.add("what was never sent was dropped", event.seq)
+        for seq, count in left.items():
+            if count < 0:
+                self._found.add(
+                    f"a packet of {sent[seq].node} ended more often than it was sent", seq
+                )
+        return sum(left.values())
+
+    def _judge_ledger(self, event: Event, counted: Figures) -> None:
+        data = event.data
+        assert type(data) is Totals
+        counts = data.counts
+        if self._history.lean:  # it has no packets: only the ledger's own sums can be judged
+            counted = {"in_flight": counts.get("in_flight", 0)}
+            dropped = sum(n for name, n in counts.items() if name.startswith("dropped_"))
+            came = counts.get("sent", 0) + counts.get("copied", 0)
+            went = counts.get("delivered", 0) + dropped + counted["in_flight"]
+            if came != went:
+                self._found.add(f"of {came} packets {went} are accounted for", event.seq)
+            parts = ("digest_bytes", "payload_bytes", "framing_bytes")
+            if sum(counts.get(part, 0) for part in parts) != counts.get("bytes", 0):
+                self._found.add("the ledger's bytes do not sum up", event.seq)
+            return
+        for name in counts.keys() | counted.keys():
+            if name not in counted and not name.startswith("dropped_"):
+                continue  # what the trace does not tell
+            told, seen = counts.get(name, 0), counted.get(name, 0)
+            if told != seen:
+                self._found.add(f"the ledger says {name} {told}, the trace {seen}", event.seq)

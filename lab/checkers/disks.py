@@ -1,0 +1,183 @@
+"""Disks: which records each node's journal holds, and why records went missing.
+
+Rules
+- Records are handed out under numbers 1, 2, ... within a life; those recovered at its boot come
+  first. What a crash must leave is everything up to a *floor*: what was written, or after a loss of
+  power what was synced. A failed sync counts as a loss of power, for nobody knows what it left.
+- A record that is gone after a boot was lost. The excuse is the mildest that covers it: the disk
+  was destroyed, an older copy was put back, bits of it were flipped, or the record was above the
+  floor. No excuse is "", and that is a lie of the journal.
+"""
+
+from msgspec import Struct
+
+from lab.checkers.verdict import Wants
+from lab.kinds import Boot, Crash, Epoch, Fired, Handed, Stopped, Unwritten, Written
+from lab.trace import Event
+
+DESTROYED, OLDER, DAMAGED, UNSYNCED = "destroyed", "older", "damaged", "unsynced"
+
+
+class Loss(Struct, frozen=True):
+    """Of a record, found at this boot."""
+
+    excuse: str  # one of the above, "": there is none
+    boot: int  # seq
+
+
+class Reopening(Struct, frozen=True):
+    """A boot, and the journal as it was before it."""
+
+    event: Event
+    before: list[str]
+    floor: int
+    damaged: bool
+    lost: dict[str, Loss]
+
+
+class Disk:
+    """Of one node. Mutable."""
+
+    __slots__ = (
+        "damaged",
+        "durable",
+        "floor",
+        "losses",
+        "number_of",
+        "past",
+        "records",
+        "reopening",
+        "up",
+        "written",
+    )
+
+    def __init__(self) -> None:
+        self.records: list[str] = []  # refs and `epoch LOG`, by number - 1
+        self.number_of: dict[str, int] = {}
+        self.written = 0  # as the node was told, in this life
+        self.durable = 0
+        self.floor = 0  # once it is down: records 1..floor must come back
+        self.up = False
+        self.damaged = False  # bits were flipped, and may be found at any start
+        self.losses: dict[str, Loss] = {}
+        self.past: list[list[str]] = []  # the records at the end of each life
+        self.reopening: Reopening | None = None
+
+    def cut(self, kept: int) -> None:
+        """Records after `kept` are not there."""
+        del self.records[kept:]
+        self.number_of = {name: at for at, name in enumerate(self.records, start=1)}
+
+    def put(self, number: int, name: str) -> None:
+        if number <= len(self.records):  # given out before, and nobody said that it failed: see C5
+            self.cut(max(number - 1, 0))
+        while len(self.records) < number - 1:
+            self.records.append("")  # a gap, which C5 tells of
+        self.records.append(name)
+        self.number_of[name] = number
+
+
+class Disks:
+    """Mutable."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, Disk] = {}
+
+    def wants(self) -> Wants:
+        return {
+            Handed: self._on_handed,
+            Epoch: self._on_epoch,
+            Written: self._on_written,
+            Unwritten: self._on_unwritten,
+            Boot: self._on_boot,
+            Crash: self._on_crash,
+            Stopped: self._on_stopped,
+            Fired: self._on_fired,
+        }
+
+    def disk(self, node: str) -> Disk:
+        found = self.of.get(node)
+        if found is None:
+            found = self.of[node] = Disk()
+        return found
+
+    def _on_handed(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Handed
+        disk = self.disk(event.node)
+        if data.number == len(disk.records) + 1:
+            disk.records.append(data.ref)
+            disk.number_of[data.ref] = data.number
+        else:
+            disk.put(data.number, data.ref)
+
+    def _on_epoch(self, event: Event) -> None:
+        assert type(event.data) is Epoch
+        self.disk(event.node).put(event.data.number, f"epoch {event.data.log}")
+
+    def _on_written(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Written
+        disk = self.disk(event.node)
+        disk.written, disk.durable = data.written, data.durable
+
+    def _on_unwritten(self, event: Event) -> None:
+        assert type(event.data) is Unwritten
+        self.disk(event.node).cut(event.data.kept)
+
+    def _on_crash(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Crash
+        disk = self.disk(event.node)
+        power = data.how in ("power", "storage") or data.site.endswith(", power")
+        if disk.up:
+            disk.up = False
+            disk.written, disk.durable = data.written, data.durable
+            disk.floor = data.durable if power else data.written
+            disk.past.append(disk.records[:])
+        elif power:  # while it was down, or starting
+            disk.floor = min(disk.floor, disk.durable)
+
+    def _on_stopped(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Stopped
+        disk = self.disk(event.node)
+        disk.up = False
+        disk.written, disk.durable = data.written, data.durable
+        disk.floor = data.written
+        disk.past.append(disk.records[:])
+
+    def _on_fired(self, event: Event) -> None:
+        assert type(event.data) is Fired
+        if event.data.what == "flip":
+            self.disk(event.node).damaged = True
+
+    def _on_boot(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Boot
+        disk = self.disk(event.node)
+        floor = disk.written if disk.up else disk.floor
+        before = disk.records
+        if disk.up:  # nobody told of the end of the last life
+            disk.past.append(before[:])
+        kept = set(data.recovered)
+        lost: dict[str, Loss] = {}
+        for number, name in enumerate(before, start=1):
+            if name in kept or not name:
+                continue
+            excuse = UNSYNCED if number > floor else ""
+            if data.disk == "empty":
+                excuse = DESTROYED
+            elif data.disk == "older":
+                excuse = OLDER
+            elif number <= floor and disk.damaged:
+                excuse = DAMAGED
+            lost[name] = Loss(excuse, event.seq)
+        disk.losses |= lost
+        disk.reopening = Reopening(event, before, floor, disk.damaged, lost)
+        if data.disk != "same":
+            disk.damaged = False
+        disk.records = list(data.recovered)
+        disk.number_of = {name: at for at, name in enumerate(data.recovered, start=1)}
+        disk.written = disk.durable = len(data.recovered)
+        disk.up = True

@@ -1,0 +1,71 @@
+"""C4: nothing is shown twice.
+
+At any time, what a node shows are distinct events: in its arrivals, in the causal order, and in
+what a reader is given. Multiplicity counts, not membership.
+"""
+
+from collections.abc import Sequence
+
+from lab.checkers.case import Case
+from lab.checkers.verdict import Findings, Rule, Verdict, Wants
+from lab.kinds import Boot, Final, Ok, Visible
+from lab.trace import Event
+
+RULE = Rule("C4", "no duplicates", "No projection shows an event twice, at any time.")
+
+
+class Duplicates:
+    rule = RULE
+
+    def __init__(self, case: Case) -> None:
+        self._history = case.history
+        self._found = Findings(RULE)
+        self._looked = 0
+        self._told: dict[str, int] = {}  # repetitions in a node's view that were told already
+
+    def wants(self) -> Wants:
+        return {
+            Visible: self._on_visible,
+            Boot: self._on_boot,
+            Ok: self._on_ok,
+            Final: self._on_final,
+        }
+
+    def _on_visible(self, event: Event) -> None:
+        self._looked += 1
+        view = self._history.views[event.node]
+        if len(view.order) != len(view.refs):
+            self._repeated(event, len(view.order) - len(view.refs))
+
+    def _repeated(self, event: Event, repetitions: int) -> None:
+        assert type(event.data) is Visible
+        if repetitions > self._told.get(event.node, 0):
+            self._found.add(f"{event.data.ref} is shown twice by {event.node}", event.seq)
+            self._told[event.node] = repetitions
+
+    def _on_boot(self, event: Event) -> None:
+        assert type(event.data) is Boot
+        self._look(event, event.data.arrivals, "after its start")
+        view = self._history.views[event.node]
+        self._told[event.node] = len(view.order) - len(view.refs)
+
+    def _on_ok(self, event: Event) -> None:
+        assert type(event.data) is Ok
+        if event.data.seen:
+            self._look(event, event.data.seen, "to a reader")
+
+    def _on_final(self, event: Event) -> None:
+        assert type(event.data) is Final
+        self._look(event, event.data.arrivals, "at the end")
+        self._look(event, event.data.causal, "at the end, in causal order")
+
+    def _look(self, event: Event, refs: Sequence[str], when: str) -> None:
+        self._looked += len(refs)
+        if len(set(refs)) != len(refs):
+            first = next(ref for at, ref in enumerate(refs) if ref in refs[:at])
+            self._found.add(f"{first} is shown twice by {event.node} {when}", event.seq)
+
+    def verdict(self) -> Verdict:
+        unknown = "" if self._looked else "nothing was ever shown"
+        figures: dict[str, int | float] = {"looked_at": self._looked}
+        return self._found.verdict(figures, "nothing was shown twice", unknown)

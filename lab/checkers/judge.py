@@ -1,0 +1,129 @@
+"""The judge: all checkers of one run, in one pass over its trace.
+
+Each event goes to the history and the disks first, then to the checkers that want its kind, by one
+look-up of its class. A judge can be an observer of a trace, and then judges while it grows.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+
+from msgspec import Struct
+
+from lab.checkers.acked_loss import AckedLoss
+from lab.checkers.case import Case
+from lab.checkers.causality import Causality
+from lab.checkers.clocks import Clocks
+from lab.checkers.conservation import Conservation
+from lab.checkers.convergence import Convergence
+from lab.checkers.determinism import Determinism
+from lab.checkers.disks import Disks
+from lab.checkers.duplicates import Duplicates
+from lab.checkers.history import History
+from lab.checkers.lagband import LagBand
+from lab.checkers.limits import Limits
+from lab.checkers.meter import Meter, Sample
+from lab.checkers.moderation import Moderation
+from lab.checkers.monotone import Monotone
+from lab.checkers.nontrivial import Nontrivial
+from lab.checkers.observers import Observers
+from lab.checkers.phantoms import Phantoms
+from lab.checkers.presence import PresenceFigures
+from lab.checkers.progress import Progress
+from lab.checkers.quiet import QuietPeriods
+from lab.checkers.reversible import Reversible
+from lab.checkers.sessions import Sessions
+from lab.checkers.supervision import Supervision
+from lab.checkers.unknowns import Unknowns
+from lab.checkers.verdict import Checker, PairChecker, Rule, See, Verdict
+from lab.kinds import KINDS
+from lab.trace import Event
+
+
+class Single(Struct, frozen=True):
+    """A checker of one run, as it is registered."""
+
+    rule: Rule
+    make: Callable[[Case], Checker]
+
+    @property
+    def id(self) -> str:
+        return self.rule.id
+
+    def check(self, trace: Iterable[Event], limits: Limits | None = None) -> Verdict:
+        """This checker alone."""
+        (verdict,) = judge(trace, limits, only=(self.rule.id,))
+        return verdict
+
+
+_MAKERS: tuple[type[Checker], ...] = (
+    AckedLoss,
+    Unknowns,
+    Phantoms,
+    Duplicates,
+    Monotone,
+    Convergence,
+    Causality,
+    Sessions,
+    Moderation,
+    Reversible,
+    QuietPeriods,
+    Progress,
+    PresenceFigures,
+    Supervision,
+    Clocks,
+    Nontrivial,
+    Conservation,
+)
+SINGLE: dict[str, Single] = {make.rule.id: Single(make.rule, make) for make in _MAKERS}
+PAIR: dict[str, PairChecker] = {one.rule.id: one for one in (Observers(), Determinism())}
+BATCH: dict[str, LagBand] = {LagBand.rule.id: LagBand()}
+_RULES: list[Rule] = [one.rule for one in SINGLE.values()]
+_RULES += [one.rule for one in PAIR.values()]
+_RULES += [one.rule for one in BATCH.values()]
+_RULES.sort(key=lambda rule: int(rule.id[1:]))
+RULES: dict[str, Rule] = {rule.id: rule for rule in _RULES}
+
+
+class Judge:
+    """Mutable. `see` every event in order, then ask."""
+
+    def __init__(self, limits: Limits | None = None, only: Collection[str] = ()) -> None:
+        self.history = History()
+        case = Case(self.history, Disks(), limits or Limits())
+        self.checkers = {
+            name: single.make(case) for name, single in SINGLE.items() if not only or name in only
+        }
+        self._meter = Meter(case)
+        table: dict[type, list[See]] = {kind: [] for kind in KINDS.values()}
+        wants = [self.history.wants(), case.disks.wants(), self._meter.wants()]
+        wants += [checker.wants() for checker in self.checkers.values()]
+        for wanted in wants:
+            for kind, see in wanted.items():
+                table[kind].append(see)
+        self._table = {kind: tuple(sees) for kind, sees in table.items()}
+
+    def see(self, event: Event) -> None:
+        for see in self._table[type(event.data)]:
+            see(event)
+
+    def see_all(self, events: Iterable[Event]) -> None:
+        table = self._table
+        for event in events:
+            for see in table[type(event.data)]:
+                see(event)
+
+    def verdicts(self) -> list[Verdict]:
+        """In the order of the rules. Ask once."""
+        return [checker.verdict() for checker in self.checkers.values()]
+
+    def sample(self) -> Sample:
+        """What this run adds to a batch, for C20."""
+        return self._meter.sample()
+
+
+def judge(
+    trace: Iterable[Event], limits: Limits | None = None, *, only: Collection[str] = ()
+) -> list[Verdict]:
+    """All checkers of one run, or `only` these."""
+    judging = Judge(limits, only)
+    judging.see_all(trace)
+    return judging.verdicts()

@@ -1,0 +1,17 @@
+"""Limits: what a run is held to beyond what is always promised. Zero: not held to it."""
+
+from msgspec import Struct
+
+
+class Limits(Struct, frozen=True):
+    """Where a number must be calibrated first, it is 0 until somebody has done so."""
+
+    bound_us: int = 0  # C6: from the last fault; else what the trace declares
+    swarm: bool = False  # C17: faults were drawn; one without an occasion is the batch's business
+    causal: bool = False  # C7: the strategy claims causal delivery
+    idle_packets_s: float = 0  # C12: of one node, once all agree
+    packets_per_event: float = 0  # C12: of all nodes, per event and node, before that
+    restarts_max: int = 5  # C14: of one worker or core ...
+    restarts_us: int = 60_000_000  # ... within so long
+    unsuspected_us: int = 0  # C13: a node that is back is taken for alive within so long
+    stamp_slack_ms: int = 10  # C16: for what clocks show between two looks at them

@@ -1,0 +1,97 @@
+"""The meter: what one run adds to a batch, taken while its checkers look."""
+
+from msgspec import Struct
+
+from lab.checkers.case import Case
+from lab.checkers.verdict import Wants
+from lab.kinds import Boot, Handed, Totals, Visible
+from lab.trace import Event
+
+# Plans speak of a kill, and of what it also does: these need not all come about in one run.
+_WORDS = {"kill": ("kill", "disk_empty", "disk_older", "flip")}
+
+
+def silent_of(totals: Totals) -> tuple[str, ...]:
+    """Faults that were planned and acted on nothing."""
+    return tuple(
+        [
+            word
+            for word in totals.enabled
+            if not any(totals.fired.get(one, 0) for one in _WORDS.get(word, (word,)))
+        ]
+    )
+
+
+class Sample(Struct, frozen=True):
+    """Of one run. The seed must not be one of the calibration's."""
+
+    seed: int
+    lag_us: int  # sum over showings
+    showings: int  # of an event at another node than its origin, for the first time
+    events: int
+    packets: int
+    bytes: int
+    enabled: tuple[str, ...] = ()  # faults that were planned ...
+    silent: tuple[str, ...] = ()  # ... and acted on nothing
+
+
+class Meter:
+    """Takes the sample of one run, while its checkers look. Mutable."""
+
+    def __init__(self, case: Case) -> None:
+        self._history = case.history
+        self._posted: dict[str, tuple[str, int]] = {}  # by ref: where and when
+        self._seen: dict[str, set[str]] = {}  # by node
+        self._lag_us = 0
+        self._showings = 0
+
+    def wants(self) -> Wants:
+        return {Handed: self._on_handed, Visible: self._on_visible, Boot: self._on_boot}
+
+    def _on_handed(self, event: Event) -> None:
+        assert type(event.data) is Handed
+        if event.data.via == "local":
+            self._posted.setdefault(event.data.ref, (event.node, event.t_us))
+
+    def _on_visible(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Visible
+        posted = self._posted.get(data.ref)
+        if posted is None:
+            if self._history.lean and data.via == "local":  # it does not tell of posting
+                self._posted[data.ref] = (event.node, event.t_us)
+            return
+        if posted[0] == event.node:
+            return
+        seen = self._seen.get(event.node)
+        if seen is None:
+            seen = self._seen[event.node] = set()
+        if data.ref not in seen:
+            seen.add(data.ref)
+            self._lag_us += event.t_us - posted[1]
+            self._showings += 1
+
+    def _on_boot(self, event: Event) -> None:
+        """What a journal gives was shown before, or was about to be: it has no lag of its own."""
+        assert type(event.data) is Boot
+        self._seen.setdefault(event.node, set()).update(event.data.arrivals)
+
+    def sample(self) -> Sample:
+        history = self._history
+        counts: dict[str, int] = {}
+        enabled: tuple[str, ...] = ()
+        silent: tuple[str, ...] = ()
+        if history.totals is not None:
+            totals = history.totals.data
+            assert type(totals) is Totals
+            counts, enabled, silent = totals.counts, totals.enabled, silent_of(totals)
+        return Sample(
+            history.run.seed if history.run else 0,
+            self._lag_us,
+            self._showings,
+            len(self._posted),
+            counts.get("sent", 0),
+            counts.get("bytes", 0),
+            enabled,
+            silent,
+        )

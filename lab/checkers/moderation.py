@@ -1,0 +1,170 @@
+"""C9: moderation never changes what was said.
+
+- An event has the same bytes and the same facts everywhere and always, whatever rules a node has.
+- What was acknowledged is what was emitted, and where no rule is named it is what was asked for.
+- A decision depends on the text and the rules alone, and it is final: what censoring has left is
+  let through as it is.
+- A text that holds a forbidden word as plainly as can be is not let through.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from lab.checkers.case import Case
+from lab.checkers.verdict import Findings, Rule, Verdict, Wants
+from lab.kinds import Fail, Handed, Invoke, Note, Ok, PolicyIn, Run
+from lab.trace import Event
+
+RULE = Rule(
+    "C9",
+    "moderation never mutates",
+    "Rules decide what is emitted and change nothing that was; the same text, the same verdict.",
+)
+_Decision = tuple[str | None, tuple[str, ...]]  # the text as emitted, None: rejected; the rules
+
+
+class _Word(Struct, frozen=True):
+    words: tuple[str, ...] = ()
+    action: str = "censor"
+
+
+class _Options(Struct, frozen=True):
+    """The part of a run's options that matters here."""
+
+    rules: tuple[_Word, ...] = ()
+
+
+class Moderation:
+    rule = RULE
+
+    def __init__(self, case: Case) -> None:
+        self._history = case.history
+        self._found = Findings(RULE)
+        self._decided: dict[tuple[str, int, str], tuple[_Decision, int]] = {}
+        self._left: dict[tuple[str, int, str], int] = {}  # texts that censoring has left
+        self._versions: dict[str, int] = {}  # of the rules, by node
+        self._one_policy = False
+        self._forbidden: dict[str, str] = {}  # by word: the action
+        self._censored = self._rejected = 0
+
+    def wants(self) -> Wants:
+        return {
+            Run: self._on_run,
+            Handed: self._on_handed,
+            Ok: self._on_ok,
+            Fail: self._on_fail,
+            Note: self._on_note,
+            PolicyIn: self._on_policy,
+        }
+
+    def _on_run(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Run
+        self._one_policy = data.source == "sim"
+        try:
+            options = msgspec.json.decode(data.options, type=_Options)
+        except msgspec.MsgspecError:
+            return  # of a form that tells nothing of rules
+        for rule in options.rules:
+            for word in rule.words:
+                if word.isalpha():
+                    self._forbidden[word.casefold()] = rule.action
+
+    def _on_note(self, event: Event) -> None:
+        assert type(event.data) is Note
+        if event.data.event == "policy_read":
+            self._on_policy(event)
+
+    def _on_policy(self, event: Event) -> None:
+        self._versions[event.node] = self._versions.get(event.node, 0) + 1
+        self._one_policy = False
+        self._forbidden = {}
+
+    # --- events ---------------------------------------------------------------------------------
+
+    def _on_handed(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Handed
+        first = self._history.first_handed[data.ref]
+        if first is event:
+            if data.via == "local":
+                self._on_emitted(event, data)
+            return
+        known = first.data
+        assert type(known) is Handed
+        if first.bytes != event.bytes or known.facts != data.facts:
+            reason = f"{data.ref} is something else at {event.node} than at {first.node}"
+            self._found.add(reason, event.seq, first.seq)
+
+    def _on_emitted(self, event: Event, data: Handed) -> None:
+        op = self._history.makers.op_of.get(data.ref)
+        if op is None or data.facts.what != "posted":
+            return
+        invoke = self._history.invokes[op]
+        asked, facts = invoke.data, data.facts
+        assert type(asked) is Invoke
+        if not facts.censored_by and facts.text != asked.text:
+            reason = f"{data.ref} is not the text of op {asked.op}, and no rule is named"
+            self._found.add(reason, event.seq, invoke.seq)
+        self._censored += bool(facts.censored_by)
+        self._decide(event, asked.text, (facts.text, facts.censored_by))
+
+    def _on_ok(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Ok
+        made = self._history.made.get(data.ref)
+        if made is None:
+            return
+        handed = made.data
+        assert type(handed) is Handed
+        facts = handed.facts
+        if (data.text, data.rules) != (facts.text, facts.censored_by):
+            reason = f"op {data.op} was told another text or other rules than {data.ref} has"
+            self._found.add(reason, event.seq, made.seq)
+
+    def _on_fail(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Fail
+        invoke = self._history.invokes.get(data.op)
+        if data.code == "moderation" and invoke is not None:
+            assert type(invoke.data) is Invoke
+            self._rejected += 1
+            self._decide(event, invoke.data.text, (None, ()))
+
+    # --- decisions ------------------------------------------------------------------------------
+
+    def _decide(self, event: Event, text: str, decision: _Decision) -> None:
+        scope = "" if self._one_policy else event.node
+        key = (scope, self._versions.get(event.node, 0), text)
+        before = self._decided.setdefault(key, (decision, event.seq))
+        if before[0] != decision:
+            self._found.add("the same text was judged in two ways", event.seq, before[1])
+        emitted = decision[0]
+        if key in self._left and emitted != text:
+            reason = "what censoring had left was not let through as it is"
+            self._found.add(reason, event.seq, self._left[key])
+        if decision[1] and emitted is not None:
+            self._left[(*key[:2], emitted)] = event.seq
+        if self._forbidden and emitted is not None:
+            self._look(event, text, emitted)
+
+    def _look(self, event: Event, text: str, emitted: str) -> None:
+        """Is a forbidden word let through, though it stands there plainly?"""
+        for word in text.casefold().split():
+            action = self._forbidden.get(word)
+            if action == "reject":
+                self._found.add(f"a text with the forbidden word {word} was let through", event.seq)
+            elif action == "censor" and word in emitted.casefold().split():
+                self._found.add(f"the word {word} was not censored", event.seq)
+
+    def verdict(self) -> Verdict:
+        figures: dict[str, int | float] = {
+            "decisions": len(self._decided),
+            "censored": self._censored,
+            "rejected": self._rejected,
+        }
+        passed = f"{self._censored} texts censored, {self._rejected} rejected, none changed later"
+        unknown = "" if self._history.first_handed else "no event was ever emitted"
+        if self._history.lean:
+            unknown = "a lean trace does not tell what events say"
+        return self._found.verdict(figures, passed, unknown)

@@ -1,0 +1,117 @@
+"""C14: what fails is restarted, alone and within its budget, and says so.
+
+- An exception out of the core is a bug, also where a restart heals it.
+- A node whose life ended starts again before the run ends. It may refuse to start only where its
+  disk was damaged or failed.
+- A worker that crashed runs again, or gave up, and is not restarted more often than its budget
+  allows. That nothing is lost thereby is C1's and C5's.
+"""
+
+from collections import deque
+
+from lab.checkers.case import Case
+from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
+from lab.kinds import Boot, Crash, Note
+from lab.trace import Event
+
+RULE = Rule(
+    "C14",
+    "supervision",
+    "What crashes is started again within its budget, or gives up aloud; the core never crashes.",
+)
+_DISK = frozenset({"flip", "disk_errors", "disk_full", "short_writes", "disk_older"})
+
+
+class Supervision:
+    rule = RULE
+
+    def __init__(self, case: Case) -> None:
+        self._history = case.history
+        self._limits = case.limits
+        self._found = Findings(RULE)
+        self._crashed: dict[tuple[str, str], Event] = {}  # workers that wait for a restart
+        self._restarts: dict[tuple[str, str], deque[int]] = {}
+        self._gave_up: set[str] = set()
+        self._restarted = 0
+
+    def wants(self) -> Wants:
+        return {Crash: self._on_crash, Note: self._on_note, Boot: self._on_boot}
+
+    def _on_crash(self, event: Event) -> None:
+        assert type(event.data) is Crash
+        if event.data.how == "core":
+            self._found.add(f"{event.node}'s core failed: {event.data.site}", event.seq)
+
+    def _on_boot(self, event: Event) -> None:
+        for key in [key for key in self._crashed if key[0] == event.node]:
+            del self._crashed[key]
+        self._gave_up.discard(event.node)
+
+    def _on_note(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Note
+        if not data.event.startswith(("worker_", "core_", "node_gave_up")):
+            return
+        worker = str(data.fields.get("worker", "core" if data.event.startswith("core_") else ""))
+        key = (event.node, worker)
+        if data.event in ("worker_crashed", "core_crashed"):
+            self._crashed[key] = event
+            if data.event == "core_crashed":
+                self._found.add(f"{event.node}'s core failed", event.seq)
+        elif data.event in ("worker_restarted", "core_restarts"):
+            self._crashed.pop(key, None)
+            self._restart(event, key)
+        elif data.event in ("worker_gave_up", "node_gave_up"):
+            self._crashed.pop(key, None)
+            self._gave_up.add(event.node)
+
+    def _restart(self, event: Event, key: tuple[str, str]) -> None:
+        self._restarted += 1
+        recent = self._restarts.setdefault(key, deque())
+        recent.append(event.t_us)
+        while recent[0] <= event.t_us - self._limits.restarts_us:
+            recent.popleft()
+        if len(recent) > self._limits.restarts_max:
+            reason = f"{key[1]} of {key[0]} was restarted {len(recent)} times within its window"
+            self._found.add(reason, event.seq)
+
+    def verdict(self) -> Verdict:
+        history = self._history
+        refused = 0
+        if history.settled and history.finals:
+            ends = {event.node: event for event in history.ends}
+            for node in history.nodes:
+                if node in history.finals or node in self._gave_up:
+                    continue
+                if node in history.refused:
+                    refused += 1
+                    self._judge_refusal(node)
+                elif node in history.views or node in ends:
+                    self._found.add(
+                        f"{node} never came back",
+                        ends[node].seq if node in ends else history.grown[node].seq,
+                    )
+            for (node, worker), event in self._crashed.items():
+                if node in history.finals:
+                    self._found.add(f"{worker} of {node} crashed and stays down", event.seq)
+        figures: Figures = {
+            "lives": len(history.boots),
+            "restarted_workers": self._restarted,
+            "refused": refused,
+        }
+        unknown = "" if history.finals else "no node lived to the end"
+        return self._found.verdict(figures, f"{len(history.boots)} lives, all came back", unknown)
+
+    def _judge_refusal(self, node: str) -> None:
+        """A directory may be refused where something happened to it."""
+        history = self._history
+        boots = [event.data for event in history.boots if event.node == node]
+        harmed = any(
+            event.node == node and getattr(event.data, "what", "") in _DISK
+            for event in history.fired
+        )
+        copied = any(type(boot) is Boot and boot.disk == "older" for boot in boots)
+        if not harmed and not copied:
+            refusal = history.refused[node]
+            reason = getattr(refusal.data, "reason", "")
+            self._found.add(f"{node} refuses an unharmed disk: {reason}", refusal.seq)

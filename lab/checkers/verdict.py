@@ -1,0 +1,89 @@
+"""Verdicts: what a checker says of a run, and what a checker is.
+
+`pass`: the promise held wherever the trace lets it be seen. `fail`: it was broken, and the witness
+events show where. `unknown`: the run could not show it; nothing was acknowledged, nobody lived to
+the end, or there is nothing to measure against. Unknown is no kind of pass.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from lab.trace import Event
+
+Outcome = Literal["pass", "fail", "unknown"]
+Figures = dict[str, int | float]
+See = Callable[[Event], None]
+Wants = dict[type, See]  # by class of `event.data`
+
+
+class Rule(Struct, frozen=True):
+    """What is promised. `required`: the run as a whole is unknown where this is."""
+
+    id: str
+    name: str
+    promise: str  # one sentence
+    required: bool = True
+
+
+class Verdict(Struct, frozen=True):
+    rule: str  # its id
+    outcome: Outcome
+    reason: str  # one line
+    witnesses: tuple[int, ...] = ()  # `seq` of the events that show it
+    figures: Figures = {}
+
+
+class Checker(Protocol):
+    """Judges one run. It is shown the events that it wants, in order, and asked once at the end."""
+
+    rule: Rule
+
+    def wants(self) -> Wants: ...
+
+    def verdict(self) -> Verdict: ...
+
+
+class PairChecker(Protocol):
+    """Judges two runs that should have been the same."""
+
+    rule: Rule
+
+    def compare(self, one: Iterable[Event], other: Iterable[Event]) -> Verdict: ...
+
+
+class Findings:
+    """What a checker has against a run. The first finding is told, the others are counted."""
+
+    __slots__ = ("_first", "count", "rule")
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.count = 0
+        self._first: tuple[str, tuple[int, ...]] = ("", ())
+
+    def add(self, reason: str, *witnesses: int | None) -> None:
+        if not self.count:
+            self._first = (reason, tuple([one for one in witnesses if one is not None]))
+        self.count += 1
+
+    def verdict(self, figures: Figures, passed: str, unknown: str = "") -> Verdict:
+        """Fail if there is any finding, else unknown if there is a reason for it, else pass."""
+        if self.count:
+            reason, witnesses = self._first
+            figures = figures | {"violations": self.count}
+            return Verdict(self.rule.id, "fail", reason, witnesses, figures)
+        if unknown:
+            return Verdict(self.rule.id, "unknown", unknown, (), figures)
+        return Verdict(self.rule.id, "pass", passed, (), figures)
+
+
+def overall(verdicts: Sequence[Verdict], rules: Iterable[Rule]) -> Outcome:
+    """Fail if anything fails, unknown if anything that is required is unknown, else pass."""
+    required = {rule.id for rule in rules if rule.required}
+    if any(one.outcome == "fail" for one in verdicts):
+        return "fail"
+    if not verdicts or any(one.outcome == "unknown" and one.rule in required for one in verdicts):
+        return "unknown"
+    return "pass"

@@ -1,0 +1,91 @@
+"""`chatlab lab explore`: many seeds on all cores."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.common import Json, emit, hint, settings_of
+from lab.cli.runs import Jobs, code_of, complete_scenario, jobs_or_all, scenario_named
+from lab.problem import Exit, Problem
+
+if TYPE_CHECKING:
+    from lab.explore import Found
+
+
+def explore(
+    context: typer.Context,
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO…]",
+            help="Names or YAML files, in turn by seed. Default: all that come along.",
+            autocompletion=complete_scenario,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, metavar="N", help="How many runs. Default: 1000."),
+    ] = None,
+    first: Annotated[
+        int, typer.Option("--first", min=0, max=2**62, metavar="N", help="The first seed.")
+    ] = 1,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin at a seed that nobody has chosen.")
+    ] = False,
+    jobs: Jobs = None,
+    time: Annotated[
+        float | None,
+        typer.Option("--time", min=0, metavar="S", help="Stop after so many seconds."),
+    ] = None,
+    first_failure: Annotated[
+        bool, typer.Option("--first-failure", help="Stop at the first seed that fails.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Many seeds on all cores. Exit 7 if any fails; each failure comes with its replay."""
+    from lab.bands import bands
+    from lab.cli.verdicts import Bar, found_json, show_found
+    from lab.explore import Options, tune
+    from lab.explore import explore as explored
+    from lab.scenario import names
+
+    meant = tuple([scenario_named(text) for text in dict.fromkeys(scenarios or names())])
+    if len({one.name for one in meant}) < len(meant):
+        raise Problem("two of these scenarios have the same name", Exit.USAGE)
+    options = Options(
+        meant,
+        int.from_bytes(os.urandom(5), "big") if fresh else first,
+        seeds if seeds is not None or time is not None else 1000,
+        jobs_or_all(jobs),
+        time,
+        first_failure,
+        bands(),
+    )
+    if fresh:
+        hint(f"first seed: {options.first}")
+    bar = Bar()
+    tune()
+    try:
+        found = explored(options, lambda one: bar.show(*_progress(one)))
+    finally:
+        bar.clear()
+    if json:
+        for failure in found.failures:
+            emit(failure)
+        emit(found_json(found))
+    else:
+        show_found(found, settings_of(context).paint)
+    if found.ended == "interrupted" and not found.failures_count:
+        raise typer.Exit(int(Exit.INTERRUPTED))
+    raise typer.Exit(code_of(found.outcome))
+
+
+def _progress(found: "Found") -> tuple[float | None, str]:
+    options = found.options
+    done = found.runs / options.seeds if options.seeds else None
+    if options.time_s:
+        done = max(done or 0.0, min(found.wall_s / options.time_s, 1.0))
+    of = f"/{options.seeds}" if options.seeds else ""
+    failed = f", {found.failures_count} failed" if found.failures_count else ""
+    return done, f"{found.runs}{of} seeds, {found.seeds_s:.0f}/s{failed}"

@@ -1,0 +1,158 @@
+"""`chatlab lab`: runs under a seed, many runs, replays, and what they mean.
+
+The larger commands have a module each; here they are put together.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.common import Json, Settings, emit, hint, settings_of
+from lab.cli.explore import explore
+from lab.cli.replay import replay
+from lab.cli.runs import (
+    Jobs,
+    PerfettoFile,
+    ShivizFile,
+    TraceFile,
+    code_of,
+    complete_scenario,
+    export,
+    jobs_or_all,
+    opened_source,
+    scenario_named,
+    show,
+)
+from lab.cli.search import search
+from lab.display import display_safe
+from lab.problem import Exit
+
+if TYPE_CHECKING:
+    from lab.token import Source
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Experiments: a cluster in a simulator, with faults, under a seed, judged by checkers.",
+)
+SEED_MAX = 2**63 - 1
+
+
+@app.command("list")
+def list_(context: typer.Context, json: Json = False) -> None:
+    """The scenarios that come along, with what goes wrong in each."""
+    from lab.scenario import named, names
+    from lab.tables import table
+
+    found = [named(name) for name in names()]
+    if json:
+        for one in found:
+            emit({"name": one.name, "about": one.about, "nodes": one.nodes})
+        return
+    rows = [[one.name, one.about] for one in found]
+    print(table(["SCENARIO", "WHAT GOES WRONG"], rows, settings_of(context).paint))
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    scenario: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO",
+            help="A name of `lab list`, a YAML file, or the JSON file of a plan.",
+            autocompletion=complete_scenario,
+        ),
+    ],
+    seed: Annotated[int, typer.Option("--seed", min=0, max=SEED_MAX, metavar="N")] = 1,
+    real: Annotated[
+        bool, typer.Option("--real", help="On real processes instead of the simulator.")
+    ] = False,
+    json: Json = False,
+    trace: TraceFile = None,
+    shiviz: ShivizFile = None,
+    perfetto: PerfettoFile = None,
+) -> None:
+    """One experiment. Prints what each checker says, and a token that replays it."""
+    from lab.judging import run_judged
+
+    source = opened_source(scenario)
+    if real:
+        _run_real(source, seed, settings_of(context), json, trace, shiviz, perfetto)
+        return
+    judged = run_judged(source, seed)
+    export(judged, trace, shiviz, perfetto)
+    show(judged, str(judged.token), settings_of(context), json)
+    raise typer.Exit(code_of(judged.outcome))
+
+
+def _run_real(
+    source: "Source",
+    seed: int,
+    settings: Settings,
+    json: bool,
+    trace: Path | None,
+    shiviz: Path | None,
+    perfetto: Path | None,
+) -> None:
+    """The same on processes. It cannot be replayed by a token, but its trace can be kept."""
+    from lab.cli.verdicts import judged_json
+    from lab.faults import Plan
+    from lab.judging import judged
+    from lab.real import run_plan_real, run_real
+
+    result = run_plan_real(source) if isinstance(source, Plan) else run_real(source, seed)
+    done = judged(result, source, seed)
+    export(done, trace, shiviz, perfetto)
+    conformance = result.conformance
+    if json:
+        record = judged_json(done, "")
+        record["real"] = {
+            "not_possible": result.not_possible,
+            "adapted": result.adapted,
+            "put_off": result.put_off,
+            "turns": conformance.turns,
+            "differences": conformance.differences,
+            "incomplete": conformance.incomplete,
+        }
+        emit(record)
+    else:
+        show(done, "", settings, json=False)
+        for text in result.not_possible:
+            hint(f"left out: {display_safe(text)}")
+        for text in result.adapted:
+            hint(f"done in another way: {display_safe(text)}")
+        print(f"conformance: {display_safe(conformance.text())}")
+    raise typer.Exit(int(Exit.VERDICT_FALSE) if conformance.differences else code_of(done.outcome))
+
+
+@app.command()
+def calibrate(
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO…]",
+            help="Default: all that come along.",
+            autocompletion=complete_scenario,
+        ),
+    ] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Measure what the sound core shows, for C20: how late events come, and what they cost.
+
+    It takes minutes, and is done anew when a scenario or the protocol changes.
+    """
+    from lab.bands import measure, store
+    from lab.scenario import names
+
+    for name in scenarios or names():
+        scenario = scenario_named(name)
+        store(scenario, measure(scenario, jobs_or_all(jobs)))
+        hint(f"{name}: calibrated")
+
+
+app.command()(explore)
+app.command()(replay)
+app.command()(search)

@@ -1,0 +1,156 @@
+"""`chatlab lab replay`: a run again, exactly; made small, and told."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.common import Json, emit, hint, settings_of
+from lab.cli.runs import (
+    PerfettoFile,
+    ShivizFile,
+    TraceFile,
+    code_of,
+    export,
+    opened_source,
+    show,
+)
+from lab.problem import Exit, Problem
+
+if TYPE_CHECKING:
+    from lab.judging import Judged
+    from lab.shrink import Shrunk
+    from lab.token import Token
+
+
+def replay(
+    context: typer.Context,
+    token: Annotated[
+        str, typer.Argument(metavar="TOKEN", help="What a run printed, or a plan's JSON file.")
+    ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if the code is not what it was.")
+    ] = False,
+    shrink: Annotated[
+        bool, typer.Option("--shrink", help="Look for a smaller plan that fails alike.")
+    ] = False,
+    story: Annotated[bool, typer.Option("--story", help="Tell it in sentences.")] = False,
+    rule: Annotated[
+        str | None,
+        typer.Option("--rule", metavar="ID", help="Shrink this failure, if there are several."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Where the shrunk plan goes, as JSON."),
+    ] = None,
+    time: Annotated[
+        float, typer.Option("--time", min=1, metavar="S", help="For shrinking, at most.")
+    ] = 30.0,
+    json: Json = False,
+    trace: TraceFile = None,
+    shiviz: ShivizFile = None,
+    perfetto: PerfettoFile = None,
+) -> None:
+    """Have a run again, exactly; make it small, and have it told."""
+    from lab.cli.verdicts import judged_json, show_steps, show_story, shrunk_json, story_json
+    from lab.judging import run_judged
+    from lab.story import tell
+
+    judged = _replayed(token, force=force)
+    settings = settings_of(context)
+    record = judged_json(judged, str(judged.token)) if json else {}
+    if not json:
+        show(judged, "", settings, json=False)
+    if shrink:
+        small = _shrunk(judged, rule, time)
+        path = out or Path(f"shrunk-{judged.plan.scenario}-{judged.seed}-{small.rule}.json")
+        _write_plan(path, small)
+        judged = run_judged(small.plan)
+        if json:
+            record["shrunk"] = shrunk_json(small, str(path), str(judged.token))
+        else:
+            over = "" if small.done else ", and not all was tried"
+            print(
+                f"\n{small.rule} fails with {small.steps} of {small.before} steps "
+                f"({small.runs} runs, {small.took_s:.1f} s{over}):\n"
+            )
+            show_steps(small.plan, settings.paint)
+            print(f"\nthe plan: {path}; run it: chatlab lab run {path}")
+    if story:
+        told = tell(judged)
+        if json:
+            record["story"] = story_json(told)
+        else:
+            print()
+            show_story(told, settings.paint)
+    export(judged, trace, shiviz, perfetto)
+    if json:
+        emit(record)
+    raise typer.Exit(code_of(judged.outcome))
+
+
+def _token(text: str) -> "Token | None":
+    """None: it is the file of a plan."""
+    from lab.token import TokenError, parse
+
+    if text.endswith(".json"):
+        return None
+    try:
+        return parse(text)
+    except TokenError as error:
+        raise Problem(str(error), Exit.USAGE) from None
+
+
+def _replayed(text: str, *, force: bool) -> "Judged":
+    from lab.judging import run_judged
+    from lab.token import TokenError
+
+    token = _token(text)
+    if token is None:
+        return run_judged(opened_source(text))
+    try:
+        differs = token.differs()
+        source = token.resolved()
+    except TokenError as error:
+        raise Problem(str(error), Exit.USAGE) from None
+    if differs and not force:
+        what = " and ".join([", ".join(differs[:-1]), differs[-1]] if differs[1:] else differs)
+        raise Problem(
+            f"the token is of another build: {what} changed since; use that build, or --force",
+            Exit.USAGE,
+        )
+    judged = run_judged(source, token.seed)
+    if token.made(judged.trace.hash):
+        return judged
+    if not differs:
+        raise Problem("the same build and seed gave another trace: that is a bug of the simulator")
+    hint("the trace is not that of the token: what you see is what this build does")
+    return judged
+
+
+def _shrunk(judged: "Judged", rule: str | None, time_s: float) -> "Shrunk":
+    from lab.cli.verdicts import Bar
+    from lab.shrink import Progress, broken_by, shrink
+
+    failed = judged.failed
+    if failed is None:
+        raise Problem("nothing to shrink: no checker fails in this run", Exit.USAGE)
+    wanted = rule or failed.rule
+    if not broken_by(judged, wanted):
+        raise Problem(f"{wanted} does not fail in this run: {failed.rule} does", Exit.USAGE)
+    bar = Bar()
+
+    def told(progress: Progress) -> None:
+        done = 1 - progress.left_s / time_s
+        bar.show(done, f"{progress.steps} steps, {progress.runs} runs, {progress.doing}")
+
+    try:
+        return shrink(judged.plan, wanted, budget_s=time_s, told=told)
+    finally:
+        bar.clear()
+
+
+def _write_plan(path: Path, small: "Shrunk") -> None:
+    from lab.faults import plan_to_json
+
+    path.write_bytes(plan_to_json(small.plan) + b"\n")

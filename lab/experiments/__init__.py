@@ -1,0 +1,18 @@
+"""Experiments: published figures, measured again on the code that nodes run.
+
+    python -m lab.experiments                    what there is
+    python -m lab.experiments pushpull           its table, in the short form
+    python -m lab.experiments pushpull --full    the form that its figures were published for
+
+Rules
+- An experiment drives the real parts of `gossip`: engines, rumors, packets as bytes. A bare model
+  may stand beside it as a column of its own, so that one sees which of the two is off.
+- Each is a function `run(...)` of sizes and a seed, and gives rows. The same seed, the same rows.
+- Each row has the published figure, ours, and our standard error. What does not reproduce is said
+  to, and nothing is tuned until it does.
+"""
+
+EXPERIMENTS = {
+    "pushpull": "lab.experiments.pushpull",
+    "demers": "lab.experiments.demers",
+}

@@ -1,0 +1,297 @@
+"""Exploring: many seeds, on all cores, until something fails or the time is over.
+
+    found = explore(Options(scenarios, first=1, seeds=1000, jobs=2), told=print)
+
+Rules
+- Seed s runs scenario s mod (number of scenarios), whatever the first seed is: a seed means the
+  same run in every exploration over the same scenarios.
+- Results are taken in the order of seeds, and each worker returns only a few figures for each run.
+  So what is found does not depend on how many jobs there are, or which was faster; only where
+  exploring ends by time or by a person does.
+- 30 seeds of one scenario in a row are a batch, judged by C20 where the scenario has a band. All
+  runs of a scenario together are another: every fault of it must have acted somewhere (C17).
+"""
+
+import gc
+import multiprocessing
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import closing
+from time import monotonic
+from typing import Literal
+
+from msgspec import Struct, field
+
+from lab.checkers import BATCH, Band, Coverage, Outcome, Sample, Verdict
+from lab.checkers.lagband import RUNS_MIN
+from lab.judging import ALL_RULES, Judged, run_judged
+from lab.kinds import Totals
+from lab.scenario import Scenario
+from lab.token import config_of
+
+CHUNK_S = 0.3  # work handed to a worker at once
+CHUNK_MAX = 64
+AHEAD = 3  # chunks for each job that wait or run
+FAILURES_MAX = 1000  # kept; the others are counted
+LAG_BAND = BATCH["C20"]
+
+
+class Options(Struct, frozen=True):
+    scenarios: tuple[Scenario, ...]
+    first: int = 1
+    seeds: int | None = 1000  # None: until the time is over
+    jobs: int = 1
+    time_s: float | None = None
+    first_failure: bool = False
+    bands: dict[str, Band] = {}  # by `config_of` a scenario
+
+    def scenario_of(self, seed: int) -> Scenario:
+        return self.scenarios[seed % len(self.scenarios)]
+
+
+class Seen(Struct, frozen=True, array_like=True):
+    """What a worker tells of one run."""
+
+    seed: int
+    outcome: Outcome
+    rule: str  # the first that fails, else the first required that is unknown
+    reason: str
+    token: str  # of a failure
+    simulated_us: int
+    deliveries: int
+    events: int
+    fired: dict[str, int]
+    enabled: tuple[str, ...]
+    sample: Sample | None
+
+
+class Failure(Struct, frozen=True):
+    scenario: str
+    seed: int
+    rule: str
+    reason: str
+    token: str  # "": a batch failed, and no single run
+    command: str  # that has it again
+
+
+class BatchSeen(Struct, frozen=True):
+    """A batch that C20 looked at."""
+
+    scenario: str
+    first: int
+    last: int
+    outcome: Outcome
+    reason: str
+
+
+class Found(Struct):
+    """What exploring found so far. Mutable."""
+
+    options: Options
+    runs: int = 0
+    last: int = -1  # seed
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    unknown: Counter[tuple[str, str]] = field(default_factory=Counter)  # by rule and reason
+    enabled: Counter[str] = field(default_factory=Counter)  # runs, by fault of their plans
+    fired: Counter[str] = field(default_factory=Counter)  # times, by what faults did
+    simulated_us: int = 0
+    deliveries: int = 0
+    events: int = 0
+    failures: list[Failure] = []
+    failures_count: int = 0
+    batches: list[BatchSeen] = []
+    wall_s: float = 0.0
+    ended: Literal["seeds", "time", "failure", "interrupted"] = "seeds"
+    samples: dict[str, list[Sample]] = {}  # by scenario
+
+    @property
+    def outcome(self) -> Outcome:
+        """Fail if any run or batch failed, unknown if there was none, or only unknown ones."""
+        if self.failures_count:
+            return "fail"
+        return "pass" if self.outcomes["pass"] else "unknown"
+
+    @property
+    def unknown_share(self) -> float:
+        return self.outcomes["unknown"] / self.runs if self.runs else 0.0
+
+    @property
+    def seeds_s(self) -> float:
+        return self.runs / self.wall_s if self.wall_s else 0.0
+
+    def take(self, seen: Seen) -> None:
+        what = self.options.scenario_of(seen.seed)
+        scenario = what.name
+        self.runs += 1
+        self.last = seen.seed
+        self.outcomes[seen.outcome] += 1
+        self.simulated_us += seen.simulated_us
+        self.deliveries += seen.deliveries
+        self.events += seen.events
+        self.fired.update(seen.fired)
+        self.enabled.update(seen.enabled)
+        if seen.outcome == "unknown":
+            self.unknown[seen.rule, seen.reason] += 1
+        elif seen.outcome == "fail":
+            again = f"chatlab lab replay {seen.token}"
+            self._fail(Failure(scenario, seen.seed, seen.rule, seen.reason, seen.token, again))
+        if seen.sample is not None:
+            growing = self.samples.setdefault(scenario, [])
+            growing.append(seen.sample)
+            band = self.options.bands.get(config_of(what))
+            if band is not None and len(growing) % RUNS_MIN == 0:
+                self._judge_batch(scenario, growing[-RUNS_MIN:], band)
+
+    def _judge_batch(self, scenario: str, samples: Sequence[Sample], band: Band) -> None:
+        verdict = LAG_BAND.judge(samples, band)
+        first, last = samples[0].seed, samples[-1].seed
+        self.batches.append(BatchSeen(scenario, first, last, verdict.outcome, verdict.reason))
+        if verdict.outcome == "fail":
+            reason = f"{verdict.reason} (seeds {first} to {last} of it)"
+            names = " ".join(one.name for one in self.options.scenarios)
+            again = f"chatlab lab explore {names} --first {first} --seeds {last - first + 1}"
+            self._fail(Failure(scenario, first, LAG_BAND.rule.id, reason, "", again))
+
+    def coverage(self) -> dict[str, Verdict]:
+        """C17 over all runs of each scenario that had a whole batch."""
+        return {
+            scenario: Coverage().judge(samples)
+            for scenario, samples in sorted(self.samples.items())
+            if len(samples) >= RUNS_MIN
+        }
+
+    def _fail(self, failure: Failure) -> None:
+        self.failures_count += 1
+        if len(self.failures) < FAILURES_MAX:
+            self.failures.append(failure)
+
+
+def explore(options: Options, told: Callable[[Found], None] = lambda _: None) -> Found:
+    """Run the seeds, and tell how far it is. Ctrl-C ends it early; what is found stays."""
+    began_s = monotonic()
+    found = Found(options)
+    runs = _inline(options) if options.jobs == 1 else _pooled(options)
+    try:
+        with closing(runs):
+            for chunk in runs:
+                for seen in chunk:
+                    found.take(seen)
+                    if options.first_failure and found.failures_count:
+                        found.ended = "failure"
+                        return found
+                found.wall_s = monotonic() - began_s
+                told(found)
+                if options.time_s is not None and found.wall_s >= options.time_s:
+                    found.ended = "time"
+                    return found
+    except KeyboardInterrupt:
+        found.ended = "interrupted"
+    finally:
+        found.wall_s = monotonic() - began_s
+    return found
+
+
+# --- one seed -------------------------------------------------------------------------------------
+
+
+def look(options: Options, seed: int) -> Seen:
+    """Run a seed and say in a few figures how it went."""
+    judged = run_judged(options.scenario_of(seed), seed)
+    rule = reason = token = ""
+    if judged.outcome != "pass":
+        rule, reason = blamed(judged)
+    if judged.outcome == "fail":
+        token = str(judged.token)
+    totals = next((e.data for e in reversed(judged.trace.events) if type(e.data) is Totals), None)
+    return Seen(
+        seed,
+        judged.outcome,
+        rule,
+        reason,
+        token,
+        judged.simulated_us,
+        totals.counts.get("delivered", 0) if totals else 0,
+        len(judged.trace),
+        totals.fired if totals else {},
+        totals.enabled if totals else (),
+        judged.sample,
+    )
+
+
+def blamed(judged: Judged) -> tuple[str, str]:
+    """Rule and reason of the first failure, else of the first unknown that counts."""
+    failed = judged.failed
+    if failed is not None:
+        return failed.rule, failed.reason
+    for one in judged.verdicts:
+        if one.outcome == "unknown" and ALL_RULES[one.rule].required:
+            return one.rule, one.reason
+    return "", ""
+
+
+# --- on all cores ---------------------------------------------------------------------------------
+
+
+def _seeds(options: Options) -> range:
+    return range(options.first, options.first + (options.seeds or 1 << 62))
+
+
+def _inline(options: Options) -> Generator[list[Seen], None, None]:
+    for seed in _seeds(options):
+        yield [look(options, seed)]
+
+
+def _pooled(options: Options) -> Generator[list[Seen], None, None]:
+    """Chunks in the order of seeds. Their size follows what a run takes, and changes no result."""
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(
+        options.jobs, multiprocessing.get_context("fork"), _begin_worker, (options,)
+    )
+    waiting: deque[Future[tuple[float, list[Seen]]]] = deque()
+    seeds, at, size = _seeds(options), 0, 1
+    try:
+        while True:
+            while len(waiting) < AHEAD * options.jobs and at < len(seeds):
+                waiting.append(pool.submit(_work, seeds[at], min(size, len(seeds) - at)))
+                at += size
+            if not waiting:
+                return
+            took_s, chunk = waiting.popleft().result()
+            if chunk:
+                size = max(1, min(CHUNK_MAX, int(CHUNK_S * len(chunk) / max(took_s, 1e-6))))
+            yield chunk
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()  # what it was at is not wanted any more
+
+
+_options: Options | None = None  # of this worker process
+
+
+def _begin_worker(options: Options) -> None:
+    global _options  # noqa: PLW0603  (an initializer has no other way to leave something)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    tune()
+    _options = options
+
+
+def _work(first: int, count: int) -> tuple[float, list[Seen]]:
+    options = _options
+    assert options is not None
+    began_s = monotonic()
+    seen: list[Seen] = []
+    for seed in range(first, first + count):
+        seen.append(look(options, seed))
+        if options.first_failure and seen[-1].outcome == "fail":
+            break
+    return monotonic() - began_s, seen
+
+
+def tune() -> None:
+    """Runs make few cycles, and live briefly: collect rarely."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)

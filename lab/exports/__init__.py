@@ -1,0 +1,20 @@
+"""Exports: a trace in the form of another tool, to be looked at there.
+
+    write_shiviz(trace, path, around=812)    a space-time diagram, for ShiViz and TSViz
+    write_perfetto(trace, path)              a time line with arrows, for Perfetto
+
+Rules
+- An export is a reading of a trace, simulated or real. It adds nothing that the trace does not say,
+  and it never changes one.
+- Both tools drop what breaks their rules without a word: a clock that skips, an arrow that begins
+  outside of a slice. So the rules are kept here to the letter, and tests/exports reads the files
+  back as the tools do.
+- What people wrote passes `display_safe`: one line, nothing hidden.
+
+The rules of each form stand in its module. `told` has the words that both use.
+"""
+
+from lab.exports.perfetto import write_perfetto
+from lab.exports.shiviz import write_shiviz
+
+__all__ = ["write_perfetto", "write_shiviz"]

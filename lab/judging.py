@@ -1,0 +1,151 @@
+"""Judging: one run, from what it is made of to its verdicts. The glue of simulator and checkers.
+
+    source = opened("lossy")               or a scenario's YAML file, or a plan's JSON file
+    judged = run_judged(source, seed=7)
+    judged.outcome, judged.verdicts, judged.token
+
+A failure of the laboratory itself, an exception out of the simulator, the journal or a checker, is
+told as a verdict of the rule LAB, so that it can be replayed and shrunk like any other.
+"""
+
+import traceback
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from lab.checkers import RULES, Judge, Limits, Outcome, Rule, Sample, Verdict, overall
+from lab.faults import Plan, plan_from_json
+from lab.kinds import Detail
+from lab.scenario import ScenarioError, load, named, names
+from lab.sim.swarm import draw
+from lab.sim.world import World
+from lab.token import Source, Token, token_of
+from lab.trace import Observer, Trace
+
+LAB = Rule("LAB", "the laboratory", "Neither the simulator nor a checker fails.")
+ALL_RULES = {**RULES, LAB.id: LAB}
+PLAN_BYTES_MAX = 16 * 1024 * 1024
+
+
+class Run(Protocol):
+    """What a run leaves, in the simulator or on real processes."""
+
+    @property
+    def plan(self) -> Plan: ...
+
+    @property
+    def trace(self) -> Trace: ...
+
+    @property
+    def core_failures(self) -> tuple[str, ...]: ...
+
+
+class Judged(Struct, frozen=True):
+    """A run and what is said of it."""
+
+    source: Source
+    seed: int
+    plan: Plan
+    trace: Trace
+    verdicts: tuple[Verdict, ...]
+    outcome: Outcome
+    failures: tuple[str, ...]  # tracebacks out of cores, or of the laboratory
+    sample: Sample | None = None
+
+    @property
+    def token(self) -> Token:
+        return token_of(self.source, self.seed, self.trace.hash)
+
+    @property
+    def failed(self) -> Verdict | None:
+        """The first verdict that fails."""
+        return next((one for one in self.verdicts if one.outcome == "fail"), None)
+
+    @property
+    def simulated_us(self) -> int:
+        return self.trace.events[-1].t_us if len(self.trace) else 0
+
+
+def opened(text: str) -> Source:
+    """A scenario by its name or its YAML file, or a plan by its JSON file. Raises ScenarioError."""
+    path = Path(text)
+    if path.suffix == ".json" or (path.is_file() and path.suffix not in (".yaml", ".yml")):
+        return _plan_in(path)
+    if path.suffix in (".yaml", ".yml") or "/" in text:
+        return load(path)
+    if text not in names():
+        told = ", ".join(names())
+        raise ScenarioError(f"no scenario {text[:40]!r}: there are {told}, or give a file")
+    return named(text)
+
+
+def _plan_in(path: Path) -> Plan:
+    try:
+        if path.stat().st_size > PLAN_BYTES_MAX:
+            raise ScenarioError(f"{path}: too large for a plan")
+        return plan_from_json(path.read_bytes())
+    except OSError as error:
+        raise ScenarioError(f"{path}: cannot read it: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        raise ScenarioError(f"{path} is no plan: {error}") from None
+
+
+def plan_of(source: Source, seed: int) -> Plan:
+    return source if isinstance(source, Plan) else draw(source, seed)
+
+
+def run_judged(
+    source: Source,
+    seed: int = 0,
+    *,
+    limits: Limits | None = None,
+    only: Collection[str] = (),
+    detail: Detail = "normal",
+    observers: Iterable[Observer] = (),
+) -> Judged:
+    """In the simulator, and by all checkers of one run or `only` these."""
+    if isinstance(source, Plan):
+        seed = source.seed
+    plan = plan_of(source, seed)
+    trace = Trace()
+    try:
+        world = World(plan, detail=detail, observers=observers)
+        trace = world.trace
+        result = world.run()
+        return judged(result, source, seed, limits=limits, only=only)
+    except Exception as error:
+        return _broken(source, seed, plan, trace, error)
+
+
+def limits_for(source: Source) -> Limits:
+    """Faults that a swarm drew may find no occasion. Those of a plan are meant to act."""
+    return Limits(swarm=not isinstance(source, Plan))
+
+
+def judged(
+    run: Run,
+    source: Source,
+    seed: int,
+    *,
+    limits: Limits | None = None,
+    only: Collection[str] = (),
+) -> Judged:
+    """What the checkers say of a run that was had, wherever that was."""
+    judge = Judge(limits or limits_for(source), only)
+    judge.see_all(run.trace)
+    verdicts = tuple(judge.verdicts())
+    outcome = overall(verdicts, RULES.values())
+    failures = tuple(run.core_failures)
+    return Judged(source, seed, run.plan, run.trace, verdicts, outcome, failures, judge.sample())
+
+
+def _broken(source: Source, seed: int, plan: Plan, trace: Trace, error: Exception) -> Judged:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
+    what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
+    verdict = Verdict(LAB.id, "fail", f"{what} ({where} {frame.name})")
+    text = "".join(traceback.format_exception(error))
+    return Judged(source, seed, plan, trace, (verdict,), "fail", (text,))

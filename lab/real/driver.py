@@ -1,0 +1,312 @@
+"""The driver: starts real nodes, does to them what a plan says, and keeps what it did and saw.
+
+Phases are the simulator's. The phase of liveness may end early: as soon as all nodes agree and
+nobody waits for an answer, for nothing more would happen in it but rounds among equals.
+"""
+
+import contextlib
+import shutil
+import threading
+import time
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from lab.ask import Panel
+from lab.cluster import Cluster
+from lab.converge import look
+from lab.faults import Fault, Kill, Pause, Plan, Timed, word
+from lab.kinds import Faulted, Healed, Paused, Phase, Refused, Resumed
+from lab.places import parse
+from lab.problem import Problem
+from lab.real.draft import Log
+from lab.real.links import LINK_FAULTS, STEP_MS, Links
+from lab.real.sessions import Clock, Session
+from lab.sim.injector import detail_of, nodes_of
+from node.recording import recordings_in
+
+SETTLE_S = 1.0
+IDLE_S = 8.0  # for answers, at the longest
+AGREED_S = 0.3  # roots must stay equal for so long
+LOOK_S = 0.05
+DiskIs = Literal["new", "same", "empty", "older"]
+
+
+class Start(Struct, frozen=True):
+    t_ns: int
+    node: str
+    disk: DiskIs
+
+
+class Seen(Struct, frozen=True):
+    """What the driver knows of a run, beside the recordings. Times are monotonic ns."""
+
+    log: Log
+    began_ns: int
+    heal_ns: int
+    liveness_ns: int
+    end_ns: int
+    starts: list[Start]
+    kills: list[tuple[int, str]]
+    fired: dict[str, int]
+    spans: list[tuple[int, int, Fault]]
+    recordings: list[Path]
+    roots: dict[str, str]  # what each node said of itself at the end
+
+
+class Driver:
+    """Mutable. `run` once. Whatever happens, the nodes are stopped."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        self.plan = plan
+        self.folder = folder
+        file = folder / "cluster.yaml"
+        file.write_bytes(cluster_file(plan, folder))
+        self.cluster = Cluster(parse(file))
+        self.links = Links(self.cluster.place, plan.nodes)
+        self.log = Log()
+        self._starts: list[Start] = []
+        self._kills: list[tuple[int, str]] = []
+        self._fired: dict[str, int] = {}
+        self._disk_is: dict[str, DiskIs] = {}
+        self._down: set[str] = set(plan.nodes)
+        self._paused: set[str] = set()
+        self._wanted_older = {
+            timed.fault.node
+            for timed in plan.faults
+            if type(timed.fault) is Kill and timed.fault.disk == "older"
+        }
+        self._pause = threading.Event()  # never set: waits, and may be told apart from a sleep
+
+    def run(self) -> Seen:
+        log, plan, clock = self.log, self.plan, Clock()
+        began_ns = time.monotonic_ns()
+        log.add(began_ns, "", Phase("faults"))
+        try:
+            self._up(plan.nodes)
+            clock.began_ns = time.monotonic_ns()
+            sessions = self._sessions(clock)
+            self._do_faults(clock.began_ns)
+            heal_ns = time.monotonic_ns()
+            log.add(heal_ns, "", Phase("heal"))
+            self._settle(clock, sessions)
+            liveness_ns = time.monotonic_ns()
+            log.add(liveness_ns, "", Phase("liveness", plan.liveness_us))
+            self._until_agreed(liveness_ns + plan.liveness_us * 1000, sessions)
+            clock.finale.set()
+            for session in sessions:
+                session.join(IDLE_S)
+            with Panel(self.cluster.place.nodes.values()) as panel:
+                roots = look(self.cluster, panel).roots
+            end_ns = time.monotonic_ns()
+        finally:
+            clock.given_up.set()
+            clock.finale.set()
+            for name in self._paused:
+                with contextlib.suppress(Problem):
+                    self.cluster.signal(name, SIGCONT)
+            self.cluster.down()
+        return Seen(
+            log,
+            began_ns,
+            heal_ns,
+            liveness_ns,
+            end_ns,
+            self._starts,
+            self._kills,
+            self._fired,
+            list(self.links.spans),
+            recordings_in(self.folder),
+            roots,
+        )
+
+    # --- phases ---------------------------------------------------------------------------------
+
+    def _sessions(self, clock: Clock) -> list[Session]:
+        by_name: dict[str, list] = {}  # type: ignore[type-arg]
+        for op in self.plan.ops:
+            by_name.setdefault(op.session, []).append(op)
+        place = self.cluster.place
+        sessions = [
+            Session(name, ops, self.plan.faults_us, place, clock, self.log)
+            for name, ops in by_name.items()
+        ]
+        for session in sessions:
+            session.start()
+        return sessions
+
+    def _do_faults(self, began_ns: int) -> None:
+        agenda: list[tuple[int, int, int, Timed]] = []  # when, ends first, number
+        for timed in self.plan.faults:
+            begin_us, end_us = timed.at_us, min(timed.until_us, self.plan.faults_us)
+            agenda.append((began_ns + begin_us * 1000, 1, timed.id, timed))
+            agenda.append((began_ns + max(end_us, begin_us) * 1000, 2, timed.id, timed))
+        agenda.append((began_ns + self.plan.faults_us * 1000, 3, 0, Timed(0, 0, 0, Pause(""))))
+        agenda.sort(key=lambda one: one[:3])
+        going: dict[int, Timed] = {}
+        for at_ns, what, _, timed in agenda:
+            self._wait_until(at_ns)
+            if what == 1:
+                self._begin(timed, began_ns)
+                going[timed.id] = timed
+            elif what == 2 and going.pop(timed.id, None) is not None:
+                self._end(timed)
+        self.links.tell(self._reachable())
+        for name in list(self._paused):
+            self._resume(name)
+        self._up(tuple(self._down))
+
+    def _settle(self, clock: Clock, sessions: list[Session]) -> None:
+        until_s = time.monotonic() + SETTLE_S
+        while time.monotonic() < until_s and not all(one.idle.is_set() for one in sessions):
+            self._pause.wait(LOOK_S)
+        clock.given_up.set()
+
+    def _until_agreed(self, until_ns: int, sessions: list[Session]) -> None:
+        """All answers have come, and all roots stay equal for a while; or the time is over."""
+        idle_by_s = time.monotonic() + IDLE_S
+        for session in sessions:
+            session.idle.wait(max(0.0, idle_by_s - time.monotonic()))
+        same: tuple[str, float] | None = None
+        with Panel(self.cluster.place.nodes.values()) as panel:
+            while time.monotonic_ns() < until_ns:
+                seen = look(self.cluster, panel)
+                now_s = time.monotonic()
+                root = next(iter(seen.roots.values()), "")
+                if not seen.equal or len(seen.roots) < len(self.plan.nodes):
+                    same = None
+                elif same is None or same[0] != root:
+                    same = (root, now_s)
+                elif now_s - same[1] >= AGREED_S:
+                    return
+                self._pause.wait(LOOK_S)
+
+    def _wait_until(self, at_ns: int) -> None:
+        while (left_s := (at_ns - time.monotonic_ns()) / 1e9) > 0:
+            if not self.links.moving:
+                self._pause.wait(left_s)
+                return
+            self._pause.wait(min(left_s, STEP_MS / 1000))
+            self.links.tell(self._reachable())
+
+    # --- faults ---------------------------------------------------------------------------------
+
+    def _begin(self, timed: Timed, began_ns: int) -> None:
+        fault = timed.fault
+        told = Faulted(timed.id, word(fault), nodes_of(fault), detail_of(fault))
+        self.log.add(time.monotonic_ns(), "", told)
+        if isinstance(fault, LINK_FAULTS):
+            until_us = min(timed.until_us, self.plan.faults_us)
+            self.links.begin(timed, began_ns + until_us * 1000)
+            self.links.tell(self._reachable())
+        elif type(fault) is Pause:
+            self._stop_still(fault.node)
+        else:
+            assert type(fault) is Kill, fault
+            self._kill(fault)
+
+    def _end(self, timed: Timed) -> None:
+        fault = timed.fault
+        if isinstance(fault, LINK_FAULTS):
+            self.links.end(timed)
+            self.links.tell(self._reachable())
+        elif type(fault) is Pause:
+            self._resume(fault.node)
+        elif type(fault) is Kill and fault.node in self._down:
+            self._up((fault.node,))
+        self.log.add(time.monotonic_ns(), "", Healed(timed.id))
+
+    def _kill(self, fault: Kill) -> None:
+        name = fault.node
+        if name not in self._down:
+            self._fire("kill")
+            self._paused.discard(name)
+            if fault.how == "stop":
+                self.cluster.stop([name])
+            else:
+                self._kills.append((time.monotonic_ns(), name))
+                self.cluster.kill(name, SIGKILL)
+            self._down.add(name)
+            self.links.forget(name)
+        if fault.disk == "same":
+            return
+        journal, copy = Path(self.cluster.place.nodes[name].journal_dir), self._copy_of(name)
+        shutil.rmtree(journal, ignore_errors=True)
+        self._disk_is[name] = "empty"
+        if fault.disk == "older" and copy.exists():
+            shutil.copytree(copy, journal)
+            self._disk_is[name] = "older"
+        self._fire(f"disk_{self._disk_is[name]}")
+
+    def _stop_still(self, name: str) -> None:
+        if name in self._down or name in self._paused:
+            return
+        self.cluster.signal(name, SIGSTOP)
+        until_s = time.monotonic() + 1.0
+        while not self.cluster.paused(name) and time.monotonic() < until_s:
+            self._pause.wait(0.001)
+        self._paused.add(name)
+        self._fire("pause")
+        self.log.add(time.monotonic_ns(), name, Paused())
+
+    def _resume(self, name: str) -> None:
+        if name not in self._paused:
+            return
+        self._paused.discard(name)
+        self.log.add(time.monotonic_ns(), name, Resumed())
+        self.cluster.signal(name, SIGCONT)
+        self.links.tell([name])
+
+    def _up(self, names: tuple[str, ...]) -> None:
+        if not names:
+            return
+        now_ns = time.monotonic_ns()
+        first = not self._starts
+        for name in names:
+            disk: DiskIs = "new" if first else self._disk_is.pop(name, "same")
+            self._starts.append(Start(now_ns, name, disk))
+        for one in self.cluster.up(names):
+            if one.state == "running":
+                self._down.discard(one.node)
+                self.links.forget(one.node)
+            else:
+                self.log.add(time.monotonic_ns(), one.node, Refused(one.exit or one.state))
+        if first:
+            for name in self._wanted_older:
+                shutil.copytree(self.cluster.place.nodes[name].journal_dir, self._copy_of(name))
+        self.links.tell(self._reachable())
+
+    def _reachable(self) -> list[str]:
+        return [name for name in self.plan.nodes if name not in self._down | self._paused]
+
+    def _copy_of(self, name: str) -> Path:
+        return self.folder / "older" / name
+
+    def _fire(self, what: str) -> None:
+        self._fired[what] = self._fired.get(what, 0) + 1
+
+
+def cluster_file(plan: Plan, folder: Path) -> bytes:
+    """The cluster of a plan, as JSON, which is YAML; words of rules are files beside it."""
+    rules = []
+    for number, rule in enumerate(plan.rules, start=1):
+        words = folder / f"words-{number}.txt"
+        words.write_text("".join(f"{one}\n" for one in rule.words), encoding="utf-8")
+        rules.append({"id": rule.id, "words": words.name, "action": rule.action})
+    return msgspec.json.format(
+        msgspec.json.encode(
+            {
+                "name": "real",
+                "nodes": list(plan.nodes),
+                "durability": plan.durability,
+                "interval_ms": plan.interval_ms,
+                "quiet_ms": plan.quiet_ms,
+                "gossip": plan.gossip,
+                "moderation": {"rules": rules},
+                "trace": True,
+            }
+        )
+    )

@@ -1,0 +1,206 @@
+"""Merging: what the driver saw and what the lives tell becomes one trace.
+
+Drafts are put in the order of their times; what has the same time stays in the order in which it
+was told. A machine's monotonic clock is one for all its processes, so a cause comes before its
+effect by itself; where it does not, the receiver's life is put off until it does.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lab.conformance import Conformance, Player, summed
+from lab.faults import Plan, word
+from lab.kinds import SCHEMA, Detail, Fail, Faulted, Info, Invoke, Ok, Phase, Run, Totals
+from lab.real.draft import Draft
+from lab.real.driver import Seen
+from lab.real.lives import Asked, LifeTale
+from lab.real.looking import Look
+from lab.real.packets import Matched, match
+from lab.sim.known import Known
+from lab.sim.network import Ledger
+from lab.trace import Observer, Trace
+from node import recording as raw
+
+PASSES_MAX = 100
+_UNTOLD = ("dropped", "fired", "decoded", "duplicate_bytes")
+
+
+class Merged(Struct, frozen=True):
+    trace: Trace
+    ledger: Ledger
+    conformance: Conformance
+    strangers: int
+    put_off: int  # drafts whose time had to be changed
+
+
+def merge(
+    plan: Plan,
+    seen: Seen,
+    recordings: Sequence[raw.Recording],
+    detail: Detail,
+    observers: Sequence[Observer],
+) -> Merged:
+    log = sorted(seen.log.drafts, key=_when)
+    asked = Asked(log)
+    known = Known()
+    tales = _tales(seen, recordings, known, asked, full=detail == "full")
+    matched = match(tales, seen.spans, seen.end_ns)
+    _name(log, tales)
+    _put_in_lives(log, tales)
+    moved = put_off([tale.drafts for tale in tales])
+    drafts = [*log, *(one for tale in tales for one in tale.drafts), *matched.drafts]
+    drafts = [one for one in drafts if one.t_ns <= seen.end_ns]
+    drafts.sort(key=_when)
+    drafts += _unanswered(log, drafts, seen.end_ns)
+    drafts += _closing(plan, seen, matched)
+    trace = Trace(observers)
+    options = msgspec.json.encode(plan).decode()
+    trace.add(0, "", 0, Run(SCHEMA, "real", plan.scenario, plan.seed, plan.nodes, detail, options))
+    _write(trace, drafts, seen.began_ns)
+    conformance = summed([tale.player for tale in tales])
+    return Merged(trace, matched.ledger, conformance, matched.strangers, moved)
+
+
+def _when(draft: Draft) -> int:
+    return draft.t_ns
+
+
+def _tales(
+    seen: Seen,
+    recordings: Sequence[raw.Recording],
+    known: Known,
+    asked: Asked,
+    *,
+    full: bool,
+) -> list[LifeTale]:
+    """Every life, told in the order in which they began."""
+    looks = [
+        Look(seen.heal_ns, "heal"),
+        Look(seen.liveness_ns, "liveness"),
+        Look(seen.end_ns, "end"),
+    ]
+    tales: list[LifeTale] = []
+    for recording in recordings:
+        if not any(type(one) is raw.Booted for one in recording.entries):
+            continue
+        player = Player(recording)
+        booted_ns = next(one.t_ns for one in recording.entries if type(one) is raw.Booted)
+        node = recording.began.node
+        starts = [one for one in seen.starts if one.node == node and one.t_ns <= booted_ns]
+        disk = starts[-1].disk if starts else "same"
+        tales.append(LifeTale(player, known, disk, seen.began_ns, full=full))
+    tales.sort(key=lambda tale: tale.begin_ns)
+    for tale in tales:
+        tale.tell(asked, looks)
+    for tale in tales:
+        if tale.end_ns is not None:
+            continue
+        later = [one.begin_ns for one in tales if one.node == tale.node]
+        until_ns = min([one for one in later if one > tale.begin_ns], default=seen.end_ns + 1)
+        kills = [
+            t_ns
+            for t_ns, node in seen.kills
+            if node == tale.node and tale.begin_ns < t_ns < until_ns
+        ]
+        if kills:
+            tale.killed(kills[0])
+        elif until_ns <= seen.end_ns:
+            tale.vanished()
+        else:
+            tale.survived(until_ns)
+    return tales
+
+
+# --- names, lives, times ------------------------------------------------------------------------
+
+
+def _name(log: list[Draft], tales: list[LifeTale]) -> None:
+    """What clients were told, by refs. Something that no recording knows keeps its name."""
+    refs: dict[str, str] = {}
+    made: dict[int, str] = {}
+    for tale in tales:
+        refs |= tale.refs
+        made |= tale.made
+    for draft in log:
+        data = draft.data
+        if type(data) is Ok:
+            ref = made.get(id(draft.cause), data.ref) if data.ref else ""
+            seen = tuple([refs.get(name, name) for name in data.seen])
+            draft.data = replace(data, ref=ref, seen=seen)
+
+
+def _put_in_lives(log: list[Draft], tales: list[LifeTale]) -> None:
+    """What the driver saw of a node belongs to the life that it had, or had last."""
+    for draft in log:
+        for tale in tales:
+            if tale.node == draft.node and tale.begin_ns <= draft.t_ns:
+                draft.inc = tale.inc
+
+
+def put_off(lives: Sequence[Sequence[Draft]]) -> int:
+    """Of lives, each in its order: no effect before its cause. Returns how many are moved."""
+    changed: set[int] = set()
+    for _ in range(PASSES_MAX):
+        again = False
+        for drafts in lives:
+            last_ns = 0
+            for draft in drafts:
+                t_ns = max(draft.t_ns, last_ns)
+                if draft.cause is not None and draft.cause.node != draft.node:
+                    t_ns = max(t_ns, draft.cause.t_ns + 1)
+                if t_ns != draft.t_ns:
+                    draft.t_ns = t_ns
+                    changed.add(id(draft))
+                    again = True
+                last_ns = t_ns
+        if not again:
+            break
+    return len(changed)
+
+
+# --- the end ------------------------------------------------------------------------------------
+
+
+def _unanswered(log: list[Draft], drafts: list[Draft], end_ns: int) -> list[Draft]:
+    answered = {id(one.cause) for one in drafts if type(one.data) in (Ok, Fail, Info)}
+    left: list[Draft] = []
+    for draft in log:
+        if type(draft.data) is Invoke and draft.t_ns <= end_ns and id(draft) not in answered:
+            told = Info(draft.data.op, draft.data.session, "end", "the run ended meanwhile")
+            left.append(Draft(end_ns, draft.node, draft.inc, told, draft))
+    return left
+
+
+def _closing(plan: Plan, seen: Seen, matched: Matched) -> list[Draft]:
+    ledger = matched.ledger
+    counts = {
+        name: getattr(ledger, name) for name in ledger.__struct_fields__ if name not in _UNTOLD
+    }
+    counts |= {f"dropped_{why}": count for why, count in sorted(ledger.dropped.items())}
+    counts["in_flight"] = matched.in_flight
+    for what, count in seen.fired.items():
+        ledger.fired[what] = ledger.fired.get(what, 0) + count
+    begun = {one.data.what for one in seen.log.drafts if type(one.data) is Faulted}
+    enabled = tuple(sorted(begun & {word(timed.fault) for timed in plan.faults}))
+    totals = Totals(counts, dict(sorted(ledger.fired.items())), enabled)
+    return [Draft(seen.end_ns, "", 0, totals), Draft(seen.end_ns, "", 0, Phase("end"))]
+
+
+def _write(trace: Trace, drafts: list[Draft], began_ns: int) -> None:
+    for draft in drafts:
+        t_us = max(draft.t_ns - began_ns, 0) // 1000
+        cause = draft.cause
+        seq = cause.seq if cause is not None and cause.seq >= 0 else None
+        draft.seq = trace.add(
+            t_us,
+            draft.node,
+            draft.inc,
+            draft.data,
+            seq,
+            draft.msg_id,
+            draft.peer,
+            draft.size,
+        )

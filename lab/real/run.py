@@ -1,0 +1,116 @@
+"""One real run, from a scenario and a seed to its trace. See `lab.real`."""
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from msgspec import Struct
+
+from lab.conformance import Conformance
+from lab.faults import Plan
+from lab.kinds import Detail, Final
+from lab.problem import Exit, Problem
+from lab.real.driver import Driver
+from lab.real.merge import merge
+from lab.real.possible import possible
+from lab.scenario import Scenario
+from lab.sim.network import Ledger
+from lab.sim.swarm import draw
+from lab.trace import Observer, Trace
+from node.recording import read_recording
+
+
+class RealError(Problem):
+    """The run cannot be told: a recording is missing or ends too early."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, Exit.FAILED)
+
+
+class RealResult(Struct, frozen=True):
+    """What a run leaves: as `lab.sim.world.Result`, and what is particular to processes."""
+
+    plan: Plan  # what was done
+    trace: Trace
+    ledger: Ledger
+    acts: int  # turns of all nodes
+    core_failures: tuple[str, ...]
+    not_possible: tuple[str, ...]  # faults of the plan that were left out, and why
+    adapted: tuple[str, ...]  # what was done in another way than in the simulator
+    conformance: Conformance
+    put_off: int  # events whose time had to be changed, so that causes come first
+    folder: Path | None  # with the cluster and its recordings, if it was kept
+
+    @property
+    def deliveries(self) -> int:
+        return self.ledger.delivered
+
+
+def run_real(
+    scenario: Scenario,
+    seed: int,
+    *,
+    detail: Detail = "full",
+    observers: Iterable[Observer] = (),
+    scale: float = 1.0,
+    folder: Path | None = None,
+) -> RealResult:
+    """Raises Problem if the nodes cannot be started or the run cannot be told."""
+    plan = draw(scenario, seed)
+    return run_plan_real(plan, detail=detail, observers=observers, scale=scale, folder=folder)
+
+
+def run_plan_real(
+    plan: Plan,
+    *,
+    detail: Detail = "full",
+    observers: Iterable[Observer] = (),
+    scale: float = 1.0,
+    folder: Path | None = None,
+) -> RealResult:
+    """`folder`: an empty one, which is kept; None: one that is removed afterwards.
+
+    `scale`: the phase of faults takes so many times as long as planned.
+    """
+    assert detail != "lean", "a real run is small"
+    can = possible(plan, scale)
+    where = folder or Path(tempfile.mkdtemp(prefix="chatlab-", dir="/tmp"))
+    try:
+        seen = Driver(can.plan, where).run()
+        recordings = [read_recording(path) for path in seen.recordings]
+        for recording in recordings:
+            if not recording.complete:
+                raise RealError(f"{recording.path}: {recording.why}")
+        merged = merge(can.plan, seen, recordings, detail, tuple(observers))
+    finally:
+        if folder is None:
+            shutil.rmtree(where, ignore_errors=True)
+    failures = [
+        f"{one.node}, life {one.inc}, turn {one.turn}: {one.got}"
+        for one in merged.conformance.found
+        if one.detail.endswith("an exception")
+    ]
+    failures += _belied(merged.trace, seen.roots)
+    return RealResult(
+        can.plan,
+        merged.trace,
+        merged.ledger,
+        merged.conformance.turns,
+        tuple(failures),
+        can.refused,
+        can.adapted,
+        merged.conformance,
+        merged.put_off,
+        folder,
+    )
+
+
+def _belied(trace: Trace, roots: dict[str, str]) -> list[str]:
+    """Nodes that said something else of themselves at the end than their replay does."""
+    told = {one.node: one.data.root for one in trace if type(one.data) is Final}
+    return [
+        f"{node} said that its root is {root}, its replay says {told[node]}"
+        for node, root in roots.items()
+        if root and node in told and told[node] != root
+    ]

@@ -1,0 +1,213 @@
+"""The space that is searched: states, the steps out of each, and what a step leads to."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from gossip.entry import TAG_BYTES, hash_of
+from gossip.packets import Ack, Push, SynAck
+from gossip.wire import decode
+from lab.search.bounds import Bounds, Workload
+from lab.search.locals import Locals, Seen
+from lab.search.machine import (
+    Act,
+    Build,
+    Crash,
+    Mail,
+    Persist,
+    Post,
+    Receive,
+    Round,
+    Timeout,
+)
+
+Standing = tuple[tuple[int, ...], tuple[int, ...]]  # of a state: nodes and packets, no bounds
+
+
+class State(Struct, frozen=True, gc=False):
+    """`nodes` are local states. What is left of each bound is part of a state: it can do less."""
+
+    nodes: tuple[int, ...]
+    mails: tuple[int, ...]  # sorted, equal ones as often as they are
+    rounds: int
+    drops: int
+    copies: int
+    crashes: int
+    timeouts: int
+
+    @property
+    def standing(self) -> Standing:
+        return self.nodes, self.mails
+
+
+class Step(Struct, frozen=True, gc=False):
+    """One node's act; or a packet that is lost, where `act` is None."""
+
+    node: int
+    act: Act | None
+    mail: int = -1
+    stays: bool = False
+
+
+class TroubleError(Exception):
+    """A step that no sound core takes."""
+
+
+class Space:
+    """Mutable: it gets to know local states and packets as it is walked."""
+
+    def __init__(self, workload: Workload, build: Build) -> None:
+        self.workload = workload
+        self.names = workload.names
+        self.locals = Locals(workload, build)
+        self.mails: list[Mail] = []
+        self.refs_in: list[tuple[str, ...]] = []  # the entries in each packet
+        self._numbers: dict[Mail, int] = {}
+
+    def first(self, b: Bounds) -> State:
+        births = tuple(self.locals.births)
+        return State(births, (), b.rounds, b.drops, b.copies, b.crashes, b.timeouts)
+
+    def seen(self, state: State) -> list[Seen]:
+        return [self.locals.seen[local] for local in state.nodes]
+
+    # --- steps ----------------------------------------------------------------------------------
+
+    def possible(self, state: State) -> Iterator[Step]:
+        for index, seen in enumerate(self.seen(state)):
+            if seen.posts < self.workload.posts[index]:
+                yield Step(index, Post())
+            if seen.pending:
+                yield Step(index, Persist())
+            if state.rounds:
+                yield from self.rounds(state, index)
+            if state.timeouts and seen.busy:
+                yield Step(index, Timeout())
+            if state.crashes:
+                yield Step(index, Crash(kept=False))
+                if seen.pending:
+                    yield Step(index, Crash(kept=True))
+        for number in dict.fromkeys(state.mails):
+            arrives = self.arrival(number)
+            yield arrives
+            if state.drops:
+                yield Step(arrives.node, None, number)
+            if state.copies:
+                yield Step(arrives.node, arrives.act, number, stays=True)
+
+    def rounds(self, state: State, index: int) -> Iterator[Step]:
+        """The rounds that this node can begin."""
+        seen = self.locals.seen[state.nodes[index]]
+        for peer in self.names:
+            if peer != seen.name and peer not in seen.busy:
+                yield Step(index, Round(peer))
+
+    def arrival(self, number: int) -> Step:
+        mail = self.mails[number]
+        return Step(self.names.index(mail.receiver), Receive(mail), number)
+
+    def after(self, state: State, step: Step) -> State:
+        """Raises TroubleError."""
+        nodes, mails = state.nodes, list(state.mails)
+        if step.mail >= 0 and not step.stays:
+            mails.remove(step.mail)
+        if step.act is not None:
+            local, effects = self.locals.do(nodes[step.node], step.act)
+            if effects.problems:
+                raise TroubleError(effects.problems[0])
+            nodes = (*nodes[: step.node], local, *nodes[step.node + 1 :])
+            for peer in effects.ended:
+                mails = [self._aged(number, self.names[step.node], peer) for number in mails]
+            mails += [self._number(mail) for mail in effects.sends]
+        kind = type(step.act)
+        return State(
+            nodes,
+            tuple(sorted(mails)),
+            state.rounds - (kind is Round),
+            state.drops - (step.act is None),
+            state.copies - step.stays,
+            state.crashes - (kind is Crash),
+            state.timeouts - (kind is Timeout),
+        )
+
+    def _aged(self, number: int, caller: str, peer: str) -> int:
+        """The exchange between these two is over: what still belongs to it comes too late."""
+        mail = self.mails[number]
+        ours = (mail.sender, mail.receiver) == (caller, peer) and mail.kind == "Syn"
+        answer = (mail.receiver, mail.sender) == (caller, peer) and mail.kind != "Syn"
+        if mail.current and (ours or answer):
+            return self._number(Mail(mail.sender, mail.receiver, mail.data, current=False))
+        return number
+
+    def _number(self, mail: Mail) -> int:
+        number = self._numbers.get(mail)
+        if number is None:
+            number = self._numbers[mail] = len(self.mails)
+            self.mails.append(mail)
+            self.refs_in.append(_refs_in(mail))
+        return number
+
+    # --- for people -----------------------------------------------------------------------------
+
+    def told(self, state: State, step: Step) -> str:
+        """A step out of this state, in a sentence."""
+        seen = self.locals.seen[state.nodes[step.node]]
+        name, act = seen.name, step.act
+        if act is None:
+            return f"{self.mail_told(step.mail)} is lost"
+        if type(act) is Receive:
+            stays = ", and is still under way" if step.stays else ""
+            return f"{self.mail_told(step.mail)} arrives{stays}"
+        if type(act) is Post:
+            return f'somebody posts "{name} says {seen.posts + 1}" at {name}'
+        if type(act) is Persist:
+            return f"the disk of {name} takes {_records(seen.pending)}"
+        if type(act) is Round:
+            return f"{name} begins a round with {act.peer}"
+        if type(act) is Timeout:
+            return f"{name} gives up its exchange with {', '.join(seen.busy)}"
+        assert type(act) is Crash
+        if not seen.pending:
+            return f"{name} crashes and starts again"
+        fate = "on its disk" if act.kept else "gone"
+        return f"{name} crashes and starts again: {_records(seen.pending)} under way, now {fate}"
+
+    def mail_told(self, number: int) -> str:
+        mail, refs = self.mails[number], self.refs_in[number]
+        what = f" of {', '.join(_dot(ref) for ref in refs)}" if refs else ""
+        late = "" if mail.current or mail.kind in ("Push", "Ack", "Receipt") else ", too late,"
+        return f"the {mail.kind}{what} from {mail.sender} to {mail.receiver}{late}"
+
+    def standing_told(self, state: State) -> tuple[str, ...]:
+        """Each node in a line, then each packet."""
+        lines = [_as_line(seen) for seen in self.seen(state)]
+        return (*lines, *[self.mail_told(number) + " is under way" for number in state.mails])
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count} records"
+
+
+def _refs_in(mail: Mail) -> tuple[str, ...]:
+    body = decode(mail.data).body
+    if type(body) is not Push and type(body) is not SynAck and type(body) is not Ack:
+        return ()
+    return tuple(
+        [
+            f"{run.origin}.{run.epoch:x}:{seq}#{hash_of(data)[:TAG_BYTES].hex()}"
+            for run in body.runs
+            for seq, data in enumerate(run.data, run.first)
+        ]
+    )
+
+
+def _dot(ref: str) -> str:
+    """n1:2, for people: with one log per node that is enough."""
+    dot = ref.partition("#")[0]
+    return f"{dot.partition('.')[0]}:{dot.rpartition(':')[2]}"
+
+
+def _as_line(seen: Seen) -> str:
+    shows = ", ".join(_dot(ref) for ref in seen.visible) or "nothing"
+    pending = f", {_records(seen.pending)} on the way to its disk" if seen.pending else ""
+    return f"{seen.name} shows {shows}{pending}"

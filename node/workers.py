@@ -1,0 +1,133 @@
+"""The workers of a node, made and wired: who is given what.
+
+Order of starting: the doors before whatever they guard, the transport before what can be asked of
+the node. Supervision stops them the other way round. `Hooks` is what they may call; nothing here
+runs by itself.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from msgspec import Struct
+
+from gossip.packets import Packet
+from node.control import Control
+from node.curve import LockedDoor
+from node.doors import Doors
+from node.feed import Feed
+from node.keyring import Keyring
+from node.link import FaultTable
+from node.ports import Note
+from node.pump import RawContext
+from node.replica import Replica
+from node.settings import Settings
+from node.supervisor import Supervisor
+from node.telemetry import Telemetry
+from node.transport import Transport
+from node.turn import Submit
+from node.views import NodeViews, Running
+
+
+class Hooks(Struct, frozen=True):
+    """What the runtime does with whatever its workers bring."""
+
+    on_packet: Callable[[Packet, int], None]
+    on_submit: Callable[[Submit], None]
+    on_note: Callable[[str, Note], None]  # and the worker that says it
+    on_unreachable: Callable[[], None]
+    counters: Callable[[], dict[str, int]]
+    news: Callable[[], dict[str, int]]
+    now_ms: Callable[[], int]
+    wall_ms: Callable[[], int]
+
+
+class Workers:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        context: RawContext,
+        settings: Settings,
+        supervisor: Supervisor,
+        hooks: Hooks,
+        *,
+        replica: Replica,
+        running: Running,
+        faults: FaultTable,
+        known: dict[str, str],
+        keyring: Keyring | None,
+    ) -> None:
+        guard, note = supervisor.guard, hooks.on_note
+        self.doors = _doors(loop, context, supervisor, hooks, keyring)
+        self.transport = Transport(
+            loop,
+            context,
+            node=settings.node,
+            cluster=settings.cluster,
+            listen=settings.listen,
+            peers={peer: known.get(peer) for peer in settings.peers},
+            faults=faults,
+            on_packet=hooks.on_packet,
+            on_note=partial(note, "transport"),
+            on_unreachable=hooks.on_unreachable,
+            guard=partial(guard, "transport"),
+            keyring=keyring,
+        )
+        views = NodeViews(
+            replica,
+            self.transport,
+            running,
+            supervisor.statuses,
+            hooks.counters,
+            hooks.now_ms,
+            hooks.wall_ms,
+        )
+        self.control = Control(
+            loop,
+            context,
+            path=settings.control,
+            durability=settings.durability,
+            peers=len(settings.peers),
+            views=views,
+            faults=faults,
+            on_submit=hooks.on_submit,
+            on_note=partial(note, "control"),
+            guard=partial(guard, "control"),
+            locked=_locked(settings.control_listen, keyring),
+        )
+        self.feed = Feed(
+            loop,
+            context,
+            node=settings.node,
+            path=settings.feed,
+            guard=partial(guard, "feed"),
+            locked=_locked(settings.feed_listen, keyring),
+        )
+        self.telemetry = Telemetry(
+            loop,
+            news=hooks.news,
+            counters=hooks.counters,
+            on_note=partial(note, "telemetry"),
+            guard=partial(guard, "telemetry"),
+        )
+
+
+def _doors(
+    loop: asyncio.AbstractEventLoop,
+    context: RawContext,
+    supervisor: Supervisor,
+    hooks: Hooks,
+    keyring: Keyring | None,
+) -> Doors | None:
+    if keyring is None:
+        return None
+    note, guard = partial(hooks.on_note, "doors"), partial(supervisor.guard, "doors")
+    keyring.on_note = note
+    return Doors(loop, context, keyring=keyring, on_note=note, guard=guard)
+
+
+def _locked(listen: str | None, keyring: Keyring | None) -> LockedDoor | None:
+    if listen is None:
+        return None
+    assert keyring is not None, "a door over TCP without keys: the configuration refuses that"
+    return LockedDoor(listen, keyring)

@@ -1,0 +1,62 @@
+"""Reference implementation, see `naive`: C16."""
+
+from typing import Any
+
+from lab import kinds
+from tests.checkers.naive import Answer, dot, finals, is_ref, losses, made, of, origin, verdict
+from tests.checkers.naive_logs import skewed
+
+
+def c16(events: list[Any]) -> Answer:
+    fails = False
+    known: dict[str, tuple[int, int]] = {}
+    slack_ms = 10
+    for at, e in enumerate(events):
+        d = e.data
+        if type(d) is not kinds.Handed or d.ref in known:
+            continue
+        stamp = (d.facts.stamp_ms, d.facts.stamp_counter)
+        known[d.ref] = stamp
+        if d.via != "local":
+            continue
+        last = last_own(events[:at], e.node, known)
+        fails |= last is not None and stamp <= last
+        for parent in d.facts.parents:
+            refs = [ref for ref in known if dot(ref) == parent]
+            if len(refs) == 1 and (e.node, refs[0]) not in skewed(events[:at]):
+                fails |= stamp <= known[refs[0]]
+        walls = [
+            one.data.wall_ms * 1000 - one.t_us
+            for one in events[: at + 1]
+            if type(one.data) is kinds.Handed or (type(one.data) is kinds.Boot and one.data.wall_ms)
+        ]
+        fails |= stamp[0] > (e.t_us + max(walls)) // 1000 + slack_ms
+    for e in finals(events).values():
+        stamps = [known[ref] for ref in e.data.causal if ref in known]
+        fails |= stamps != sorted(stamps)
+    return verdict(fails=fails, unknown=not made(events) or not own_firsts(events))
+
+
+def own_firsts(events: list[Any]) -> list[Any]:
+    """Events of which the first that is heard is that they were posted."""
+    handed = of(events, kinds.Handed)
+    firsts = {e.data.ref: e for e in reversed(handed)}
+    return [e for e in firsts.values() if e.data.via == "local"]
+
+
+def last_own(
+    events: list[Any], node: str, known: dict[str, tuple[int, int]]
+) -> tuple[int, int] | None:
+    """The stamp that this node's next one must be above."""
+    last: tuple[int, int] | None = None
+    firsts = own_firsts(events)
+    for at, e in enumerate(events):
+        if e.node != node:
+            continue
+        if type(e.data) is kinds.Handed and e in firsts:
+            last = known[e.data.ref]
+        elif type(e.data) is kinds.Boot and losses(events[: at + 1], node):
+            own = [r for r in e.data.recovered if is_ref(r) and origin(r) == node]
+            heard = [one.data.ref for one in of(events[:at], kinds.Handed)]
+            last = max([known[ref] for ref in own if ref in heard], default=None)
+    return last

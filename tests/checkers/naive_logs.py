@@ -1,0 +1,361 @@
+"""Reference implementations, see `naive`: C5, C7, C8."""
+
+from typing import Any
+
+from lab import kinds
+from tests.checkers.naive import (
+    Answer,
+    dot,
+    finals,
+    invokes,
+    is_ref,
+    journal,
+    losses,
+    number,
+    of,
+    origin,
+    verdict,
+)
+
+
+def life(events: list[Any], at: int) -> list[Any]:
+    """The events of this one's node from its last boot on, this one not included."""
+    node = events[at].node
+    mine = [e for e in events[:at] if e.node == node]
+    boots = [place for place, e in enumerate(mine) if type(e.data) is kinds.Boot]
+    return mine[boots[-1] :] if boots else mine
+
+
+def handed_up_to(mine: list[Any]) -> int:
+    """The number of the last record of this life."""
+    last = 0
+    for e in mine:
+        if type(e.data) is kinds.Boot:
+            last = len(e.data.recovered)
+        elif type(e.data) in (kinds.Handed, kinds.Epoch):
+            last = e.data.number
+        elif type(e.data) is kinds.Unwritten:
+            last = min(last, e.data.kept)
+    return last
+
+
+def told(mine: list[Any]) -> tuple[int, int]:
+    written = durable = 0
+    for e in mine:
+        if type(e.data) is kinds.Boot:
+            written = durable = len(e.data.recovered)
+        elif type(e.data) is kinds.Written:
+            written, durable = e.data.written, e.data.durable
+    return written, durable
+
+
+def always(mine: list[Any]) -> bool:
+    boots = of(mine, kinds.Boot)
+    return not boots or boots[-1].data.durability == "always"
+
+
+def open_log(mine: list[Any]) -> str:
+    log = ""
+    for e in mine:
+        if type(e.data) in (kinds.Boot, kinds.Epoch):
+            log = e.data.log
+    return log
+
+
+def own_seq(mine: list[Any], node: str, log: str) -> int:
+    """The last number given out in this log, as far as this life knows."""
+    last = 0
+    pending: list[tuple[int, str, bool]] = []
+    for e in mine:
+        d = e.data
+        if type(d) is kinds.Boot:
+            own = [name for name in d.recovered if is_ref(name) and origin(name) == node]
+            last = max([seq_of(name) for name in own if log_of(name) == log], default=0)
+        elif type(d) is kinds.Handed:
+            pending.append((d.number, d.ref, d.via == "local"))
+            if log_of(d.ref) == log and d.via == "local":
+                last = seq_of(d.ref)
+            elif log_of(d.ref) == log and d.via == "recovery":
+                last = max(last, seq_of(d.ref))
+        elif type(d) is kinds.Visible:
+            refs = [ref for _, ref, _ in pending]
+            if refs and refs[0] == d.ref:
+                pending = pending[1:]
+            else:
+                pending = [one for one in pending if one[1] != d.ref]
+        elif type(d) is kinds.Unwritten:
+            while pending and pending[-1][0] > d.kept:
+                _, ref, local = pending.pop()
+                if local and log_of(ref) == log:
+                    last = seq_of(ref) - 1
+    return last
+
+
+def log_of(ref: str) -> str:
+    return dot(ref).rsplit(":", 1)[0]
+
+
+def seq_of(ref: str) -> int:
+    return int(dot(ref).rsplit(":", 1)[1])
+
+
+def unshown(mine: list[Any]) -> list[tuple[int, str]]:
+    """Records of this life that are not visible, in order."""
+    waiting: list[tuple[int, str]] = []
+    for e in mine:
+        d = e.data
+        if type(d) is kinds.Handed:
+            waiting.append((d.number, d.ref))
+        elif type(d) is kinds.Unwritten:
+            while waiting and waiting[-1][0] > d.kept:
+                waiting.pop()
+        elif type(d) is kinds.Visible:
+            if waiting and waiting[0][1] == d.ref:
+                waiting = waiting[1:]
+            else:
+                waiting = [one for one in waiting if one[1] != d.ref]
+    return waiting
+
+
+def opened(events: list[Any]) -> list[str]:
+    """Logs that are open on some disk or were: but for those whose record was not written."""
+    found: list[tuple[str, int]] = []
+    for at, e in enumerate(events):
+        if type(e.data) is kinds.Epoch:
+            found = [one for one in found if one[0] != e.data.log]
+            found.append((e.data.log, e.data.number))
+        elif type(e.data) is kinds.Unwritten:
+            mine = open_log(life(events, at))
+            found = [one for one in found if one[0] != mine or one[1] <= e.data.kept]
+    return [log for log, _ in found]
+
+
+def c5(events: list[Any]) -> Answer:
+    fails = False
+    left: set[str] = set()
+    for at, e in enumerate(events):
+        d, mine = e.data, life(events, at) if e.node else []
+        if type(d) in (kinds.Handed, kinds.Epoch):
+            fails |= d.number != handed_up_to(mine) + 1
+        if type(d) is kinds.Epoch:
+            fails |= d.log in opened(events[:at])
+        elif type(d) is kinds.Handed and d.via == "local":
+            log = log_of(d.ref)
+            fails |= bool(open_log(mine)) and log != open_log(mine)
+            fails |= seq_of(d.ref) != own_seq(mine, e.node, log) + 1
+        elif type(d) is kinds.Handed and d.ref not in left:
+            left.add(d.ref)
+            fails |= left_early(events, at, d.ref)
+        elif type(d) is kinds.Written:
+            written, durable = told(mine)
+            fails |= not d.durable <= d.written <= handed_up_to(mine)
+            fails |= d.written < written or d.durable < durable
+        elif type(d) is kinds.Unwritten:
+            written, durable = told(mine)
+            fails |= d.kept < (durable if d.final else written)
+        elif type(d) is kinds.Visible:
+            written, durable = told(mine)
+            safe = durable if always(mine) else written
+            waiting = unshown(mine)
+            first = waiting[0] if waiting else (0, "")
+            fails |= first[1] != d.ref or first[0] > safe
+            fails |= d.index != next_index(mine)
+        elif type(d) is kinds.Boot:
+            fails |= not reopens_well(events, at, d)
+    return verdict(fails=fails, unknown=not any(names_of_life(events)))
+
+
+def names_of_life(events: list[Any]) -> list[str]:
+    kept = (kinds.Handed, kinds.Epoch, kinds.Written, kinds.Unwritten, kinds.Visible, kinds.Boot)
+    return [e.node for e in events if type(e.data) in kept]
+
+
+def next_index(mine: list[Any]) -> int:
+    index = 0
+    for e in mine:
+        if type(e.data) is kinds.Boot:
+            index = len(e.data.arrivals)
+        elif type(e.data) is kinds.Visible:
+            index = e.data.index
+    return index + 1
+
+
+def left_early(events: list[Any], at: int, ref: str) -> bool:
+    """`ref` is heard of at another node before its origin may have sent it."""
+    home = origin(ref)
+    before = events[: at + 1]
+    j = journal(before, home)
+    place = number(j, ref)
+    if place is None or ref in [lost.name for lost in losses(before, home)]:
+        return False
+    of_home = [e for e in before if e.node == home]
+    boots = [n for n, e in enumerate(of_home) if type(e.data) is kinds.Boot]
+    mine = of_home[boots[-1] :] if boots else of_home
+    return place > (j.durable if always(mine) else j.written)
+
+
+def reopens_well(events: list[Any], at: int, d: kinds.Boot) -> bool:
+    node, before = events[at].node, journal(events[:at], events[at].node)
+    lost = [one for one in losses(events[: at + 1], node) if one.boot is events[at]]
+    clean = not d.quarantined and not before.damaged
+    shown = {name for name in d.recovered if is_ref(name)}
+    if shown != set(d.arrivals) and clean:
+        return False
+    if any(not one.excuse for one in lost):
+        return False
+    found = list(d.recovered)
+    if d.disk in ("new", "empty"):
+        return not found
+    if d.disk == "older":
+        pasts = before.pasts + ([before.records] if before.up else [])
+        return any(past[: len(found)] == found for past in pasts)
+    left = before.records[:]
+    for name in found:  # a subsequence
+        if name not in left:
+            return False
+        left = left[left.index(name) + 1 :]
+    if any(one.excuse == "damaged" for one in lost) and not (d.quarantined or d.torn_bytes):
+        return False
+    return not clean or before.records[: len(found)] == found
+
+
+# --- C7, C8, C16 ----------------------------------------------------------------------------------
+
+
+def facts(events: list[Any]) -> dict[str, kinds.Facts]:
+    return {e.data.ref: e.data.facts for e in reversed(of(events, kinds.Handed))}
+
+
+def causes(events: list[Any], ref: str) -> list[str]:
+    before = [] if seq_of(ref) == 1 else [f"{log_of(ref)}:{seq_of(ref) - 1}"]
+    return [*facts(events)[ref].parents, *before]
+
+
+def skewed(events: list[Any]) -> set[tuple[str, str]]:
+    return {(e.node, e.data.ref) for e in of(events, kinds.Visible) if e.data.skewed}
+
+
+def unnamed(events: list[Any], at: int) -> bool:
+    """This own event does not name the newest stranger shown since the own event before it."""
+    e = events[at]
+    mine = life(events, at)
+    heard = [one.data.ref for one in of(events[:at], kinds.Handed)]
+    news: list[tuple[str, int]] = []
+    named: tuple[str, ...] = ()
+    named_us = -1
+    for one in mine:
+        d = one.data
+        if type(d) is kinds.Boot:
+            news, named, named_us = [], (), -1
+        elif type(d) is kinds.Visible and origin(d.ref) == e.node and d.via == "recovery":
+            if d.ref in [h.data.ref for h in of(events[: one.seq], kinds.Handed)]:
+                news = []
+        elif type(d) is kinds.Handed and d.via == "local":
+            if d.ref not in [h.data.ref for h in of(events[: one.seq], kinds.Handed)]:
+                news, named = [], d.facts.parents + (named if one.t_us == named_us else ())
+                named_us = one.t_us
+        elif type(d) is kinds.Visible and origin(d.ref) != e.node:
+            told = d.ref in [h.data.ref for h in of(events[: one.seq], kinds.Handed)]
+            if told and not covers(named, d.ref):
+                news.append((log_of(d.ref), seq_of(d.ref)))
+    first = e.data.ref not in heard
+    return first and bool(news) and not covers(e.data.facts.parents, "{}:{}".format(*news[-1]))
+
+
+def covers(parents: tuple[str, ...], ref: str) -> bool:
+    return any(log_of(one) == log_of(ref) and seq_of(one) >= seq_of(ref) for one in parents)
+
+
+def c7(events: list[Any]) -> Answer:
+    known = facts(events)
+    fails = any(
+        unnamed(events, at)
+        for at, e in enumerate(events)
+        if type(e.data) is kinds.Handed and e.data.via == "local"
+    )
+    excused = {(node, dot(ref)) for node, ref in skewed(events)}
+    for e in finals(events).values():
+        order = [ref for ref in e.data.causal if ref in known]
+        dots = [dot(ref) for ref in order]
+        for at, ref in enumerate(order):
+            for cause in causes(events, ref):
+                above = cause in dots and dots.index(cause) > at
+                fails |= above and (origin(ref), cause) not in excused
+        held = [dot(ref) for ref in e.data.arrivals if ref in known]
+        gaps = [
+            cause
+            for ref in e.data.arrivals
+            if ref in known
+            for cause in causes(events, ref)
+            if cause not in held
+        ]
+        fails |= bool(gaps) != bool(e.data.holes)
+    shown = [
+        e
+        for e in of(events, kinds.Visible)
+        if e.data.ref in [one.data.ref for one in of(events[: e.seq], kinds.Handed)]
+    ]
+    return verdict(fails=fails, unknown=not shown)
+
+
+def c8(events: list[Any]) -> Answer:
+    asked = invokes(events)
+    sessions = {e.data.session for e in of(events, kinds.Invoke)}
+    gone: dict[int, list[str]] = {}
+    for e in of(events, kinds.Boot):
+        last = {one.name: one.excuse for one in losses(events[: e.seq + 1], e.node)}
+        gone[e.seq] = [name for name in last if last[name] and name not in e.data.arrivals]
+    fails = any(session_broken(events, name, asked, gone) for name in sessions)
+    return verdict(fails=fails, unknown=not sessions)
+
+
+def session_broken(
+    events: list[Any], name: str, asked: dict[int, Any], gone: dict[int, list[str]]
+) -> bool:
+    owed: list[str] = []  # own events
+    read: list[str] = []
+    wrote: list[tuple[str, list[str]]] = []
+    broken = False
+    for at, e in enumerate(events):
+        if type(e.data) is not kinds.Boot and type(e.data) is not kinds.Ok:
+            continue
+        so_far = [i for i in of(events[: at + 1], kinds.Invoke) if i.data.session == name]
+        nodes = {i.node for i in so_far}
+        if type(e.data) is kinds.Boot and e.node in nodes and gone[e.seq]:
+            owed = [ref for ref in owed if ref not in gone[e.seq]]
+            read = [ref for ref in read if ref not in gone[e.seq]]
+            wrote = []
+        known = [i.data.op for i in of(events[:at], kinds.Invoke)]
+        if type(e.data) is not kinds.Ok or e.data.session != name or e.data.op not in known:
+            continue
+        if not so_far:
+            continue
+        if e.data.ref:
+            owed.append(e.data.ref)
+            wrote.append((e.data.ref, read))
+        if asked[e.data.op].data.action == "read":
+            if len(nodes) == 1:
+                broken |= any(ref not in e.data.seen for ref in owed + read)
+            owed = [ref for ref in owed if ref in e.data.seen]
+            read = list(e.data.seen)
+    nodes = {i.node for i in of(events, kinds.Invoke) if i.data.session == name}
+    if len(nodes) == 1:
+        for e in finals(events).values():
+            broken |= order_broken(events, min(nodes), wrote, list(e.data.causal))
+    return broken
+
+
+def order_broken(
+    events: list[Any], home: str, wrote: list[tuple[str, list[str]]], order: list[str]
+) -> bool:
+    at = {ref: place for place, ref in enumerate(order)}
+    ahead = skewed(events)
+    for later, (ref, read) in enumerate(wrote):
+        if ref not in at:
+            continue
+        if any(own in at and at[own] > at[ref] for own, _ in wrote[:later]):
+            return True
+        stamped = [one for one in read if (home, one) not in ahead]
+        if any(one in at and at[one] > at[ref] for one in stamped):
+            return True
+    return False

@@ -1,0 +1,256 @@
+"""Reference implementations, see `naive`: the other checkers, and the figures of some."""
+
+from typing import Any
+
+from lab import kinds
+from tests.checkers.naive import (
+    Answer,
+    acked,
+    finals,
+    invokes,
+    made,
+    nothing,
+    of,
+    owners,
+    phases,
+    settled,
+    verdict,
+    view,
+)
+
+
+def last_change(events: list[Any], node: str) -> int | None:
+    changes = [e.t_us for e in events if e.node == node and grows(e)]
+    return changes[-1] if changes else None
+
+
+def grows(e: Any) -> bool:
+    return type(e.data) in (kinds.Boot, kinds.Visible)
+
+
+def c6(events: list[Any]) -> Answer:
+    ends = finals(events)
+    if nothing(events) or len(ends) < 2 or not settled(events):
+        return "unknown"
+    (_, first), *others = ends.items()
+    fails = False
+    for _, other in others:
+        a, b = first.data, other.data
+        same = set(a.arrivals) == set(b.arrivals)
+        fails |= not same or a.root != b.root
+        fails |= (a.timeline, a.presence) != (b.timeline, b.presence)
+    live = phases(events)["liveness"]
+    bound_us = live.data.bound_us
+    late = [at - live.t_us for node in ends if (at := last_change(events, node)) is not None]
+    fails |= bool(bound_us) and max([0, *late]) > bound_us
+    return verdict(fails=fails, unknown=not bound_us)
+
+
+def c9(events: list[Any]) -> Answer:
+    fails = False
+    handed = of(events, kinds.Handed)
+    for a in handed:
+        for b in handed:
+            if a.data.ref == b.data.ref and handed.index(a) < handed.index(b):
+                first = next(one for one in handed if one.data.ref == b.data.ref)
+                fails |= first.bytes != b.bytes or first.data.facts != b.data.facts
+    asked = invokes(events)
+    decisions: list[tuple[str, str | None, tuple[str, ...]]] = []
+    for e in events:
+        d = e.data
+        if type(d) is kinds.Ok and d.ref in made(events[: e.seq]):
+            facts = made(events)[d.ref].data.facts
+            fails |= d.text != facts.text or d.rules != facts.censored_by
+        refused = type(d) is kinds.Fail and d.code == "moderation"
+        if refused and d.op in invokes(events[: e.seq]):
+            decisions.append((asked[d.op].data.text, None, ()))
+        if type(d) is not kinds.Handed or d.via != "local" or d.facts.what != "posted":
+            continue
+        if any(one.data.ref == d.ref for one in handed[: handed.index(e)]):
+            continue
+        owned = owners(events[: e.seq + 1])
+        op = next((one for one, ref in owned.items() if ref == d.ref), None)
+        if op is None:
+            continue
+        text, facts = asked[op].data.text, d.facts
+        fails |= not facts.censored_by and facts.text != text
+        decisions.append((text, facts.text, facts.censored_by))
+        plain = text.casefold().split()
+        fails |= "darn" in plain and "darn" in facts.text.casefold().split()
+    for at, (text, emitted, by) in enumerate(decisions):
+        for before in decisions[:at]:
+            fails |= before[0] == text and first_of(decisions, text) != (emitted, by)
+            fails |= bool(before[2]) and before[1] == text and emitted != text
+    return verdict(fails=fails, unknown=not handed)
+
+
+def first_of(
+    decisions: list[tuple[str, str | None, tuple[str, ...]]], text: str
+) -> tuple[str | None, tuple[str, ...]]:
+    return next((emitted, by) for one, emitted, by in decisions if one == text)
+
+
+def c10(events: list[Any]) -> Answer:
+    fails = False
+    refolded = 0
+    ends = list(finals(events).values())
+    for e in ends:
+        d = e.data
+        if d.timeline_again:
+            refolded += 1
+            fails |= not d.timeline == d.timeline_again == d.timeline_back
+            fails |= not d.presence == d.presence_again == d.presence_back
+        fails |= view(events, e.node) != list(d.arrivals)
+    orders = [list(e.data.causal) for e in ends]
+    for e in ends:  # the first of each order speaks for it
+        if orders.index(list(e.data.causal)) == ends.index(e):
+            fails |= sorted(e.data.causal) != sorted(e.data.arrivals)
+    reads = [list(e.data.seen) for e in of(events, kinds.Ok)]
+    for order in orders[1:] + (reads if orders else []):
+        fails |= not fits(order, orders[0]) and order != orders[0]
+    return verdict(fails=fails, unknown=nothing(events) or not refolded)
+
+
+def fits(order: list[str], other: list[str]) -> bool:
+    """No two that both have stand the other way round."""
+    at = {ref: place for place, ref in enumerate(other)}
+    both = [ref for ref in order if ref in at]
+    return not any(at[a] > at[b] for i, a in enumerate(both) for j, b in enumerate(both) if i < j)
+
+
+def c12(events: list[Any]) -> Answer:
+    fails = any(e.data.missing and e.data.wake_ms > 60_000 for e in finals(events).values())
+    return verdict(fails=fails, unknown=nothing(events))
+
+
+def c14(events: list[Any]) -> Answer:
+    fails = any(e.data.how == "core" for e in of(events, kinds.Crash))
+    run = of(events, kinds.Run)[0].data
+    ends = finals(events)
+    if settled(events) and ends:
+        fails |= any(
+            node not in ends and any(type(e.data) in LIFE for e in events if e.node == node)
+            for node in run.nodes
+        )
+        for node in ends:
+            last_boot = max([e.seq for e in of(events, kinds.Boot, node)], default=-1)
+            notes = [e.data for e in of(events, kinds.Note, node) if e.seq > last_boot]
+            workers = {n.fields.get("worker", "") for n in notes if n.event.startswith("worker_")}
+            for worker in workers:
+                mine = [n.event for n in notes if n.fields.get("worker", "") == worker]
+                mine = [one for one in mine if one in ("worker_crashed", "worker_restarted")]
+                fails |= bool(mine) and mine[-1] == "worker_crashed"
+    for e in of(events, kinds.Note):
+        if e.data.event == "worker_restarted":
+            near = [
+                one
+                for one in of(events[: e.seq + 1], kinds.Note, e.node)
+                if one.data.event == "worker_restarted"
+                and one.t_us > e.t_us - 60_000_000
+                and one.data.fields.get("worker", "") == e.data.fields.get("worker", "")
+            ]
+            fails |= len(near) > 5
+    return verdict(fails=fails, unknown=not ends)
+
+
+LIFE = (kinds.Boot, kinds.Visible, kinds.Crash, kinds.Stopped)
+
+
+def c17(events: list[Any]) -> Answer:
+    totals = of(events, kinds.Totals)
+    unknown = nothing(events) or not totals or not acked(events)
+    unknown |= all(e.data.via == "local" for e in of(events, kinds.Handed))
+    if totals:
+        fired = totals[-1].data.fired
+        unknown |= any(not fired.get(word, 0) for word in totals[-1].data.enabled)
+    return verdict(fails=False, unknown=unknown)
+
+
+def c18(events: list[Any]) -> Answer:
+    fails = False
+    sent = of(events, kinds.Sent)
+    in_flight = 0
+    for e in sent:
+        d = e.data
+        fails |= d.digest + d.payload + d.framing != (e.bytes or 0) or d.framing < 0
+        copies = [one for one in of(events, kinds.Copied) if one.cause == e.seq]
+        ends = [
+            one
+            for one in [*of(events, kinds.Got), *of(events, kinds.Dropped)]
+            if one.cause == e.seq
+        ]
+        fails |= len(ends) > 1 + len(copies)
+        in_flight += 1 + len(copies) - len(ends)
+    for e in [*of(events, kinds.Got), *of(events, kinds.Dropped), *of(events, kinds.Copied)]:
+        source = [one for one in sent if one.seq == e.cause]
+        fails |= not source
+        if source and type(e.data) is kinds.Got:
+            fails |= source[0].peer != e.node or source[0].node != e.peer
+            fails |= source[0].bytes != e.bytes or source[0].msg_id != e.msg_id
+    totals = of(events, kinds.Totals)
+    if not totals:
+        return verdict(fails=fails, unknown=True)
+    counts = totals[-1].data.counts
+    mine = {
+        "sent": len(sent),
+        "copied": len(of(events, kinds.Copied)),
+        "delivered": len(of(events, kinds.Got)),
+        "bytes": sum(e.bytes or 0 for e in sent),
+        "digest_bytes": sum(e.data.digest for e in sent),
+        "payload_bytes": sum(e.data.payload for e in sent),
+        "framing_bytes": sum(e.data.framing for e in sent),
+        "in_flight": in_flight,
+    }
+    drops = of(events, kinds.Dropped)
+    for why in {e.data.why for e in drops}:
+        mine[f"dropped_{why}"] = len([e for e in drops if e.data.why == why])
+    fails |= any(counts.get(name, 0) != count for name, count in mine.items())
+    fails |= any(
+        name.startswith("dropped_") and count and name not in mine for name, count in counts.items()
+    )
+    return verdict(fails=fails, unknown=not counts.get("sent", 0))
+
+
+# --- figures --------------------------------------------------------------------------------------
+
+
+def lags(events: list[Any]) -> tuple[int, int]:
+    """C20: the sum of the times from posting to the first showing elsewhere, and how many."""
+    total = count = 0
+    for at, e in enumerate(events):
+        if type(e.data) is not kinds.Visible:
+            continue
+        posts = made(events[:at])
+        if e.data.ref not in posts or posts[e.data.ref].node == e.node:
+            continue
+        mine = [one for one in events[:at] if one.node == e.node]
+        seen = [one for one in of(mine, kinds.Visible) if one.data.ref == e.data.ref]
+        seen = [one for one in seen if e.data.ref in made(events[: one.seq])]
+        back = [one for one in of(mine, kinds.Boot) if e.data.ref in one.data.arrivals]
+        if not seen and not back:
+            total += e.t_us - posts[e.data.ref].t_us
+            count += 1
+    return total, count
+
+
+def quiet_times(events: list[Any]) -> tuple[int, int, int]:
+    """C11, millisecond by millisecond: claimed, stable, and both. Times must be whole ms."""
+    end = phases(events).get("end")
+    end_us = end.t_us if end is not None else 0
+    claimed = stable = both = 0
+    nodes = {e.node for e in events if grows(e) or type(e.data) is kinds.Quiet}
+    for node in nodes:
+        claims = [(e.data.from_us, e.data.to_us) for e in of(events, kinds.Quiet, node)]
+        for t in range(0, events[-1].t_us, 1000):
+            so_far = [e for e in events if e.t_us <= t]
+            lives = [e for e in so_far if e.node == node and type(e.data) in LIFE[:1] + LIFE[2:]]
+            up = bool(lives) and type(lives[-1].data) is kinds.Boot
+            shows = set(view(so_far, node))
+            oks = {e.data.ref for e in of(so_far, kinds.Ok) if e.data.ref}
+            holds = up and oks <= shows
+            quiet = any(begin <= t < to for begin, to in claims)
+            open_end = t >= end_us
+            claimed += 1000 * quiet
+            stable += 1000 * (holds and not open_end)
+            both += 1000 * (holds and quiet and not open_end)
+    return claimed, stable, both

@@ -1,0 +1,312 @@
+"""Known-bad histories, by hand, for the checkers that look at a run from outside: C11 to C18."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from lab import kinds
+from lab.checkers import SINGLE, Judge, Limits, Verdict
+from lab.checkers.quiet import QuietPeriods
+from lab.trace import Event
+from tests.checkers.edits import edited, places, renumbered
+from tests.checkers.histories import Book
+
+
+def two(**options: Any) -> Book:
+    book = Book("n1", "n2", **options)
+    for name in book.nodes:
+        book.boot(name)
+        book.sync(name)
+    return book
+
+
+def calm() -> list[Event]:
+    book = two()
+    for _ in range(3):
+        book.post("n1")
+        book.sync("n1")
+        book.carry("n1", "n2")
+        book.sync("n2")
+    return book.finish()
+
+
+def verdict_of(rule: str, events: list[Event], limits: Limits | None = None) -> Verdict:
+    verdict = SINGLE[rule].check(events, limits)
+    assert bool(verdict.witnesses) == (verdict.outcome == "fail"), verdict
+    assert all(0 <= one < len(events) for one in verdict.witnesses), verdict
+    return verdict
+
+
+def outcome(rule: str, events: list[Event], limits: Limits | None = None) -> str:
+    return verdict_of(rule, events, limits).outcome
+
+
+# --- C11 ------------------------------------------------------------------------------------------
+
+
+def behind_a_partition() -> list[Event]:
+    book = two()
+    book.post("n1")
+    book.sync("n1")
+    book.carry("n1", "n2")
+    book.sync("n2")
+    book.wait(10_000)
+    book.post("n1")
+    book.sync("n1")
+    book.wait(50_000)
+    book.carry("n1", "n2")
+    book.sync("n2")
+    return book.finish()
+
+
+def test_a_quiet_period_lies_behind_a_partition_and_is_not_judged() -> None:
+    verdict = verdict_of("C11", behind_a_partition())
+    assert verdict.outcome == "pass"
+    assert 0.4 < verdict.figures["precision"] < 0.8
+
+
+def test_the_curve_at_the_width_of_the_run_is_what_the_nodes_told() -> None:
+    judging = Judge(only=("C11",))
+    judging.see_all(behind_a_partition())
+    checker = judging.checkers["C11"]
+    assert isinstance(checker, QuietPeriods)
+    (verdict,) = judging.verdicts()
+    short, told, long = checker.curve((1, 5, 1000))
+    assert (told.claimed_us, told.both_us) == (
+        verdict.figures["claimed_us"],
+        verdict.figures["both_us"],
+    )
+    assert short.claimed_us > told.claimed_us
+    assert (long.claimed_us, long.precision, long.recall) == (0, None, 0)
+
+
+# --- C12, C13 -------------------------------------------------------------------------------------
+
+
+def test_who_lacks_something_and_waits_for_nothing_is_stuck() -> None:
+    events = calm()
+    at = places(events, kinds.Final)[0]
+    assert outcome("C12", edited(events, at, missing=1, wake_ms=3_600_000)) == "fail"
+    assert outcome("C12", edited(events, at, missing=1)) == "pass"
+    assert outcome("C12", edited(events, at, wake_ms=3_600_000)) == "pass"
+
+
+def noisy() -> list[Event]:
+    """Everybody agrees, and still talks a lot for two seconds."""
+    book = two()
+    book.post("n1")
+    book.phase("heal")
+    book.phase("liveness", 1_000_000)
+    book.agree()
+    for _ in range(100):
+        book.wait(20_000)
+        book.carry("n1", "n2")
+    book.end()
+    return book.trace.events
+
+
+def test_traffic_that_does_not_calm_down_is_found_where_a_rate_is_declared() -> None:
+    figures = verdict_of("C12", noisy()).figures
+    assert 20 < figures["idle_packets_s"] < 30
+    assert outcome("C12", noisy(), Limits(idle_packets_s=30)) == "pass"
+    assert outcome("C12", noisy(), Limits(idle_packets_s=20)) == "fail"
+
+
+def test_a_storm_is_found_where_a_rate_is_declared() -> None:
+    events = calm()
+    assert outcome("C12", events, Limits(packets_per_event=2)) == "pass"
+    assert outcome("C12", events, Limits(packets_per_event=0.4)) == "fail"
+
+
+def suspicions() -> list[Event]:
+    book = two()
+    book.post("n1")
+    book.sync("n1")
+    book.add("n1", kinds.Note("peer_suspect", "warning", {"peer": "n2"}))
+    book.add("n1", kinds.Note("peer_alive", "info", {"peer": "n2"}))
+    book.crash("n2")
+    book.wait(2_000)
+    book.add("n1", kinds.Note("peer_suspect", "warning", {"peer": "n2"}))
+    book.add("n1", kinds.Note("peer_dead", "warning", {"peer": "n2"}))
+    book.boot("n2")
+    return book.finish()
+
+
+def test_suspicions_are_counted_and_judged_within_a_bound_only() -> None:
+    verdict = verdict_of("C13", suspicions())
+    assert verdict.outcome == "pass"
+    assert verdict.figures["false_suspicions"] == 1
+    assert verdict.figures["found_out_us_max"] == 2_000
+    assert verdict.figures["suspected_at_end"] == 1
+    assert outcome("C13", suspicions(), Limits(unsuspected_us=1_000)) == "fail"
+    assert outcome("C13", suspicions(), Limits(unsuspected_us=10_000_000)) == "pass"
+
+
+# --- C14 ------------------------------------------------------------------------------------------
+
+
+def test_a_core_that_fails_is_a_bug_though_it_is_restarted() -> None:
+    book = two()
+    book.post("n1")
+    book.sync("n1")
+    book.crash("n1", "core")
+    book.boot("n1")
+    assert outcome("C14", book.finish()) == "fail"
+
+
+def never_back(*, refused: bool, harmed: bool) -> list[Event]:
+    book = two()
+    book.post("n1")
+    book.sync("n1")
+    book.crash("n2")
+    if harmed:
+        book.fire("flip", "n2")
+    if refused:
+        book.add("n2", kinds.Refused("the journal belongs to another node"))
+    book.phase("heal")
+    book.phase("liveness", 1_000_000)
+    book.end()
+    return book.trace.events
+
+
+def test_a_node_comes_back_unless_its_disk_was_harmed() -> None:
+    assert outcome("C14", never_back(refused=False, harmed=False)) == "fail"
+    assert outcome("C14", never_back(refused=True, harmed=False)) == "fail"
+    assert outcome("C14", never_back(refused=True, harmed=True)) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("notes", "expected"),
+    [
+        (["worker_crashed"], "fail"),
+        (["worker_crashed", "worker_restarted"], "pass"),
+        (["worker_crashed", "worker_gave_up"], "pass"),
+        (["worker_crashed", "worker_restarted"] * 5, "pass"),
+        (["worker_crashed", "worker_restarted"] * 6, "fail"),
+        (["core_crashed", "core_restarts"], "fail"),
+    ],
+)
+def test_a_worker_is_restarted_within_its_budget(notes: list[str], expected: str) -> None:
+    book = two()
+    book.post("n1")
+    for note in notes:
+        book.wait()
+        book.add("n1", kinds.Note(note, "error", {"worker": "feed"}))
+    assert outcome("C14", book.finish()) == expected
+
+
+# --- C16 ------------------------------------------------------------------------------------------
+
+
+def stamped(events: list[Event], at: int, stamp_ms: int) -> list[Event]:
+    """The same stamp wherever it is told."""
+    data: Any = events[at].data
+    facts = msgspec.structs.replace(data.facts, stamp_ms=stamp_ms)
+    for one in places(events, kinds.Handed):
+        other: Any = events[one].data
+        if other.ref == data.ref:
+            events = edited(events, one, facts=facts)
+    return events
+
+
+def test_a_stamp_ahead_of_every_clock_is_found() -> None:
+    events = calm()
+    last = places(events, kinds.Handed, "n1")[-1]
+    data: Any = events[last].data
+    assert outcome("C16", stamped(events, last, data.facts.stamp_ms + 5)) == "pass"
+    assert outcome("C16", stamped(events, last, data.facts.stamp_ms + 600_000)) == "fail"
+
+
+def test_a_stamp_that_goes_back_is_found() -> None:
+    events = calm()
+    own = places(events, kinds.Handed, "n1")
+    assert outcome("C16", stamped(events, own[1], 1)) == "fail"
+
+
+def test_a_stamp_below_its_parents_is_found_unless_that_was_skewed() -> None:
+    book = two()
+    book.post("n1")
+    book.sync("n1")
+    book.carry("n1", "n2")
+    book.sync("n2")
+    book.post("n2")
+    events = book.finish()
+    answer = places(events, kinds.Handed, "n2")[1]
+    data: Any = events[answer].data
+    assert data.via == "local"
+    bad = stamped(events, answer, 1)
+    assert outcome("C16", bad) == "fail"
+    shown = places(bad, kinds.Visible, "n2")[0]
+    skewed = edited(bad, shown, skewed=True)
+    reasons = verdict_of("C16", skewed).reason
+    assert "parent" not in reasons
+
+
+def test_an_order_that_is_not_that_of_stamps_is_found() -> None:
+    events = calm()
+    at = places(events, kinds.Final)[0]
+    data: Any = events[at].data
+    assert outcome("C16", edited(events, at, causal=data.causal[::-1])) == "fail"
+
+
+# --- C17, C18 -------------------------------------------------------------------------------------
+
+
+def test_a_fault_that_never_fired_proves_nothing() -> None:
+    events = calm()
+    at = places(events, kinds.Totals)[0]
+    silent = edited(events, at, enabled=("loss",))
+    assert outcome("C17", events) == "pass"
+    assert outcome("C17", silent) == "unknown"
+    assert outcome("C17", silent, Limits(swarm=True)) == "unknown"
+    both = edited(events, at, enabled=("loss", "kill"), fired={"kill": 1})
+    assert outcome("C17", both) == "unknown"
+    assert outcome("C17", both, Limits(swarm=True)) == "pass"
+
+
+def test_a_run_in_which_nothing_travels_proves_nothing() -> None:
+    book = two()
+    book.post("n1")
+    book.sync("n1")
+    assert outcome("C17", book.finish(agree=False)) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (kinds.Sent, {"framing": 29}),
+        (kinds.Sent, {"framing": -10, "digest": 40}),
+        (kinds.Totals, {"counts": {"sent": 0}}),
+    ],
+)
+def test_parts_and_ledgers_that_do_not_sum_up_are_found(
+    kind: type, changes: dict[str, Any]
+) -> None:
+    events = calm()
+    assert outcome("C18", edited(events, places(events, kind)[0], **changes)) == "fail"
+
+
+@pytest.mark.parametrize("header", [{"peer": "n9"}, {"bytes": 7}, {"msg_id": ("n1", 1, 99)}])
+def test_what_arrives_is_what_was_sent(header: dict[str, Any]) -> None:
+    events = calm()
+    at = places(events, kinds.Got)[0]
+    other = msgspec.structs.replace(events[at], **header)
+    assert outcome("C18", [*events[:at], other, *events[at + 1 :]]) == "fail"
+
+
+@pytest.mark.parametrize("kind", [kinds.Sent, kinds.Got])
+def test_a_packet_more_or_less_is_found(kind: type) -> None:
+    events = calm()
+    at = places(events, kind)[0]
+    assert outcome("C18", renumbered([*events[:at], *events[at + 1 :]])) == "fail"
+    assert outcome("C18", renumbered([*events[: at + 1], events[at], *events[at + 1 :]])) == "fail"
+
+
+@pytest.mark.parametrize("kind", [kinds.Copied, kinds.Dropped])
+def test_copies_and_drops_of_nothing_are_found(kind: Any) -> None:
+    events = calm()
+    data = kind("loss") if kind is kinds.Dropped else kind()
+    at = places(events, kinds.Sent)[0]
+    extra = msgspec.structs.replace(events[at], data=data, cause=0)
+    assert outcome("C18", renumbered([*events, extra])) == "fail"

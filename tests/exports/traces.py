@@ -1,0 +1,27 @@
+"""Real simulated traces with faults, for the exports to be tried on."""
+
+from functools import cache
+
+from lab.scenario import named
+from lab.sim.world import run
+from lab.trace import Event, Trace
+
+RUNS = [
+    ("all", 3),
+    ("all", 8),
+    ("calm", 1),
+    ("churn", 5),
+    ("crash-storm", 4),
+    ("lossy", 2),
+    ("partition", 6),
+    ("power-cuts", 7),
+]
+
+
+@cache
+def trace_of(scenario: str, seed: int) -> Trace:
+    return run(named(scenario), seed).trace
+
+
+def events(scenario: str, seed: int) -> list[Event]:
+    return trace_of(scenario, seed).events
