@@ -263,9 +263,12 @@ def _pooled(options: Options) -> Generator[list[Seen], None, None]:
                 size = max(1, min(CHUNK_MAX, int(CHUNK_S * len(chunk) / max(took_s, 1e-6))))
             yield chunk
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()  # what it was at is not wanted any more
+        if waiting:  # what they are at is not wanted any more
+            for future in waiting:
+                future.cancel()
+            for child in set(multiprocessing.active_children()) - others:
+                child.terminate()
+        pool.shutdown(cancel_futures=True)  # and wait: an exit that overtakes it prints a traceback
 
 
 _options: Options | None = None  # of this worker process

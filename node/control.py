@@ -183,11 +183,12 @@ class Control:
             entrance.pump.pause(paused)
 
     def leave(self) -> None:
-        """Take no more commands and let nobody new in; go on answering."""
+        """Take no more commands and let nobody new in; go on answering.
+
+        The locked entrance stays bound: libzmq's unbind would cut those who wait for an answer.
+        """
         self.stopping = True
         self._path.remove()
-        if self.endpoint and self._entrances:
-            self._entrances[-1].socket.unbind(self.endpoint)
 
     # --- out ------------------------------------------------------------------------------------
 

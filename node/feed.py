@@ -79,10 +79,8 @@ class Feed:
         self._sockets.clear()
 
     def leave(self) -> None:
-        """Let nobody new in."""
+        """Let nobody new in by the path. (Unbinding the other socket would cut who is in.)"""
         self._path.remove()
-        if self.endpoint and self._sockets:
-            self._sockets[-1].unbind(self.endpoint)
 
     def publish(self, arrivals: Sequence[tuple[int, Arrival]]) -> None:
         if not self._sockets:

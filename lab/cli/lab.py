@@ -26,7 +26,7 @@ from lab.cli.runs import (
 )
 from lab.cli.search import search
 from lab.display import display_safe
-from lab.problem import Exit
+from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
     from lab.token import Source
@@ -151,6 +151,61 @@ def calibrate(
         scenario = scenario_named(name)
         store(scenario, measure(scenario, jobs_or_all(jobs)))
         hint(f"{name}: calibrated")
+
+
+@app.command()
+def mutants(
+    context: typer.Context,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MUTANT…]", help="Default: all that there are."),
+    ] = None,
+    looks: Annotated[
+        int, typer.Option("--seeds", min=1, max=10_000, metavar="N", help="Looks at each.")
+    ] = 10,
+    jobs: Jobs = None,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="Only what is planted, and where.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Planted bugs, and which checker sees them first. Exit 7 if the sound core is accused.
+
+    The bugs are in tests/mutants of a checkout.
+    """
+    from lab.mutants import (
+        HEADINGS,
+        MutantsError,
+        cells,
+        load,
+        pairs_of,
+        record,
+        scoreboard,
+        thrifty,
+    )
+    from lab.tables import table
+
+    paint = settings_of(context).paint
+    try:
+        catalogue = load()
+        chosen = dict.fromkeys(mutant for mutant, _ in pairs_of(catalogue, ids or ()))
+    except MutantsError as error:
+        raise Problem(display_safe(str(error)), Exit.USAGE) from None
+    if only_list:
+        planted = [catalogue.mutants[one] for one in chosen]
+        for one in planted if json else ():
+            emit({"mutant": one.id, "wrong": one.wrong, "where": one.where})
+        if not json:
+            print(table(["MUTANT", "WHAT IS WRONG"], [[m.id, m.wrong] for m in planted], paint))
+        return
+    seeds = thrifty(catalogue, looks)
+    rows = scoreboard(catalogue, tuple(chosen), seeds=seeds, workers=jobs_or_all(jobs))
+    for row in rows if json else ():
+        emit(record(row))
+    if not json:
+        print(table(HEADINGS, [cells(row) for row in rows], paint))
+    accused = any(row.caught for row in rows if not row.mutant)
+    raise typer.Exit(int(Exit.VERDICT_FALSE if accused else Exit.DONE))
 
 
 app.command()(explore)

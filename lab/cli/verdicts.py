@@ -205,7 +205,7 @@ def show_found(found: "Found", paint: Paint) -> None:
 
 def _batches(found: "Found") -> str:
     if not found.batches:
-        return "no batch for C20"
+        return "C20: no whole batch" if found.options.bands else "C20: not calibrated"
     passed = sum(one.outcome == "pass" for one in found.batches)
     return f"C20: {passed} of {len(found.batches)} batches pass"
 

@@ -210,6 +210,25 @@ def test_the_name_of_the_node_itself_is_no_better() -> None:
     run(main)
 
 
+@pytest.mark.parametrize(("name", "door"), [("ana", "control"), ("eve", "feed")])
+def test_a_node_that_stops_still_serves_who_is_inside(name: str, door: str) -> None:
+    async def main() -> None:
+        async with House() as house:
+            inside = Visitor(house, door, house.keys.pairs[name])
+            assert await inside.tries()
+            house.control.leave()
+            house.feed.leave()
+            if door == "control":
+                inside.socket.recv()
+                inside.socket.send(msgspec.msgpack.encode([ReadFrontier(2)]))
+            await asyncio.sleep(0.2)
+            assert inside.served()
+            inside.look()
+            assert inside.hung_up == 0
+
+    run(main)
+
+
 # --- supervision ----------------------------------------------------------------------------------
 
 
