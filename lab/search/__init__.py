@@ -16,8 +16,9 @@ Rules
 - Two states are one if everything in them is equal but what `canonical` names, and why.
 - Breadth first: the first path to a violation is a shortest one.
 - Safety is checked in each state (`checks`). If it holds, each state is asked whether the nodes
-  agree when they are left alone from there on (`settling`). The goal is a state in which every post is on disk and
-  visible at every node. If it is not reached, the state that came nearest is told.
+  agree when they are left alone from there on (`settling`).
+- The goal is a state in which every post is on disk and visible at every node. If it is not
+  reached, the state that came nearest is told.
 - `complete` says whether the bounded space was seen as a whole, or time or states ran out.
 
 Theory of operation. A step touches one node. So a state is a tuple of *local* states by number, and

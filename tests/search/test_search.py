@@ -37,7 +37,10 @@ def test_a_lonely_node_is_counted_by_hand() -> None:
         ((1, 0), Bounds(rounds=1)),
         ((1, 0), Bounds(rounds=1, drops=1, copies=1)),
         ((1, 0), Bounds(rounds=1, timeouts=1)),
+        ((0, 0), Bounds(rounds=2, copies=1, timeouts=1)),
+        ((0, 0), Bounds(rounds=2, crashes=1)),
         ((1, 0), Bounds(rounds=0, crashes=1, copies=1)),
+        ((1, 0), Bounds(rounds=1, crashes=1)),
         ((1, 1), Bounds(rounds=0)),
         ((1, 0, 0), Bounds(rounds=0, drops=1)),
     ],
@@ -54,6 +57,7 @@ def test_it_sees_what_a_naive_search_sees(posts: tuple[int, ...], bounds: Bounds
     [
         ((2, 2), Bounds(rounds=0), 3244),
         ((1, 1), Bounds(rounds=1), 1502),
+        ((1, 0), Bounds(rounds=2), 513),
         ((1, 1), Bounds(rounds=0, crashes=1, drops=1), 355),
         ((1, 1, 0), Bounds(rounds=0), 343),
     ],
@@ -175,7 +179,7 @@ def test_when_they_never_agree_it_says_how_near_they_came() -> None:
     assert found.goal is None
     assert found.goals == 0
     assert found.nearest.missing == 2
-    assert found.nearest.stands == ("n1 shows n1:1, n1:2", "n2 shows nothing")
+    assert found.nearest.stands[:2] == ("n1 shows n1:1, n1:2", "n2 shows nothing")
     assert "Never does everybody show everything" in found.told()
     assert "at best 2 are missing" in found.told()
 
@@ -196,7 +200,7 @@ def test_a_state_from_which_they_never_agree_is_a_violation() -> None:
 
 def test_an_exchange_that_hangs_is_no_trap() -> None:
     """Its packets are lost, and it is given up."""
-    found = found_with(HearsNoPush, Bounds(rounds=1, drops=1), (1, 0))
+    found = found_with(HearsNoPush, Bounds(rounds=2, drops=2), (1, 0))
     assert found.violation is None
     assert found.complete
 
