@@ -8,7 +8,22 @@ from typing import Any
 import pytest
 
 from lab.exports import write_perfetto
-from lab.kinds import Copied, Dropped, Faulted, Final, Got, Invoke, Run, Sent, Totals, Visible
+from lab.kinds import (
+    Boot,
+    Copied,
+    Crash,
+    Dropped,
+    Faulted,
+    Final,
+    Got,
+    Invoke,
+    Paused,
+    Resumed,
+    Run,
+    Sent,
+    Totals,
+    Visible,
+)
 from lab.trace import Event, Trace
 from tests.exports.chrome_reader import TimeLine, TraceJsonError
 from tests.exports.traces import RUNS, events
@@ -103,6 +118,26 @@ def test_an_empty_trace_is_an_empty_time_line(tmp_path: Path) -> None:
     line = written(Trace().events, tmp_path)
     assert {row["ph"] for row in line.rows} == {"M"}
     assert line.names == {0: "nemesis"}
+
+
+def test_a_crash_ends_what_stands_still(tmp_path: Path) -> None:
+    """A pause that took no time would stick out of its life."""
+    trace = Trace()
+    boot = Boot("new", (), (), clean=True, must_open_epoch="", log="n1.1")
+    trace.add(0, "n1", 1, boot)
+    trace.add(5, "n1", 1, Paused())
+    trace.add(9, "n1", 1, Resumed())
+    trace.add(20, "n1", 1, Paused())
+    trace.add(20, "n1", 1, Crash("kill", "", 0, 0))
+    trace.add(20, "n1", 2, boot)
+    trace.add(25, "n1", 2, Paused())
+    line = written(trace.events, tmp_path)
+    lives = [row for row in line.of("X") if line.threads[row["pid"], row["tid"]] == "life"]
+    assert [(row["name"], row["ts"], row["dur"]) for row in lives] == [
+        ("life 1", 0, 20),
+        ("paused", 5, 4),
+        ("life 2", 20, 5),
+    ]
 
 
 def test_two_exports_of_one_trace_are_the_same(tmp_path: Path) -> None:

@@ -8,11 +8,13 @@ from lab.trace import Event, Trace
 
 RUNS = [
     ("all", 3),
-    ("all", 8),
+    ("all", 5),
     ("calm", 1),
     ("churn", 5),
     ("crash-storm", 4),
-    ("lossy", 2),
+    ("crash-storm", 6),
+    ("lossy", 6),
+    ("lossy", 13),
     ("partition", 6),
     ("power-cuts", 7),
 ]

@@ -1,0 +1,28 @@
+"""All mutants, and all benches. `lab.mutants.load` finds them here."""
+
+from lab.mutants import Catalogue
+from tests.mutants import (
+    calling,
+    identities,
+    journals,
+    moderations,
+    projections,
+    spreading,
+    worlds,
+)
+from tests.mutants.benches import BENCHES
+
+BEDS = (
+    journals.BED,
+    identities.BED,
+    projections.BED,
+    moderations.BED,
+    spreading.BED,
+    calling.BED,
+    worlds.BED,
+)
+CATALOGUE = Catalogue(
+    {name: mutant for bed in BEDS for name, mutant in bed.mutants.items()},
+    {bench.name: bench for bench in BENCHES},
+)
+assert sum(len(bed.mutants) for bed in BEDS) == len(CATALOGUE.mutants), "two mutants of one name"

@@ -1,0 +1,197 @@
+"""Looking: how a bench turns a seed into a look. What benches there are stands in `benches`."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from lab.checkers import BATCH, PAIR, Band, Judge, Limits, Verdict
+from lab.faults import Plan
+from lab.mutants import BATCH_RUNS, BATCH_SEEDS_FROM, Bench, Look
+from lab.scenario import Faults, Scenario, Workload, named
+from lab.sim.swarm import draw
+from lab.sim.world import World
+from lab.tracefile import read_lines
+from tests.mutants.planting import applied
+
+BANDS = Path(__file__).parent / "bands.json"
+LAB = "LAB"  # as in lab.judging: the laboratory itself failed
+LAST = 2**62  # later than every event of a trace
+Plans = Callable[[int], Plan]
+Drive = Callable[[World], None]
+
+
+class Held(Struct, frozen=True):
+    """A figure that no verdict judges, and that a bench holds to what the sound core shows."""
+
+    rule: str
+    figure: str
+    at_least: float = 0.0
+    at_most: float = float("inf")
+
+
+# --- looks --------------------------------------------------------------------------------------
+
+
+def looked(seed: int, verdicts: Sequence[Verdict]) -> Look:
+    """Of the verdicts that count as failures the one that could be given first is the first."""
+    if not verdicts:
+        return Look(seed)
+    first = min(verdicts, key=lambda one: max(one.witnesses, default=LAST))
+    return Look(seed, tuple([one.rule for one in verdicts]), first.rule, first.reason)
+
+
+def failures(
+    judging: Judge, held: Sequence[Held] = (), unknowns: Sequence[str] = ()
+) -> list[Verdict]:
+    found = []
+    for verdict in judging.verdicts():
+        if verdict.outcome == "fail" or (verdict.outcome == "unknown" and verdict.rule in unknowns):
+            found.append(verdict)
+            continue
+        for one in held:
+            value = verdict.figures.get(one.figure)
+            if one.rule != verdict.rule or value is None or one.at_least <= value <= one.at_most:
+                continue
+            reason = f"{one.figure} is {value:g}, the sound core's is never"
+            found.append(Verdict(one.rule, "fail", reason, (), verdict.figures))
+    return found
+
+
+def runs(
+    name: str,
+    about: str,
+    plans_of: Plans,
+    *,
+    limits: Limits | None = None,
+    held: Sequence[Held] = (),
+    unknowns: Sequence[str] = (),
+    drive: Drive | None = None,
+    but: Sequence[str] = (),
+    directed: bool = False,
+) -> Bench:
+    def look(seed: int) -> Look:
+        judging = Judge(limits)
+        try:
+            world = World(plans_of(seed))
+            if drive is not None:
+                drive(world)
+            judging.see_all(world.run().trace)
+            found = failures(judging, held, unknowns)
+            return looked(seed, [one for one in found if one.rule not in but])
+        except Exception as error:
+            return Look(seed, (LAB,), LAB, f"{type(error).__name__}: {error}"[:200])
+
+    return Bench(name, about, look, directed=directed)
+
+
+def batches(name: str, about: str, plans_of: Plans) -> Bench:
+    """One look is a batch of runs, against the band of the sound core. Runs are judged, too."""
+
+    def look(seed: int) -> Look:
+        first = BATCH_SEEDS_FROM + seed * BATCH_RUNS
+        samples, found = [], []
+        for one in range(first, first + BATCH_RUNS):
+            judging = Judge()
+            try:
+                judging.see_all(World(plans_of(one)).run().trace)
+            except Exception as error:
+                return Look(seed, (LAB,), LAB, f"{type(error).__name__}: {error}"[:200])
+            samples.append(judging.sample())
+            found += failures(judging)
+        verdict = BATCH["C20"].judge(samples, bands().get(name))
+        if verdict.outcome == "fail":
+            found.append(verdict)
+        rules = dict.fromkeys([one.rule for one in found])
+        if not rules:
+            return Look(seed)
+        return Look(seed, tuple(rules), next(iter(rules)), found[0].reason)
+
+    return Bench(name, about, look, kind="batches")
+
+
+def observed(seed: int) -> Look:
+    plan = draw(named("all"), seed)
+    seen: list[object] = []
+    one = World(plan).run().trace
+    other = World(plan, observers=[seen.append]).run().trace
+    verdict = PAIR["C15"].compare(one, other)
+    return looked(seed, [verdict] if verdict.outcome == "fail" else [])
+
+
+def bands() -> dict[str, Band]:
+    """The calibrations that are stored; `tests.mutants.calibrating` makes them."""
+    if not BANDS.exists():
+        return {}
+    return msgspec.json.decode(BANDS.read_bytes(), type=dict[str, Band])
+
+
+# --- two processes ------------------------------------------------------------------------------
+
+_CHILD = """
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from lab.mutants import load
+from lab.scenario import named
+from lab.sim.world import run
+from lab.tracefile import write_lines
+catalogue, mutant, seed, path = load(), sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+with catalogue.mutants[mutant].apply() if mutant else nullcontext():
+    trace = run(named("all"), seed).trace
+path.write_bytes(b"".join(write_lines(trace)))
+"""
+
+
+def hashed(seed: int) -> Look:
+    """The same run in two processes, with different hashes of text."""
+    with tempfile.TemporaryDirectory() as folder:
+        traces = []
+        for salt in ("1", "2"):
+            path = Path(folder) / salt
+            run_in_child(applied(), seed, path, salt)
+            traces.append(read_lines(path.read_bytes().splitlines(keepends=True)))
+    verdict = PAIR["C19"].compare(*traces)
+    return looked(seed, [verdict] if verdict.outcome == "fail" else [])
+
+
+def run_in_child(mutant: str, seed: int, path: Path, salt: str) -> None:
+    environment = {**os.environ, "PYTHONHASHSEED": salt, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", _CHILD, mutant, str(seed), str(path)]
+    subprocess.run(command, env=environment, check=True, timeout=60)
+
+
+# --- scenarios ----------------------------------------------------------------------------------
+
+
+def swarm(scenario: Scenario) -> Plans:
+    return lambda seed: draw(scenario, seed)
+
+
+def stock(name: str, **more: object) -> Bench:
+    scenario = named(name)
+    return runs(name, scenario.about, swarm(scenario), **more)  # type: ignore[arg-type]
+
+
+def varied(base: str, name: str, about: str, **changes: object) -> Bench:
+    """One that comes along, with something changed: faults by name, or whatever else it has."""
+    return runs(name, about, swarm(variant(base, name, about, **changes)))
+
+
+def variant(base: str, name: str, about: str, **changes: object) -> Scenario:
+    scenario = named(base)
+    names = set(Faults.__struct_fields__) - {"latency"}  # this word is the links' own latency
+    faults = replace(scenario.faults, **{k: v for k, v in changes.items() if k in names})
+    workload = replace(
+        scenario.workload,
+        **{k: v for k, v in changes.items() if k in Workload.__struct_fields__},
+    )
+    rest = {k: v for k, v in changes.items() if k in Scenario.__struct_fields__}
+    rest = {"faults": faults, "workload": workload, **rest}
+    return replace(scenario, name=name, about=about, **rest)

@@ -1,0 +1,77 @@
+"""Planting: how a mutant takes the place of one function of the real modules, and leaves it again.
+
+    @planted("never-push", "Own events ...", "gossip.engine.Engine._push_offered", ...)
+    def never_push() -> Swaps:
+        def push_offered(self: Engine) -> None: ...
+        return [(Engine, "_push_offered", push_offered)]
+
+Production code knows nothing of this. What is replaced is an attribute of a class or of a module;
+what stood there comes back when the context ends, descriptors included.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from lab.mutants import Mutant
+
+_APPLIED: list[str] = []  # in this process, the innermost last
+Swaps = list[tuple[object, str, object]]  # owner, name of the attribute, what takes its place
+
+
+def standing(module: ModuleType, name: str) -> Any:
+    """What a module has under a name that it only imported."""
+    return vars(module)[name]
+
+
+def applied() -> str:
+    """The mutant in force, "" if there is none: a child process must apply it for itself."""
+    return _APPLIED[-1] if _APPLIED else ""
+
+
+@contextmanager
+def swapped(swaps: Swaps, mutant: str = "") -> Iterator[None]:
+    before = [(owner, name, vars(owner)[name]) for owner, name, _ in swaps]
+    _APPLIED.append(mutant)
+    try:
+        for owner, name, new in swaps:
+            setattr(owner, name, new)
+        yield
+    finally:
+        _APPLIED.pop()
+        for owner, name, old in reversed(before):
+            setattr(owner, name, old)
+
+
+class Bed:
+    """A group of mutants, in the order in which they were planted."""
+
+    def __init__(self) -> None:
+        self.mutants: dict[str, Mutant] = {}
+
+    def planted(
+        self,
+        name: str,
+        wrong: str,
+        where: str,
+        expected: str,
+        *benches: str,
+        blind: str = "",
+    ) -> Callable[[Callable[[], Swaps]], Callable[[], Swaps]]:
+        """`expected` is a list of rules, by white space."""
+
+        def register(make: Callable[[], Swaps]) -> Callable[[], Swaps]:
+            assert name not in self.mutants, name
+            self.mutants[name] = Mutant(
+                name,
+                wrong,
+                where,
+                tuple(expected.split()),
+                benches,
+                lambda: swapped(make(), name),
+                blind,
+            )
+            return make
+
+        return register

@@ -1,0 +1,109 @@
+"""Checkers have power: each mutant is caught at least as often as its stored floor says.
+
+The short form looks a few times at each mutant, and as often at the sound core. The long form
+(CHATLAB_LONG=1) redoes the whole table, compares it with the floors, and writes
+docs/evidence/mutants.md; with `--rewrite` it also stores the floors anew.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from lab.mutants import Floor, Row, floor_of, scoreboard, wilson
+from tests.mutants.catalogue import CATALOGUE
+from tests.mutants.evidence import report
+
+FLOORS = Path(__file__).parent / "floors.json"
+EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "mutants.md"
+LONG = os.environ.get("CHATLAB_LONG") == "1"
+WORKERS = 2
+LOOKS = {"runs": 60, "batches": 3, "observed": 5, "hashed": 4}  # of the long form
+DIRECTED_LOOKS = 24
+Pair = tuple[str, str]
+
+
+def floors() -> dict[str, dict[str, Floor]]:
+    """By mutant and bench."""
+    if not FLOORS.exists():
+        return {}
+    return msgspec.json.decode(FLOORS.read_bytes(), type=dict[str, dict[str, Floor]])
+
+
+def kind_of(bench: str) -> str:
+    return CATALOGUE.benches[bench].kind
+
+
+def cheapest(name: str, stored: dict[str, Floor]) -> str:
+    """The bench on which the short form looks: the one that needs the fewest looks."""
+    order = {bench: at for at, bench in enumerate(CATALOGUE.mutants[name].benches)}
+    cost = {"runs": 1, "observed": 3, "hashed": 20, "batches": 40}
+    return min(stored, key=lambda one: (cost[kind_of(one)] * stored[one].looks, order.get(one, 9)))
+
+
+def alarms(rows: list[Row]) -> list[str]:
+    return [
+        f"{row.bench} under seed {look.seed}: {look.first}: {look.reason}"
+        for row in rows
+        if not row.mutant
+        for look in row.looks
+        if look.caught
+    ]
+
+
+@pytest.mark.skipif(LONG, reason="the long form does it all")
+@pytest.mark.timeout(300)
+def test_detection_does_not_fall_below_its_floor() -> None:
+    stored = floors()
+    chosen = {
+        (name, bench): stored[name][bench].looks
+        for name in CATALOGUE.mutants
+        if stored.get(name)
+        for bench in [cheapest(name, stored[name])]
+    }
+    ids = list(dict.fromkeys(name for name, _ in chosen))
+    rows = scoreboard(CATALOGUE, ids, seeds=lambda pair: chosen.get(pair, 0), workers=WORKERS)
+    assert not alarms(rows), "\n".join(alarms(rows))
+    weak = []
+    for row in rows:
+        floor = stored[row.mutant][row.bench] if row.mutant and row.runs else None
+        if floor is not None and row.caught < floor.at_least:
+            weak.append(f"{row.mutant} on {row.bench}: {row.caught} of {row.runs}, {floor}")
+    assert not weak, "\n".join(weak)
+
+
+@pytest.mark.skipif(not LONG, reason="minutes; CHATLAB_LONG=1")
+@pytest.mark.timeout(7200)
+def test_the_whole_table(request: pytest.FixtureRequest) -> None:
+    def looks(pair: Pair) -> int:
+        bench = CATALOGUE.benches[pair[1]]
+        return DIRECTED_LOOKS if bench.directed else LOOKS[bench.kind]
+
+    rows = scoreboard(CATALOGUE, seeds=looks, workers=WORKERS)
+    EVIDENCE.parent.mkdir(parents=True, exist_ok=True)
+    EVIDENCE.write_text(report(CATALOGUE, rows), encoding="utf-8")
+    if request.config.getoption("rewrite"):
+        store(rows)
+    assert not alarms(rows), "\n".join(alarms(rows))
+    fallen = []
+    for name, stored in floors().items():
+        for row in rows:
+            if row.mutant == name and row.bench in stored:
+                high = wilson(row.caught, row.runs, z=3.3)[1]
+                if high < stored[row.bench].rate:
+                    fallen.append(f"{name} on {row.bench}: {row.caught} of {row.runs}")
+    assert not fallen, "\n".join(fallen)
+
+
+def store(rows: list[Row]) -> None:
+    """Batches and pairs of runs cost much: where every look caught it, one look must."""
+    made: dict[str, dict[str, Floor]] = {}
+    for row in rows:
+        floor = floor_of(row) if row.mutant else None
+        if row.mutant and kind_of(row.bench) != "runs":
+            sure = row.caught == row.runs
+            floor = Floor(round(row.interval[0], 4), 1, 1) if sure else None
+        if floor is not None:
+            made.setdefault(row.mutant, {})[row.bench] = floor
+    FLOORS.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n")
