@@ -1,6 +1,6 @@
 """Bounded exhaustive search: every order in which two or three nodes can do a few things.
 
-    found = search(Workload(nodes=2, posts=(1, 1)), Bounds(rounds=2, crashes=1))
+    found = search(Workload(posts=(1, 1)), Bounds(rounds=1, crashes=1))
     print(found.told())             states, depth, time; the violation or the goal, step by step
 
 A seed shows one order of events, and a search shows all of them, within bounds. It drives the very
@@ -23,9 +23,8 @@ Rules
 
 Theory of operation. A step touches one node. So a state is a tuple of *local* states by number, and
 of the packets on their way. What a step does to a local state is computed once, by replaying that
-node's own steps from its birth, and looked up ever after (`locals`). Numbers of packets would make
-every state unlike all others: a packet only says whether the exchange that it belongs to is still
-open, for that is all that its number decides.
+node's own steps from its birth, and looked up ever after (`locals`). Nothing is left out to make
+the space smaller: packets keep their numbers, for a number decides whether an answer is taken.
 """
 
 from lab.search.bounds import Bounds, Workload

@@ -27,10 +27,8 @@ FINGERPRINT_BYTES = 16
 ABSTRACTED: dict[str, frozenset[str]] = {
     # Statistics, read by observers alone.
     "Replica": frozenset({"_counters", "_codec", "_config"}),
-    "Engine": frozenset({"counters", "exchanges", "bad_entries", "_number", "_config"}),
+    "Engine": frozenset({"counters", "exchanges", "bad_entries", "_config"}),
     "Rumors": frozenset({"cooled", "dropped"}),
-    # The number of a packet decides whether it answers an open exchange. `Mail.current` says that.
-    "Exchange": frozenset({"number"}),
     # Values kept at hand: what they are follows from the rest.
     "Log": frozenset({"told"}),
     "Frontier": frozenset({"_root", "_sorted"}),

@@ -53,7 +53,7 @@ class Locals:
                 try:
                     after = self._register(machine, local, act)
                 except Exception as error:  # so far gone that it cannot even be looked at
-                    effects = Effects((), (), (f"{machine.name}: {error!r} when looked at",))
+                    effects = Effects((), (f"{machine.name}: {error!r} when looked at",))
             found = self._done[key] = (after, effects)
         return found
 

@@ -9,13 +9,12 @@ from hashlib import blake2b
 from random import Random
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from domain.commands import PostMessage
 from domain.moderation import Moderator, Policy
 from gossip.config import GossipConfig
 from gossip.entry import TAG_BYTES, hash_of
-from gossip.packets import Ack, Packet, Push, Same, Syn, SynAck
+from gossip.packets import Ack, Packet, Push, SynAck
 from gossip.wire import decode, encode
 from lab.search.bounds import Workload
 from lab.search.canonical import fingerprint
@@ -26,7 +25,6 @@ from node.turn import Acked, Input, Persisted, Received, Submit, Tick
 
 HOUR_MS = 3_600_000
 WALL_MS = 1_700_000_000_000
-NEVER = 0  # the number of no packet
 # Rounds begin when the search says so, hence not by themselves.
 GOSSIP = GossipConfig(round_ms=HOUR_MS, idle_round_ms=HOUR_MS, dead_round_ms=HOUR_MS)
 
@@ -34,15 +32,11 @@ Build = Callable[[ReplicaConfig, EventCodec, Random, int, Moderator], Replica]
 
 
 class Mail(Struct, frozen=True, order=True):
-    """A packet on its way. `data` is its bytes with all numbers zero.
-
-    `current`: the exchange that it belongs to is still the one that its caller has open.
-    """
+    """A packet on its way, as its bytes."""
 
     sender: str
     receiver: str
     data: bytes
-    current: bool
 
     @property
     def kind(self) -> str:
@@ -80,7 +74,6 @@ class Effects(Struct, frozen=True):
     """What one act of a node does to the rest of the world."""
 
     sends: tuple[Mail, ...]
-    ended: tuple[str, ...]  # peers: the exchange that was open with them no longer is
     problems: tuple[str, ...]
 
 
@@ -125,7 +118,6 @@ class Machine:
         self.posts = 0
         self.acked: list[str] = []  # refs
         self._answered: list[int] = []
-        self._called = dict.fromkeys(self.peers, NEVER)  # the number of the last Syn
         self._now_ms = 0
         self._sends: list[Mail] = []
         self._problems: list[str] = []
@@ -136,15 +128,13 @@ class Machine:
 
     def do(self, act: Act) -> Effects:
         """An exception out of the replica is a problem, and the end of this path."""
-        before = {peer: self._open(peer) for peer in self.peers}
         self._sends, self._problems = [], []
         try:
             self._do(act)
         except Exception as error:
             self._problems.append(f"{self.name}: {type(error).__name__} out of the core: {error}")
-            return Effects((), (), tuple(self._problems))
-        ended = [p for p in self.peers if before[p] != NEVER and before[p] != self._open(p)]
-        return Effects(tuple(self._sends), tuple(ended), tuple(self._problems))
+            return Effects((), tuple(self._problems))
+        return Effects(tuple(self._sends), tuple(self._problems))
 
     def _do(self, act: Act) -> None:
         if type(act) is Post:
@@ -165,14 +155,14 @@ class Machine:
                 self.disk += self.pending
             self._begin()
         elif type(act) is Receive:
-            self._receive(act.mail)
+            data = act.mail.data
+            self._turn(Received(decode(data), len(data)))
 
     def _begin(self) -> None:
         """A life begins, with what the disk has."""
         self.life += 1
         self.pending = []
         self._now_ms = 0
-        self._called = dict.fromkeys(self.peers, NEVER)
         config = ReplicaConfig(self.name, "search", self.peers, gossip=GOSSIP)
         rng = Draws(f"{self.name} {self.life}")
         shared = self._shared
@@ -186,14 +176,7 @@ class Machine:
         self.pending = []
         self._turn(Persisted(len(self.disk), len(self.disk)))
 
-    def _receive(self, mail: Mail) -> None:
-        packet = decode(mail.data)
-        body = packet.body
-        if mail.current and (type(body) is Same or type(body) is SynAck):
-            packet = replace(packet, body=replace(body, re=self._open(mail.sender)))
-        self._turn(Received(packet, len(mail.data)), answers=mail)
-
-    def _turn(self, item: Input | None = None, answers: Mail | None = None) -> None:
+    def _turn(self, item: Input | None = None) -> None:
         """As `node.runtime` does it, with one input."""
         replica = self.replica
         replica.step(Tick(self._now_ms, WALL_MS))
@@ -204,7 +187,7 @@ class Machine:
         self.pending += out.persist
         safe = {record.data for record in self.disk if type(record) is EventRecord}
         for peer, packet in out.send:
-            self._send(peer, packet, answers, safe)
+            self._send(peer, packet, safe)
         for _, arrival in out.publish:
             if not any(hash_of(data)[:TAG_BYTES] == arrival.tag for data in safe):
                 self._problems.append(f"{self.name} shows {arrival.event.dot}, not yet on disk")
@@ -221,7 +204,7 @@ class Machine:
                 else:
                     self.acked.append(ref)
 
-    def _send(self, peer: str, packet: Packet, answers: Mail | None, safe: set[bytes]) -> None:
+    def _send(self, peer: str, packet: Packet, safe: set[bytes]) -> None:
         body = packet.body
         if type(body) is Push or type(body) is SynAck or type(body) is Ack:
             for run in body.runs:
@@ -229,20 +212,7 @@ class Machine:
                     if run.origin == self.name and data not in safe:
                         text = f"{self.name} gossips {self.ref(data)}, not yet on disk"
                         self._problems.append(text)
-        current = False
-        if type(body) is Syn:
-            self._called[peer] = packet.number
-            current = True
-        elif type(body) is Same or type(body) is SynAck:
-            current = answers is not None and answers.current and answers.sender == peer
-        if type(body) is Same or type(body) is SynAck or type(body) is Ack:
-            body = replace(body, re=NEVER)
-        data = encode(replace(packet, number=NEVER, body=body))
-        self._sends.append(Mail(self.name, peer, data, current))
-
-    def _open(self, peer: str) -> int:
-        """The number of the exchange that is open with this peer."""
-        return self._called[peer] if self.replica.engine.rounds.busy(peer) else NEVER
+        self._sends.append(Mail(self.name, peer, encode(packet)))
 
     # --- what is seen ---------------------------------------------------------------------------
 
@@ -258,7 +228,7 @@ class Machine:
         return tuple([f"{one.event.dot}#{one.tag.hex()}" for one in arrivals])
 
     def busy(self) -> tuple[str, ...]:
-        return tuple([peer for peer in self.peers if self._open(peer) != NEVER])
+        return tuple([peer for peer in self.peers if self.replica.engine.rounds.busy(peer)])
 
     def fingerprint(self) -> bytes:
         parts = (self.disk, self.pending, self.life, self.posts, sorted(self.acked))

@@ -12,7 +12,7 @@ from lab.search.machine import Persist, Timeout
 from lab.search.space import Space, Standing, State, Step, TroubleError
 
 TURNS_MAX = 4
-STEPS_MAX = 500  # of one turn; sound nodes fall silent long before
+STEPS_MAX = 100  # of one turn; three sound nodes fall silent after about forty
 STEPS_TOLD_MAX = 20
 
 

@@ -116,8 +116,6 @@ class Space:
             if effects.problems:
                 raise TroubleError(effects.problems[0])
             nodes = (*nodes[: step.node], local, *nodes[step.node + 1 :])
-            for peer in effects.ended:
-                mails = [self._aged(number, self.names[step.node], peer) for number in mails]
             mails += [self._number(mail) for mail in effects.sends]
         kind = type(step.act)
         return State(
@@ -129,15 +127,6 @@ class Space:
             state.crashes - (kind is Crash),
             state.timeouts - (kind is Timeout),
         )
-
-    def _aged(self, number: int, caller: str, peer: str) -> int:
-        """The exchange between these two is over: what still belongs to it comes too late."""
-        mail = self.mails[number]
-        ours = (mail.sender, mail.receiver) == (caller, peer) and mail.kind == "Syn"
-        answer = (mail.receiver, mail.sender) == (caller, peer) and mail.kind != "Syn"
-        if mail.current and (ours or answer):
-            return self._number(Mail(mail.sender, mail.receiver, mail.data, current=False))
-        return number
 
     def _number(self, mail: Mail) -> int:
         number = self._numbers.get(mail)
@@ -175,8 +164,7 @@ class Space:
     def mail_told(self, number: int) -> str:
         mail, refs = self.mails[number], self.refs_in[number]
         what = f" of {', '.join(_dot(ref) for ref in refs)}" if refs else ""
-        late = "" if mail.current or mail.kind in ("Push", "Ack", "Receipt") else ", too late,"
-        return f"the {mail.kind}{what} from {mail.sender} to {mail.receiver}{late}"
+        return f"the {mail.kind}{what} from {mail.sender} to {mail.receiver}"
 
     def standing_told(self, state: State) -> tuple[str, ...]:
         """Each node in a line, then each packet."""

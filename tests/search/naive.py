@@ -1,7 +1,7 @@
 """The same search without any of its tricks: whole worlds, real packets, everything replayed.
 
-A world is two or three replicas, their disks, and packets as they were sent, numbers and all. Each
-state is reached by replaying all steps from the start. Only the fingerprint of a replica is shared
+A world is two or three replicas, their disks, and packets. Each state is reached by replaying all
+steps of all nodes from the start. Only the fingerprint of a replica is shared
 with `lab.search`, for it says what counts as one state.
 """
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from domain.commands import PostMessage
 from domain.moderation import Moderator, Policy
-from gossip.packets import Packet, Same, Syn, SynAck
 from gossip.wire import decode, encode
 from lab.search import Bounds, Workload
 from lab.search.canonical import fingerprint
@@ -42,7 +41,6 @@ class World:
         self.posted = Counter[str]()
         self.answered: dict[str, list[int]] = {name: [] for name in self.names}
         self.now_ms = Counter[str]()
-        self.open: dict[tuple[str, str, int], int] = {}  # caller, peer, life: number of the Syn
         self.flying: list[Flying] = []
         self.replicas: dict[str, Replica] = {}
         for name in self.names:
@@ -77,8 +75,6 @@ class World:
         self.pending[name] += out.persist
         self.answered[name] += [ticket for ticket, _ in out.reply]
         for peer, packet in out.send:
-            if type(packet.body) is Syn:
-                self.open[name, peer, self.lives[name]] = packet.number
             self.flying.append((name, peer, encode(packet)))
 
     # --- steps ----------------------------------------------------------------------------------
@@ -149,27 +145,7 @@ class World:
             )
             for name in self.names
         ]
-        return (tuple(nodes), tuple(sorted(map(self.as_mail, self.flying))), str(self.left))
-
-    def as_mail(self, flying: Flying) -> tuple[Any, ...]:
-        """A packet without its numbers, and whether it belongs to an exchange that is open."""
-        sender, receiver, data = flying
-        packet: Packet = decode(data)
-        body = packet.body
-        current = False
-        if type(body) is Syn:
-            current = packet.number == self.number(sender, receiver)
-            current &= packet.incarnation == self.replicas[sender].engine.members.incarnation
-        elif type(body) is Same or type(body) is SynAck:
-            # A number is used again in another life: what a dead one asked for is late.
-            current = body.re == self.number(receiver, sender)
-        fields = [getattr(body, n) for n in body.__struct_fields__ if n != "re"]
-        return (sender, receiver, type(body).__name__, packet.incarnation, repr(fields), current)
-
-    def number(self, caller: str, peer: str) -> int:
-        if not self.replicas[caller].engine.rounds.busy(peer):
-            return -1
-        return self.open[caller, peer, self.lives[caller]]
+        return (tuple(nodes), tuple(sorted(self.flying)), str(self.left))
 
 
 def count(workload: Workload, bounds: Bounds) -> int:

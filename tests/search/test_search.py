@@ -21,12 +21,16 @@ def found_with(
 
 
 def test_a_lonely_node_is_counted_by_hand() -> None:
-    """Posts made 0..2, of which the disk has 0..all: (0,0) (1,0) (1,1) (2,0) (2,1) (2,2)."""
+    """Posts made 0..2, of which the disk has 0..all: (0,0) (1,0) (1,1) (2,0) (2,1) (2,2).
+
+    The last one is two states: both posts went out in one packet or in two, and so the number of
+    the next packet differs.
+    """
     found = search(Workload((2,)), Bounds(rounds=0))
-    assert found.states == 6
+    assert found.states == 7
     assert found.complete
     assert found.violation is None
-    assert found.goals == 1
+    assert found.goals == 2
     assert found.goal is not None
     assert len(found.goal) == 3
 
@@ -46,7 +50,7 @@ def test_a_lonely_node_is_counted_by_hand() -> None:
     ],
 )
 def test_it_sees_what_a_naive_search_sees(posts: tuple[int, ...], bounds: Bounds) -> None:
-    """Neither the looked-up local states nor packets without numbers hide or add a state."""
+    """Looking up what a step does, instead of doing it, neither hides nor adds a state."""
     found = search(Workload(posts), bounds)
     assert found.complete
     assert found.states == naive.count(Workload(posts), bounds)
@@ -55,10 +59,9 @@ def test_it_sees_what_a_naive_search_sees(posts: tuple[int, ...], bounds: Bounds
 @pytest.mark.parametrize(
     ("posts", "bounds", "states"),
     [
-        ((2, 2), Bounds(rounds=0), 3244),
-        ((1, 1), Bounds(rounds=1), 1502),
-        ((1, 0), Bounds(rounds=2), 513),
-        ((1, 1), Bounds(rounds=0, crashes=1, drops=1), 355),
+        ((2, 2), Bounds(rounds=0), 3576),
+        ((1, 1), Bounds(rounds=1), 1616),
+        ((1, 1), Bounds(rounds=0, crashes=1, drops=1), 357),
         ((1, 1, 0), Bounds(rounds=0), 343),
     ],
 )
@@ -206,7 +209,7 @@ def test_an_exchange_that_hangs_is_no_trap() -> None:
 
 
 def test_who_answers_without_end_is_seen() -> None:
-    found = found_with(NeverSilent, Bounds(rounds=1), (1, 0))
+    found = found_with(NeverSilent, Bounds(rounds=1, states=300), (1, 0))
     assert found.violation is not None
     assert found.violation.what == "C12: left alone, they never fall silent"
     assert found.violation.path[-1].endswith("steps more)")
