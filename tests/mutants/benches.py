@@ -207,6 +207,7 @@ BENCHES: list[Bench] = [
     directed(plans.heard_and_restarted),
     directed(plans.empty_disk),
     directed(plans.slow_disks),
+    directed(plans.everything_twice),
     directed(plans.restarts),
     directed(plans.last_copy),
     directed(plans.equal_counts),

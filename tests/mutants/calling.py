@@ -1,11 +1,15 @@
 """Mutants of rounds and membership: who is called, and when; who is taken for gone."""
 
-from gossip import engine as engines
+from collections.abc import Iterable
+from typing import Any
+
 from gossip.engine import Engine
+from gossip.frontier import Frontier
 from gossip.membership import Membership, State
 from gossip.packets import Line, Run
 from gossip.peers import Exchange, Rounds
-from tests.mutants.planting import Bed, Swaps, standing
+from gossip.reconcile import Lack, Strategy
+from tests.mutants.planting import Bed, Swaps
 
 BED = Bed()
 planted = BED.planted
@@ -22,17 +26,31 @@ planted = BED.planted
     "last-copy",
 )
 def never_relay() -> Swaps:
-    def delta(
-        self: Engine[object], theirs: list[Line], budget_bytes: int
-    ) -> tuple[list[Run], bool]:
-        lacks = self._strategy.compare(self.frontier, theirs)
-        own = [lack for lack in lacks if lack.log.id.origin == self.node]
-        budget_bytes = min(budget_bytes, self._config.delta_bytes_max)
-        runs, more = standing(engines, "cut")(own, self._store, budget_bytes)
-        self.counters["entries_sent"] += sum(len(run.data) for run in runs)
-        return runs, more
+    original = Engine._delta
+
+    def delta(self: Engine[object], *given: Any, **named: Any) -> tuple[list[Run], bool]:
+        strategy = self._strategy
+        self._strategy = _OwnOnly(strategy, self.node)
+        try:
+            return original(self, *given, **named)
+        finally:
+            self._strategy = strategy
 
     return [(Engine, "_delta", delta)]
+
+
+class _OwnOnly:
+    """A strategy to which only logs of this node are worth sending."""
+
+    def __init__(self, strategy: Strategy, node: str) -> None:
+        self.name, self._strategy, self._node = strategy.name, strategy, node
+
+    def summarise(self, frontier: Frontier) -> list[Line]:
+        return self._strategy.summarise(frontier)
+
+    def compare(self, frontier: Frontier, theirs: Iterable[Line]) -> list[Lack]:
+        lacks = self._strategy.compare(frontier, theirs)
+        return [lack for lack in lacks if lack.log.id.origin == self._node]
 
 
 @planted(

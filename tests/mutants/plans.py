@@ -15,6 +15,7 @@ from lab.faults import (
     ClockOffset,
     DiskErrors,
     DiskFull,
+    Duplicate,
     Fault,
     Hold,
     Kill,
@@ -230,7 +231,15 @@ def long_partition(seed: int) -> Plan:
     return plan("long-partition", seed, ops, faults, count=4, faults_ms=8000)
 
 
+def everything_twice(seed: int) -> Plan:
+    """Each packet comes once more, up to a second later, when much else has come."""
+    ops = [post(300 + 40 * at, f"n{1 + at % 5}") for at in range(25)]
+    faults = [fault(200, NEVER_MS, Duplicate(1.0, 1000 * MS))]
+    return plan("everything-twice", seed, ops, faults, faults_ms=2000, liveness_ms=200)
+
+
 def planned_loss(seed: int) -> Plan:
+    """A third of all packets is to be lost."""
     ops = [post(300 + 50 * at, f"n{1 + at % 5}") for at in range(20)]
     return plan("planned-loss", seed, ops, [fault(200, NEVER_MS, Loss(0.3))])
 
@@ -278,6 +287,7 @@ def clock_set_back(seed: int) -> Plan:
 
 
 def same_words(seed: int) -> Plan:
+    """Everybody says the same."""
     ops = [post(300 + 100 * at, f"n{1 + at % 5}", "good morning") for at in range(10)]
     return plan("same-words", seed, ops)
 

@@ -104,7 +104,6 @@ def clock_runs_ahead() -> Swaps:
     "C7",
     "crash-storm",
     "heard-and-restarted",
-    blind="C7 follows what is shown within a life, and not what a restart recovered.",
 )
 def parents_lost_on_restart() -> Swaps:
     original = Replica.boot
@@ -149,7 +148,6 @@ def holes_hidden() -> Swaps:
     "C10",
     "roaming",
     "at-two-nodes",
-    blind="A trace tells fingerprints after undo and redo, and none between.",
 )
 def undo_forgets() -> Swaps:
     def rewind(self: Presence) -> Arrival:
@@ -167,7 +165,7 @@ def undo_forgets() -> Swaps:
     "domain.timeline.Timeline.rewind",
     "C10",
     "lossy",
-    blind="Fingerprints of a timeline are of its set, not of its order.",
+    "roaming",
 )
 def undo_forgets_ties() -> Swaps:
     original = Timeline.rewind

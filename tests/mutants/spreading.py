@@ -28,6 +28,7 @@ planted = BED.planted
     "gossip.frontier.Frontier.data_if_held, .add",
     "C4 C14",
     "lossy",
+    "everything-twice",
 )
 def no_dedup() -> Swaps:
     original = Frontier.add
@@ -48,6 +49,7 @@ def no_dedup() -> Swaps:
     "gossip.frontier.Frontier.data_if_held, .add",
     "C4 C14",
     "repeats",
+    "everything-twice",
 )
 def bounded_dedup() -> Swaps:
     original_add, original_held = Frontier.add, Frontier.data_if_held
