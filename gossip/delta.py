@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from domain.dot import LogId
 from gossip.entry import Entry
+from gossip.frontier import Frontier
 from gossip.packets import Run
 from gossip.reconcile import Lack
 from gossip.store import Store
@@ -19,6 +20,10 @@ QUANTUM_BYTES = 8 * 1024
 ENTRY_OVERHEAD_BYTES = 5  # MessagePack header of one entry's bytes, at most
 RUN_OVERHEAD_BYTES = 64  # array headers, epoch, first and an origin of 32 bytes, at most
 RUN_ENTRIES_MAX = 16_384
+# Lines and runs of one packet. The rest of it is small, but for 8192 tags in all lines together.
+BESIDE_BYTES_MAX = (1024 - 8 - 64) * 1024
+LINE_BYTES = 68  # of a line with no range and no tag, beside its origin, at most
+RANGE_BYTES = 19
 _READ_AHEAD = 256
 
 
@@ -86,6 +91,14 @@ def _cost(source: _Source) -> int:
 def _run_bytes(origin: str) -> int:
     """What a run costs besides its entries; a name of 32 characters can have 128 bytes."""
     return RUN_OVERHEAD_BYTES + max(0, len(origin.encode()) - 32)
+
+
+def room_beside(frontier: Frontier) -> int:
+    """The bytes that are left for runs in a packet which has all lines of this frontier too."""
+    return BESIDE_BYTES_MAX - sum(
+        LINE_BYTES + len(log.id.origin.encode()) + RANGE_BYTES * len(log.held.above_prefix())
+        for log in frontier
+    )
 
 
 def runs_of(entries: Iterable[Entry], budget_bytes: int) -> list[list[Run]]:

@@ -27,7 +27,7 @@ from msgspec import Struct
 
 from domain.dot import Dot, LogId
 from gossip.config import GossipConfig
-from gossip.delta import cut, runs_of
+from gossip.delta import cut, room_beside, runs_of
 from gossip.entry import Entry, hash_of
 from gossip.frontier import Added, Frontier
 from gossip.incarnation import incarnation_of
@@ -145,19 +145,22 @@ class Engine(Generic[Value]):
     @property
     def wake_at_ms(self) -> int:
         wake_ms = self.rounds.wake_at_ms
-        suspicion_ms = self.members.wake_at_ms
-        if suspicion_ms is not None and suspicion_ms < wake_ms:
-            wake_ms = suspicion_ms
+        if self.members.suspecting:
+            suspicion_ms = self.members.wake_at_ms
+            if suspicion_ms is not None and suspicion_ms < wake_ms:
+                wake_ms = suspicion_ms
         if self.rumors and self._rumor_next_ms < wake_ms:
             wake_ms = self._rumor_next_ms
         return wake_ms
 
     def restore(self, entry: Entry) -> Added:
         """Take in an entry from the node's own past; nothing is said about it."""
+        self.frontier.ensure(entry.dot.log)
         return self.frontier.add(entry)
 
     def offer(self, entry: Entry, receipt: bool) -> Added:
         """A new own entry, as durable as promised: it goes out with the next flush."""
+        self.frontier.ensure(entry.dot.log)  # however many logs others have invented
         added = self.frontier.add(entry)
         self._offered.append(entry)
         self._offered_receipt |= receipt
@@ -289,7 +292,7 @@ class Engine(Generic[Value]):
     def _delta(self, theirs: list[Line], budget_bytes: int) -> tuple[list[Run], bool]:
         """What they lack, as much as both sides like in one leg, and whether more is left."""
         lacks = self._strategy.compare(self.frontier, theirs)
-        budget_bytes = min(budget_bytes, self._config.delta_bytes_max)
+        budget_bytes = min(budget_bytes, self._config.delta_bytes_max, room_beside(self.frontier))
         runs, more = cut(lacks, self._store, budget_bytes)
         self.counters["entries_sent"] += sum(len(run.data) for run in runs)
         return runs, more
@@ -326,8 +329,8 @@ class Engine(Generic[Value]):
             new = self._learn(peer, [run])
             useful.append(bool(new))
             learnt += new
-            if body.receipt and run.origin in self.exchanges:
-                log = LogId(run.origin, run.epoch)
+            log = LogId(run.origin, run.epoch)
+            if body.receipt and run.origin in self.exchanges and self.frontier.get(log):
                 self.receipts.owe(log, run.first + len(run.data) - 1)
         if not body.direct:
             self._send([peer], Feedback(number, useful))
@@ -366,7 +369,8 @@ class Engine(Generic[Value]):
 
     def _on_stored(self, peer: str, stored: list[Stored]) -> None:
         for one in stored:
-            if one.origin == self.node:
+            known = self.frontier.get(LogId(one.origin, one.epoch)) is not None
+            if one.origin == self.node and known:
                 self.receipts.told(peer, one)
 
     def _hear_opinions(self, body: Syn | Same | SynAck) -> None:
@@ -378,5 +382,6 @@ class Engine(Generic[Value]):
         self._number += 1
         incarnation, number = self.members.incarnation, self._number
         packet = Packet(PROTOCOL_VERSION, self._cluster, self.node, incarnation, number, body)
-        self._sent.extend((peer, packet) for peer in peers)
+        for peer in peers:
+            self._sent.append((peer, packet))
         return self._number

@@ -11,7 +11,10 @@ Rules
   the same entries have the same root. The first entry seen at a position is the one in the store,
   the others are its rivals; no answer to a peer depends on which is which.
 - A line about a forked log names entries by tag, a window of positions at a time: windows take
-  turns, so that no entry of however long a log stays unnamed, and no line grows without bound.
+  turns, and so do the logs, so that no entry stays unnamed, and lines do not grow without bound.
+- Bounded, whatever a peer invents: logs, logs that are only claimed, ranges in all logs together,
+  rivals at one position. The last is a rule by tag and not by arrival (the smallest stay), so that
+  nodes that were offered the same still end with the same root. All lines fit into one packet.
 
 Theory of operation
 In order arrival is the fast path: one comparison of links, one sum. Out of order, `_loose` keeps
@@ -31,8 +34,14 @@ from gossip.store import Store
 
 _MASK = (1 << 256) - 1
 _TAG_MASK = (1 << 8 * TAG_BYTES) - 1
-_NAMED_MAX = TAGS_MAX // 2  # tags in all lines together; the last position of a window may add some
+_NAMED_MAX = TAGS_MAX // 2  # tags in all lines together; the last position named may add as many
 _READ_AHEAD = 256
+# Peers can invent names and epochs. 4096 lines of 16 ranges each would not fit into a packet, so
+# the more logs there are, the fewer ranges each may keep.
+LOGS_MAX = 4096
+CLAIMED_LOGS_MAX = 256  # logs of which nothing is held here
+RANGES_SHARED = 4096  # by all logs, once there are more than a few hundred
+RIVALS_MAX = TAGS_MAX // 2 - 1  # beside the first entry of a position: one line can name them all
 
 
 class Added(Enum):
@@ -41,7 +50,7 @@ class Added(Enum):
     NEW = auto()
     KNOWN = auto()  # these very bytes were held already
     RIVAL = auto()  # the position was held with other bytes: a fork; kept beside it
-    FAR = auto()  # too many ranges above the prefix: not kept, it comes again later
+    FAR = auto()  # too many ranges, logs or rivals: not kept, it comes again later
 
 
 class Log:
@@ -69,7 +78,7 @@ class Log:
         self.link = GENESIS  # what the entry after the prefix must carry as prev
         self.forked = False  # two histories, proved by entries held here
         self.disputed = False  # a peer's head does not fit ours: name entries until it is settled
-        self.claimed = 0  # the largest seq that any peer said it holds
+        self.claimed = 0  # the largest seq that a peer said it holds, since the last agreement
         self.rivals: dict[int, dict[bytes, Entry]] = {}
         self.named = 1  # where the next window of named entries begins
         self.told: Line | None = None  # the last line, as long as it is true
@@ -124,7 +133,11 @@ class Frontier:
         self._sorted: list[Log] = []  # by id; empty when it has to be sorted again
         self._sum = 0
         self._root = b""
+        self._turn = 0  # where among the logs to be named the next window begins
         self._disputed: list[Log] = []
+        self._claimed: dict[LogId, Log] = {}  # of which a peer said that it holds more than we do
+        self._empty: dict[LogId, Log] = {}  # of which nothing is held
+        self.claims_refused = 0
         self.count = 0
 
     def __iter__(self) -> Iterator[Log]:
@@ -139,9 +152,22 @@ class Frontier:
     def ensure(self, log: LogId) -> Log:
         found = self._logs.get(log)
         if found is None:
-            found = self._logs[log] = Log(log)
+            found = self._logs[log] = self._empty[log] = Log(log)
             self._sorted = []
         return found
+
+    def claim(self, log_id: LogId, last: int) -> Log | None:
+        """A peer says that it holds this log up to here. None: too many such logs are unknown."""
+        log = self._logs.get(log_id)
+        if log is None and last:
+            if len(self._empty) >= CLAIMED_LOGS_MAX or len(self._logs) >= LOGS_MAX:
+                self.claims_refused += 1
+                return None
+            log = self.ensure(log_id)
+        if log is not None and last > log.claimed and last > log.held.last:
+            log.claimed = last
+            self._claimed[log_id] = log
+        return log
 
     @property
     def root(self) -> bytes:
@@ -159,7 +185,8 @@ class Frontier:
 
     @property
     def missing(self) -> int:
-        return sum(log.missing for log in self)
+        """As far as peers tell the truth. No more than a number on the wire can be."""
+        return min(sum(log.missing for log in self), SEQ_MAX)
 
     @property
     def forked(self) -> list[str]:
@@ -172,10 +199,19 @@ class Frontier:
         return self.store.get(log, seq) if found is not None and seq in found.held else None
 
     def settled(self) -> None:
-        """A peer names the same root: whatever was disputed between us is known to both."""
+        """A peer names the same root: whatever was disputed between us is known to both.
+
+        What was claimed and is not there at either side is forgotten: whoever has it says so again.
+        """
         for log in self._disputed:
             log.disputed = False
         self._disputed.clear()
+        for log in self._claimed.values():
+            log.claimed = 0
+            if self._empty.pop(log.id, None) is not None:
+                del self._logs[log.id]
+                self._sorted = []
+        self._claimed.clear()
 
     def dispute(self, log: Log) -> None:
         """What a peer says it holds of this log does not fit what we hold."""
@@ -185,16 +221,22 @@ class Frontier:
 
     def add(self, entry: Entry) -> Added:
         dot = entry.dot
-        log = self.ensure(dot.log)
+        log = self._logs.get(dot.log)
+        if log is None:
+            if len(self._logs) >= LOGS_MAX:
+                return Added.FAR
+            log = self.ensure(dot.log)
         if dot.seq in log.held:
-            if not self._rival(log, entry):
-                return Added.KNOWN
-            outcome = Added.RIVAL
+            outcome = self._rival(log, entry)
+            if outcome is not Added.RIVAL:
+                return outcome
         else:
             if self._too_far(log, dot.seq):
                 return Added.FAR
             self.store.put(entry)
             log.append(entry)
+            if self._empty:
+                self._empty.pop(dot.log, None)
             outcome = Added.NEW
         self._sum = (self._sum + int.from_bytes(entry.hash, "big")) & _MASK
         self.count += 1
@@ -205,19 +247,39 @@ class Frontier:
         if seq == log.held.last + 1 or seq == log.held.prefix + 1:
             return False
         touches = seq - 1 in log.held or seq + 1 in log.held
-        return not touches and len(log.held.above_prefix()) >= self._ranges_max
+        ranges_max = min(self._ranges_max, max(RANGES_SHARED // len(self._logs), 1))
+        return not touches and len(log.held.above_prefix()) >= ranges_max
 
-    def _rival(self, log: Log, entry: Entry) -> bool:
-        """Keep other bytes for a position that is held. False if these bytes are known."""
-        seq = entry.dot.seq
-        if self.store.get(log.id, seq) == entry.data:
-            return False
+    def _rival(self, log: Log, entry: Entry) -> Added:
+        """Keep other bytes for a position that is held, unless these bytes are known."""
+        seq, first = entry.dot.seq, self.store.get(log.id, entry.dot.seq)
+        if first == entry.data:
+            return Added.KNOWN
         others = log.rivals.setdefault(seq, {})
         if entry.tag in others:
-            return False
+            return Added.KNOWN
+        if len(others) >= RIVALS_MAX:
+            return self._crowded(entry, first, others)
         others[entry.tag] = entry
         log.forked = True
-        return True
+        return Added.RIVAL
+
+    def _crowded(self, entry: Entry, first: bytes, others: dict[bytes, Entry]) -> Added:
+        """The position is full: of all that claim it, those with the smallest tags stay."""
+        largest = others[max(others)]
+        first_hash = hash_of(first)
+        if entry.tag > max(largest.tag, first_hash[:TAG_BYTES]):
+            return Added.FAR
+        if first_hash[:TAG_BYTES] > largest.tag:
+            self.store.put(largest)  # the first one goes, and another one stands in its place
+            gone = first_hash
+        else:
+            gone = largest.hash
+        del others[largest.tag]
+        others[entry.tag] = entry
+        self._sum = (self._sum - int.from_bytes(gone, "big")) & _MASK
+        self.count -= 1
+        return Added.RIVAL
 
     def tag_at(self, log: LogId, seq: int) -> bytes:
         return hash_of(self.store.get(log, seq))[:TAG_BYTES]
@@ -234,7 +296,7 @@ class Frontier:
         if log.told is not None and not naming:
             return log.told
         tags, first, last = b"", 1, 0
-        if naming:
+        if naming and named_max:
             tags, first, last = self._named(log, named_max)
         origin, epoch, ranges = log.id.origin, log.id.epoch, log.held.above_prefix()
         line = Line(origin, epoch, log.prefix, log.head, ranges, tags, first, last, log.above)
@@ -247,8 +309,22 @@ class Frontier:
             self._sorted = [self._logs[log] for log in sorted(self._logs)]
         logs = [log for log in self._sorted if log.held]
         naming = [log for log in logs if log.forked or log.disputed]
-        named_max = _NAMED_MAX // max(len(naming), 1)
-        return [self.line(log, named_max) for log in logs]
+        named = self._in_turn(naming) if naming else {}
+        return [named.get(log.id) or self.line(log, 0) for log in logs]
+
+    def _in_turn(self, naming: list[Log]) -> dict[LogId, Line]:
+        """Lines with tags of as many of these logs as there is room for."""
+        each = max(_NAMED_MAX // len(naming), 1)
+        first = self._turn % len(naming)
+        named: dict[LogId, Line] = {}
+        tags = 0
+        for log in naming[first:] + naming[:first]:
+            if tags >= _NAMED_MAX:
+                break
+            line = named[log.id] = self.line(log, each)
+            tags += len(line.tags) // TAG_BYTES
+        self._turn = first + len(named)
+        return named
 
     def _named(self, log: Log, named_max: int) -> tuple[bytes, int, int]:
         """The tags of the next window, and the first and last position they are complete for."""

@@ -73,9 +73,10 @@ class Membership:
         self._members = {name: Member(name) for name in peers}
         self._retells = 3 * ceil(log2(len(peers) + 2))  # lambda log n of SWIM, section 4.1
         self._own_retells = 0
-        self._changes: list[Change] = []
+        self.changes: list[Change] = []  # since they were last taken
         # What most calls ask, kept at hand so that they cost nothing while all is well.
-        self._suspecting = True  # somebody may be suspect
+        self.suspecting = True  # somebody may be suspect
+        self.dead_count = 0
         self._names: dict[tuple[State, ...], list[str]] = {}  # by states; emptied by a change
         self._telling = False  # some belief may still have to be passed on
 
@@ -93,7 +94,7 @@ class Membership:
 
     def take_changes(self) -> list[Change]:
         """What changed since the last call."""
-        changes, self._changes = self._changes, []
+        changes, self.changes = self.changes, []
         return changes
 
     # --- evidence -----------------------------------------------------------------------------
@@ -119,17 +120,17 @@ class Membership:
             self._become(member, State.SUSPECT, now_ms, "missed")
 
     def tick(self, now_ms: int) -> None:
-        if not self._suspecting:
+        if not self.suspecting:
             return
         for member in self:
             if member.state is State.SUSPECT and now_ms - member.since_ms >= self._dead_ms:
                 self._become(member, State.DEAD, now_ms, "silent")
-        self._suspecting = any(member.state is State.SUSPECT for member in self)
+        self.suspecting = any(member.state is State.SUSPECT for member in self)
 
     @property
     def wake_at_ms(self) -> int | None:
         """When the next suspicion runs out."""
-        if not self._suspecting:
+        if not self.suspecting:
             return None
         ends = [m.since_ms + self._dead_ms for m in self if m.state is State.SUSPECT]
         return min(ends, default=None)
@@ -166,10 +167,11 @@ class Membership:
         self._telling = True
         if member.state is not state:
             self._names.clear()
-            self._suspecting = True
+            self.suspecting = True
+            self.dead_count += (state is State.DEAD) - (member.state is State.DEAD)
             member.state = state
             member.since_ms = now_ms
-            self._changes.append(Change(member.name, state, member.incarnation, because))
+            self.changes.append(Change(member.name, state, member.incarnation, because))
 
     # --- passing it on ------------------------------------------------------------------------
 

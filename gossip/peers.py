@@ -115,18 +115,21 @@ class Rounds:
                 called.append(live)
         if now_ms >= self._dead_next_ms:
             self._dead_next_ms = now_ms + self._jittered(self._config.dead_round_ms)
-            dead = self._members.names(State.DEAD)
-            if dead:
-                called.append(dead[self._rng.randrange(len(dead))])
-        return [peer for peer in called if peer not in self._open]
+            if self._members.dead_count:
+                dead = self._members.names(State.DEAD)
+                name = dead[self._rng.randrange(len(dead))]
+                if name not in self._open:
+                    called.append(name)
+        return called
 
     @property
     def wake_at_ms(self) -> int:
         wake_ms = self._next_ms
-        if self._dead_next_ms < wake_ms and self._members.names(State.DEAD):
+        if self._dead_next_ms < wake_ms and self._members.dead_count:
             wake_ms = self._dead_next_ms
-        for oldest in self._open.values():
-            return min(wake_ms, oldest.sent_ms + self._config.exchange_timeout_ms)
+        if self._open:
+            oldest = next(iter(self._open.values()))
+            wake_ms = min(wake_ms, oldest.sent_ms + self._config.exchange_timeout_ms)
         return wake_ms
 
     def _pick(self, now_ms: int) -> str | None:
@@ -151,7 +154,7 @@ class Rounds:
 
     def _jittered(self, pause_ms: int) -> int:
         spread = int(pause_ms * _JITTER)
-        return max(1, pause_ms + self._rng.randint(-spread, spread))
+        return max(1, pause_ms - spread + self._rng.randrange(2 * spread + 1))
 
 
 def sample(rng: Random, names: Sequence[str], k: int) -> list[str]:

@@ -4,8 +4,9 @@ Demers et al. 1987, section 1.4, the variant "feedback, counter, push": each rum
 useless contacts; a useful contact resets it to zero; at k the rumor cools and is forgotten. What
 rumors miss (the residue, 3.7 % at k = 2) is left to anti-entropy.
 
-A rumor here is one run of entries, learnt together. The table is bounded: when it is full, the
-rumor that has been told most often goes first, because it is the likeliest to be known.
+A rumor here is one run of entries, learnt together. The table is bounded, by number and by bytes:
+when it is full, the rumor that has been told most often goes first, because it is the likeliest to
+be known. What is forgotten keeps its place among the pushes that told it, without its entries.
 """
 
 from msgspec import Struct
@@ -13,11 +14,16 @@ from msgspec import Struct
 from gossip.packets import Run
 
 RUMORS_MAX = 1024
+RUMOR_BYTES_MAX = 8 * 1024 * 1024  # of entries, in all rumors
 PUSHES_REMEMBERED_MAX = 4096
+
+
+_NOTHING = Run("", 1, 1, [])
 
 
 class Rumor(Struct):
     run: Run
+    size: int
     useless: int = 0
     told: int = 0
 
@@ -26,6 +32,7 @@ class Rumors:
     def __init__(self, k: int) -> None:
         self._k = k
         self._hot: list[Rumor] = []
+        self._bytes = 0  # in the hot ones
         self._pushes: dict[int, list[Rumor]] = {}  # packet number -> what it told, oldest first
         self.cooled = 0
         self.dropped = 0
@@ -34,19 +41,25 @@ class Rumors:
         return len(self._hot)
 
     def learn(self, runs: list[Run]) -> None:
-        self._hot.extend(Rumor(run) for run in runs)
-        excess = len(self._hot) - RUMORS_MAX
-        if excess > 0:
+        made = [Rumor(run, sum(map(len, run.data))) for run in runs]
+        self._hot += made
+        self._bytes += sum(rumor.size for rumor in made)
+        if len(self._hot) > RUMORS_MAX or self._bytes > RUMOR_BYTES_MAX:
             self._hot.sort(key=lambda rumor: rumor.told)
-            del self._hot[RUMORS_MAX:]
-            self.dropped += excess
+            while len(self._hot) > RUMORS_MAX or self._bytes > RUMOR_BYTES_MAX:
+                self._forget(self._hot.pop())
+                self.dropped += 1
+
+    def _forget(self, rumor: Rumor) -> None:
+        rumor.run = _NOTHING
+        self._bytes -= rumor.size
 
     def tell(self, number: int, budget_bytes: int) -> list[Run]:
         """The runs for a push with this packet number, hottest first, within the budget."""
         told: list[Rumor] = []
         size = 0
         for rumor in sorted(self._hot, key=lambda rumor: rumor.told):
-            size += sum(map(len, rumor.run.data))
+            size += rumor.size
             if told and size > budget_bytes:
                 break
             rumor.told += 1
@@ -60,6 +73,9 @@ class Rumors:
         """The answer to a push: for each run, whether it brought anything new. Counts once."""
         for rumor, news in zip(self._pushes.pop(number, ()), useful, strict=False):
             rumor.useless = 0 if news else rumor.useless + 1
-        before = len(self._hot)
-        self._hot = [rumor for rumor in self._hot if rumor.useless < self._k]
-        self.cooled += before - len(self._hot)
+        cooled = [rumor for rumor in self._hot if rumor.useless >= self._k]
+        if cooled:
+            self._hot = [rumor for rumor in self._hot if rumor.useless < self._k]
+            self.cooled += len(cooled)
+            for rumor in cooled:
+                self._forget(rumor)

@@ -12,7 +12,7 @@ from gossip.entry import Entry
 
 class Store(Protocol):
     def put(self, entry: Entry) -> None:
-        """Keep the bytes of a position that was free."""
+        """Keep the bytes of a position, instead of others if there were any."""
         ...
 
     def get(self, log: LogId, seq: int) -> bytes:

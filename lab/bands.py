@@ -4,6 +4,11 @@
 drawn from these runs again and again, so that the highest batch mean is that of one batch in many
 thousand, and exploring a hundred thousand seeds raises no false alarm. A band holds for a scenario
 as it was then; where the scenario has changed since, there is none, and C20 is not asked.
+
+Known limits. What a swarm draws differs so much from run to run that the limit of lag is 1.5 to 2.5
+times its mean: a core that spreads twice as slowly may pass. Where nearly nothing is relayed or
+repaired (calm), a share of it has no floor. Batches are drawn from the runs that were had: rarer
+ones than those are not in the band, and the margin of 15 % is all that allows for them.
 """
 
 from pathlib import Path

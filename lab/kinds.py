@@ -138,7 +138,8 @@ class Handed(_Data, frozen=True, array_like=True, gc=False, tag="handed"):
     """A record of an event is handed to the journal. `event.bytes` is the size of its data.
 
     `number` counts the records of this life, those recovered at its boot included. A record whose
-    write failed may be handed out again, under a number that is used again.
+    write failed may be handed out again, under a number that is used again. Of an event that was
+    asked for here, `op` is the one that did.
     """
 
     number: int
@@ -147,6 +148,7 @@ class Handed(_Data, frozen=True, array_like=True, gc=False, tag="handed"):
     wall_ms: int  # when it was received, by this node's clock
     facts: Facts
     sender: str = ""
+    op: int | None = None
 
 
 class Epoch(_Data, frozen=True, array_like=True, gc=False, tag="epoch"):
@@ -186,7 +188,10 @@ class Visible(_Data, frozen=True, array_like=True, gc=False, tag="visible"):
 
 
 class Quiet(_Data, frozen=True, array_like=True, gc=False, tag="quiet"):
-    """This node held itself to be quiet in [from_us, to_us): told when that is over."""
+    """This node held itself to be quiet in [from_us, to_us): told when that is over.
+
+    The node's own projection says so, by its own clock.
+    """
 
     from_us: int
     to_us: int
@@ -247,6 +252,7 @@ class Boot(_Data, frozen=True, array_like=True, gc=False, tag="boot"):
     wall_ms: int = 0
     quiet_ms: int = 0
     durability: str = "always"
+    skewed: tuple[str, ...] = ()  # of the arrivals: their stamps are not followed
 
 
 class Refused(_Data, frozen=True, array_like=True, gc=False, tag="refused"):
@@ -289,7 +295,9 @@ class State(_Data, frozen=True, array_like=True, gc=False, tag="state"):
 
 
 class Final(_Data, frozen=True, array_like=True, gc=False, tag="final"):
-    """A live node at the end. Fingerprints of projections are equal where their contents are."""
+    """A live node at the end. Fingerprints of projections are equal where their contents are, and
+    that of a timeline is of its order, too.
+    """
 
     root: str
     arrivals: tuple[str, ...]  # refs in arrival order
@@ -298,6 +306,10 @@ class Final(_Data, frozen=True, array_like=True, gc=False, tag="final"):
     presence: str
     timeline_again: str  # ... folded anew from the arrivals ...
     presence_again: str
+    timeline_half: str  # ... with the last half rewound ...
+    presence_half: str
+    timeline_half_again: str  # ... the first half folded anew ...
+    presence_half_again: str
     timeline_back: str  # ... and with the last half rewound and applied again
     presence_back: str
     missing: int  # positions known to exist and not held

@@ -1,7 +1,7 @@
 """Tables and colours for people. Piped, both are plain; no text is cut unless a terminal is narrow.
 
-Cells are shown as they are: whoever builds a row has passed untrusted text through
-`display_safe`. A colour is a name, and it is painted only by a `Paint` that is on.
+Every cell passes `display_safe`, so no caller can forget it. A colour is a name, and it is painted
+only by a `Paint` that is on.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from lab.display import cut, width_of
+from lab.display import cut, display_safe, width_of
 
 _CODES = {
     "bold": "1",
@@ -76,6 +76,7 @@ def table(
     width_max: int | None = None,
 ) -> str:
     """Columns as wide as their widest cell, two spaces apart; the last one takes what is left."""
+    rows = [[display_safe(cell) for cell in row] for row in rows]
     widths = [max(width_of(line[column]) for line in (head, *rows)) for column in range(len(head))]
     if width_max is not None:
         before = sum(widths[:-1]) + 2 * (len(widths) - 1)

@@ -3,6 +3,7 @@
 import time
 
 from domain.dot import Dot
+from lab.display import display_safe
 
 SAFETY = {
     "written": " (survives a kill -9)",
@@ -13,7 +14,11 @@ SAFETY = {
 
 def dot_text(dot: Dot) -> str:
     """Short for people: origin, the first four hex digits of the epoch, seq. Logs have it whole."""
-    return f"{dot.origin}.{epoch_text(dot.epoch)}:{dot.seq}"
+    return f"{log_text(dot.origin, dot.epoch)}:{dot.seq}"
+
+
+def log_text(origin: str, epoch: int) -> str:
+    return f"{display_safe(origin)}.{epoch_text(epoch)}"
 
 
 def epoch_text(epoch: int) -> str:

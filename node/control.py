@@ -238,7 +238,7 @@ class Control:
         part: list[msgspec.Raw] = []
         size = 0
         for reply in client.ready:
-            data = self._encode(reply)
+            data = self._encoded(reply)
             if part and size + len(data) > REPLY_BYTES:
                 self._frame(client, self._encode(part))
                 part, size = [], 0
@@ -246,6 +246,14 @@ class Control:
             size += len(data)
         self._frame(client, self._encode(part))
         client.ready.clear()
+
+    def _encoded(self, reply: Reply) -> bytes:
+        try:
+            return self._encode(reply)
+        except Exception as error:  # a view that cannot be said must not take commands down with it
+            text = f"{type(error).__name__}: {error}"
+            self._on_note(Note("view_failed", "error", {"error": text}))
+            return self._encode(Failed(reply.id, "internal", f"cannot be shown: {text}"))
 
     def _frame(self, client: Client, frame: bytes) -> None:
         if client.frames and client.frames_bytes + len(frame) > CLIENT_BYTES_MAX:

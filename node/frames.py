@@ -37,6 +37,8 @@ MAGIC: Final = b"\xf7lab"
 FRAME_VERSION: Final = 1
 HEADER_BYTES: Final = 40
 PAYLOAD_BYTES_MAX: Final = 4 * 1024 * 1024
+COUNT_MAX: Final = 2**32 - 1
+NUMBER_MAX: Final = 2**63 - 1
 
 SEGMENT_HEADER: Final = 1
 BLOCK: Final = 2
@@ -115,6 +117,8 @@ def parse(data: bytes, at: int) -> Frame | str:
         raise FrameTooNew(f"frame version {version} at offset {at}, this is {FRAME_VERSION}")
     if not 1 <= length <= PAYLOAD_BYTES_MAX:
         return f"payload length {length} is not between 1 and {PAYLOAD_BYTES_MAX}"
+    if number > NUMBER_MAX - COUNT_MAX:
+        return f"{_MOVED}: its record number {number} is above every limit"
     end = body + length
     if end > len(data):
         return f"the payload ends {end - len(data)} bytes after the end of the file"

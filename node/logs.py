@@ -1,8 +1,8 @@
 """The structured log of one node: a JSON object per line, with a closed list of names.
 
 Every line has `ts` (RFC 3339, UTC, milliseconds), `level`, `event`, `node` and `worker`, in that
-order, then what the note adds. Text from outside appears only as a JSON value, where it can break
-neither the line nor a terminal.
+order, then what the note adds. Text from outside appears only as a JSON value, and all that is not
+printable ASCII is escaped there: it can break neither the line nor a terminal.
 
 Rules
 - A name that is not in `NOTES` is refused: whoever reads logs can know them all. A test finds every
@@ -11,6 +11,7 @@ Rules
 - Logging never ends a node. If the disk is full, lines are counted, and the count is told later.
 """
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,10 +174,18 @@ def _rendered(_logger: WrappedLogger, _name: str, fields: EventDict) -> bytes:
         line = msgspec.json.encode(fields) + b"\n"
     except UnicodeEncodeError:  # half a character, from a file name that is not UTF-8
         line = msgspec.json.encode(_whole(fields)) + b"\n"
+    if not line.isascii() or b"\x7f" in line:
+        line = _ascii(line)
     if len(line) <= LINE_BYTES_MAX:
         return line
     kept = {name: fields[name] for name in RESERVED}
-    return msgspec.json.encode(kept | {"cut_bytes": len(line)}) + b"\n"
+    return _ascii(msgspec.json.encode(_whole(kept | {"cut_bytes": len(line)})))
+
+
+def _ascii(line: bytes) -> bytes:
+    """The same JSON, with `\\u` escapes for all that a terminal could act on."""
+    text = json.dumps(json.loads(line), ensure_ascii=True, separators=(",", ":"))
+    return text.replace("\x7f", "\\u007f").encode() + b"\n"
 
 
 def _whole(value: Any) -> Any:

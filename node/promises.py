@@ -35,21 +35,17 @@ class Promise(Struct, frozen=True, gc=False):
 class Promises:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_deadlines", "_durable", "_open", "_replicated", "_written")
+    __slots__ = ("_deadlines", "_durable", "_open", "_written", "replicated")
 
     def __init__(self) -> None:
         self._open: dict[int, Promise] = {}
         self._written: deque[Promise] = deque()  # in record order, as is the next
         self._durable: deque[Promise] = deque()
-        self._replicated: dict[int, Promise] = {}
+        self.replicated: dict[int, Promise] = {}  # by ticket: those that wait for copies elsewhere
         self._deadlines: list[tuple[int, int]] = []  # heap of (deadline, ticket), also closed ones
 
     def __len__(self) -> int:
         return len(self._open)
-
-    @property
-    def awaits_copies(self) -> bool:
-        return bool(self._replicated)
 
     def make(self, promise: Promise) -> None:
         ticket = promise.ticket
@@ -59,7 +55,7 @@ class Promises:
         elif promise.level is AckLevel.DURABLE:
             self._durable.append(promise)
         else:
-            self._replicated[ticket] = promise
+            self.replicated[ticket] = promise
         if len(self._deadlines) > 2 * len(self._open) + 64:
             self._deadlines = [one for one in self._deadlines if one[1] in self._open]
             heapify(self._deadlines)
@@ -71,9 +67,9 @@ class Promises:
         for queue, upto in ((self._written, visible), (self._durable, durable)):
             while queue and queue[0].number <= upto:
                 self._keep(queue.popleft(), answers)
-        for promise in list(self._replicated.values()):
+        for promise in list(self.replicated.values()):
             if promise.number <= durable and copies_of(promise.dot) >= promise.copies:
-                del self._replicated[promise.ticket]
+                del self.replicated[promise.ticket]
                 self._keep(promise, answers)
         return answers
 
@@ -109,7 +105,7 @@ class Promises:
 
     def _close(self, promise: Promise) -> None:
         del self._open[promise.ticket]
-        self._replicated.pop(promise.ticket, None)
+        self.replicated.pop(promise.ticket, None)
 
     @property
     def wake_at_ms(self) -> int | None:

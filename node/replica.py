@@ -185,11 +185,11 @@ class Replica:
 
     def drain(self) -> Outbox:
         """Hand over what the steps since the last drain want done."""
-        self.engine.awaits_receipts = self._pending.promises.awaits_copies
+        self.engine.awaits_receipts = bool(self._pending.promises.replicated)
         out, self._outbox = self._outbox, Outbox()
-        out.persist = self._pending.take_persist()
-        out.send = self.engine.flush()
-        out.note += map(membership_note, self.engine.members.take_changes())
+        out.persist, out.send = self._pending.take_persist(), self.engine.flush()
+        if self.engine.members.changes:
+            out.note += map(membership_note, self.engine.members.take_changes())
         self._sleep_until_ms = self._next_due_ms()
         return out
 
@@ -309,7 +309,7 @@ class Replica:
         if learnt:
             self._outbox.note.append(received_note(packet.sender, via, learnt))
             self._outbox.note += self._forks.watch([one.entry for one in learnt])
-        if self._pending.promises.awaits_copies:
+        if self._pending.promises.replicated:
             self._keep_promises()
         self._watch_own_log(packet.sender)
 

@@ -176,8 +176,9 @@ class _Surveyor:
         if frame.offset == 0 and not self._header(segment, data, frame):
             return
         lost = frame.number - out.next_number
-        if lost < 0:
-            cause = f"a stale frame: record {frame.number} again, after {out.next_number - 1}"
+        if not 0 <= lost <= frames.COUNT_MAX:
+            what = "a stale frame" if lost < 0 else "no frame of this journal"
+            cause = f"{what}: record {frame.number}, after {out.next_number - 1}"
             self._damage(segment, Damage(frame.offset, frame.end, cause, moved=False), torn=False)
             return
         if not self.broken and (lost or frame.previous != out.crc):

@@ -10,8 +10,9 @@ Rules
   the peer and the reason; gossip repairs whatever is missing.
 - Whatever comes in is a packet of this cluster, or a count and, seldom, a note. Nothing that a
   stranger sends ends the worker.
-- Whoever uses another's name with a key of his own is not listened to for a while. A key that is
-  taken off the list is not heard from then on, also on a connection that stands.
+- Whoever uses another's name with a key of his own, or sends with it what is no packet, is not
+  listened to for a while. A key that is taken off the list is not heard from then on, also on a
+  connection that stands.
 - Faults (`node.link`) act here, on the sending side: a blocked, lost, doubled or delayed packet.
 
     send -> fault plan -> queue -> DEALER  --tcp-->  ROUTER -> decode -> on_packet
@@ -253,24 +254,24 @@ class Transport:
 
     def _on_parts(self, parts: list[bytes], owner: str | None = None) -> None:
         if len(parts) != 2:
-            self._reject("parts", f"a message of {len(parts) - 1} frames; a packet is one")
+            self._abused("parts", f"a message of {len(parts) - 1} frames; a packet is one", owner)
             return
         data = parts[1]
         try:
             packet = decode(data)
         except WireError as error:
-            self._reject(error.reason, str(error))
+            # A peer of another version means no harm, and comes back when it has been upgraded.
+            self._abused(error.reason, str(error), owner if error.reason != "version" else None)
             return
         except Exception as error:  # the frame boundary: nothing of a stranger passes it
-            self._reject("malformed", f"{type(error).__name__}: {error}")
+            self._abused("malformed", f"{type(error).__name__}: {error}", owner)
             return
         if packet.cluster != self._cluster:
             self._reject("cluster", f"a packet of another cluster, from {packet.sender!r}")
             return
         if owner is not None and packet.sender != owner:
-            pause_s = self._penalties.strike(owner)
             what = f"the key of {owner} sent a packet of {packet.sender[:32]!r}"
-            self._reject("identity", f"{what}: it is not listened to for {pause_s:g} s")
+            self._abused("identity", what, owner)
             return
         if packet.sender == self._node:
             self._reject("own_name", "a packet from another node that uses the name of this one")
@@ -282,6 +283,14 @@ class Transport:
         self._on_packet(packet, len(data))
 
     # --- counting, and saying so ----------------------------------------------------------------
+
+    def _abused(self, reason: str, what: str, owner: str | None) -> None:
+        """Nothing that a sound node sends. With a proved key, that key is not heard for a while."""
+        if owner is not None:
+            what = (
+                f"{what[:120]}: {owner} is not listened to for {self._penalties.strike(owner):g} s"
+            )
+        self._reject(reason, what)
 
     def _reject(self, reason: str, detail: str) -> None:
         count = self.rejected.get(reason, 0) + 1

@@ -26,7 +26,10 @@ class Vector:
     def compare(self, frontier: Frontier, theirs: Iterable[Line]) -> list[Lack]:
         lines = {LogId(line.origin, line.epoch): line for line in theirs}
         for log_id, line in lines.items():
-            self._learn(frontier, frontier.ensure(log_id), line)
+            last = line.ranges[-1][1] if line.ranges else line.prefix
+            log = frontier.claim(log_id, last)
+            if log is not None:
+                self._learn(frontier, log, line)
         lacks = []
         for log in frontier:
             lack = self._lack(frontier, log, lines.get(log.id))
@@ -35,8 +38,6 @@ class Vector:
         return lacks
 
     def _learn(self, frontier: Frontier, log: Log, line: Line) -> None:
-        last = line.ranges[-1][1] if line.ranges else line.prefix
-        log.claimed = max(log.claimed, last)
         if 0 < line.prefix <= log.prefix:
             ours = log.head if line.prefix == log.prefix else None
             if (ours or frontier.tag_at(log.id, line.prefix)) != line.head:

@@ -5,8 +5,9 @@
     scripts/bench sim                  the same, beside the goals
 
 `packets`: a cluster of five that has nothing new to say and says so all the time, every packet in
-the trace. `seeds`: fault seeds of four scenarios, with the trace hashed. `thousand`: one rumor to
-1,000 nodes that all know each other. `ten-thousand`: 30 rounds of a second, 20 peers each.
+the trace. `seeds`: fault seeds of four scenarios. Of these two the trace is hashed, and judged by
+all checkers. `thousand`: one rumor to 1,000 nodes that all know each other. `ten-thousand`: 30
+rounds of a second, 20 peers each.
 
 Processor time is measured, not time on the wall.
 """
@@ -19,6 +20,7 @@ from typing import TypeVar
 
 from gossip.config import GossipConfig
 from lab.bench.figures import Figure, figure
+from lab.checkers import judge
 from lab.faults import DiskOptions, NetworkOptions, Op, Plan
 from lab.scenario import named
 from lab.sim import world as sim
@@ -39,7 +41,7 @@ def packets() -> Figure:
     plan = Plan("packets", 1, _nodes(5), 50_000_000, 10_000_000, HELLO, gossip=gossip)
     rates = []
     for _ in range(RUNS):
-        result, spent_s = _timed(lambda: sim.run_plan(plan))
+        result, spent_s = _timed(lambda: _judged(sim.run_plan(plan)))
         rates.append(result.deliveries / spent_s)
     return figure("sim", "packet deliveries", "1/s", rates, goal=60_000, at_most=False)
 
@@ -49,10 +51,16 @@ def seeds() -> Figure:
 
     def all_of_them() -> None:
         for seed in range(SEEDS):
-            assert sim.run(scenarios[seed % len(scenarios)], seed).trace.hash
+            _judged(sim.run(scenarios[seed % len(scenarios)], seed))
 
     rates = [SEEDS / _timed(all_of_them)[1] for _ in range(RUNS)]
     return figure("sim", "five-node fault seeds", "1/s", rates, goal=80, at_most=False)
+
+
+def _judged(result: sim.Result) -> sim.Result:
+    assert result.trace.hash
+    judge(result.trace)
+    return result
 
 
 def thousand() -> Figure:

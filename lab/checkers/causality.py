@@ -7,13 +7,14 @@ what is missing. So out-of-order showings are counted and broken rules are these
 - in the causal order no event stands above one of its parents, unless the parent's stamp was so
   far in the future that its child's author did not follow it;
 - a timeline says that it has holes exactly if it has;
-- an event names as a parent the newest stranger that its node showed since its last own event, for
-  what is not named cannot be missed.
+- an event names as a parent the newest stranger that its node showed and that no own event before
+  it named, itself or by a later one of its log: what is not named cannot be missed. An own event
+  whose write failed has named nothing, and a restart forgets nothing.
 """
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Final, Handed, Visible
+from lab.kinds import Boot, Final, Handed, Unwritten, Visible
 from lab.trace import Event, dot_of, origin_of
 
 RULE = Rule(
@@ -21,7 +22,39 @@ RULE = Rule(
     "causes first",
     "No answer stands above its question in the causal order, and what is missing is known.",
 )
-_NOTHING: tuple[int, tuple[str, ...]] = (-1, ())
+
+
+class _Names:
+    """What the own events of one node name as parents. Mutable."""
+
+    __slots__ = ("_last", "_own")
+
+    def __init__(self) -> None:
+        self._own: list[tuple[int, tuple[str, ...]]] = []  # of this life: record, parents
+        self._last: dict[str, int] = {}  # by log: the last seq that is named
+
+    def add(self, number: int, parents: tuple[str, ...]) -> None:
+        self._own.append((number, parents))
+        for parent in parents:
+            log, _, seq = parent.rpartition(":")
+            self._last[log] = max(self._last.get(log, 0), int(seq))
+
+    def cover(self, log: str, seq: int) -> bool:
+        """Itself, or a later one of its log, which is a chain."""
+        return self._last.get(log, 0) >= seq
+
+    def take_back(self, kept: int) -> list[str]:
+        """Own events after this record never came to be; returns what they alone have named."""
+        own, self._own, self._last = self._own, [], {}
+        for number, parents in own:
+            if number <= kept:
+                self.add(number, parents)
+        return [
+            parent
+            for number, parents in own
+            for parent in parents
+            if number > kept and not self.cover(*_place(parent))
+        ]
 
 
 class Causality:
@@ -32,17 +65,22 @@ class Causality:
         self._claimed = case.limits.causal
         self._found = Findings(RULE)
         self._dots: dict[str, str] = {}  # by ref
-        self._causes: dict[str, tuple[str, ...]] = {}  # by ref: dots
+        self._parents: dict[str, tuple[str, ...]] = {}  # by ref: dots
+        self._causes: dict[str, tuple[str, ...]] = {}  # the same, and the one before in its log
         self._places: dict[str, tuple[str, str, int]] = {}  # by ref: origin, log, seq
         self._shown: dict[str, set[str]] = {}  # by node: dots
         self._newest: dict[str, tuple[str, int]] = {}  # by node: of others, not named yet: log, seq
-        self._named: dict[str, tuple[int, tuple[str, ...]]] = {}  # by node: when, and what
+        self._named: dict[str, _Names] = {}  # by node
         self._showings = 0
         self._early = 0
-        self._forgotten = 0
 
     def wants(self) -> Wants:
-        return {Handed: self._on_handed, Visible: self._on_visible, Boot: self._on_boot}
+        return {
+            Handed: self._on_handed,
+            Unwritten: self._on_unwritten,
+            Visible: self._on_visible,
+            Boot: self._on_boot,
+        }
 
     def _on_handed(self, event: Event) -> None:
         data = event.data
@@ -51,6 +89,7 @@ class Causality:
             dot = self._dots[data.ref] = dot_of(data.ref)
             log, _, number = dot.rpartition(":")
             seq, causes = int(number), data.facts.parents
+            self._parents[data.ref] = causes
             if seq > 1:
                 causes = (*causes, f"{log}:{seq - 1}")
             self._causes[data.ref] = causes
@@ -59,14 +98,26 @@ class Causality:
                 self._on_own(event, data)
 
     def _on_own(self, event: Event, data: Handed) -> None:
-        parents = data.facts.parents
-        at_us, named = self._named.get(event.node, (-1, ()))
-        # Own events of one turn are told before what the turn shows.
-        self._named[event.node] = (event.t_us, parents + named if at_us == event.t_us else parents)
+        names = self._names(event.node)
+        names.add(data.number, data.facts.parents)
         newest = self._newest.pop(event.node, None)
-        if newest is not None and not _names(parents, *newest):
+        if newest is not None and not names.cover(*newest):
             reason = f"{data.ref} does not name {newest[0]}:{newest[1]}, which its node had shown"
             self._found.add(reason, event.seq)
+
+    def _names(self, node: str) -> _Names:
+        found = self._named.get(node)
+        if found is None:
+            found = self._named[node] = _Names()
+        return found
+
+    def _on_unwritten(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Unwritten
+        unnamed = self._names(event.node).take_back(data.kept)
+        strangers = [one for one in unnamed if origin_of(one) != event.node]
+        if strangers:
+            self._newest.setdefault(event.node, _place(strangers[-1]))
 
     def _on_visible(self, event: Event) -> None:
         data = event.data
@@ -87,18 +138,28 @@ class Causality:
         shown.add(dot)
         origin, log, seq = self._places[ref]
         if origin != node:
-            if not _names(self._named.get(node, _NOTHING)[1], log, seq):
+            if not self._names(node).cover(log, seq):
                 self._newest[node] = (log, seq)
-        elif data.via == "recovery":
-            # An own one of old, in a log that is closed, may have named it. The next own event does
-            # not name that one either: what it knew is forgotten, which is counted.
-            self._forgotten += self._newest.pop(node, None) is not None
+        elif data.via == "recovery":  # an own one of old, which may have named it
+            self._names(node).add(0, self._parents[ref])
+            newest = self._newest.get(node)
+            if newest is not None and self._names(node).cover(*newest):
+                del self._newest[node]
 
     def _on_boot(self, event: Event) -> None:
-        assert type(event.data) is Boot
-        self._newest.pop(event.node, None)
-        self._named.pop(event.node, None)
-        self._shown[event.node] = {dot_of(ref) for ref in event.data.arrivals}
+        data, node = event.data, event.node
+        assert type(data) is Boot
+        self._shown[node] = {dot_of(ref) for ref in data.arrivals}
+        self._newest.pop(node, None)
+        names = self._named[node] = _Names()
+        known = [ref for ref in data.arrivals if ref in self._places]
+        for ref in known:
+            if origin_of(ref) == node:
+                names.add(0, self._parents[ref])
+        for ref in known:
+            origin, log, seq = self._places[ref]
+            if origin != node and not names.cover(log, seq):
+                self._newest[node] = (log, seq)
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -112,7 +173,6 @@ class Causality:
         for order, event in orders.items():
             self._judge_order(order, event)
         figures: dict[str, int | float] = {"showings": self._showings, "early": self._early}
-        figures["forgotten_parents"] = self._forgotten
         if self._showings:
             figures["early_share"] = self._early / self._showings
         passed = f"{self._early} of {self._showings} showings came before a cause"
@@ -144,10 +204,6 @@ class Causality:
             self._found.add(f"{node} {what}", event.seq)
 
 
-def _names(parents: tuple[str, ...], log: str, seq: int) -> bool:
-    """Itself, or a later one of its log, which is a chain."""
-    for parent in parents:
-        named, _, number = parent.rpartition(":")
-        if named == log and int(number) >= seq:
-            return True
-    return False
+def _place(dot: str) -> tuple[str, int]:
+    log, _, seq = dot.rpartition(":")
+    return log, int(seq)

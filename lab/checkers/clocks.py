@@ -1,9 +1,11 @@
 """C16: whatever clocks say, stamps never contradict causality.
 
-- A node's own stamps rise, across restarts too, unless its disk lost what they were known from.
+- A node's own stamps rise: within a life, and above those that a restart finds on the disk.
 - An event's stamp is above its parents', unless a parent's was too far in the future to follow.
 - No stamp is ahead of every clock there has been. Clocks are known where records and starts tell
   them; what the plan does to clocks between is allowed for.
+- A stamp that came from elsewhere is called skewed, and not followed, exactly if it was too far
+  ahead of the clock of the node that received it (`Limits.stamp_ahead_ms`).
 - The causal order is the order of stamps, and not of the times of arrival.
 
 That C1 to C10 hold under clock faults too is seen from their own verdicts.
@@ -14,7 +16,7 @@ from msgspec import Struct
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Final, Handed, Run
+from lab.kinds import Boot, Final, Handed, Run, Visible
 from lab.trace import Event, dot_of
 
 RULE = Rule(
@@ -46,18 +48,25 @@ class Clocks:
 
     def __init__(self, case: Case) -> None:
         self._history = case.history
-        self._disks = case.disks
         self._slack_ms = case.limits.stamp_slack_ms
+        self._stamp_ahead_ms = case.limits.stamp_ahead_ms
         self._ppm = 0
         self._found = Findings(RULE)
         self._stamps: dict[str, _Stamp] = {}  # by ref
         self._refs: dict[str, str] = {}  # by dot; "": a fork, and nobody knows which was meant
         self._last: dict[str, _Stamp] = {}  # own, by node
+        self._received: dict[str, dict[str, int]] = {}  # by node and ref: its clock then
+        self._back: set[str] = set()  # own, given back by others: too far ahead, perhaps
         self._ahead_us: int | None = None  # the clock furthest ahead, against true time
         self._own = 0
 
     def wants(self) -> Wants:
-        return {Run: self._on_run, Handed: self._on_handed, Boot: self._on_boot}
+        return {
+            Run: self._on_run,
+            Handed: self._on_handed,
+            Visible: self._on_visible,
+            Boot: self._on_boot,
+        }
 
     def _on_run(self, event: Event) -> None:
         assert type(event.data) is Run
@@ -75,6 +84,13 @@ class Clocks:
         ahead_us = data.wall_ms * 1000 - event.t_us
         if self._ahead_us is None or ahead_us > self._ahead_us:
             self._ahead_us = ahead_us
+        if data.via != "local":
+            received = self._received.get(event.node)
+            if received is None:
+                received = self._received[event.node] = {}
+            received[data.ref] = data.wall_ms
+            if data.via == "recovery":
+                self._back.add(data.ref)
         if data.ref in self._stamps:
             return
         facts = data.facts
@@ -108,6 +124,18 @@ class Clocks:
             reason = f"{data.ref} is stamped {stamp[0] - bound_ms} ms ahead of every clock"
             self._found.add(reason, event.seq)
 
+    def _on_visible(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Visible
+        wall_ms = self._received.get(event.node, {}).get(data.ref)
+        if wall_ms is None or data.via == "local":
+            return
+        ahead_ms = self._stamps[data.ref][0] - wall_ms
+        if data.skewed != (ahead_ms > self._stamp_ahead_ms):
+            what = "does not follow" if data.skewed else "follows"
+            reason = f"{event.node} {what} the stamp of {data.ref}, {ahead_ms} ms ahead of it"
+            self._found.add(reason, event.seq)
+
     def _on_boot(self, event: Event) -> None:
         data = event.data
         assert type(data) is Boot
@@ -115,15 +143,15 @@ class Clocks:
             ahead_us = data.wall_ms * 1000 - event.t_us
             if self._ahead_us is None or ahead_us > self._ahead_us:
                 self._ahead_us = ahead_us
-        if self._disks.disk(event.node).losses:
-            own = [
-                self._stamps[name]
-                for name in data.recovered
-                if name in self._stamps and name.startswith(event.node + ".")
-            ]
-            self._last.pop(event.node, None)
-            if own:
-                self._last[event.node] = max(own)
+        # What was taken back, or lost, is not known to anybody any more.
+        own = [
+            self._stamps[name]
+            for name in data.recovered
+            if name in self._stamps and name.startswith(event.node + ".") and name not in self._back
+        ]
+        self._last.pop(event.node, None)
+        if own:
+            self._last[event.node] = max(own)
 
     def verdict(self) -> Verdict:
         orders: dict[tuple[str, ...], Event] = {}

@@ -12,7 +12,7 @@ Rules
 from msgspec import Struct
 
 from lab.checkers.verdict import Wants
-from lab.kinds import Boot, Crash, Epoch, Fired, Handed, Stopped, Unwritten, Written
+from lab.kinds import Boot, Crash, Epoch, Fired, Handed, Refused, Stopped, Unwritten, Written
 from lab.trace import Event
 
 DESTROYED, OLDER, DAMAGED, UNSYNCED = "destroyed", "older", "damaged", "unsynced"
@@ -32,6 +32,7 @@ class Reopening(Struct, frozen=True):
     before: list[str]
     floor: int
     damaged: bool
+    tried: bool  # a start failed before this one
     lost: dict[str, Loss]
 
 
@@ -41,12 +42,14 @@ class Disk:
     __slots__ = (
         "damaged",
         "durable",
+        "flipped",
         "floor",
         "losses",
         "number_of",
         "past",
         "records",
         "reopening",
+        "tried",
         "up",
         "written",
     )
@@ -59,6 +62,8 @@ class Disk:
         self.floor = 0  # once it is down: records 1..floor must come back
         self.up = False
         self.damaged = False  # bits were flipped, and may be found at any start
+        self.flipped = False  # at any time: a copy may be of then
+        self.tried = False  # since the last life a start failed, and told nobody what it repaired
         self.losses: dict[str, Loss] = {}
         self.past: list[list[str]] = []  # the records at the end of each life
         self.reopening: Reopening | None = None
@@ -92,6 +97,7 @@ class Disks:
             Boot: self._on_boot,
             Crash: self._on_crash,
             Stopped: self._on_stopped,
+            Refused: self._on_refused,
             Fired: self._on_fired,
         }
 
@@ -135,8 +141,14 @@ class Disks:
             disk.written, disk.durable = data.written, data.durable
             disk.floor = data.durable if power else data.written
             disk.past.append(disk.records[:])
-        elif power:  # while it was down, or starting
+            disk.tried = False
+            return
+        disk.tried = True
+        if power:  # while it was down, or starting
             disk.floor = min(disk.floor, disk.durable)
+
+    def _on_refused(self, event: Event) -> None:
+        self.disk(event.node).tried = True
 
     def _on_stopped(self, event: Event) -> None:
         data = event.data
@@ -145,12 +157,14 @@ class Disks:
         disk.up = False
         disk.written, disk.durable = data.written, data.durable
         disk.floor = data.written
+        disk.tried = False
         disk.past.append(disk.records[:])
 
     def _on_fired(self, event: Event) -> None:
         assert type(event.data) is Fired
         if event.data.what == "flip":
-            self.disk(event.node).damaged = True
+            disk = self.disk(event.node)
+            disk.damaged = disk.flipped = True
 
     def _on_boot(self, event: Event) -> None:
         data = event.data
@@ -160,6 +174,8 @@ class Disks:
         before = disk.records
         if disk.up:  # nobody told of the end of the last life
             disk.past.append(before[:])
+        if data.disk == "older":
+            disk.damaged = disk.flipped
         kept = set(data.recovered)
         lost: dict[str, Loss] = {}
         for number, name in enumerate(before, start=1):
@@ -174,8 +190,8 @@ class Disks:
                 excuse = DAMAGED
             lost[name] = Loss(excuse, event.seq)
         disk.losses |= lost
-        disk.reopening = Reopening(event, before, floor, disk.damaged, lost)
-        if data.disk != "same":
+        disk.reopening = Reopening(event, before, floor, disk.damaged, disk.tried, lost)
+        if data.disk in ("new", "empty"):
             disk.damaged = False
         disk.records = list(data.recovered)
         disk.number_of = {name: at for at, name in enumerate(data.recovered, start=1)}

@@ -4,7 +4,6 @@ It interprets nothing. It is shown every event before the checkers are, so that 
 includes the event at hand.
 """
 
-from lab.checkers.makers import Makers
 from lab.checkers.verdict import Wants
 from lab.kinds import (
     Boot,
@@ -52,7 +51,8 @@ class History:
         self.made: dict[str, Event] = {}  # by ref: handed out where it was posted
         self.first_handed: dict[str, Event] = {}  # by ref, wherever
         self.exists: dict[str, Event] = {}  # by ref: where it was first seen or recovered
-        self.makers = Makers()
+        self.op_of: dict[str, int] = {}  # by ref: the op that asked for it
+        self.ref_of: dict[int, str] = {}  # by op: what it made first
         self.views: dict[str, View] = {}  # by node: its life now, or its last one
         self.up: set[str] = set()
         self.boots: list[Event] = []
@@ -137,7 +137,6 @@ class History:
         assert type(event.data) is Invoke
         if event.data.op not in self.invokes:
             self.invokes[event.data.op] = event
-            self.makers.invoked(event, event.data)
 
     def _on_answer(self, event: Event) -> None:
         data = event.data
@@ -146,12 +145,8 @@ class History:
             self.answered_twice.append(event)
             return
         self.answers[data.op] = event
-        if type(data) is Ok:
-            if data.ref:
-                self.acked.setdefault(data.ref, event)
-                self.makers.acknowledged(data)
-        elif type(data) is Fail or type(data) is Info:
-            self.makers.unmade(data)
+        if type(data) is Ok and data.ref:
+            self.acked.setdefault(data.ref, event)
 
     def _on_handed(self, event: Event) -> None:
         data = event.data
@@ -161,7 +156,9 @@ class History:
             self.first_handed[ref] = event
             if data.via == "local":
                 self.made[ref] = event
-                self.makers.handed(event, data)
+                if data.op is not None:
+                    self.op_of[ref] = data.op
+                    self.ref_of.setdefault(data.op, ref)
         elif data.via == "local":
             self.made.setdefault(ref, event)
 
@@ -188,6 +185,8 @@ class History:
         self.refused.pop(event.node, None)
         self.views[event.node] = View(event, data.arrivals)
         self.grown[event.node] = event
+        for name in data.skewed:
+            self.skewed.add((event.node, name))
         for name in data.recovered:
             if name not in self.exists and not name.startswith("epoch "):
                 self.exists[name] = event

@@ -33,6 +33,8 @@ class Sample(Struct, frozen=True):
     bytes: int
     enabled: tuple[str, ...] = ()  # faults that were planned ...
     silent: tuple[str, ...] = ()  # ... and acted on nothing
+    relayed: int = -1  # showings of what came from another than its origin; -1: nobody tells
+    repaired: int = -1  # showings of what came by anti-entropy, not as a rumor
 
 
 class Meter:
@@ -42,16 +44,25 @@ class Meter:
         self._history = case.history
         self._posted: dict[str, tuple[str, int]] = {}  # by ref: where and when
         self._seen: dict[str, set[str]] = {}  # by node
+        self._senders: dict[str, dict[str, str]] = {}  # by node and ref: who it came from last
         self._lag_us = 0
         self._showings = 0
+        self._relayed = 0
+        self._repaired = 0
 
     def wants(self) -> Wants:
         return {Handed: self._on_handed, Visible: self._on_visible, Boot: self._on_boot}
 
     def _on_handed(self, event: Event) -> None:
-        assert type(event.data) is Handed
-        if event.data.via == "local":
-            self._posted.setdefault(event.data.ref, (event.node, event.t_us))
+        data = event.data
+        assert type(data) is Handed
+        if data.via == "local":
+            self._posted.setdefault(data.ref, (event.node, event.t_us))
+        else:
+            senders = self._senders.get(event.node)
+            if senders is None:
+                senders = self._senders[event.node] = {}
+            senders[data.ref] = data.sender
 
     def _on_visible(self, event: Event) -> None:
         data = event.data
@@ -70,6 +81,10 @@ class Meter:
             seen.add(data.ref)
             self._lag_us += event.t_us - posted[1]
             self._showings += 1
+            self._repaired += data.via == "anti-entropy"
+            senders = self._senders.get(event.node)
+            if senders is not None:
+                self._relayed += senders.get(data.ref, posted[0]) != posted[0]
 
     def _on_boot(self, event: Event) -> None:
         """What a journal gives was shown before, or was about to be: it has no lag of its own."""
@@ -85,6 +100,7 @@ class Meter:
             totals = history.totals.data
             assert type(totals) is Totals
             counts, enabled, silent = totals.counts, totals.enabled, silent_of(totals)
+        lean = history.lean  # it does not tell where anything came from
         return Sample(
             history.run.seed if history.run else 0,
             self._lag_us,
@@ -94,4 +110,6 @@ class Meter:
             counts.get("bytes", 0),
             enabled,
             silent,
+            -1 if lean else self._relayed,
+            -1 if lean else self._repaired,
         )

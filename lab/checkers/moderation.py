@@ -97,10 +97,10 @@ class Moderation:
             self._found.add(reason, event.seq, first.seq)
 
     def _on_emitted(self, event: Event, data: Handed) -> None:
-        op = self._history.makers.op_of.get(data.ref)
-        if op is None or data.facts.what != "posted":
+        op = self._history.op_of.get(data.ref)
+        invoke = None if op is None else self._history.invokes.get(op)
+        if invoke is None or data.facts.what != "posted":
             return
-        invoke = self._history.invokes[op]
         asked, facts = invoke.data, data.facts
         assert type(asked) is Invoke
         if not facts.censored_by and facts.text != asked.text:

@@ -212,14 +212,19 @@ class Monotone:
             if found:
                 self._found.add(f"{node}'s journal gives {found[0]} from an empty disk", event.seq)
             return
+        # A start that failed may have repaired what it found, and told nobody.
+        told = data.quarantined or data.torn_bytes or reopening.tried
         if data.disk == "older":
             pasts = self._disks.disk(node).past
-            if not any(tuple(past[: len(found)]) == found for past in pasts):
+            if any(tuple(past[: len(found)]) == found for past in pasts):
+                return
+            if not reopening.damaged or not any(_is_part(found, past) for past in pasts):
                 self._found.add(f"{node}'s journal gives what no older copy held", event.seq)
+            elif not told:
+                self._found.add(f"{node}'s journal has a hole and does not say so", event.seq)
             return
         if not _is_part(found, before):
             self._found.add(f"{node}'s journal gives records that were not there", event.seq)
-        told = data.quarantined or data.torn_bytes
         if any(loss.excuse == DAMAGED for loss in reopening.lost.values()) and not told:
             self._found.add(f"{node}'s journal lost records and does not say so", event.seq)
         if not data.quarantined and not reopening.damaged and found != tuple(before[: len(found)]):

@@ -1,9 +1,9 @@
 """C10: projections are folds, and can be undone.
 
 Folded anew from the arrivals, or with its last half rewound and applied again, a projection is what
-it was. What a node holds at the end is what it showed, in that order. Nodes that met the same
-events in different orders show one and the same causal order, and what readers were shown on the
-way was never in another.
+it was; with that half rewound it is what the first half alone folds to. What a node holds at the
+end is what it showed, in that order. Nodes that met the same events in different orders show one
+and the same causal order, and what readers were shown on the way was never in another.
 """
 
 from lab.checkers.case import Case
@@ -71,6 +71,14 @@ class Reversible:
         for name, prints in (("timeline", timeline), ("presence", presence)):
             if len(prints) > 1:
                 self._found.add(f"{event.node}'s {name} is no fold of its arrivals", event.seq)
+        halves = (
+            ("timeline", data.timeline_half, data.timeline_half_again),
+            ("presence", data.presence_half, data.presence_half_again),
+        )
+        for name, undone, again in halves:
+            if undone != again:
+                reason = f"{event.node}'s {name}, half of it undone, is not the other half folded"
+                self._found.add(reason, event.seq)
 
     def _judge_orders(self, places: list[tuple[dict[str, int], Event]]) -> None:
         (first, final), *others = places

@@ -36,7 +36,7 @@ class Unknowns:
         failed = unknown = halves = 0
         for op, answer in history.answers.items():
             data = answer.data
-            ref = history.makers.ref_of.get(op, "")
+            ref = history.ref_of.get(op, "")
             if type(data) is Fail:
                 failed += 1
                 if ref in history.exists:

@@ -126,7 +126,7 @@ def _accepted_text(node: str, reply: "Accepted") -> str:
     from lab.words import SAFETY, dot_text
 
     level = SAFETY.get(reply.ack.partition(":")[0], "")
-    line = f"{dot_text(reply.dot)}  stored at {node}, {reply.ack}{level}"
+    line = f"{dot_text(reply.dot)}  stored at {node}, {display_safe(reply.ack)}{level}"
     if reply.verdict == "censored":
         rules = display_safe(", ".join(reply.rules))
         line += f"\ncensored by {rules}: {display_safe(reply.text)}"

@@ -58,25 +58,25 @@ def _status_json(status: "Status") -> dict[str, object]:
 def _show_status(status: "Status", paint: "Paint") -> None:
     from lab.display import display_safe
     from lab.tables import STATE_COLOURS, duration, table
-    from lab.words import epoch_text, ranges_text
+    from lab.words import epoch_text, log_text, ranges_text
 
-    state = paint(status.state, STATE_COLOURS.get(status.state))
+    state = paint(display_safe(status.state), STATE_COLOURS.get(status.state))
     missing = f", {status.missing} known to be missing" if status.missing else ""
     settled = "looks stable (a guess)" if status.stable else "not settled"
-    print(f"{paint(status.node, 'bold')}  {state}  {status.events} events{missing}")
+    print(f"{paint(display_safe(status.node), 'bold')}  {state}  {status.events} events{missing}")
     print(
-        f"  root {status.root[:16]}  epoch {epoch_text(status.epoch)}  {settled}, "
+        f"  root {display_safe(status.root[:16])}  epoch {epoch_text(status.epoch)}  {settled}, "
         f"quiet for {duration(status.quiet_for_ms)}, up {duration(status.uptime_ms)}"
     )
     print(
-        f"  journal {status.durability}: {status.written_upto} records written, "
+        f"  journal {display_safe(status.durability)}: {status.written_upto} records written, "
         f"{status.durable_upto} durable"
     )
     if status.forked:
         print(paint(f"  forked: {display_safe(', '.join(status.forked))}", "red"))
     logs = [
         [
-            f"{log.origin}.{epoch_text(log.epoch)}",
+            log_text(log.origin, log.epoch),
             f"1-{log.prefix}" if log.prefix else "-",
             ranges_text(log.ranges) or "-",
             log.head[:12],
@@ -155,18 +155,20 @@ def _show_diff(
     only_b: "list[Missing]",
     forked: list[str],
 ) -> None:
-    from lab.words import epoch_text, ranges_text
+    from lab.display import display_safe
+    from lab.words import log_text, ranges_text
 
     if left.root == right.root:
-        print(f"{a} and {b} hold the same {left.events} events (root {left.root[:16]})")
+        root = display_safe(left.root[:16])
+        print(f"{a} and {b} hold the same {left.events} events (root {root})")
         return
     for holder, other, missing in ((a, b, only_a), (b, a, only_b)):
         count = sum(one.events for one in missing)
         print(f"{holder} holds {count} events that {other} lacks")
         for one in missing:
-            spot = f"{one.origin}.{epoch_text(one.epoch)}"
+            spot = log_text(one.origin, one.epoch)
             print(f"  {spot}:{ranges_text(one.ranges)}  ({one.events})")
-    for log in forked:
+    for log in map(display_safe, forked):
         print(f"{log} differs at the same place: a fork, or one of them lacks a branch")
 
 

@@ -20,7 +20,7 @@ from lab.places import NodePlace
 from lab.problem import Exit, Problem
 from lab.reading import Follower, Reading, read_timeline
 from lab.tables import Paint, table, width_max_of
-from lab.words import dot_text, epoch_text, utc_text
+from lab.words import dot_text, log_text, utc_text
 from node.api import Order, PresencePage, TimelineItem
 
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -108,13 +108,13 @@ def _kind(item: TimelineItem) -> str:
 
 def _print_summary(node: str, reading: Reading) -> None:
     sys.stdout.flush()
-    parts = [f"{node} holds {reading.arrivals} events"]
+    parts = [f"{display_safe(node)} holds {reading.arrivals} events"]
     if reading.late:
         parts.append(f"{reading.late} came late and were put before others")
     if reading.holes:
         count = sum(last - first + 1 for _, _, first, last in reading.holes)
         spots = [
-            f"{origin}.{epoch_text(epoch)}:{first}" + (f"-{last}" if last > first else "")
+            f"{log_text(origin, epoch)}:{first}" + (f"-{last}" if last > first else "")
             for origin, epoch, first, last in reading.holes[:5]
         ]
         dots = " …" if len(reading.holes) > 5 else ""

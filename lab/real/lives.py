@@ -18,10 +18,12 @@ from lab.kinds import (
     Crash,
     Data,
     Epoch,
+    Fail,
     Got,
     Handed,
     Invoke,
     Note,
+    Ok,
     Out,
     Quiet,
     Sent,
@@ -39,7 +41,7 @@ from lab.trace import dot_of
 from node import recording as raw
 from node.codec import decode_block
 from node.ports import EpochRecord, EventRecord, Record
-from node.turn import Outbox
+from node.turn import Denied, Outbox, Unmet
 
 # Notes that repeat what other events of the trace say.
 _SAID = frozenset({"events_received", "events_posted"})
@@ -51,15 +53,23 @@ class Asked:
 
     def __init__(self, drafts: list[Draft]) -> None:
         self._waiting: dict[tuple[str, str, str, str], deque[Draft]] = {}
+        self._over_ns: dict[int, int] = {}  # by id of the draft: when it had a certain answer
         for draft in drafts:
             data = draft.data
             if type(data) is Invoke and data.action != "read":
                 key = (draft.node, data.action, data.author, data.text)
                 self._waiting.setdefault(key, deque()).append(draft)
+            elif type(data) is Ok or type(data) is Fail:
+                self._over_ns[id(draft.cause)] = draft.t_ns
 
-    def find(self, node: str, item: raw.SubmitIn) -> Draft | None:
+    def find(self, node: str, item: raw.SubmitIn, t_ns: int) -> Draft | None:
+        """The oldest that asked for this and waits; one that never came here has its answer."""
         waiting = self._waiting.get((node, item.action, item.author, item.text))
-        return waiting.popleft() if waiting else None
+        while waiting:
+            draft = waiting.popleft()
+            if self._over_ns.get(id(draft), t_ns) >= t_ns:
+                return draft
+        return None
 
 
 class LifeTale:
@@ -76,7 +86,7 @@ class LifeTale:
         self.got: list[Receipt] = []
         self.drops: list[tuple[int, str, str, int]] = []  # when seen, peer, reason, packets
         self.refs: dict[str, str] = {}  # by name
-        self.made: dict[int, str] = {}  # by id of the invoking draft: the ref of its event
+        self.own: dict[str, list[Draft]] = {}  # by dot: where own events are handed out
         self.begin_ns = self.last_ns = next(
             one.t_ns for one in player.recording.entries if type(one) is raw.Booted
         )
@@ -89,7 +99,8 @@ class LifeTale:
         self._looks: deque[Look] = deque()
         self._quiet_ms = player.replica.quiet.quiet_ms
         self._handed = 0
-        self._seen_ns = -1  # when something last became visible
+        self._wall_ms = 0  # of the last tick
+        self._quiet_ns = -1  # since when it holds itself to be quiet, or will; -1: never
         self._turn_sent: list[Transmission] = []
 
     # --- the whole ------------------------------------------------------------------------------
@@ -158,7 +169,8 @@ class LifeTale:
         names = tuple([self._named(one) for one in records])
         self._handed = self.written = self.durable = len(records)
         arrivals = replica.timeline.select("arrival")
-        self._seen_ns = self.begin_ns if arrivals else -1
+        self._listen(self.begin_ns, life.wall_ms)
+        self._wall_ms = life.wall_ms
         if self._full:
             self._add(self.begin_ns, life)
         self._add(
@@ -175,6 +187,7 @@ class LifeTale:
                 life.wall_ms,
                 self._quiet_ms,
                 self.player.durability,
+                known.refs_of([one for one in arrivals if one.skewed]),
             ),
         )
 
@@ -196,10 +209,12 @@ class LifeTale:
         for item in turn.inputs:
             if self._full:
                 self._add(t_ns, kind_of(item))
-            if type(item) is raw.PacketIn:
+            if type(item) is raw.TickIn:
+                self._wall_ms = item.wall_ms
+            elif type(item) is raw.PacketIn:
                 cause = self._receive(t_ns, item.data, ways)
             elif type(item) is raw.SubmitIn:
-                cause = submits[item.ticket] = asked.find(self.node, item)
+                cause = submits[item.ticket] = asked.find(self.node, item, t_ns)
             elif type(item) is raw.WrittenIn:
                 self.written, self.durable = item.written, item.durable
                 cause = written = self._add(t_ns, Written(item.written, item.durable))
@@ -209,8 +224,12 @@ class LifeTale:
                 cause = self._add(t_ns, told)
         if self._full:
             self._add(t_ns, Out(turn.hash.hex()))
-        answered = {ticket for ticket, _ in outbox.reply}
-        makers = deque([made for ticket, made in submits.items() if ticket not in answered])
+        denied = {
+            ticket
+            for ticket, outcome in outbox.reply
+            if type(outcome) is Denied or (type(outcome) is Unmet and outcome.dot is None)
+        }
+        makers = deque([made for ticket, made in submits.items() if ticket not in denied])
         for record in outbox.persist:
             self._hand(t_ns, record, makers, ways)
         if outbox.send:
@@ -245,14 +264,19 @@ class LifeTale:
         assert type(record) is EventRecord
         named = self._known.named(record.data)
         self._name(named)
+        op: int | None = None
         if record.via == "local":
             cause = makers.popleft() if makers else None
-            self.made[id(cause)] = named.ref
+            if cause is not None and type(cause.data) is Invoke:
+                op = cause.data.op
         else:
             cause = ways.get(record.data)
         wall_ms, facts = record.received_at_ms, named.facts
-        handed = Handed(self._handed, named.ref, record.via, wall_ms, facts, record.sender)
-        self._add(t_ns, handed, cause).size = len(record.data)
+        handed = Handed(self._handed, named.ref, record.via, wall_ms, facts, record.sender, op)
+        draft = self._add(t_ns, handed, cause)
+        draft.size = len(record.data)
+        if record.via == "local":
+            self.own.setdefault(dot_of(named.ref), []).append(draft)
 
     def _send(
         self, t_ns: int, sends: list[tuple[str, Packet]], cause: Draft | None
@@ -272,7 +296,7 @@ class LifeTale:
         self, t_ns: int, published: list[tuple[int, Arrival]], cause: Draft | None
     ) -> None:
         self._close_quiet(t_ns)
-        self._seen_ns = t_ns
+        self._listen(t_ns, self._wall_ms)
         for index, arrival in published:
             ref = self._known.ref_of(arrival)
             self._add(t_ns, Visible(index, ref, arrival.via, arrival.skewed), cause)
@@ -288,10 +312,15 @@ class LifeTale:
                 if why not in ("blocked", "lost"):  # those are planned
                     self.drops.append((links.t_ns, peer, why, count))
 
+    def _listen(self, t_ns: int, wall_ms: int) -> None:
+        """From when on the replica will hold itself to be quiet, if nothing more comes."""
+        quiet = self.player.replica.quiet
+        wait_ms = max(quiet.quiet_ms - quiet.quiet_for_ms(wall_ms), 0)
+        self._quiet_ns = t_ns + wait_ms * _MILLION if len(quiet) else -1
+
     def _close_quiet(self, now_ns: int) -> None:
-        from_ns = self._seen_ns + self._quiet_ms * _MILLION
-        if self._seen_ns >= 0 and from_ns < now_ns:
-            from_us = (from_ns - self._origin_ns) // 1000
+        if 0 <= self._quiet_ns < now_ns:
+            from_us = (self._quiet_ns - self._origin_ns) // 1000
             to_us = (now_ns - self._origin_ns) // 1000
             self._add(now_ns, Quiet(from_us, to_us, self._quiet_ms))
 

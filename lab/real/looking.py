@@ -2,10 +2,9 @@
 
 from msgspec import Struct
 
-from domain.presence import Presence
-from domain.timeline import Timeline
 from lab.kinds import Final, PhaseName, State
 from lab.sim.known import Known
+from lab.sim.refold import print_of, refolded
 from node.replica import Replica
 
 
@@ -25,9 +24,9 @@ def final_of(replica: Replica, known: Known, now_ms: int) -> Final:
         replica.root.hex(),
         known.refs_of(arrivals),
         known.refs_of(replica.timeline.select("causal")),
-        replica.timeline.fingerprint().hex(),
+        print_of(replica.timeline),
         replica.presence.fingerprint().hex(),
-        *_refolded(replica),
+        *refolded(replica),
         replica.frontier.missing,
         tuple(replica.frontier.forked),
         len(replica.timeline.holes()),
@@ -35,20 +34,3 @@ def final_of(replica: Replica, known: Known, now_ms: int) -> Final:
         replica.wake_at_ms - now_ms,
         replica.counters,
     )
-
-
-def _refolded(replica: Replica) -> tuple[str, str, str, str]:
-    """Fingerprints of timeline and presence: folded anew, and half of it rewound and redone."""
-    arrivals = replica.timeline.select("arrival")
-    timeline, presence = Timeline(arrivals), Presence()
-    for arrival in arrivals:
-        presence.apply(arrival)
-    again = (timeline.fingerprint().hex(), presence.fingerprint().hex())
-    back = arrivals[len(arrivals) // 2 :]
-    for _ in back:
-        timeline.rewind()
-        presence.rewind()
-    for arrival in back:
-        timeline.apply(arrival)
-        presence.apply(arrival)
-    return (*again, timeline.fingerprint().hex(), presence.fingerprint().hex())

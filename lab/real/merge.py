@@ -13,7 +13,19 @@ from msgspec.structs import replace
 
 from lab.conformance import Conformance, Player, summed
 from lab.faults import Plan, word
-from lab.kinds import SCHEMA, Detail, Fail, Faulted, Info, Invoke, Ok, Phase, Run, Totals
+from lab.kinds import (
+    SCHEMA,
+    Detail,
+    Fail,
+    Faulted,
+    Handed,
+    Info,
+    Invoke,
+    Ok,
+    Phase,
+    Run,
+    Totals,
+)
 from lab.real.draft import Draft
 from lab.real.driver import Seen
 from lab.real.lives import Asked, LifeTale
@@ -120,16 +132,57 @@ def _tales(
 def _name(log: list[Draft], tales: list[LifeTale]) -> None:
     """What clients were told, by refs. Something that no recording knows keeps its name."""
     refs: dict[str, str] = {}
-    made: dict[int, str] = {}
+    own: dict[str, list[Draft]] = {}
     for tale in tales:
         refs |= tale.refs
-        made |= tale.made
+        for dot, drafts in tale.own.items():
+            own.setdefault(dot, []).extend(drafts)
+    made = {id(one.cause): one for drafts in own.values() for one in drafts}
     for draft in log:
         data = draft.data
         if type(data) is Ok:
-            ref = made.get(id(draft.cause), data.ref) if data.ref else ""
+            ref = data.ref
+            handed = [one for one in own.get(ref, ()) if one.t_ns <= draft.t_ns]
+            if handed and draft.cause is not None:
+                ref = _settled(draft.cause, handed, made)
             seen = tuple([refs.get(name, name) for name in data.seen])
             draft.data = replace(data, ref=ref, seen=seen)
+
+
+def _settled(invoke: Draft, handed: list[Draft], made: dict[int, Draft]) -> str:
+    """The ref of the event that a client was told of; `handed`: all that had its dot so far.
+
+    A node does not say which of two that asked for the very same made which event; this answer
+    does, and they are exchanged.
+    """
+    mine = made.get(id(invoke))
+    told = mine if mine is not None and mine in handed else handed[-1]
+    other = told.cause
+    if told is not mine and other is not None and _alike(invoke, other):
+        _give(told, invoke, made)
+        if mine is not None:
+            _give(mine, other, made)
+        else:
+            made.pop(id(other), None)
+    assert type(told.data) is Handed
+    return told.data.ref
+
+
+def _give(handed: Draft, invoke: Draft, made: dict[int, Draft]) -> None:
+    assert type(handed.data) is Handed
+    assert type(invoke.data) is Invoke
+    handed.cause, made[id(invoke)] = invoke, handed
+    handed.data = replace(handed.data, op=invoke.data.op)
+
+
+def _alike(one: Draft, other: Draft) -> bool:
+    """They asked the same node for the same."""
+    a, b = one.data, other.data
+    return (
+        type(a) is Invoke
+        and type(b) is Invoke
+        and (one.node, a.action, a.author, a.text) == (other.node, b.action, b.author, b.text)
+    )
 
 
 def _put_in_lives(log: list[Draft], tales: list[LifeTale]) -> None:

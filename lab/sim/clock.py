@@ -6,6 +6,7 @@ first microsecond of true time at which the monotonic clock shows a given millis
 
 WALL_EPOCH_MS = 1_700_000_000_000  # true time 0, as wall clocks show it
 MONOTONIC_START_US = 1_000_000  # a clock that starts at 0 hides bugs
+_WALL_AHEAD_MS = WALL_EPOCH_MS - MONOTONIC_START_US // 1000
 _MILLION = 1_000_000
 
 
@@ -24,11 +25,13 @@ class NodeClock:
         """(monotonic ms, wall ms)."""
         us = self._monotonic_us(true_us) if self._ppm else self._base_us + true_us - self._since_us
         ms = us // 1000
-        return ms, ms - MONOTONIC_START_US // 1000 + WALL_EPOCH_MS + self.offset_ms
+        return ms, ms + _WALL_AHEAD_MS + self.offset_ms
 
     def wake_us(self, now_ms: int) -> int:
         """True time at which `read` first gives this monotonic millisecond, or a later one."""
         wanted = now_ms * 1000 - self._base_us
+        if not self._ppm:
+            return self._since_us + wanted
         return self._since_us - (-wanted * _MILLION // (_MILLION + self._ppm))
 
     def drift(self, ppm: int, true_us: int) -> None:

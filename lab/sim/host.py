@@ -168,10 +168,11 @@ class Host:
         wall_ms: int,
     ) -> Boot:
         known, plan = self.shared.known, self.shared.plan
+        arrivals = replica.timeline.select("arrival")
         return Boot(
             self._disk_is,
             tuple([known.record_name(one, self.name) for one in records]),
-            known.refs_of(replica.timeline.select("arrival")),
+            known.refs_of(arrivals),
             recovery.clean if recovery else False,
             reason,
             f"{self.name}.{replica.epoch:x}",
@@ -180,6 +181,7 @@ class Host:
             wall_ms,
             plan.quiet_ms,
             plan.durability,
+            known.refs_of([one for one in arrivals if one.skewed]),
         )
 
     def _again(self, wait_us: int) -> None:

@@ -34,7 +34,12 @@ from lab.trace import MsgId, Trace
 DECODE_EVERY = 16
 QUANTILES = 1024
 _LOGNORMAL_SIGMA = 1.0
+_STEPS = [(i + 0.5) / QUANTILES for i in range(QUANTILES)]
+_EXPONENTIAL = [-log(1 - p) for p in _STEPS]  # of mean 1
+_LOGNORMAL = [NormalDist(0.0, _LOGNORMAL_SIGMA).inv_cdf(p) for p in _STEPS]  # its logarithm
 
+_WITH_RUNS = (Push, SynAck, Ack)
+_WITH_LINES = (Syn, SynAck, Ack)
 _encode_lines = msgspec.msgpack.Encoder().encode
 _COPIED = Copied()
 _GOT = {name: Got(name) for name in ("Syn", "Same", "SynAck", "Ack", "Push", "Feedback", "Receipt")}
@@ -137,35 +142,33 @@ class Network:
 
     def send(self, source: Machine, sends: list[tuple[str, Packet]], cause: int | None) -> None:
         """Take up these packets, in order."""
-        ledger, trace, agenda = self.ledger, self._trace, self._agenda
-        now_us, links = agenda.now_us, self._links[source.name]
+        ledger, trace, agenda, rules = self.ledger, self._trace, self._agenda, self._rules
+        now_us, name, links = agenda.now_us, source.name, self._links[source.name]
         packet = None
         for peer, following in sends:
             if following is not packet:  # else the same one, to the next peer
                 packet = following
                 data = encode(packet)
+                size = len(data)
                 wire = described(packet, data)
                 msg_id = (packet.sender, packet.incarnation, packet.number)
             link = links.get(peer)
             if link is None:
-                link = links[peer] = Link(source.name, self._hosts[peer])
+                link = links[peer] = Link(name, self._hosts[peer])
             ledger.sent += 1
-            ledger.bytes += len(data)
+            ledger.bytes += size
             ledger.digest_bytes += wire.digest
             ledger.payload_bytes += wire.payload
             ledger.framing_bytes += wire.framing
             sent = None
             if self._traced:
-                sent = trace.add(
-                    now_us, source.name, source.incarnation, wire, cause, msg_id, peer, len(data)
-                )
+                sent = trace.add(now_us, name, source.incarnation, wire, cause, msg_id, peer, size)
             flight = Flight(link, packet, data, wire, msg_id, sent)
-            if self._rules or link.blocked or link.held:
+            if rules or link.blocked or link.held:
                 self._send_with_faults(flight)
                 continue
             at_us = now_us + self._delays[int(self._draw() * QUANTILES)]
-            at_us = max(at_us, link.last_us)
-            link.last_us = at_us
+            at_us = link.last_us = max(at_us, link.last_us)
             agenda.at(at_us, self._arrive, flight)
 
     def _send_with_faults(self, flight: Flight) -> None:
@@ -339,31 +342,25 @@ class Network:
 def described(packet: Packet, data: bytes) -> Sent:
     """What the bytes of a packet are for."""
     body = packet.body
-    kind = type(body)
     digest = payload = entries = 0
-    if kind is Push or kind is SynAck or kind is Ack:
-        assert isinstance(body, Push | SynAck | Ack)
+    if isinstance(body, _WITH_RUNS):
         for run in body.runs:
             entries += len(run.data)
             for one in run.data:
                 payload += len(one)
-    if kind is Syn or kind is SynAck or kind is Ack:
-        assert isinstance(body, Syn | SynAck | Ack)
-        if body.lines:
-            digest = len(_encode_lines(body.lines))
-    return Sent(kind.__name__, digest, payload, len(data) - digest - payload, entries)
+    if isinstance(body, _WITH_LINES) and body.lines:
+        digest = len(_encode_lines(body.lines))
+    return Sent(type(body).__name__, digest, payload, len(data) - digest - payload, entries)
 
 
 def quantiles(options: NetworkOptions) -> list[int]:
     """Delays in µs at equal steps of probability, so that a draw is one look-up."""
-    mean, steps = options.mean_us, [(i + 0.5) / QUANTILES for i in range(QUANTILES)]
+    mean, least = options.mean_us, options.min_us
     if options.latency == "constant":
-        above = [float(mean)] * QUANTILES
-    elif options.latency == "uniform":
-        above = [2 * mean * p for p in steps]
-    elif options.latency == "exponential":
-        above = [-mean * log(1 - p) for p in steps]
-    else:
-        normal = NormalDist(log(mean) - _LOGNORMAL_SIGMA**2 / 2 if mean else 0.0, _LOGNORMAL_SIGMA)
-        above = [2.718281828459045 ** normal.inv_cdf(p) for p in steps]
-    return [options.min_us + int(one) for one in above]
+        return [least + mean] * QUANTILES
+    if options.latency == "uniform":
+        return [least + int(2 * mean * p) for p in _STEPS]
+    if options.latency == "exponential":
+        return [least + int(mean * above) for above in _EXPONENTIAL]
+    middle = log(mean) - _LOGNORMAL_SIGMA**2 / 2 if mean else 0.0
+    return [least + int(2.718281828459045 ** (middle + above)) for above in _LOGNORMAL]

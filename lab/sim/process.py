@@ -5,6 +5,7 @@ the order of its fields. Once the life has ended nothing of it happens any more,
 way.
 """
 
+from collections.abc import Iterator
 from random import Random
 from typing import Protocol
 
@@ -12,18 +13,30 @@ from domain.arrival import Arrival
 from gossip.packets import Packet
 from lab.conformance import Recorder
 from lab.faults import Op, Site
-from lab.kinds import Data, Epoch, Handed, Note, Quiet, Unwritten, Visible, Written
+from lab.kinds import Data, Epoch, Handed, Note, Unwritten, Visible, Written
 from lab.sim.clock import NodeClock
 from lab.sim.commits import Commits, Log, Progress
 from lab.sim.disk import Died, SimDisk
 from lab.sim.network import Flight, Machine
 from lab.sim.shared import Shared
+from lab.sim.silence import Silence
 from lab.trace import dot_of
 from node.journal import Journal
 from node.ports import EpochRecord, EventRecord, Record
 from node.ports import Note as CoreNote
 from node.replica import Replica
-from node.turn import Input, Outbox, Outcome, Persisted, PersistFailed, Received, Tick
+from node.turn import (
+    Denied,
+    Input,
+    Outbox,
+    Outcome,
+    Persisted,
+    PersistFailed,
+    Received,
+    Submit,
+    Tick,
+    Unmet,
+)
 
 
 class Home(Machine, Protocol):
@@ -69,16 +82,16 @@ class Process:
 
     __slots__ = (
         "_agenda",
+        "_asked",
         "_clock",
         "_handed",
         "_host",
         "_inbox",
         "_known",
-        "_last_seen_us",
         "_lean",
         "_network",
-        "_quiet_ms",
         "_recorder",
+        "_silence",
         "_ticked_ms",
         "_timer_us",
         "_trace",
@@ -104,9 +117,9 @@ class Process:
         self._lean = shared.detail == "lean"
         self._recorder = Recorder(self.record) if shared.detail == "full" else None
         self._clock = host.clock
-        self._quiet_ms = plan.quiet_ms
         self._turn_us = plan.turn_us
-        self._inbox: list[Input] = []  # waits for the turn that it will share
+        self._inbox: list[tuple[Input, int | None]] = []  # waits for the turn that it will share
+        self._asked: list[tuple[int, int | None]] = []  # in this turn: ops, and their causes
         self.replica = replica
         self.incarnation = replica.incarnation
         self.alive = True
@@ -117,7 +130,7 @@ class Process:
         self._ticked_ms = -1
         self._timer_us = 0  # when the earliest timer fires; 0: there is none
         self._wake_us = 0  # when the replica wants to be woken
-        self._last_seen_us = self._agenda.now_us if len(replica.timeline) else -1
+        self._silence = Silence(replica.quiet, self.record, self._agenda.now_us)
         self.commits = Commits(
             self._agenda,
             log,
@@ -143,7 +156,7 @@ class Process:
         if not self._turn_us:
             self.turn(item, cause)
             return
-        self._inbox.append(item)
+        self._inbox.append((item, cause))
         if len(self._inbox) == 1:
             self._agenda.at(self._agenda.now_us + self._turn_us, self._shared_turn, cause)
 
@@ -156,12 +169,13 @@ class Process:
         if not self.alive:
             return
         try:
-            out = self._stepped(item)
+            out = self._stepped(item, cause)
         except Exception as error:
             self._host.core_failed(error)
             return
         if out.persist:
-            self._persist(out.persist, cause)
+            self._persist(out.persist, self._makers(out), cause)
+        self._asked.clear()
         if out.send and self.alive:
             self._send(out.send, cause)
         if not self.alive:
@@ -174,32 +188,46 @@ class Process:
             self._note(out.note, cause)
         self._arm()
 
-    def _stepped(self, item: Input | None) -> Outbox:
+    def _stepped(self, item: Input | None, cause: int | None) -> Outbox:
         replica, recorder = self.replica, self._recorder
         now_ms, wall_ms = self._clock.read(self._agenda.now_us)
         if now_ms != self._ticked_ms:
             self._ticked_ms = now_ms
+            self._silence.look(self._agenda.now_us, wall_ms)
             tick = Tick(now_ms, wall_ms)
             if recorder is not None:
                 recorder.step(tick)
             replica.step(tick)
         if self._inbox:
-            self._step_inbox()
+            inbox, self._inbox = self._inbox, []
+            for one, its_cause in inbox:
+                self._step(one, its_cause)
         if item is not None:
-            if recorder is not None:
-                recorder.step(item)
-            replica.step(item)
+            self._step(item, cause)
         out = replica.drain()
         if recorder is not None:
             recorder.drained(out)
+        if out.publish:
+            self._silence.look(self._agenda.now_us, wall_ms)
         return out
 
-    def _step_inbox(self) -> None:
-        inbox, self._inbox = self._inbox, []
-        for item in inbox:
-            if self._recorder is not None:
-                self._recorder.step(item)
-            self.replica.step(item)
+    def _step(self, item: Input, cause: int | None) -> None:
+        if type(item) is Submit:
+            self._asked.append((item.ticket, cause))
+        if self._recorder is not None:
+            self._recorder.step(item)
+        self.replica.step(item)
+
+    def _makers(self, out: Outbox) -> Iterator[tuple[int, int | None]]:
+        """The ops of this turn that made an event, in order, and the causes of those events."""
+        if not self._asked:
+            return iter(())
+        denied = {
+            ticket
+            for ticket, outcome in out.reply
+            if type(outcome) is Denied or (type(outcome) is Unmet and outcome.dot is None)
+        }
+        return iter([one for one in self._asked if one[0] not in denied])
 
     def _arm(self) -> None:
         """Set a timer, unless an earlier one is set, which will find out by itself."""
@@ -232,18 +260,15 @@ class Process:
         self._network.send(host, sends, cause)
 
     def _publish(self, published: list[tuple[int, Arrival]], cause: int | None) -> None:
-        if self._last_seen_us >= 0:
-            self.close_quiet()
-        self._last_seen_us = self._agenda.now_us
         ref_of = self._known.ref_of
         for index, arrival in published:
             self.tell(Visible(index, ref_of(arrival), arrival.via, arrival.skewed), cause)
 
     def close_quiet(self) -> None:
-        """If the silence that ends now was long enough to be called quiet, say so."""
-        from_us = self._last_seen_us + self._quiet_ms * 1000
-        if self._last_seen_us >= 0 and from_us < self._agenda.now_us:
-            self.tell(Quiet(from_us, self._agenda.now_us, self._quiet_ms), None)
+        """The life ends, or the run: if it is quiet, say so."""
+        now_us = self._agenda.now_us
+        self._silence.look(now_us, self._clock.read(now_us)[1])
+        self._silence.end(now_us)
 
     def _note(self, notes: list[CoreNote], cause: int | None) -> None:
         for note in notes:
@@ -252,7 +277,9 @@ class Process:
 
     # --- the journal ----------------------------------------------------------------------------
 
-    def _persist(self, records: list[Record], cause: int | None) -> None:
+    def _persist(
+        self, records: list[Record], makers: Iterator[tuple[int, int | None]], cause: int | None
+    ) -> None:
         for record in records:
             self._handed += 1
             if type(record) is EpochRecord:
@@ -262,8 +289,10 @@ class Process:
             assert type(record) is EventRecord
             via = record.via
             named = self._known.named(record.data)
+            op, its_cause = None, cause
             if via == "local":
                 self.own_refs[dot_of(named.ref)] = named.ref
+                op, its_cause = next(makers, (None, cause))
             else:
                 self._network.ledger.duplicate_bytes -= len(record.data)
             if not self._lean:
@@ -274,8 +303,9 @@ class Process:
                     record.received_at_ms,
                     named.facts,
                     record.sender,
+                    op,
                 )
-                self.tell(handed, cause, len(record.data))
+                self.tell(handed, its_cause, len(record.data))
         self.commits.submit(records)
 
     def progressed(self, progress: Progress) -> None:
@@ -346,7 +376,7 @@ class Process:
         self.mailbox = []
 
     def record(self, data: Data) -> None:
-        """An input or an output of the core."""
+        """What nothing in the trace caused."""
         self.tell(data, None)
 
     def tell(self, data: Data, cause: int | None, size: int | None = None) -> int:

@@ -9,6 +9,7 @@ in flight have `SETTLE_US` to be answered. In `liveness` nothing is asked any mo
 the nodes have `plan.liveness_us` to agree. `end` is the last event.
 """
 
+import gc
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -16,8 +17,6 @@ import msgspec
 from msgspec import Struct
 
 from domain.moderation import Moderator, Policy, Rule
-from domain.presence import Presence
-from domain.timeline import Timeline
 from lab.faults import Op, Plan, WordRule, word
 from lab.kinds import SCHEMA, Detail, Final, Phase, Run, State, Totals
 from lab.scenario import Scenario
@@ -26,6 +25,7 @@ from lab.sim.clients import Clients
 from lab.sim.host import Host
 from lab.sim.injector import Injector
 from lab.sim.network import Ledger, Network
+from lab.sim.refold import UNFOLDED, print_of, refolded
 from lab.sim.shared import Shared
 from lab.sim.streams import stream
 from lab.sim.swarm import draw
@@ -61,6 +61,9 @@ class World:
         observers: Iterable[Observer] = (),
         paranoid: bool = False,
     ) -> None:
+        # Only the collector frees a world, a web of references. The last one is young and all that
+        # is: now that costs least, and this one gets memory that is still in the caches.
+        gc.collect(0)
         self.plan = plan
         self.detail: Detail = detail
         self.agenda = Agenda()
@@ -163,14 +166,13 @@ class World:
         lean = self.detail == "lean"
         arrivals = replica.timeline.select("arrival")
         causal = [] if lean else replica.timeline.select("causal")
-        refolded = _refolded(replica) if again else ("", "", "", "")
         return Final(
             replica.root.hex(),
             () if lean else known.refs_of(arrivals),
             known.refs_of(causal),
-            replica.timeline.fingerprint().hex(),
+            print_of(replica.timeline),
             replica.presence.fingerprint().hex(),
-            *refolded,
+            *(refolded(replica) if again else UNFOLDED),
             replica.frontier.missing,
             tuple(replica.frontier.forked),
             0 if lean else len(replica.timeline.holes()),
@@ -178,23 +180,6 @@ class World:
             replica.wake_at_ms - host.clock.read(now_us)[0],
             {} if lean else replica.counters,
         )
-
-
-def _refolded(replica: Replica) -> tuple[str, str, str, str]:
-    """Fingerprints of timeline and presence: folded anew, and half of it rewound and redone."""
-    arrivals = replica.timeline.select("arrival")
-    timeline, presence = Timeline(arrivals), Presence()
-    for arrival in arrivals:
-        presence.apply(arrival)
-    again = (timeline.fingerprint().hex(), presence.fingerprint().hex())
-    back = arrivals[len(arrivals) // 2 :]
-    for arrival in reversed(back):
-        assert timeline.rewind() is arrival
-        assert presence.rewind() is arrival
-    for arrival in back:
-        timeline.apply(arrival)
-        presence.apply(arrival)
-    return (*again, timeline.fingerprint().hex(), presence.fingerprint().hex())
 
 
 @lru_cache(maxsize=8)

@@ -67,6 +67,8 @@ def step(book: Book, rng: Random) -> None:
     act = rng.random()
     if act < 0.25:
         book.post(name, rng.choice(TEXTS), session, rng.choice(("post", "post", "join")))
+        if rng.random() < 0.6:
+            book.sync(name)
     elif act < 0.29:
         burst(book, rng, name)
     elif act < 0.5:
@@ -75,6 +77,10 @@ def step(book: Book, rng: Random) -> None:
         other = rng.choice([one for one in book.nodes if one != name])
         most = rng.choice((1, 2, 9))
         book.carry(name, other, most=most, fate=rng.choice(("", "", "", "loss", "copy", "flying")))
+        if book.nodes[other].up and rng.random() < 0.6:
+            book.sync(other)
+            if rng.random() < 0.4:
+                book.post(other, rng.choice(TEXTS))
     elif act < 0.85:
         book.read(name, session)
     elif act < 0.88:
@@ -140,9 +146,27 @@ def edited(rng: Random, events: list[Event]) -> list[Event]:
             value = getattr(rng.choice(told), header) or getattr(told[at], header)
             if header != "node" or (value and told[at].node):
                 told[at] = msgspec.structs.replace(told[at], **{header: value})
+        elif act < 0.42:
+            forget_parents(rng, told)
         else:
             told[at] = changed(rng, told, at)
     return renumbered(told)
+
+
+def forget_parents(rng: Random, events: list[Event]) -> None:
+    """Some own event names nothing."""
+    naming = [
+        at
+        for at, one in enumerate(events)
+        if type(one.data) is kinds.Handed and one.data.via == "local" and one.data.facts.parents
+    ]
+    if naming:
+        at = rng.choice(naming)
+        data: Any = events[at].data
+        facts = msgspec.structs.replace(data.facts, parents=())
+        events[at] = msgspec.structs.replace(
+            events[at], data=msgspec.structs.replace(data, facts=facts)
+        )
 
 
 def swapped_answer(rng: Random, event: Event) -> Event:
@@ -161,13 +185,13 @@ def swapped_answer(rng: Random, event: Event) -> Event:
 def changed(rng: Random, events: list[Event], at: int) -> Event:
     """One field says something else."""
     event = events[at]
-    if type(event.data) is kinds.Final and rng.random() < 0.1:
+    if type(event.data) is kinds.Final and rng.random() < 0.2:
         stuck = msgspec.structs.replace(event.data, missing=1, wake_ms=70_000)
         return msgspec.structs.replace(event, data=stuck)
     names = [one.name for one in fields(type(event.data))]
     if not names:
         return event
-    name = rng.choice(names)
+    name = "facts" if "facts" in names and rng.random() < 0.4 else rng.choice(names)
     value = getattr(event.data, name)
     if name == "facts":
         inner = rng.choice(("text", "author", "parents", "stamp_ms", "stamp_counter"))

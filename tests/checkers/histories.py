@@ -104,7 +104,7 @@ class Book:
         node.durable = node.shown = len(node.records)
         node.stamp = max([self.posted[ref].key[:2] for ref in node.arrivals], default=(0, 0))
         node.news_us = self.t_us if node.arrivals else -1
-        node.heads = list(node.arrivals)[-2:]
+        node.heads = [ref for ref in node.arrivals if not ref.startswith(f"{name}.")]
         if not must:  # what was on its way when it died never was
             node.seq = sum(ref.startswith(f"{node.log}:") for ref in node.arrivals)
         booted = self.add(name, data)
@@ -198,11 +198,19 @@ class Book:
         ref = f"{node.log}:{node.seq}#{print_of((node.log, node.seq, op))}"
         self.posted[ref] = Posted(ref, facts, 40 + len(text))
         node.heads = []
-        self._hand(node, ref, "local", self.invokes[op] if cause is None else cause)
+        self._hand(node, ref, "local", self.invokes[op] if cause is None else cause, op=op)
         node.waiting[op] = ref
         return ref
 
-    def _hand(self, node: Node, ref: str, via: Any, cause: int | None, sender: str = "") -> None:
+    def _hand(
+        self,
+        node: Node,
+        ref: str,
+        via: Any,
+        cause: int | None,
+        sender: str = "",
+        op: int | None = None,
+    ) -> None:
         node.records.append(ref)
         posted = self.posted[ref]
         data = kinds.Handed(
@@ -212,6 +220,7 @@ class Book:
             self.wall_ms(node.name),
             posted.facts,
             sender,
+            op,
         )
         self.add(node.name, data, cause, size=posted.size)
 
@@ -230,6 +239,8 @@ class Book:
         self.wait()
         del node.records[node.shown :]
         node.seq -= len(lost)
+        for ref in lost:  # what they named is news again
+            node.heads += self.posted[ref].facts.parents
         self.add(name, kinds.Unwritten(node.shown, "disk_full", "no room", final=False))
         for op in node.waiting:
             self.add(name, kinds.Fail(op, self.session(op), "disk_full"), self.invokes[op])
@@ -372,9 +383,10 @@ class Book:
     def final(self, node: Node) -> kinds.Final:
         arrivals = tuple(node.arrivals)
         root = print_of(sorted(arrivals))
+        half = print_of(sorted(arrivals[: len(arrivals) // 2]))
         held = {dot_of(ref) for ref in arrivals}
         gaps = [one for ref in arrivals for one in causes_of(self.posted[ref]) if one not in held]
         return kinds.Final(
-            root, arrivals, self.causal(node.name), root, root, root, root, root, root,
-            0, (), len(gaps), "running", 100, {},
+            root, arrivals, self.causal(node.name), root, root, root, root, half, half, half, half,
+            root, root, 0, (), len(gaps), "running", 100, {},
         )  # fmt: skip

@@ -5,6 +5,7 @@ They share no code with lab.checkers. Each is a function of a list of events and
 the first event. Here are the common questions, and C1 to C5.
 """
 
+from itertools import pairwise
 from typing import Any
 
 from msgspec import Struct
@@ -90,67 +91,22 @@ WHATS = {"post": "posted", "join": "joined", "leave": "left"}
 
 
 def owners(events: list[Any]) -> dict[int, str]:
-    """What each op made: its cause's if that asked for such a thing, else the oldest open op's."""
-    owned: dict[int, str] = {}
-    asked: dict[int, Any] = {}
-    seen: list[str] = []
-    told: list[int] = []
-    failed: list[int] = []
-    lost: list[int] = []  # failed or unknown
-    for e in events:
-        d = e.data
-        if type(d) is kinds.Invoke:
-            asked.setdefault(d.op, e)
-        elif type(d) is kinds.Handed and d.ref not in seen:
-            seen.append(d.ref)
-            if d.via == "local":
-                fit = [i for i in asked.values() if i.data.op not in owned and asks_for(i, e)]
-                same = [i for i in fit if d.facts.censored_by or i.data.text == d.facts.text]
-                of_cause = [i for i in fit if i.seq == e.cause]
-                best = [i for i in of_cause if i in same] + same
-                alive = [i for i in best if i.data.op not in lost]
-                for i in (alive + best + of_cause)[:1]:
-                    owned[i.data.op] = d.ref
-        elif type(d) in (kinds.Ok, kinds.Fail, kinds.Info) and d.op not in told:
-            told.append(d.op)
-            if type(d) is kinds.Fail:
-                failed.append(d.op)
-            if type(d) is not kinds.Ok:
-                lost.append(d.op)
-            if d.op in asked:
-                exchange(owned, asked, failed, d)
-    return owned
+    """What each op made first, as the records say that are the first to speak of an event."""
+    firsts = {e.data.ref: e for e in reversed(of(events, kinds.Handed))}
+    mine = [e for e in firsts.values() if e.data.via == "local" and e.data.op is not None]
+    return {e.data.op: e.data.ref for e in sorted(mine, key=lambda e: -e.seq)}
+
+
+def maker(events: list[Any], ref: str) -> int | None:
+    """The op that asked for this event."""
+    first = next((e for e in of(events, kinds.Handed) if e.data.ref == ref), None)
+    return first.data.op if first is not None and first.data.via == "local" else None
 
 
 def asks_for(invoke: Any, handed: Any) -> bool:
     facts, asked = handed.data.facts, invoke.data
     same = invoke.node == handed.node and facts.author == asked.author
     return bool(same and facts.what == WHATS.get(asked.action))
-
-
-def exchange(owned: dict[int, str], asked: dict[int, Any], failed: list[int], answer: Any) -> None:
-    """Among ops that asked one node for the very same, an answer says whose is whose."""
-    me = asked[answer.op]
-    alike = [
-        op
-        for op, i in asked.items()
-        if op != answer.op
-        and i.node == me.node
-        and i.data.action in WHATS
-        and (i.data.action, i.data.author, i.data.text)
-        == (me.data.action, me.data.author, me.data.text)
-    ]
-    if type(answer) is kinds.Ok and answer.ref:
-        for other in alike:
-            if owned.get(other) == answer.ref:
-                mine = owned.pop(answer.op, None)
-                owned[answer.op] = owned.pop(other)
-                if mine is not None:
-                    owned[other] = mine
-    elif type(answer) is kinds.Fail and answer.op in owned:
-        free = [op for op in alike if op not in owned and op not in failed]
-        if free:
-            owned[free[0]] = owned.pop(answer.op)
 
 
 def existing(events: list[Any]) -> list[str]:
@@ -187,6 +143,8 @@ class Journal(Struct):
     floor: int = 0
     up: bool = False
     damaged: bool = False
+    flipped: bool = False  # at any time
+    tried: bool = False  # a start failed meanwhile
     pasts: list[list[str]] = []
 
 
@@ -211,22 +169,27 @@ def journal(events: list[Any], node: str) -> Journal:
         elif type(d) is kinds.Unwritten:
             j.records = j.records[: d.kept]
         elif type(d) is kinds.Fired and d.what == "flip":
-            j.damaged = True
+            j.damaged = j.flipped = True
         elif type(d) is kinds.Stopped:
             j.pasts.append(j.records)
             j.written, j.durable, j.floor, j.up = d.written, d.durable, d.written, False
+            j.tried = False
+        elif type(d) is kinds.Refused:
+            j.tried = True
         elif type(d) is kinds.Crash:
             power = d.how in ("power", "storage") or d.site.endswith(", power")
             if j.up:
                 j.pasts.append(j.records)
                 j.written, j.durable, j.up = d.written, d.durable, False
                 j.floor = d.durable if power else d.written
-            elif power:
-                j.floor = min(j.floor, j.durable)
+                j.tried = False
+            else:
+                j.tried = True
+                j.floor = min(j.floor, j.durable) if power else j.floor
         elif type(d) is kinds.Boot:
             if j.up:
                 j.pasts.append(j.records)
-            j.damaged = j.damaged and d.disk == "same"
+            j.damaged = j.flipped if d.disk == "older" else j.damaged and d.disk == "same"
             j.records, j.up = list(d.recovered), True
             j.written = j.durable = len(d.recovered)
     return j
@@ -318,7 +281,6 @@ def c2(events: list[Any]) -> Answer:
 
 def c3(events: list[Any]) -> Answer:
     fails = False
-    copied = {e.node for e in of(events, kinds.Boot) if e.data.disk == "older"}
     handed = of(events, kinds.Handed)
     for e in handed:
         earlier = [one for one in handed if one.seq < e.seq and one.data.ref == e.data.ref]
@@ -327,7 +289,13 @@ def c3(events: list[Any]) -> Answer:
             fails |= not any(one.data.via == "local" for one in earlier)
             continue
         fails |= bool(earlier) or named or origin(e.data.ref) != e.node
-        fails |= e.data.ref not in owners(events[: events.index(e) + 1]).values()
+        fails |= any(more_came_back(events, events.index(e)))
+        if earlier or named or origin(e.data.ref) != e.node:
+            continue
+        upto = events[: events.index(e) + 1]
+        asked = invokes(upto).get(e.data.op)
+        fails |= asked is None or not asks_for(asked, e)
+        fails |= owners(upto).get(e.data.op) != e.data.ref
     for e in of(events, kinds.Boot):
         known = [one.data.ref for one in handed if one.seq < e.seq]
         fails |= any(is_ref(name) and name not in known for name in e.data.recovered)
@@ -337,7 +305,9 @@ def c3(events: list[Any]) -> Answer:
     exist = existing(events)
     fails |= any(ref not in [one.data.ref for one in handed] for ref in exist)
     forks = {dot(a) for a in exist for b in exist if a != b and dot(a) == dot(b)}
-    fails |= any(origin(one) not in copied for one in forks)
+    forks = {one for one in forks if not unexplained(events, one)}
+    fails |= any(unexplained(events, dot(one)) for one in exist)
+    copied = {origin(one) for one in forks}
     for e in finals(events).values():
         fails |= any(one not in copied for one in e.data.forked)
         for one in forks:
@@ -345,6 +315,38 @@ def c3(events: list[Any]) -> Answer:
             holds = all(ref in e.data.arrivals for ref in both)
             fails |= holds and origin(one) not in e.data.forked
     return verdict(fails=fails, unknown=nothing(events))
+
+
+def more_came_back(events: list[Any], at: int) -> list[bool]:
+    """Since its start, this node was given back some of the log in which this own event is."""
+    e = events[at]
+    mine = [one for one in events[:at] if one.node == e.node]
+    boots = [place for place, one in enumerate(mine) if type(one.data) is kinds.Boot]
+    mine = mine[boots[-1] :] if boots else mine
+    log = dot(e.data.ref).rsplit(":", 1)[0]
+    first = not any(one.data.ref == e.data.ref for one in of(events[:at], kinds.Handed))
+    return [
+        first and one.data.via == "recovery" and dot(one.data.ref).rsplit(":", 1)[0] == log
+        for one in of(mine, kinds.Handed)
+    ]
+
+
+def unexplained(events: list[Any], name: str) -> bool:
+    """This dot has several branches, and not each of them was lost to an older disk in time."""
+    branches = [ref for ref in existing(events) if dot(ref) == name]
+    posts = made(events)
+    if len(branches) < 2:
+        return False
+    if any(ref not in posts for ref in branches):
+        return True
+    branches.sort(key=lambda ref: posts[ref].seq)
+    for ref, following in pairwise(branches):
+        upto = events[: posts[following].seq]
+        nodes = {e.node for e in of(upto, kinds.Boot)}
+        gone = [lost for node in nodes for lost in losses(upto, node) if lost.name == ref]
+        if not any(lost.excuse == "older" for lost in gone):
+            return True
+    return False
 
 
 def c4(events: list[Any]) -> Answer:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lab import kinds
-from tests.checkers.naive import Answer, dot, finals, is_ref, losses, made, of, origin, verdict
+from tests.checkers.naive import Answer, dot, finals, is_ref, made, of, origin, verdict
 from tests.checkers.naive_logs import skewed
 
 
@@ -31,6 +31,12 @@ def c16(events: list[Any]) -> Answer:
             if type(one.data) is kinds.Handed or (type(one.data) is kinds.Boot and one.data.wall_ms)
         ]
         fails |= stamp[0] > (e.t_us + max(walls)) // 1000 + slack_ms
+    for e in of(events, kinds.Visible):
+        handed = [one for one in of(events[: e.seq], kinds.Handed) if one.data.ref == e.data.ref]
+        mine = [one for one in handed if one.node == e.node and one.data.via != "local"]
+        if mine and e.data.via != "local":
+            stamp_ms = handed[0].data.facts.stamp_ms
+            fails |= e.data.skewed != (stamp_ms > mine[-1].data.wall_ms + 300_000)
     for e in finals(events).values():
         stamps = [known[ref] for ref in e.data.causal if ref in known]
         fails |= stamps != sorted(stamps)
@@ -55,8 +61,12 @@ def last_own(
             continue
         if type(e.data) is kinds.Handed and e in firsts:
             last = known[e.data.ref]
-        elif type(e.data) is kinds.Boot and losses(events[: at + 1], node):
+        elif type(e.data) is kinds.Boot:
             own = [r for r in e.data.recovered if is_ref(r) and origin(r) == node]
             heard = [one.data.ref for one in of(events[:at], kinds.Handed)]
+            back = [
+                one.data.ref for one in of(events[:at], kinds.Handed) if one.data.via == "recovery"
+            ]
+            own = [ref for ref in own if ref not in back]
             last = max([known[ref] for ref in own if ref in heard], default=None)
     return last

@@ -197,7 +197,8 @@ def left_early(events: list[Any], at: int, ref: str) -> bool:
 def reopens_well(events: list[Any], at: int, d: kinds.Boot) -> bool:
     node, before = events[at].node, journal(events[:at], events[at].node)
     lost = [one for one in losses(events[: at + 1], node) if one.boot is events[at]]
-    clean = not d.quarantined and not before.damaged
+    older = d.disk == "older"
+    clean = not d.quarantined and not (before.flipped if older else before.damaged)
     shown = {name for name in d.recovered if is_ref(name)}
     if shown != set(d.arrivals) and clean:
         return False
@@ -208,15 +209,26 @@ def reopens_well(events: list[Any], at: int, d: kinds.Boot) -> bool:
         return not found
     if d.disk == "older":
         pasts = before.pasts + ([before.records] if before.up else [])
-        return any(past[: len(found)] == found for past in pasts)
-    left = before.records[:]
-    for name in found:  # a subsequence
+        if any(past[: len(found)] == found for past in pasts):
+            return True
+        told = bool(d.quarantined or d.torn_bytes or before.tried)
+        return before.flipped and told and any(within(found, past) for past in pasts)
+    if not within(found, before.records):
+        return False
+    told = bool(d.quarantined or d.torn_bytes or before.tried)
+    if any(one.excuse == "damaged" for one in lost) and not told:
+        return False
+    return not clean or before.records[: len(found)] == found
+
+
+def within(found: list[str], there: list[str]) -> bool:
+    """A subsequence."""
+    left = there[:]
+    for name in found:
         if name not in left:
             return False
         left = left[left.index(name) + 1 :]
-    if any(one.excuse == "damaged" for one in lost) and not (d.quarantined or d.torn_bytes):
-        return False
-    return not clean or before.records[: len(found)] == found
+    return True
 
 
 # --- C7, C8, C16 ----------------------------------------------------------------------------------
@@ -232,34 +244,50 @@ def causes(events: list[Any], ref: str) -> list[str]:
 
 
 def skewed(events: list[Any]) -> set[tuple[str, str]]:
-    return {(e.node, e.data.ref) for e in of(events, kinds.Visible) if e.data.skewed}
+    shown = {(e.node, e.data.ref) for e in of(events, kinds.Visible) if e.data.skewed}
+    return shown | {(e.node, ref) for e in of(events, kinds.Boot) for ref in e.data.skewed}
 
 
 def unnamed(events: list[Any], at: int) -> bool:
-    """This own event does not name the newest stranger shown since the own event before it."""
+    """This own event, and none before it, names the newest stranger that its node has shown."""
     e = events[at]
-    mine = life(events, at)
-    heard = [one.data.ref for one in of(events[:at], kinds.Handed)]
-    news: list[tuple[str, int]] = []
-    named: tuple[str, ...] = ()
-    named_us = -1
-    for one in mine:
+    if e.data.ref in [one.data.ref for one in of(events[:at], kinds.Handed)]:
+        return False
+    newest = must_name(events, at)
+    return bool(newest) and not any(covers(e.data.facts.parents, one) for one in newest)
+
+
+def must_name(events: list[Any], at: int) -> list[str]:
+    """The dot that the next own event of this node has to name; none, or one."""
+    newest: list[str] = []
+    named: list[tuple[int, tuple[str, ...]]] = []
+    for one in life(events, at):
         d = one.data
+        heard = facts(events[: one.seq])
+
+        def covered(name: str) -> bool:
+            return any(covers(parents, name) for _, parents in named)  # noqa: B023
+
         if type(d) is kinds.Boot:
-            news, named, named_us = [], (), -1
-        elif type(d) is kinds.Visible and origin(d.ref) == e.node and d.via == "recovery":
-            if d.ref in [h.data.ref for h in of(events[: one.seq], kinds.Handed)]:
-                news = []
-        elif type(d) is kinds.Handed and d.via == "local":
-            if d.ref not in [h.data.ref for h in of(events[: one.seq], kinds.Handed)]:
-                news, named = [], d.facts.parents + (named if one.t_us == named_us else ())
-                named_us = one.t_us
-        elif type(d) is kinds.Visible and origin(d.ref) != e.node:
-            told = d.ref in [h.data.ref for h in of(events[: one.seq], kinds.Handed)]
-            if told and not covers(named, d.ref):
-                news.append((log_of(d.ref), seq_of(d.ref)))
-    first = e.data.ref not in heard
-    return first and bool(news) and not covers(e.data.facts.parents, "{}:{}".format(*news[-1]))
+            known = [ref for ref in d.arrivals if ref in heard]
+            own = [ref for ref in known if origin(ref) == one.node]
+            named = [(0, heard[ref].parents) for ref in own]
+            newest = [dot(r) for r in known if r not in own and not covered(r)][-1:]
+        elif type(d) is kinds.Handed and d.via == "local" and d.ref not in heard:
+            newest = []
+            named.append((d.number, d.facts.parents))
+        elif type(d) is kinds.Unwritten:
+            gone = [parent for number, ps in named if number > d.kept for parent in ps]
+            named = [pair for pair in named if pair[0] <= d.kept]
+            lost = [one_ for one_ in gone if origin(one_) != one.node and not covered(one_)]
+            newest = newest or lost[-1:]
+        elif type(d) is kinds.Visible and d.ref in heard:
+            if origin(d.ref) != one.node:
+                newest = newest if covered(d.ref) else [dot(d.ref)]
+            elif d.via == "recovery":
+                named.append((0, heard[d.ref].parents))
+                newest = [name for name in newest if not covered(name)]
+    return newest
 
 
 def covers(parents: tuple[str, ...], ref: str) -> bool:

@@ -9,9 +9,9 @@ from tests.checkers.naive import (
     finals,
     invokes,
     made,
+    maker,
     nothing,
     of,
-    owners,
     phases,
     settled,
     verdict,
@@ -68,9 +68,8 @@ def c9(events: list[Any]) -> Answer:
             continue
         if any(one.data.ref == d.ref for one in handed[: handed.index(e)]):
             continue
-        owned = owners(events[: e.seq + 1])
-        op = next((one for one, ref in owned.items() if ref == d.ref), None)
-        if op is None:
+        op = maker(events, d.ref)
+        if op not in invokes(events[: e.seq]):
             continue
         text, facts = asked[op].data.text, d.facts
         fails |= not facts.censored_by and facts.text != text
@@ -100,6 +99,8 @@ def c10(events: list[Any]) -> Answer:
             refolded += 1
             fails |= not d.timeline == d.timeline_again == d.timeline_back
             fails |= not d.presence == d.presence_again == d.presence_back
+            fails |= d.timeline_half != d.timeline_half_again
+            fails |= d.presence_half != d.presence_half_again
         fails |= view(events, e.node) != list(d.arrivals)
     orders = [list(e.data.causal) for e in ends]
     for e in ends:  # the first of each order speaks for it
@@ -214,9 +215,11 @@ def c18(events: list[Any]) -> Answer:
 # --- figures --------------------------------------------------------------------------------------
 
 
-def lags(events: list[Any]) -> tuple[int, int]:
-    """C20: the sum of the times from posting to the first showing elsewhere, and how many."""
-    total = count = 0
+def lags(events: list[Any]) -> tuple[int, int, int, int]:
+    """C20: the sum of the times from posting to the first showing elsewhere, and how many; of how
+    many the record came from another than their origin, and how many were repaired.
+    """
+    total = count = relayed = repaired = 0
     for at, e in enumerate(events):
         if type(e.data) is not kinds.Visible:
             continue
@@ -230,7 +233,12 @@ def lags(events: list[Any]) -> tuple[int, int]:
         if not seen and not back:
             total += e.t_us - posts[e.data.ref].t_us
             count += 1
-    return total, count
+            home = posts[e.data.ref].node
+            came = [one for one in of(mine, kinds.Handed) if one.data.via != "local"]
+            came = [one for one in came if one.data.ref == e.data.ref]
+            relayed += bool(came) and came[-1].data.sender != home
+            repaired += e.data.via == "anti-entropy"
+    return total, count, relayed, repaired
 
 
 def quiet_times(events: list[Any]) -> tuple[int, int, int]:

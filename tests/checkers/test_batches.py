@@ -96,6 +96,38 @@ def test_a_batch_that_costs_more_is_found_too() -> None:
     assert LagBand().judge(fat, found).outcome == "fail"
 
 
+def with_ways(rng: Random, relayed: float, repaired: float, runs: int = 30) -> list[Sample]:
+    """Of 100 showings each."""
+    return [
+        msgspec.structs.replace(
+            sample(n, 1000, showings=100),
+            relayed=round(rng.uniform(0.5, 1.5) * relayed),
+            repaired=round(rng.uniform(0.5, 1.5) * repaired),
+        )
+        for n in range(runs)
+    ]
+
+
+def test_a_batch_that_comes_by_other_ways_is_found_too() -> None:
+    rng = Random(5)
+    found = calibrate([with_ways(rng, 10, 20) for _ in range(100)])
+    assert found is not None
+    assert LagBand().judge(with_ways(rng, 10, 20), found).outcome == "pass"
+    assert "relayed" in LagBand().judge(with_ways(rng, 0, 20), found).reason
+    assert "repaired" in LagBand().judge(with_ways(rng, 10, 40), found).reason
+    assert LagBand().judge(with_ways(rng, 40, 0), found).outcome == "pass"
+
+
+def test_ways_are_judged_only_where_both_sides_tell_of_them() -> None:
+    rng = Random(6)
+    silent = band()
+    assert (silent.relayed, silent.repaired) == (None, None)
+    assert LagBand().judge(with_ways(rng, 0, 90), silent).outcome == "pass"
+    found = calibrate([with_ways(rng, 10, 20) for _ in range(100)])
+    untold = [msgspec.structs.replace(sample(n, 1000), relayed=-1) for n in range(30)]
+    assert LagBand().judge(untold, found).outcome == "pass"
+
+
 def test_without_calibration_or_runs_a_batch_is_unknown() -> None:
     judge = BATCH["C20"].judge
     assert judge(batch(Random(3), 1000), None).outcome == "unknown"
@@ -135,7 +167,13 @@ def test_a_sample_is_the_time_from_posting_to_the_first_showing_elsewhere() -> N
     book.carry("n1", "n3")
     book.sync("n3")
     second_us = book.t_us - posted_us
-    found = measured(book.finish())
+    told = book.finish()
+    assert (measured(told).relayed, measured(told).repaired) == (0, 0)
+    at = next(n for n in places(told, kinds.Handed, "n3") if getattr(told[n].data, "sender", ""))
+    assert measured(edited(told, at, sender="n2")).relayed == 1
+    at = next(n for n in places(told, kinds.Visible, "n3"))
+    assert measured(edited(told, at, via="anti-entropy")).repaired == 1
+    found = measured(told)
     assert (found.lag_us, found.showings, found.events) == (first_us + second_us, 2, 1)
     assert found.packets == book.counts["sent"]
     assert found.bytes == book.bytes["bytes"]

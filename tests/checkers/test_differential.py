@@ -54,7 +54,8 @@ def test_checkers_say_what_their_references_say(chunk: int) -> None:
             look(seed, events, verdict)
         if seed % 5 == 0:
             sample = judging.sample()
-            assert (sample.lag_us, sample.showings) == naive_rest.lags(events), f"seed {seed}"
+            told = (sample.lag_us, sample.showings, sample.relayed, sample.repaired)
+            assert told == naive_rest.lags(events), f"seed {seed}"
 
 
 def look(seed: int, events: list[Event], verdict: Verdict) -> None:

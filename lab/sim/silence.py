@@ -1,0 +1,34 @@
+"""Silence: when a replica holds itself to be quiet, as its own projection and its clock say."""
+
+from collections.abc import Callable
+
+from domain.quiet import Quiet
+from lab.kinds import Quiet as Told
+
+
+class Silence:
+    """Of one life. Mutable. `look` before anything is applied, and after it."""
+
+    __slots__ = ("_looked_us", "_quiet", "_since_us", "_tell")
+
+    def __init__(self, quiet: Quiet, tell: Callable[[Told], None], now_us: int) -> None:
+        self._quiet = quiet
+        self._tell = tell
+        self._looked_us = now_us
+        self._since_us = -1  # it is not quiet
+
+    def look(self, now_us: int, wall_ms: int) -> None:
+        """Between two looks nothing is applied, and only time goes on."""
+        quiet = self._quiet
+        if not quiet.is_quiet(wall_ms):
+            self.end(now_us)
+        elif self._since_us < 0:
+            over_ms = quiet.quiet_for_ms(wall_ms) - quiet.quiet_ms
+            self._since_us = max(self._looked_us, now_us - over_ms * 1000)
+        self._looked_us = now_us
+
+    def end(self, now_us: int) -> None:
+        """It is over: say so, if it was quiet."""
+        since_us, self._since_us = self._since_us, -1
+        if 0 <= since_us < now_us:
+            self._tell(Told(since_us, now_us, self._quiet.quiet_ms))
