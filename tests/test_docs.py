@@ -70,11 +70,20 @@ def exists(code: str) -> bool:
 
 
 def resolves(dotted: str) -> bool:
-    parent, _, name = dotted.rpartition(".")
+    """A module, or what stands in one, however deep."""
     try:
         return find_spec(dotted) is not None
     except ModuleNotFoundError:
-        return hasattr(import_module(parent), name)
+        parent, _, name = dotted.rpartition(".")
+        return hasattr(value_of(parent), name)
+
+
+def value_of(dotted: str) -> object:
+    try:
+        return import_module(dotted)
+    except ModuleNotFoundError:
+        parent, _, name = dotted.rpartition(".")
+        return getattr(value_of(parent), name)
 
 
 @each_document

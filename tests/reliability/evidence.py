@@ -237,7 +237,8 @@ def moderation(long: bool) -> str:
     told = [f"{one.name} {one.median:.4g} {one.unit}".strip() for one in found if one.met]
     missed = [f"{one.name} {one.median:.4g}" for one in found if one.met is False]
     assert ran.returncode == 0, f"missed: {', '.join(missed)}; {ran.stderr[-300:].decode()}"
-    return "; ".join(told)
+    count = ran_pytest("tests/domain/test_moderation_corpus.py")
+    return f"{'; '.join(told)}; {count} tests of the corpus"
 
 
 def in_lab(run: Callable[[Lab], str]) -> str:
