@@ -22,14 +22,8 @@ from msgspec import Struct
 from lab.launched import read_launched
 from lab.places import Place
 from lab.problem import Exit, Problem
-from lab.process import (
-    ProcessRecord,
-    live_record,
-    record_of,
-    send_signal,
-    state_of,
-    wait_gone,
-)
+from lab.process import live_record, record_of, send_signal, state_of, wait_gone
+from node.pidfile import ProcessRecord
 
 LAUNCHER_WAIT_S = 10.0
 START_TIMEOUT_S = 30.0

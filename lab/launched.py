@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from lab.process import ProcessRecord
+from node.pidfile import ProcessRecord
 
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 5.0

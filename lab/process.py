@@ -9,30 +9,14 @@ moment between the look and the kill is safe.
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+
+from node.pidfile import ProcessRecord, birth_of
 
 POLL_S = 0.005
-
-
-class ProcessRecord(Struct, frozen=True):
-    pid: int
-    birth: str
-    started_at_ms: int = 0
-
-
-def birth_of(pid: int) -> str | None:
-    """The process's birth, or None if there is no such process or it is only a zombie."""
-    if not sys.platform.startswith("linux"):
-        return _birth_elsewhere(pid)
-    fields = _stat(pid)
-    if fields is None or fields[0] in ("Z", "X"):
-        return None
-    return f"{_boot_id()}/{fields[19]}"
 
 
 def state_of(pid: int) -> str:
@@ -47,24 +31,6 @@ def _stat(pid: int) -> list[str] | None:
     except OSError:
         return None
     return raw.rpartition(")")[2].split()  # the name in parentheses may hold anything
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-    except OSError:
-        return "boot"
-
-
-def _birth_elsewhere(pid: int) -> str | None:
-    import psutil  # lazy: only where there is no /proc
-
-    try:
-        process = psutil.Process(pid)
-        dead = process.status() == psutil.STATUS_ZOMBIE
-        return None if dead else f"{process.create_time():.2f}"
-    except psutil.Error:
-        return None
 
 
 def record_of(pid: int) -> ProcessRecord | None:

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from domain.moderation import Censored, Clean, Moderator, Policy, Rule
+from tests.transcripts import check_transcript, transcripts
 
-SCENARIOS = sorted((Path(__file__).parents[1] / "scenarios").glob("moderation*.txt"))
+SCENARIOS = transcripts("moderation*.txt")
 
 
 def seen(text: str) -> str:
@@ -67,23 +68,4 @@ class Bench:
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_the_transcript_is_what_happens(path: Path, request: pytest.FixtureRequest) -> None:
-    before = path.read_text(encoding="utf-8")
-    bench = Bench()
-    out: list[str] = []
-    blocks = iter(before.splitlines())
-    for line in blocks:
-        out.append(line)
-        if not line or line.startswith("#"):
-            if line.startswith("# ---"):
-                bench = Bench()  # a new chapter begins without rules
-            continue
-        for old in blocks:  # what it printed last time
-            if not old:
-                break
-        out += ["----", bench.run(line), ""]
-    after = "\n".join(out).rstrip("\n") + "\n"
-    if request.config.getoption("rewrite", default=False):
-        path.write_text(after, encoding="utf-8")
-    assert after == path.read_text(encoding="utf-8"), (
-        "run pytest --rewrite and review the difference"
-    )
+    check_transcript(path, lambda: Bench().run, request)

@@ -28,8 +28,9 @@ from gossip.packets import Run
 from gossip.reconcile import Lack
 from gossip.reconcile.vector import Vector
 from tests.gossip.builders import chain, exchange, holding, take, wire_bytes
+from tests.transcripts import check_transcript, transcripts
 
-SCENARIOS = sorted((Path(__file__).parents[1] / "scenarios").glob("frontier*.txt"))
+SCENARIOS = transcripts("frontier*.txt")
 ENTRY = re.compile(r"(\w+):(\d+)(?:-(\d+))?([b-z]?)")
 
 
@@ -146,21 +147,4 @@ class Bench:
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_the_transcript_is_what_happens(path: Path, request: pytest.FixtureRequest) -> None:
-    before = path.read_text()
-    bench = Bench()
-    out: list[str] = []
-    blocks = iter(before.splitlines())
-    for line in blocks:
-        out.append(line)
-        if not line or line.startswith("#"):
-            if line.startswith("# ---"):
-                bench = Bench()  # a new chapter begins with nothing
-            continue
-        for old in blocks:  # what it printed last time
-            if not old:
-                break
-        out += ["----", bench.run(line), ""]
-    after = "\n".join(out).rstrip("\n") + "\n"
-    if request.config.getoption("rewrite", default=False):
-        path.write_text(after)
-    assert after == path.read_text(), "run pytest --rewrite and review the difference"
+    check_transcript(path, lambda: Bench().run, request)

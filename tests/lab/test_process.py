@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from lab.process import (
-    ProcessRecord,
-    birth_of,
     live_record,
     lives,
     read_record,
@@ -21,6 +19,7 @@ from lab.process import (
     wait_gone,
     write_json,
 )
+from node.pidfile import ProcessRecord, birth_of
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_the_lab_reads_what_the_node_wrote(tmp_path: Path) -> None:
     write_pid_file(tmp_path / "node.pid")
     record = lab.process.read_record(tmp_path / "node.pid")
     assert record is not None
-    assert (record.pid, record.birth) == (os.getpid(), lab.process.birth_of(os.getpid()))
+    assert (record.pid, record.birth) == (os.getpid(), birth_of(os.getpid()))
 
 
 def test_two_processes_never_share_a_birth_with_their_pid() -> None:

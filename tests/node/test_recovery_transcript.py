@@ -34,8 +34,9 @@ from node.repair import repair_storage
 from node.storage import MemoryStorage, StorageError
 from node.survey import list_segments, read_frames, read_records, survey
 from tests.node.journals import Writer
+from tests.transcripts import check_transcript, transcripts
 
-SCENARIOS = sorted((Path(__file__).parents[1] / "scenarios").glob("recovery*.txt"))
+SCENARIOS = transcripts("recovery*.txt")
 TYPES = {1: "segment", 2: "block", 3: "identity", 4: "mark"}
 
 
@@ -176,21 +177,4 @@ class Bench:
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
 def test_the_transcript_is_what_happens(path: Path, request: pytest.FixtureRequest) -> None:
     assert frames.FRAME_VERSION == 1  # offsets in the transcripts are those of this version
-    before = path.read_text()
-    bench = Bench()
-    out: list[str] = []
-    blocks = iter(before.splitlines())
-    for line in blocks:
-        out.append(line)
-        if not line or line.startswith("#"):
-            if line.startswith("# ---"):
-                bench = Bench()  # a new chapter begins with an empty disk
-            continue
-        for old in blocks:  # what it printed last time
-            if not old:
-                break
-        out += ["----", bench.run(line), ""]
-    after = "\n".join(out).rstrip("\n") + "\n"
-    if request.config.getoption("rewrite", default=False):
-        path.write_text(after)
-    assert after == path.read_text(), "run pytest --rewrite and review the difference"
+    check_transcript(path, lambda: Bench().run, request)
