@@ -70,9 +70,7 @@ class Panel:
     def _client(self, name: str) -> Client | None:
         if name not in self._clients:
             try:
-                self._clients[name] = Client(
-                    name, self._places[name].control, context=self._context
-                )
+                self._clients[name] = Client.at(self._places[name], self._context)
             except Unreachable:
                 return None
         return self._clients[name]

@@ -7,17 +7,20 @@ or may not have been carried out, and only the caller can know whether asking ag
 A dead node is noticed at once. Before ZeroMQ, which would wait and reconnect for ever, a plain
 connect to the socket's path tells whether anybody listens; later a monitor tells when the
 connection breaks. After a break the client is finished, and every request in flight is lost.
+
+A node elsewhere is dialled over TCP with a key (`lab.remote`), which waits for the handshake.
 """
 
 import socket as posix
 import time
 from collections.abc import Sequence
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import msgspec
 import zmq
 
-from lab.problem import Exit, Problem
+from lab.places import NodePlace
+from lab.problem import Exit, Problem, Unreachable
 from node.api import (
     FRAME_BYTES_MAX,
     Accepted,
@@ -32,6 +35,9 @@ from node.api import (
     TimelinePage,
     replies_decoder,
 )
+
+if TYPE_CHECKING:
+    from lab.remote import Dialling
 
 TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 1.0
@@ -49,13 +55,6 @@ _CODES = {
     "stopping": Exit.UNREACHABLE,
     "internal": Exit.FAILED,
 }
-
-
-class Unreachable(Problem):
-    """The node cannot be spoken to: it is not running, or it went away."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text, Exit.UNREACHABLE)
 
 
 class Silent(Unreachable):
@@ -79,10 +78,12 @@ class Client:
         control: str,
         timeout_s: float = TIMEOUT_S,
         context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        dialling: "Dialling | None" = None,
     ) -> None:
         self.node = node
         self.timeout_s = timeout_s
-        _check_listening(node, control)
+        if dialling is None:
+            _check_listening(node, control)
         self._own_context = context is None
         self._context = context if context is not None else zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
@@ -90,17 +91,31 @@ class Client:
         self._socket.setsockopt(zmq.RECONNECT_IVL, -1)
         self._socket.setsockopt(zmq.SNDHWM, 0)  # in flight is bounded by the caller
         self._socket.setsockopt(zmq.MAXMSGSIZE, 2 * FRAME_BYTES_MAX)
-        self._monitor = self._socket.get_monitor_socket(
-            zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
-        )
         self._encoder = msgspec.msgpack.Encoder()
         self._last_id = 0
         self._early: dict[int, Reply] = {}
         self._gone = False
-        self._socket.connect(f"ipc://{control}")
+        if dialling is not None:
+            self._monitor = self._dial(dialling)
+        else:
+            self._monitor = self._socket.get_monitor_socket(
+                zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_CONNECT_RETRIED
+            )
+            self._socket.connect(f"ipc://{control}")
         self._poller = zmq.Poller()
         self._poller.register(self._socket, zmq.POLLIN)
         self._poller.register(self._monitor, zmq.POLLIN)
+
+    @classmethod
+    def at(
+        cls, place: NodePlace, context: zmq.Context[zmq.Socket[bytes]] | None = None
+    ) -> "Client":
+        """To a node of this machine, or elsewhere: whatever its place says."""
+        if not place.is_remote:
+            return cls(place.name, place.control, context=context)
+        from lab.remote import dialling  # lazy: keys
+
+        return cls(place.name, "", context=context, dialling=dialling(place, "client"))
 
     def __enter__(self) -> Self:
         return self
@@ -114,6 +129,15 @@ class Client:
         self._socket.close(linger=0)
         if self._own_context:
             self._context.term()
+
+    def _dial(self, dialling: "Dialling") -> "zmq.Socket[bytes]":
+        try:
+            return dialling.connect(self._socket)
+        except Problem:
+            self._socket.close(linger=0)
+            if self._own_context:
+                self._context.term()
+            raise
 
     @property
     def poller(self) -> zmq.Poller:
@@ -207,3 +231,6 @@ def listening(control: str) -> bool:
     except Unreachable:
         return False
     return True
+
+
+__all__ = ["Client", "Failure", "Silent", "Unreachable", "listening"]

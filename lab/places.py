@@ -45,6 +45,12 @@ class NodePlace(Struct, frozen=True):
     pid_file: str
     control: str
     feed: str
+    key_files: tuple[str, ...] = ()  # of who speaks to a node elsewhere, see `lab.remote`
+    node_key: str = ""
+
+    @property
+    def is_remote(self) -> bool:
+        return not self.pid_file
 
 
 class Place(Struct, frozen=True):

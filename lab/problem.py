@@ -26,3 +26,10 @@ class Problem(Exception):
     def __init__(self, text: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(text)
         self.code = code
+
+
+class Unreachable(Problem):
+    """A node cannot be spoken to: it is not running, it went away, or it lets us not in."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, Exit.UNREACHABLE)

@@ -14,6 +14,8 @@ from msgspec import MsgspecError, Struct
 
 from lab.client import Client, Unreachable
 from lab.places import NodePlace
+from lab.problem import Problem
+from lab.remote import dialling
 from node.api import Order, ReadTimeline, TimelineItem, TimelinePage, feed_decoder
 
 IDLE_S = 1.0  # silence after which the node is asked whether something was missed
@@ -59,15 +61,31 @@ class Follower:
         self._feed.setsockopt(zmq.RECONNECT_IVL, 50)
         self._feed.setsockopt(zmq.RECONNECT_IVL_MAX, 500)
         self._feed.subscribe(b"")
-        self._feed.connect(f"ipc://{at.feed}")
         self.reachable = True
+        self.missed = 0  # arrivals that were skipped, for want of a control to read them by
+        if not at.is_remote:
+            self._feed.connect(f"ipc://{at.feed}")
+            return
+        try:
+            monitor = dialling(at, "observer").connect(self._feed)
+        except Problem:
+            self.close()
+            raise
+        self._feed.disable_monitor()
+        monitor.close(linger=0)
 
     def close(self) -> None:
         self._feed.close(linger=0)
         self._context.term()
 
-    def after(self, seen: int) -> Iterator[TimelineItem | None]:
-        """None whenever nothing came for a while, so that the caller can look around."""
+    def after(self, seen: int | None) -> Iterator[TimelineItem | None]:
+        """None whenever nothing came for a while, so that the caller can look around.
+
+        `seen` None: whatever comes from now on, by a feed alone. A jump is counted in `missed`.
+        """
+        if seen is None:
+            yield from self._only_feed()
+            return
         looked = 0.0
         while True:
             item = self._next()
@@ -85,6 +103,17 @@ class Follower:
                     yield missed
             yield None
 
+    def _only_feed(self) -> Iterator[TimelineItem | None]:
+        seen = 0
+        while True:
+            item = self._next()
+            if item is not None:
+                self.missed += max(0, item[0] - seen - 1) if seen else 0
+                seen = item[0]
+                yield item[1]
+            if item is None or self.missed:
+                yield None
+
     def _next(self) -> tuple[int, TimelineItem] | None:
         if not self._feed.poll(int(IDLE_S * 1000)):
             return None
@@ -96,7 +125,7 @@ class Follower:
 
     def _missed(self, seen: int) -> list[TimelineItem]:
         try:
-            with Client(self._at.name, self._at.control, context=self._context) as client:
+            with Client.at(self._at, self._context) as client:
                 items = read_timeline(client, "arrival", offset=seen).items
         except Unreachable:
             self.reachable = False

@@ -18,7 +18,7 @@ from lab.cli.common import (
     settings_of,
     utf8,
 )
-from lab.places import NodePlace, Place
+from lab.places import NodePlace
 from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def send(
     """
     if (text is None) != stdin:
         raise Problem("give either a TEXT or --stdin: see `chatlab send --help`", Exit.USAGE)
-    place = settings_of(context).place()
-    at = place.node(node)
+    settings = settings_of(context)
+    at = settings.node(node)
     who = _author(author)
-    _check_ack(ack, place)
+    _check_ack(ack, settings)
     seconds(timeout, "--timeout")
     if stdin:
         _send_lines(at, who, ack, timeout, json)
@@ -235,10 +235,9 @@ def _set_presence(
 ) -> None:
     from node.api import SetPresence  # lazy: zmq and msgspec
 
-    place = settings.place()
-    at = place.node(node)
+    at = settings.node(node)
     who = _author(author)
-    _check_ack(ack, place)
+    _check_ack(ack, settings)
     with _client(at) as client:
         wait_ms = round(seconds(timeout, "--timeout") * 1000)
         reply = client.ask(SetPresence(client.new_id(), who, present, ack, wait_ms), timeout + 1.0)
@@ -269,7 +268,7 @@ def timeline(
     from lab.cli import view  # lazy: zmq and msgspec
 
     settings = settings_of(context)
-    at = settings.place().node(node)
+    at = settings.node(node, feed_will_do=follow)
     if order not in ("causal", "arrival", "author"):
         raise Problem(f"--order is causal, arrival or author, not {order!r}", Exit.USAGE)
     as_of_ms = view.moment_ms(as_of) if as_of is not None else None
@@ -285,7 +284,7 @@ def presence(context: typer.Context, node: NodeName, json: Json = False) -> None
     from node.api import PresencePage, ReadPresence
 
     settings = settings_of(context)
-    at = settings.place().node(node)
+    at = settings.node(node)
     with _client(at) as client:
         page = client.expect(ReadPresence(client.new_id()), PresencePage)
     if json:
@@ -304,13 +303,15 @@ def _author(given: str | None) -> str:
     return who
 
 
-def _check_ack(ack: str, place: Place) -> None:
+def _check_ack(ack: str, settings: Settings) -> None:
     if ack in ("", "written", "durable"):
         return
     copies = re.fullmatch(r"replicated:([1-9][0-9]{0,3})", ack)
     if copies is None:
         raise Problem(f"--ack is written, durable or replicated:K, not {ack!r}", Exit.USAGE)
-    others = len(place.nodes) - 1
+    if settings.elsewhere is not None:
+        return  # the node knows how many others there are
+    others = len(settings.place().nodes) - 1
     if int(copies[1]) > others:
         text = f"--ack {ack} needs {copies[1]} other nodes, the cluster has {others}"
         raise Problem(text, Exit.USAGE)
@@ -320,7 +321,7 @@ def _client(at: NodePlace) -> "Client":
     from lab.client import Client  # lazy: zmq and msgspec
 
     _check_awake(at)
-    return Client(at.name, at.control)
+    return Client.at(at)
 
 
 def _check_awake(at: NodePlace) -> None:
@@ -329,6 +330,8 @@ def _check_awake(at: NodePlace) -> None:
 
     from lab.process import live_record, state_of
 
+    if at.is_remote:
+        return
     record = live_record(Path(at.pid_file))
     if record is not None and state_of(record.pid) == "T":
         text = f"{at.name} is paused: wake it with `chatlab cluster resume {at.name}`"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.places import Place, find
+from lab.places import NodePlace, Place, find
 from lab.problem import Exit, Problem
 from lab.tables import Paint, paint_for
 
@@ -16,14 +16,44 @@ AUTHOR_BYTES_MAX = 64
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Doors of one node that is not on this machine, and the keys for them; see `lab.remote`."""
+
+    control: str = ""
+    feed: str = ""
+    key_files: tuple[str, ...] = ()
+    node_key: str = ""
+
+    def node(self, name: str) -> NodePlace:
+        doors = {"control": self.control, "feed": self.feed}
+        paths = dict.fromkeys(("dir", "journal_dir", "log_file", "stderr_file", "pid_file"), "")
+        return NodePlace(name, **paths, **doors, key_files=self.key_files, node_key=self.node_key)
+
+
+@dataclass(frozen=True)
 class Settings:
     file: Path | None
     no_color: bool
     debug: bool
+    elsewhere: Elsewhere | None = None
 
     def place(self) -> Place:
         """The cluster that this command line means; raises a Problem when there is none."""
+        if self.elsewhere is not None:
+            text = (
+                "this command works on the machine of a cluster: --control is for send, join, "
+                "leave, timeline, presence and status, --feed for timeline --follow"
+            )
+            raise Problem(text, Exit.USAGE)
         return find(self.file)
+
+    def node(self, name: str, *, feed_will_do: bool = False) -> NodePlace:
+        """Where to find a node: in the cluster file, or elsewhere as the options say."""
+        if self.elsewhere is None:
+            return self.place().node(name)
+        if not self.elsewhere.control and not feed_will_do:
+            raise Problem("this command needs --control: the feed only tells", Exit.USAGE)
+        return self.elsewhere.node(name)
 
     @property
     def paint(self) -> Paint:

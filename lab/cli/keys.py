@@ -57,6 +57,8 @@ def new(
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name, role in wanted:
         _add(folder, out or folder, new_pair(name, role))
+    if out is not None and (client is not None or observer is not None):
+        _add_nodes(folder, out)
     _hint_encrypt(settings)
 
 
@@ -87,6 +89,21 @@ def _add(folder: Path, out: Path, pair: "KeyPair") -> None:
         raise
     shown = display_safe(str(path))
     print(f"{pair.role} {pair.name}: {fingerprint(pair.public)}, secret key in {shown}")
+
+
+def _add_nodes(folder: Path, out: Path) -> None:
+    """Beside a person's key the public keys of the nodes: he must know whom he speaks to."""
+    from node.config import ConfigError
+    from node.keys import trust
+
+    nodes = [key for key in _trusted(folder) if key.role == "peer"]
+    try:
+        for key in nodes:
+            trust(out, key, replace=True)
+    except ConfigError as error:
+        raise Problem(str(error), Exit.USAGE) from None
+    if not nodes:
+        hint("no node has a key yet: whoever uses this one gives the node's with --node-key")
 
 
 @app.command()

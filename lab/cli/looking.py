@@ -8,6 +8,7 @@ import typer
 from lab.cli.common import (
     Json,
     NodeName,
+    Settings,
     SomeNodes,
     emit,
     first_problem,
@@ -29,6 +30,9 @@ def status(context: typer.Context, nodes: SomeNodes = None, json: Json = False) 
     from lab.ask import statuses_of  # lazy: zmq and msgspec
 
     settings = settings_of(context)
+    if settings.elsewhere is not None:
+        _status_elsewhere(settings, nodes, json)
+        return
     place = settings.place()
     names = nodes_of(place, nodes)
     found = statuses_of(place.nodes[name] for name in names)
@@ -43,6 +47,20 @@ def status(context: typer.Context, nodes: SomeNodes = None, json: Json = False) 
         first_problem([Problem(text.format(name), Exit.UNREACHABLE) for name in silent])
     elif silent and not json:
         hint(f"no answer from {', '.join(silent)}: see `chatlab cluster ps`")
+
+
+def _status_elsewhere(settings: Settings, nodes: list[str] | None, json: bool) -> None:
+    from lab.client import Client
+    from node.api import ReadStatus, Status
+
+    if nodes is None or len(nodes) != 1:
+        raise Problem("name the one node that --control leads to", Exit.USAGE)
+    with Client.at(settings.node(nodes[0])) as client:
+        found = client.expect(ReadStatus(client.new_id()), Status)
+    if json:
+        emit(_status_json(found))
+    else:
+        _show_status(found, settings.paint)
 
 
 def _status_json(status: "Status") -> dict[str, object]:

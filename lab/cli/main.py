@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.common import Settings
+from lab.cli.common import Elsewhere, Settings
 from lab.cli.lazy import LazyGroup
 from lab.problem import Exit, Problem
 
@@ -24,6 +24,7 @@ app = typer.Typer(
     "--no-color and --debug may stand anywhere.",
 )
 ANYWHERE = ("--no-color", "--debug")
+ANYWHERE_WITH_VALUE = ("--control", "--feed", "--key", "--node-key")
 
 
 def _version(wanted: bool) -> None:
@@ -55,11 +56,57 @@ def options(
     no_color: Annotated[
         bool, typer.Option("--no-color", help="No colour; also NO_COLOR=1.")
     ] = False,
+    control: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="tcp://HOST:PORT of a node elsewhere, instead of a file."
+        ),
+    ] = None,
+    feed: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The same for its feed: timeline --follow."),
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="NAME.secret: a client's key for --control, an "
+            "observer's for --feed. May be repeated.",
+        ),
+    ] = None,
+    node_key: Annotated[
+        str | None,
+        typer.Option(metavar="HEX", help="The node's public key, if no list beside FILE has it."),
+    ] = None,
     _: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    context.obj = Settings(file, no_color, debug)
+    elsewhere = _elsewhere(control, feed, tuple(key or ()), node_key or "")
+    if elsewhere is not None and file is not None:
+        raise Problem("give either --file or the --control and --feed of one node", Exit.USAGE)
+    context.obj = Settings(file, no_color, debug, elsewhere)
+
+
+def _elsewhere(
+    control: str | None, feed: str | None, keys: tuple[str, ...], node_key: str
+) -> Elsewhere | None:
+    if control is None and feed is None:
+        if keys or node_key:
+            raise Problem("a key opens --control or --feed: give the address too", Exit.USAGE)
+        return None
+    from node.config import split_address  # lazy: only for a node elsewhere
+
+    for option, address in (("--control", control), ("--feed", feed)):
+        if address is None:
+            continue
+        if not address.startswith("tcp://"):
+            raise Problem(f"{option} is tcp://HOST:PORT, not {address[:80]!a}", Exit.USAGE)
+        try:
+            split_address(address.removeprefix("tcp://"))
+        except ValueError as error:
+            raise Problem(f"{option}: {error}", Exit.USAGE) from None
+    return Elsewhere(control or "", feed or "", keys, node_key)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,8 +135,17 @@ def main(arguments: list[str] | None = None) -> int:
 def _globals_first(given: list[str]) -> tuple[list[str], bool]:
     """Move the options that may stand anywhere to the front. After `--` everything is data."""
     end = given.index("--") if "--" in given else len(given)
-    head = [word for word in given[:end] if word not in ANYWHERE]
+    head: list[str] = []
     moved = [word for word in ANYWHERE if word in given[:end]]
+    words = iter(given[:end])
+    for word in words:
+        name, has_value, _ = word.partition("=")
+        if name in ANYWHERE_WITH_VALUE:
+            moved += (
+                [word] if has_value else [word, *(value for value in [next(words, "")] if value)]
+            )
+        elif word not in ANYWHERE:
+            head.append(word)
     debug = "--debug" in moved or os.environ.get("CHATLAB_DEBUG", "") not in ("", "0")
     return [*moved, *head, *given[end:]], debug
 

@@ -37,7 +37,11 @@ def show_timeline(
 ) -> None:
     kind = cast(Order, order)
     follower = Follower(at) if follow else None  # subscribed before the snapshot is taken
-    with Client(at.name, at.control) as client:
+    if follower is not None and not at.control:
+        hint(f"the feed of {display_safe(at.name)} from now on; the past needs --control")
+        _follow(follower, None, (), json, paint)
+        return
+    with Client.at(at) as client:
         reading = read_timeline(client, kind, last, as_of_ms)
     for item in reading.items:
         _print(item, order, json, paint)
@@ -49,12 +53,15 @@ def show_timeline(
 
 
 def _follow(
-    follower: Follower, seen: int, newest: tuple[object, ...], json: bool, paint: Paint
+    follower: Follower, seen: int | None, newest: tuple[object, ...], json: bool, paint: Paint
 ) -> None:
     was_reachable = True
     try:
         for item in follower.after(seen):
             if item is None:
+                if follower.missed:
+                    hint(f"{follower.missed} arrivals were missed; reading them needs --control")
+                    follower.missed = 0
                 if follower.reachable != was_reachable:
                     was_reachable = follower.reachable
                     hint("the node is back" if was_reachable else "the node went away; waiting")
