@@ -3,16 +3,19 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lab.cli.common import Json, Settings, emit, settings_of
+from lab.keychecks import Finding, encryption, key_files, peers_keys
 from lab.problem import Problem
+
+if TYPE_CHECKING:
+    from node.config import ClusterConfig
 
 FILES_MIN = 256
 FSYNC_SLOW_MS = 50.0
-Finding = tuple[bool, str]
 
 
 def doctor(
@@ -20,7 +23,7 @@ def doctor(
     json: Json = False,
     fsyncs: Annotated[int, typer.Option(hidden=True, min=1, max=1000)] = 20,
 ) -> None:
-    """Check Python, libzmq, the packages, ports, permissions, limits and the disk."""
+    """Check Python, libzmq, the packages, ports, permissions, limits, keys and the disk."""
     settings = settings_of(context)
     checks: list[tuple[str, Callable[[], Finding]]] = [
         ("python", _python),
@@ -31,6 +34,9 @@ def doctor(
         ("cluster file", lambda: _cluster_file(settings)),
         ("state folder", lambda: _state(settings)),
         ("ports", lambda: _ports(settings)),
+        ("key files", lambda: _of_keys(settings, key_files)),
+        ("peers' keys", lambda: _of_keys(settings, peers_keys)),
+        ("encryption", lambda: _of_keys(settings, encryption)),
         ("disk", lambda: _disk(settings, fsyncs)),
     ]
     bad = 0
@@ -156,6 +162,16 @@ def _ports(settings: Settings) -> Finding:
     if taken:
         return False, f"taken by another process: {', '.join(taken)}; change `listen` or stop it"
     return True, f"free for every node that is down ({len(running)} running)"
+
+
+def _of_keys(settings: Settings, check: "Callable[[ClusterConfig, Path], Finding]") -> Finding:
+    from lab.places import cluster_file, keys_in
+    from node.config import load
+
+    if not cluster_file(settings.file).exists():
+        return True, "no cluster file, so no keys: its nodes listen on this machine only"
+    file = Path(settings.place().file)
+    return check(load(file), keys_in(file))
 
 
 def _disk(settings: Settings, count: int) -> Finding:

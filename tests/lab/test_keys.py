@@ -129,3 +129,56 @@ def test_a_cluster_that_spans_hosts_does_not_start_without_keys(
     (KEYS / "n2.secret").chmod(0o644)
     refused(chatlab(*command), "n2.secret: is open to other users (mode 0644): chmod 600 it")
     assert not Path(".chatlab/chatlab/n2/journal").exists()
+
+
+# --- doctor ---------------------------------------------------------------------------------------
+
+
+def findings(chatlab: Any) -> dict[str, tuple[bool, str]]:
+    """What the doctor says of keys: check -> (good, its line)."""
+    _, out, _ = chatlab("doctor", "--json", "--fsyncs", "1")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert all("\n" not in row["text"] for row in rows)
+    wanted = ("key files", "peers' keys", "encryption")
+    return {row["check"]: (row["ok"], row["text"]) for row in rows if row["check"] in wanted}
+
+
+def test_the_doctor_sees_whether_every_peer_has_a_key(chatlab: Any) -> None:
+    found = findings(chatlab)
+    assert found["key files"][0] is False and "chatlab keys new" in found["key files"][1]
+    assert found["peers' keys"][0] is False and "n1, n2" in found["peers' keys"][1]
+    chatlab("keys", "new", "n1")
+    good, text = findings(chatlab)["peers' keys"]
+    assert not good and "no trusted key of n2" in text and "keys trust n2 PUBLICKEY" in text
+    chatlab("keys", "trust", "n2", new_pair("n2", "peer").public.hex())
+    found = findings(chatlab)
+    assert all(good for good, _ in found.values()), found
+    assert found["peers' keys"][1] == "all 2 nodes are trusted, 1 of them can run here"
+    chatlab("keys", "trust", "n1", new_pair("n1", "peer").public.hex(), "--replace")
+    good, text = findings(chatlab)["peers' keys"]
+    assert not good and "n1 has another key than the one in the list" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "hint"),
+    [(".", 0o755, "chmod 700"), ("n1.secret", 0o640, "chmod 600"), ("trusted", 0o622, "chmod 600")],
+)
+def test_the_doctor_sees_keys_that_others_can_reach(
+    chatlab: Any, name: str, mode: int, hint: str
+) -> None:
+    chatlab("keys", "new", "n1", "n2")
+    (KEYS / name).chmod(mode)
+    good, text = findings(chatlab)["key files"]
+    assert not good and "open to other users" in text and hint in text
+
+
+def test_the_doctor_sees_hosts_without_encryption(chatlab: Any) -> None:
+    beyond = 'nodes: [n1, {name: n2, listen: "10.255.255.1:7101"}]\n'
+    Path("cluster.yaml").write_text(beyond)
+    good, text = findings(chatlab)["encryption"]
+    assert not good and "n2 (10.255.255.1:7101)" in text and "`encrypt: true`" in text
+    Path("cluster.yaml").write_text(beyond + "insecure: true\n")
+    good, text = findings(chatlab)["encryption"]
+    assert not good and "`insecure: true` asks for it" in text
+    Path("cluster.yaml").write_text("nodes: [n1, n2]\n")
+    assert all(good for good, _ in findings(chatlab).values())
