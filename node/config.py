@@ -101,6 +101,7 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True):
     gossip: GossipConfig = GossipConfig()
     moderation: ModerationConfig = field(default_factory=ModerationConfig)
     trace: bool = False
+    scrub_bytes_per_s: Annotated[int, Meta(ge=0, le=1 << 30)] = 256 * 1024  # 0: never
 
     def node(self, name: str) -> NodeConfig:
         """The node of that name; raises ConfigError with the nearest name otherwise."""

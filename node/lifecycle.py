@@ -15,27 +15,33 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
 
+import msgspec
 import zmq
 from msgspec import Struct
 
+from domain.arrival import Via
 from domain.moderation import Policy
+from gossip.entry import hash_of
 from node.codec import ProtobufCodec
 from node.journal import Journal, JournalOptions, Recovery
 from node.keyring import Keyring
 from node.link import FaultTable
-from node.ports import Note, Record
+from node.ports import EventRecord, Note, Record
 from node.pump import RawContext
 from node.recorder import RecordedFaults, RecordedReplica, Recorder, begin
 from node.recovery import Mode
 from node.replica import Replica, ReplicaConfig
 from node.runtime import Runtime, wall_ms
+from node.scrub import Scrub, Scrubbed
 from node.settings import Addresses, Ending, Settings, WriteNote
-from node.storage import FileStorage
+from node.storage import DiskFull, FileStorage
 from node.supervisor import Fields, RestartBudget, one_line
+from node.survey import Hole
 
 RESTORE_BATCH = 4096  # records between two looks at signals
 
@@ -51,16 +57,32 @@ class Plan(Struct, frozen=True):
     addresses: Addresses
     read_policy: Callable[[], Policy]  # raises ValueError with one clear line
     reopen_log: Callable[[], None]
-    ready: Callable[[], None]
+    ready: Callable[[], None]  # called once, by the first life that answers
     trace_dir: Path | None = None  # recordings go there
     keyring: Keyring | None = None  # None: the cluster does without
+
+
+class Legacy(Struct):
+    """What the lives of one process leave to each other."""
+
+    scrubbed: Scrubbed = msgspec.field(default_factory=Scrubbed)
+    before: Replica | None = None  # of the last life, if it knows more than the damaged journal
+    answered: bool = False  # a life was ready: whoever started the process was told, once
 
 
 class Life:
     """From one opening of the journal to its close."""
 
-    def __init__(self, plan: Plan, storage: FileStorage, context: RawContext, rng: Random) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        storage: FileStorage,
+        context: RawContext,
+        rng: Random,
+        legacy: Legacy,
+    ) -> None:
         self._plan = plan
+        self._legacy = legacy
         self._storage = storage
         self._context = context
         self._rng = rng
@@ -107,6 +129,10 @@ class Life:
             if self._asked:
                 return None
         self._note_opening(recovery, time.monotonic() - began_s)
+        self._legacy.scrubbed.open(recovery.quarantined)
+        before, self._legacy.before = self._legacy.before, None
+        if before is not None:
+            self._mend(journal, replica, before)
         replica.boot(int(loop.time() * 1000), wall_ms(), recovery.must_open_epoch)
         gc.collect()
         gc.freeze()  # what was restored stays: the collector need not look at it again and again
@@ -152,7 +178,45 @@ class Life:
         if recorder is not None:
             traffic = runtime.transport.traffic
             recorder.dropped_of = lambda: {peer: traffic(peer).dropped for peer in peers}
+        if plan.settings.scrub_bytes_per_s:
+            runtime.scrub = Scrub(
+                loop,
+                plan.journal_dir,
+                self._legacy.scrubbed,
+                plan.settings.scrub_bytes_per_s,
+                partial(self._on_damage, runtime),
+                lambda why: self._note("journal_unread", "error", {"reason": why}, "scrub"),
+                guard=partial(runtime.supervisor.guard, "scrub"),
+            )
         return runtime
+
+    # --- damage ---------------------------------------------------------------------------------
+
+    def _on_damage(self, runtime: Runtime, holes: list[Hole]) -> None:
+        """The journal is opened anew, as after a start: that sets damage aside and opens an epoch.
+
+        In mode strict an opening would refuse, and the node works: there it is only told.
+        """
+        for hole in holes:
+            where: Fields = {**_where(hole), "cause": hole.cause}
+            self._note("journal_damaged", "error", where, "scrub")
+        if self._plan.recover != "strict":
+            self._legacy.before = self._replica
+            runtime.reopen(f"{holes[0].name} is damaged at offset {holes[0].offset}")
+
+    def _mend(self, journal: Journal, replica: Replica, before: Replica) -> None:
+        """Write again what the life before knew and the journal has lost; peers have the rest."""
+        lost = list(lacking(replica, before))
+        mended = 0
+        for batch in _batches(iter(lost)):
+            try:
+                journal.append(batch)
+            except DiskFull:
+                break
+            replica.restore(batch)
+            mended += len(batch)
+        journal.sync()
+        self._note("journal_mended", "warning", {"records": mended, "of": len(lost)}, "journal")
 
     async def _live(self, runtime: Runtime) -> Ending:
         plan = self._plan
@@ -169,7 +233,9 @@ class Life:
             settings = plan.settings
             fields: Fields = {"pid": settings.pid, "listen": runtime.transport.endpoint}
             self._note("node_ready", "info", fields)
-            plan.ready()
+            if not self._legacy.answered:  # its descriptor is closed by now, and may be another's
+                self._legacy.answered = True
+                plan.ready()
         ending = await runtime.ended
         level = "info" if ending.code == 0 else "error"
         self._note("node_stopping", level, {"reason": ending.reason})
@@ -228,13 +294,7 @@ class Life:
             self._note("journal_tail_cut", "warning", torn, "journal")
         for hole in recovery.quarantined:
             if not hole.known:
-                where: Fields = {
-                    "segment": hole.segment,
-                    "offset": hole.offset,
-                    "bytes": hole.length,
-                    "records": hole.records,
-                }
-                self._note("journal_quarantined", "error", where, "journal")
+                self._note("journal_quarantined", "error", _where(hole), "journal")
 
     def _note(self, event: str, level: str, fields: Fields, worker: str = "node") -> None:
         assert level in ("info", "warning", "error")
@@ -252,9 +312,13 @@ def live(plan: Plan, storage: FileStorage) -> Ending:
     )
     context: RawContext = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 4 * len(settings.peers) + 64)  # also the monitors'
+    legacy = Legacy()
     try:
         while True:
-            ending = asyncio.run(Life(plan, storage, context, rng).run())
+            ending = asyncio.run(Life(plan, storage, context, rng, legacy).run())
+            if ending.reopen:
+                storage = FileStorage(plan.journal_dir)
+                continue
             if ending.crash is None:
                 return ending
             wait_s = budget.crashed(time.monotonic())
@@ -270,6 +334,29 @@ def live(plan: Plan, storage: FileStorage) -> Ending:
     finally:
         storage.close()
         context.destroy(linger=0)
+
+
+def lacking(replica: Replica, before: Replica) -> Iterator[Record]:
+    """What the replica before shows and this one does not hold, in the order of its arrival."""
+    for arrival in before.timeline.select("arrival"):
+        dot = arrival.event.dot
+        log = replica.frontier.get(dot.log)
+        if log is not None and dot.seq in log.held:
+            continue
+        data = before.frontier.data_if_held(dot.log, dot.seq)
+        # Of a fork the frontier gives one branch; peers have the others.
+        if data is not None and hash_of(data)[: len(arrival.tag)] == arrival.tag:
+            via: Via = "recovery" if dot.origin == replica.node else arrival.via
+            yield EventRecord(data, arrival.received_at_ms, via, "")
+
+
+def _where(hole: Hole) -> Fields:
+    return {
+        "segment": hole.segment,
+        "offset": hole.offset,
+        "bytes": hole.length,
+        "records": hole.records,
+    }
 
 
 def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:

@@ -29,6 +29,7 @@ from node.link import FaultTable
 from node.ports import Note, Record
 from node.pump import RawContext
 from node.replica import Replica
+from node.scrub import Scrub
 from node.settings import Addresses, Ending, Settings, WriteNote
 from node.supervisor import Fields, Supervisor, anatomy, one_line
 from node.transport import AddressInUse
@@ -96,6 +97,7 @@ class Runtime:
             window_s=settings.restart_window_s,
         )
         self._make_workers(context, settings, keyring)
+        self.scrub: Scrub | None = None  # whoever has the journal's folder may give one
 
     def _make_workers(
         self, context: RawContext, settings: Settings, keyring: Keyring | None
@@ -149,6 +151,8 @@ class Runtime:
         start(self.feed)
         start(self.control)
         start(self.telemetry)
+        if self.scrub is not None:
+            start(self.scrub)
         self._run_turn()
 
     # --- in -------------------------------------------------------------------------------------
@@ -300,6 +304,10 @@ class Runtime:
         """Asked to end, in order: the end is seen in `ended`, the order is kept by `finish`."""
         self._end(Ending(reason))
 
+    def reopen(self, reason: str) -> None:
+        """End in order, and begin again from the journal: it is to be read and set right."""
+        self._end(Ending(reason, reopen=True))
+
     def _on_give_up(self, worker: str, error: BaseException) -> None:
         self._end(Ending(f"worker {worker} crashed too often: {one_line(error)}", 1))
 
@@ -347,6 +355,7 @@ class Runtime:
             **self.control.counters,
             **self.transport.counters,
             **(self.doors.counters if self.doors is not None else {}),
+            **(self.scrub.counters if self.scrub is not None else {}),
             "journal_queued_records": self._committer.queued_records,
             "feed_published": self.feed.published,
             "turns": self._turns,

@@ -26,6 +26,7 @@ class Settings(Struct, frozen=True):
     interval_ms: int = 100
     restart_budget: int = 5
     restart_window_s: float = 60.0
+    scrub_bytes_per_s: int = 0  # of the own journal, read again in the background; 0: never
 
 
 class Ending(Struct, frozen=True):
@@ -34,3 +35,4 @@ class Ending(Struct, frozen=True):
     reason: str
     code: int = 0
     crash: BaseException | None = None
+    reopen: bool = False  # the journal is opened anew: this is not the end of the process

@@ -128,20 +128,18 @@ def survey(reader: Reader, directory_id: bytes = b"") -> Survey:
 
     `directory_id` is the one from IDENTITY, if known; segments with another one are foreign.
     """
-    surveyor = _Surveyor(directory_id)
+    surveyor = Surveyor(directory_id)
     segments = list_segments(reader)
     for index, segment in enumerate(segments):
         data = reader.read(segment.name, 0, segment.size)
-        try:
-            surveyor.segment(segment, data, is_last=index == len(segments) - 1)
-        except FrameTooNew as error:
-            raise RecoveryRefused(
-                f"{segment.name}: {error}; the journal was written by a newer chatlab"
-            ) from None
+        for _ in surveyor.steps(segment, data, is_last=index == len(segments) - 1):
+            pass
     return surveyor.done()
 
 
-class _Surveyor:
+class Surveyor:
+    """A survey in small steps, one segment after the other. `survey` takes them all at once."""
+
     def __init__(self, directory_id: bytes) -> None:
         self.result = Survey(directory_id=directory_id)
         self.known: set[tuple[int, int, int]] = set()
@@ -149,7 +147,19 @@ class _Surveyor:
         self.open: list[Hole] = []
         self.broken = False  # there was damage since the last valid frame
 
-    def segment(self, segment: Segment, data: bytes, *, is_last: bool) -> None:
+    def steps(self, segment: Segment, data: bytes, *, is_last: bool) -> Iterator[int]:
+        """Look at the next segment; after each frame yields the offset where it ended.
+
+        Raises RecoveryRefused for a format that is too new.
+        """
+        try:
+            yield from self._steps(segment, data, is_last=is_last)
+        except FrameTooNew as error:
+            raise RecoveryRefused(
+                f"{segment.name}: {error}; the journal was written by a newer chatlab"
+            ) from None
+
+    def _steps(self, segment: Segment, data: bytes, *, is_last: bool) -> Iterator[int]:
         out = self.result
         before = out.segments[-1].number if out.segments else 0
         if segment.number > before + 1:
@@ -163,9 +173,10 @@ class _Surveyor:
                 self._frame(segment, data, found)
                 if segment.skipped:
                     return
-                continue
-            assert type(found) is Damage
-            self._damage(segment, found, torn=is_last and found.end == len(data))
+            else:
+                assert type(found) is Damage
+                self._damage(segment, found, torn=is_last and found.end == len(data))
+            yield found.end
         if is_last and not data:  # a file made just before the crash: nothing was in it
             out.torn = Torn(segment.number, segment.name, 0, 0, "the file is empty")
         elif not data:

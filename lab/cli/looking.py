@@ -90,6 +90,12 @@ def _show_status(status: "Status", paint: "Paint") -> None:
         f"  journal {display_safe(status.durability)}: {status.written_upto} records written, "
         f"{status.durable_upto} durable"
     )
+    scrubbed = status.counters.get("scrub_bytes", 0)
+    if scrubbed:
+        damaged = status.counters["scrub_damaged"]
+        passes = f"{status.counters['scrub_passes']} passes, {scrubbed} bytes"
+        text = f"  scrub: {passes} read again, {damaged} damaged places found"
+        print(paint(text, "red" if damaged else None))
     if status.forked:
         print(paint(f"  forked: {display_safe(', '.join(status.forked))}", "red"))
     logs = [
