@@ -261,12 +261,18 @@ def per_second(moderator: Moderator, texts: list[str], runs: int = 5) -> float:
 
 
 def seconds(moderator: Moderator, text: str, runs: int = 3) -> float:
+    """Of the processor: what else runs on the machine is not the text's fault."""
     times = []
     for _ in range(runs):
-        began = time.perf_counter()
+        began = time.thread_time()
         moderator.judge(text)
-        times.append(time.perf_counter() - began)
+        times.append(time.thread_time() - began)
     return min(times)
+
+
+def sized(text: str, size: int) -> str:
+    """Cut to so many bytes of UTF-8, as a message is bounded."""
+    return text.encode("utf-8", "surrogatepass")[:size].decode("utf-8", "ignore")
 
 
 def build_ms(words: tuple[str, ...]) -> float:
@@ -284,12 +290,14 @@ def run() -> list[Figure]:
     ascii_rates = [per_second(moderator, clean, 1) for _ in range(5)]
     world_rates = [per_second(moderator, world, 1) for _ in range(5)]
     builds = [build_ms(banned(10_000, Random(seed))) for seed in range(3)]
-    stress = [seconds(moderator, text_of(SIZE)) * 1000 for _, text_of in stresses()]
+    stress = [seconds(moderator, sized(text_of(SIZE), SIZE)) * 1000 for _, text_of in stresses()]
     return [
         figure("moderation", "clean ASCII", "msg/s", ascii_rates, goal=150_000, at_most=False),
         figure("moderation", "mixed Unicode", "msg/s", world_rates, goal=30_000, at_most=False),
         figure("moderation", "10,000 words", "ms", builds, goal=100),
-        figure("moderation", "64 Ki hostile characters", "ms", stress, goal=50),
+        # Any of them, so the worst is the figure. The median of all would say nothing.
+        figure("moderation", "64 KiB of hostile text, worst", "ms", [max(stress)], goal=50),
+        figure("moderation", "hostile texts above 50 ms", "", [sum(ms > 50 for ms in stress)]),
     ]
 
 
@@ -333,11 +341,12 @@ def speed(count: int) -> None:
 
 def stress() -> None:
     words = banned(1000, Random(1000))
-    print(f"\n{'texts of 64 Ki characters':28}{'first ms':>10}{'best ms':>10}{'2x size':>10}")
+    print(f"\n{'texts of 64 KiB':28}{'first ms':>10}{'best ms':>10}{'2x size':>10}")
     for name, text_of in stresses():
         moderator = Moderator(Policy((Rule("bench", words, "censor"),)))
-        first = seconds(moderator, text_of(SIZE), 1)
-        best, twice = seconds(moderator, text_of(SIZE)), seconds(moderator, text_of(2 * SIZE))
+        text, longer = sized(text_of(SIZE), SIZE), sized(text_of(2 * SIZE), 2 * SIZE)
+        first = seconds(moderator, text, 1)
+        best, twice = seconds(moderator, text), seconds(moderator, longer)
         print(f"  {name:26}{first * 1000:10.1f}{best * 1000:10.1f}{twice / best:10.2f}")
 
 
