@@ -174,6 +174,7 @@ class Launcher:
             child = self._child(name)
             child.wanted = True
             child.restarts.clear()  # a person asked: a fresh budget
+            self._look(child)  # it may have been killed a moment ago, and not be reaped yet
             if child.seen.state == "running":
                 caller.say(node=name, state="running", pid=child.seen.pid)
                 caller.settle(name)
@@ -271,18 +272,23 @@ class Launcher:
 
     def _reap(self) -> None:
         for child in list(self.children.values()):
-            if not child.up:
-                continue
-            if child.adopted:
-                if child.fd is None and child.record is not None and not lives(child.record):
-                    self._on_gone(child)
-                continue
-            # Also one without a record: it ended before it could be looked at.
-            pid, status = os.waitpid(child.seen.pid, os.WNOHANG)
-            if pid:
-                self._ended(child, exit_text(status), status)
+            self._look(child)
+
+    def _look(self, child: Child) -> None:
+        """Whether it has ended."""
+        if not child.up:
+            return
+        if child.adopted:
+            self._on_gone(child)
+            return
+        # Also one without a record: it ended before it could be looked at.
+        pid, status = os.waitpid(child.seen.pid, os.WNOHANG)
+        if pid:
+            self._ended(child, exit_text(status), status)
 
     def _on_gone(self, child: Child) -> None:
+        if not child.adopted or child.record is None or lives(child.record):
+            return  # what was told of is known by now
         self._ended(child, "gone (its exit code went to another launcher)", None)
 
     def _ended(self, child: Child, how: str, status: int | None) -> None:

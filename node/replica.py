@@ -224,7 +224,7 @@ class Replica:
     def state(self) -> Health:
         if not self._booted:
             return "starting"
-        if self._pending.trouble is not None:
+        if self._pending.stuck:
             return "read_only"
         return "running" if self._epochs.until_ms is None else "recovering"
 

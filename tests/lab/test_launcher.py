@@ -195,6 +195,19 @@ def test_a_killed_node_stays_down_and_its_exit_is_one_log_line(bench: Bench) -> 
     assert read_launched(bench.place.launched_file).nodes["n1"].starts == 2
 
 
+def test_a_node_that_was_just_killed_is_not_called_running_but_started(bench: Bench) -> None:
+    """Killed and started again at once, many times: the launcher may not have reaped it yet."""
+    bench.launch()
+    bench.start("n1")
+    for _ in range(25):
+        before = bench.pid("n1")
+        os.kill(before, signal.SIGKILL)
+        while bench.pid("n1") == before:
+            pass  # a zombie is gone: the launcher hears of it no sooner than we do
+        assert bench.start("n1") == {"n1": "running"}
+        assert bench.pid("n1") not in (0, before)
+
+
 def test_with_restart_always_a_killed_node_comes_back(always: Bench) -> None:
     always.launch()
     always.start("n1", "n2")
