@@ -202,7 +202,7 @@ def fuzz(long: bool) -> str:
 @check("R10", "hostile frames at the sockets of a real node")
 def flood(long: bool) -> str:
     each = 1_000_000 if long else 5000
-    return in_lab(lambda lab: realnode.flood(lab, each, each))
+    return in_lab(lambda lab: realnode.flood(lab, each, each, each))
 
 
 @check("S1", "every key at every door, with the doors alive and dead")

@@ -1,5 +1,6 @@
 """One real node process under hostile frames at its real sockets."""
 
+import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,9 +37,12 @@ class Target:
         address = lab.well("cluster", "ps", "--json").lines[0]["address"]
         self.gossip = self._dialled(address)
         self.control = self._dialled(f"ipc://{self.at.control}")
+        # An XSUB may send whatever it likes; other kinds are hung up on in the handshake.
+        self.feed = self._dialled(f"ipc://{self.at.feed}", zmq.XSUB)
+        self.stranger = self._dialled(f"ipc://{self.at.feed}")
 
-    def _dialled(self, endpoint: str) -> "zmq.Socket[bytes]":
-        socket = self.context.socket(zmq.DEALER)
+    def _dialled(self, endpoint: str, kind: int = zmq.DEALER) -> "zmq.Socket[bytes]":
+        socket = self.context.socket(kind)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SNDHWM, 2000)
         socket.setsockopt(zmq.RCVHWM, 0)
@@ -94,6 +98,32 @@ class Target:
         self.gossip.send(bytes(PACKET_BYTES_MAX + 1))
         time.sleep(0.2)
 
+    def at_feed(self, count: int, seed: int) -> None:
+        """Subscriptions that come and go, and bytes that are none. Then an observer still hears."""
+        rng = Random(seed)
+        for _ in range(count):
+            topic = rng.randbytes(rng.randrange(40))
+            draw = rng.random()
+            if draw < 0.4:
+                self.feed.send(b"\1" + topic)
+                self.feed.send(b"\0" + topic)
+            elif draw < 0.6:
+                self.feed.send(b"\0" + topic)
+            elif draw < 0.9:
+                self.feed.send(bytes([rng.randrange(2, 256)]) + topic)
+            else:
+                self.feed.send_multipart([topic] * rng.randrange(1, 5))
+            if draw < 0.01:
+                with contextlib.suppress(zmq.Again):  # it was hung up on
+                    self.stranger.send(topic, zmq.NOBLOCK)
+        watching = self._dialled(f"ipc://{self.at.feed}", zmq.SUB)
+        watching.subscribe(b"")
+        end_s = time.monotonic() + 60
+        while not watching.poll(50):  # what was sent before the subscription came in is not heard
+            self.lab.well("send", "n1", "is anybody listening?")
+            assert time.monotonic() < end_s, "the feed is silent"
+        watching.close(linger=0)
+
     def good(self, number: int) -> bytes:
         body = Same(0, bytes(16))
         return encode(Packet(PROTOCOL_VERSION, cluster_hash("fuzz"), "n2", 1, number, body))
@@ -130,13 +160,15 @@ class Target:
                 yield line
 
 
-def flood(lab: Lab, gossip: int, control: int, seed: int = 1) -> str:
+def flood(lab: Lab, gossip: int, control: int, feed: int, seed: int = 1) -> str:
     """So many hostile frames at each door; the node is there afterwards as it was before."""
     target = Target(lab)
     try:
         target.at_control(1000, seed + 1000)  # what the first use of everything costs
         target.at_gossip(2000, seed + 1000)
+        target.at_feed(1000, seed + 1000)
         before, already = target.rss(), target.seen()
+        target.at_feed(feed, seed)
         replies = target.at_control(control, seed)
         target.at_gossip(gossip, seed)
         target.oversize()
@@ -151,8 +183,8 @@ def flood(lab: Lab, gossip: int, control: int, seed: int = 1) -> str:
         rejected = sum(n for name, n in status.counters.items() if name.startswith("rejected_"))
         return (
             f"{gossip + 2000} packets ({rejected} rejected and counted), {control + 1000} request "
-            f"frames ({replies} replies): 0 crashes, 0 worker restarts, RSS {grown:+.1f} MiB "
-            f"for {status.events} events"
+            f"frames ({replies} replies), {feed + 1000} at the feed: 0 crashes, "
+            f"0 worker restarts, RSS {grown:+.1f} MiB for {status.events} events"
         )
     finally:
         target.close()

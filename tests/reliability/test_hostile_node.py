@@ -12,6 +12,6 @@ pytestmark = pytest.mark.cluster
 
 
 def test_a_node_under_hostile_frames_counts_them_and_works_on(lab: Lab) -> None:
-    figure = flood(lab, 8000, 3000)
+    figure = flood(lab, 8000, 3000, 20_000)
     grown = re.search(r"RSS ([+-][\d.]+) MiB", figure)
     assert grown is not None and float(grown[1]) < 32, figure
