@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lab.process import read_record, send_signal, wait_gone
 from tests.cluster.complaints import complains
 
 pytestmark = pytest.mark.cluster
@@ -109,3 +110,25 @@ def test_a_port_that_is_taken_is_one_line_and_the_others_start(lab: Any) -> None
     last = ran.err.splitlines()[-1]
     assert last.startswith("chatlab: not started: n1")
     assert [s.state for s in states(lab)] == ["down", "running"]
+
+
+def test_all_nodes_killed_at_one_moment_come_back_and_converge(lab: Any) -> None:
+    lab.write("nodes: [n1, n2, n3, n4, n5]\nrestart: always\n").up()
+    names = list(lab.place.nodes)
+    lines = b"".join(b"message %d\n" % number for number in range(200))
+    for name in names:
+        lab.well("send", name, "--stdin", "--as", name, stdin=lines)
+    records = [read_record(Path(lab.place.nodes[name].pid_file)) for name in names]
+    for record in records:
+        assert record is not None and send_signal(record, signal.SIGKILL)
+    for record in records:
+        assert record is not None and not wait_gone([record], 5)
+    started = lab.cluster.up()
+    assert [one.state for one in started] == ["running"] * 5, "none is marked failed"
+    lab.well("wait", "--converged", "--timeout", "10")
+    for name in names:
+        status = lab.well("status", name, "--json").json
+        assert status["events"] == 1000, name
+        assert status["state"] == "running"
+        rounds = sum(peer["rounds"] for peer in status["peers"].values())
+        assert rounds < 200, "no herd: rounds stay as few as their pauses allow"
