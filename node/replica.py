@@ -29,9 +29,10 @@ from domain.presence import Presence
 from domain.quiet import Quiet
 from domain.timeline import Timeline
 from gossip.config import GossipConfig
-from gossip.engine import Engine, Learnt
+from gossip.engine import Engine
 from gossip.entry import Entry, hash_of
 from gossip.frontier import Added, Frontier
+from gossip.learnt import Learnt
 from gossip.packets import Push, without_runs
 from gossip.reconcile.vector import Vector
 from gossip.store import MemoryStore
@@ -200,8 +201,7 @@ class Replica:
     def _next_due_ms(self) -> int:
         wake_ms = self.engine.wake_at_ms
         for other_ms in (self._pending.wake_at_ms, self._epochs.until_ms):
-            if other_ms is not None and other_ms < wake_ms:
-                wake_ms = other_ms
+            wake_ms = wake_ms if other_ms is None else min(wake_ms, other_ms)
         return wake_ms
 
     # --- what others look at --------------------------------------------------------------------
