@@ -101,6 +101,11 @@ class Frontier:
             self._claimed[log_id] = log
         return log
 
+    def disclaim(self, log: Log) -> None:
+        """What was said to be held of this log is not believed."""
+        log.claimed = 0
+        self.claims_refused += 1
+
     def _full(self, log: LogId) -> bool:
         """There is no room for one more log, or not for one of another origin."""
         strange = log.origin not in self._origins

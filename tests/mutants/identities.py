@@ -102,7 +102,7 @@ def epoch_by_rote() -> Swaps:
     "older-disk-and-peers",
 )
 def peers_proof_ignored() -> Swaps:
-    def watch(self: Epochs, peer: str, now_ms: int) -> Note | None:
+    def watch(self: Epochs, peer: str, finished: int, now_ms: int) -> Note | None:
         return None
 
     return [(Epochs, "watch", watch)]
