@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.dot import LogId
 from gossip import folding as limits
 from gossip.config import GossipConfig
 from gossip.entry import Entry
@@ -197,6 +198,22 @@ def test_more_than_a_budget_lacking_in_old_logs_comes_without_waiting_for_the_ne
     net.call("n2", "n1")
     assert kinds(net.settle()).count("Syn") == 2
     assert net.agreed
+
+
+def test_an_unfold_that_left_something_out_is_followed_by_a_call() -> None:
+    net = pair([], [])
+    run = run_of(*chain("n9", 1))
+    net.arrive(Flying("n2", "n1", encode(packet(Unfold(1, [run], True, [], [], 0, 0), "n2"))))
+    assert kinds(list(net.flying)) == ["Syn"]
+
+
+def test_a_claimed_log_is_forgotten_and_its_origin_is_not_if_it_has_others() -> None:
+    frontier = holding(chain("n9", 1), chain("n8", 1))
+    for origin in ("n9", "x"):
+        frontier.claim(LogId(origin, 7), 3)
+    assert (len(frontier), frontier.origins) == (4, 3)
+    frontier.settled()
+    assert (len(frontier), frontier.origins) == (2, 2)
 
 
 def test_two_strangers_with_many_logs_each_settle_as_many_as_a_packet_can_name() -> None:
