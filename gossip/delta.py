@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from domain.dot import LogId
 from gossip.entry import Entry
-from gossip.frontier import Frontier
-from gossip.packets import Run
+from gossip.packets import Fold, Line, Run
 from gossip.reconcile import Lack
 from gossip.store import Store
 
@@ -23,6 +22,7 @@ RUN_ENTRIES_MAX = 16_384
 # Lines and runs of one packet. The rest of it is small, but for 8192 tags in all lines together.
 BESIDE_BYTES_MAX = (1024 - 8 - 64) * 1024
 LINE_BYTES = 68  # of a line with no range and no tag, beside its origin, at most
+FOLD_BYTES = 48  # beside its origin, at most
 RANGE_BYTES = 19
 _READ_AHEAD = 256
 
@@ -93,12 +93,16 @@ def _run_bytes(origin: str) -> int:
     return RUN_OVERHEAD_BYTES + max(0, len(origin.encode()) - 32)
 
 
-def room_beside(frontier: Frontier) -> int:
-    """The bytes that are left for runs in a packet which has all lines of this frontier too."""
-    return BESIDE_BYTES_MAX - sum(
-        LINE_BYTES + len(log.id.origin.encode()) + RANGE_BYTES * len(log.held.above_prefix())
-        for log in frontier
-    )
+def line_bytes(origin: str, ranges: int) -> int:
+    """What a line costs at most, without tags."""
+    return LINE_BYTES + len(origin.encode()) + RANGE_BYTES * ranges
+
+
+def room_beside(lines: Iterable[Line], folds: Iterable[Fold]) -> int:
+    """The bytes that are left for runs in a packet which has these lines and folds too."""
+    lines_bytes = sum(line_bytes(line.origin, len(line.ranges)) for line in lines)
+    folds_bytes = sum(FOLD_BYTES + len(fold.origin.encode()) for fold in folds)
+    return BESIDE_BYTES_MAX - lines_bytes - folds_bytes
 
 
 def runs_of(entries: Iterable[Entry], budget_bytes: int) -> list[list[Run]]:

@@ -13,31 +13,25 @@ Rules
 Theory of operation. Own entries go straight to all peers while the cluster is small (`Push`,
 direct, one hop), and as rumors otherwise. Rounds call one peer at a time and repair what pushes
 missed; see `gossip.packets` for the legs and `gossip.peers` for when.
-
-`open_entry` is how the engine learns what it must not know: given a claimed dot and bytes, it
-returns the predecessor's link and any value of the caller's, or None if the bytes are not that
-entry.
 """
 
-from collections.abc import Callable
 from random import Random
-from typing import Generic, TypeVar, assert_never
-
-from msgspec import Struct
+from typing import Generic, assert_never
 
 from domain.dot import Dot, LogId
 from gossip.config import GossipConfig
 from gossip.delta import cut, room_beside, runs_of
 from gossip.entry import Entry, hash_of
+from gossip.folding import LEGS, Folding, Summary
 from gossip.frontier import Added, Frontier
 from gossip.incarnation import incarnation_of
+from gossip.learnt import COUNTERS, Learnt, OpenEntry, Value
 from gossip.membership import Membership, State
 from gossip.packets import (
     PROTOCOL_VERSION,
     Ack,
     Body,
     Feedback,
-    Line,
     Packet,
     Push,
     Receipt,
@@ -46,23 +40,13 @@ from gossip.packets import (
     Stored,
     Syn,
     SynAck,
+    Unfold,
 )
 from gossip.peers import Exchange, Rounds, sample
 from gossip.receipts import Receipts
-from gossip.reconcile import Strategy
+from gossip.reconcile import Lack, Strategy
 from gossip.rumor import Rumors
 from gossip.store import Store
-
-Value = TypeVar("Value")
-OpenEntry = Callable[[Dot, bytes], tuple[bytes, Value] | None]
-
-
-class Learnt(Struct, Generic[Value], frozen=True, gc=False):
-    """An entry that is new here, with what `open_entry` made of it."""
-
-    entry: Entry
-    value: Value
-    rival: bool  # its position was held with other bytes: a fork
 
 
 class Engine(Generic[Value]):
@@ -85,7 +69,7 @@ class Engine(Generic[Value]):
         self._config = config
         self._rng = rng
         self._store = store
-        self._strategy = strategy
+        self._folding = Folding(strategy)
         self._open_entry = open_entry
         self.frontier = Frontier(store, config.ranges_max)
         self.members = Membership(
@@ -109,19 +93,7 @@ class Engine(Generic[Value]):
         self._sent: list[tuple[str, Packet]] = []
         self.exchanges: dict[str, int] = dict.fromkeys(peers, 0)  # finished ones that we began
         self.bad_entries: dict[str, int] = dict.fromkeys(peers, 0)
-        self.counters = {
-            "rounds_begun": 0,
-            "rounds_same": 0,
-            "rounds_differed": 0,
-            "rounds_missed": 0,
-            "entries_sent": 0,
-            "entries_new": 0,
-            "entries_duplicate": 0,
-            "entries_rival": 0,
-            "entries_far": 0,
-            "entries_bad": 0,
-            "strangers": 0,
-        }
+        self.counters = dict.fromkeys(COUNTERS, 0)
 
     # --- driving it -----------------------------------------------------------------------------
 
@@ -184,6 +156,8 @@ class Engine(Generic[Value]):
             return self._on_syn_ack(peer, body)
         if type(body) is Ack:
             return self._on_ack(peer, body)
+        if type(body) is Unfold:
+            return self._on_unfold(peer, body)
         if type(body) is Feedback:
             self.rumors.feedback(body.re, body.useful)
             return []
@@ -212,9 +186,10 @@ class Engine(Generic[Value]):
     def _call(self, peer: str) -> None:
         root = self.frontier.root
         expects_same = self.rounds.calm or self.rounds.agrees(peer, root)
-        lines = None if expects_same else self._lines()
-        members = self.members.opinions_for(peer)
-        syn = Syn(root, self._config.delta_bytes_max, lines, self.awaits_receipts, members)
+        ours = Summary([], []) if expects_same else self._folding.summarise(self.frontier)
+        lines = None if expects_same else ours.lines
+        members, budget = self.members.opinions_for(peer), self._config.delta_bytes_max
+        syn = Syn(root, budget, lines, self.awaits_receipts, members, ours.folds)
         number = self._send([peer], syn)
         self.rounds.opened(peer, Exchange(number, self._now_ms, lines is not None))
         self.counters["rounds_begun"] += 1
@@ -232,15 +207,20 @@ class Engine(Generic[Value]):
         self._hear_opinions(body)
         learnt = self._learn(peer, body.runs)
         exchange = self.rounds.answered(peer, body.re)
+        theirs = Summary(body.lines, body.folds)
         if exchange is None:
             # Late or repeated. Whatever the other side lacks, its own calls will find.
-            self._strategy.compare(self.frontier, body.lines)
+            self._folding.compare(self.frontier, theirs)
             return learnt
         self.exchanges[peer] += 1
-        runs, more = self._delta(body.lines, body.budget)
-        ask = None if exchange.said_lines else self._lines()
-        if runs or ask is not None:
-            self._send([peer], Ack(body.re, runs, more, ask, self._config.delta_bytes_max))
+        if exchange.said_lines:
+            coming = body.more and bool(learnt)  # what differs may be what is still on its way
+            self._answer(peer, body.re, theirs, body.budget, 0 if coming else LEGS)
+        else:
+            lacks, ask = self._compared(theirs)
+            runs, more = self._delta(lacks, body.budget, ask)
+            budget = self._config.delta_bytes_max
+            self._send([peer], Ack(body.re, runs, more, ask.lines, budget, ask.folds))
         self._compare_roots(peer, body.root)
         if body.more and learnt:
             self._call(peer)
@@ -256,25 +236,44 @@ class Engine(Generic[Value]):
         if body.root == root:
             self._send([peer], Same(number, root, stored, members))
         else:
-            runs: list[Run] = []
-            more = False
-            if body.lines is not None:
-                runs, more = self._delta(body.lines, body.budget)
+            said = None if body.lines is None else Summary(body.lines, body.folds)
+            lacks, ours = self._compared(said)
+            runs, more = self._delta(lacks, body.budget, ours)
             budget = self._config.delta_bytes_max
-            answer = SynAck(number, root, budget, self._lines(), runs, more, stored, members)
-            self._send([peer], answer)
+            self._send(
+                [peer],
+                SynAck(number, root, budget, ours.lines, runs, more, stored, members, ours.folds),
+            )
         self._compare_roots(peer, body.root)
         return []
 
     def _on_ack(self, peer: str, body: Ack) -> list[Learnt[Value]]:
         learnt = self._learn(peer, body.runs)
         if body.lines is not None:
-            runs, more = self._delta(body.lines, body.budget)
-            if runs:
-                self._send([peer], Ack(body.re, runs, more))
+            self._answer(peer, body.re, Summary(body.lines, body.folds), body.budget, LEGS)
         if body.more and learnt:
             self.call(peer)
         return learnt
+
+    def _on_unfold(self, peer: str, body: Unfold) -> list[Learnt[Value]]:
+        learnt = self._learn(peer, body.runs)
+        theirs = Summary(body.lines, body.folds, whole=False)
+        self._answer(peer, body.re, theirs, body.budget, body.legs)
+        if body.more and learnt:
+            self.call(peer)
+        return learnt
+
+    def _answer(self, peer: str, re: int, theirs: Summary, budget_bytes: int, legs: int) -> None:
+        """What they lack; and where that is not clear, what we hold there in more detail."""
+        compared = self._folding.compare(self.frontier, theirs)
+        differing = compared.differing if legs else []
+        ours = self._folding.unfold(self.frontier, differing)
+        runs, more = self._delta(compared.lacks, budget_bytes, ours)
+        if ours.folds:
+            budget = self._config.delta_bytes_max
+            self._send([peer], Unfold(re, runs, more, ours.lines, ours.folds, budget, legs - 1))
+        elif runs:
+            self._send([peer], Ack(re, runs, more))
 
     def _compare_roots(self, peer: str, theirs: bytes) -> None:
         """Both roots have been named in this exchange: do they agree, as things stand now?"""
@@ -286,13 +285,19 @@ class Engine(Generic[Value]):
             self.counters["rounds_differed"] += 1
             self.rounds.differed(peer, theirs, self._now_ms)
 
-    def _lines(self) -> list[Line]:
-        return self._strategy.summarise(self.frontier)
+    def _compared(self, theirs: Summary | None) -> tuple[list[Lack], Summary]:
+        """What they lack by their summary, if they gave one, and our own summary for them."""
+        if theirs is None:
+            return [], self._folding.summarise(self.frontier)
+        compared = self._folding.compare(self.frontier, theirs)
+        return compared.lacks, self._folding.summarise(self.frontier, compared.differing)
 
-    def _delta(self, theirs: list[Line], budget_bytes: int) -> tuple[list[Run], bool]:
-        """What they lack, as much as both sides like in one leg, and whether more is left."""
-        lacks = self._strategy.compare(self.frontier, theirs)
-        budget_bytes = min(budget_bytes, self._config.delta_bytes_max, room_beside(self.frontier))
+    def _delta(
+        self, lacks: list[Lack], budget_bytes: int, beside: Summary
+    ) -> tuple[list[Run], bool]:
+        """Of what they lack as much as both sides like in one leg, and whether more is left."""
+        room = room_beside(beside.lines, beside.folds)
+        budget_bytes = min(budget_bytes, self._config.delta_bytes_max, room)
         runs, more = cut(lacks, self._store, budget_bytes)
         self.counters["entries_sent"] += sum(len(run.data) for run in runs)
         return runs, more

@@ -12,33 +12,32 @@ Rules
   the others are its rivals; no answer to a peer depends on which is which.
 - A line about a forked log names entries by tag, a window of positions at a time: windows take
   turns, and so do the logs, so that no entry stays unnamed, and lines do not grow without bound.
-- Bounded, whatever a peer invents: logs, logs that are only claimed, ranges in all logs together,
-  rivals at one position. The last is a rule by tag and not by arrival (the smallest stay), so that
-  nodes that were offered the same still end with the same root. All lines fit into one packet.
-
-Theory of operation
-In order arrival is the fast path: one comparison of links, one sum. Out of order, `_loose` keeps
-the links of entries above the prefix until the prefix reaches them, so that each link is checked
-exactly once.
+- Bounded, whatever a peer invents: origins, logs, logs that are only claimed, ranges in all logs
+  together, rivals at one position. The last is a rule by tag and not by arrival (the smallest
+  stay), so that nodes that were offered the same still end with the same root. What one packet
+  says of all logs is bounded by `gossip.reconcile.folding`.
 """
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 from hashlib import blake2b
 
 from domain.dot import Dot, LogId
-from domain.seqset import SEQ_MAX, SeqSet
+from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES, TAG_BYTES, Entry, hash_of
+from gossip.log import Log
 from gossip.packets import ROOT_BYTES, TAGS_MAX, Line
 from gossip.store import Store
 
 _MASK = (1 << 256) - 1
-_TAG_MASK = (1 << 8 * TAG_BYTES) - 1
 _NAMED_MAX = TAGS_MAX // 2  # tags in all lines together; the last position named may add as many
 _READ_AHEAD = 256
-# Peers can invent names and epochs. 4096 lines of 16 ranges each would not fit into a packet, so
-# the more logs there are, the fewer ranges each may keep.
-LOGS_MAX = 4096
+# Peers can invent names and epochs. Of each origin one packet has room for a line and a fold. The
+# lines of so many origins with 16 ranges each would not fit into it, so the more logs there are,
+# the fewer ranges each may keep.
+ORIGINS_MAX = 2048
+LOGS_MAX = 16_384
 CLAIMED_LOGS_MAX = 256  # logs of which nothing is held here
 RANGES_SHARED = 4096  # by all logs, once there are more than a few hundred
 RIVALS_MAX = TAGS_MAX // 2 - 1  # beside the first entry of a position: one line can name them all
@@ -53,84 +52,14 @@ class Added(Enum):
     FAR = auto()  # too many ranges, logs or rivals: not kept, it comes again later
 
 
-class Log:
-    """One log's share of the frontier. Only `Frontier` changes it."""
-
-    __slots__ = (
-        "_above",
-        "_loose",
-        "claimed",
-        "disputed",
-        "forked",
-        "head",
-        "held",
-        "id",
-        "link",
-        "named",
-        "rivals",
-        "told",
-    )
-
-    def __init__(self, log: LogId) -> None:
-        self.id = log
-        self.held = SeqSet()
-        self.head = b""  # tag of the entry at the prefix
-        self.link = GENESIS  # what the entry after the prefix must carry as prev
-        self.forked = False  # two histories, proved by entries held here
-        self.disputed = False  # a peer's head does not fit ours: name entries until it is settled
-        self.claimed = 0  # the largest seq that a peer said it holds, since the last agreement
-        self.rivals: dict[int, dict[bytes, Entry]] = {}
-        self.named = 1  # where the next window of named entries begins
-        self.told: Line | None = None  # the last line, as long as it is true
-        self._above = 0  # sum of the tags above the prefix
-        self._loose: dict[int, tuple[bytes, bytes]] = {}  # seq -> (prev, link), above the prefix
-
-    @property
-    def prefix(self) -> int:
-        return self.held.prefix
-
-    @property
-    def above(self) -> bytes:
-        """Vouches for what is held above the prefix, where no chain does yet."""
-        if not self._loose:
-            return b""
-        return (self._above & _TAG_MASK).to_bytes(TAG_BYTES, "big")
-
-    @property
-    def missing(self) -> int:
-        """How many positions are known to exist and not held."""
-        return max(self.held.last, self.claimed) - len(self.held)
-
-    def append(self, entry: Entry) -> None:
-        """Take a position that was free. Links are checked as soon as both ends are held."""
-        self.told = None
-        seq = entry.dot.seq
-        before = self.held.prefix
-        self.held.add(seq)
-        if seq != before + 1:
-            self._loose[seq] = (entry.prev, entry.link)
-            self._above += _number(entry.link)
-            return
-        self.forked |= entry.prev != self.link
-        self.link = entry.link
-        while self._loose and (above := self._loose.pop(seq + 1, None)) is not None:
-            seq += 1
-            self.forked |= above[0] != self.link
-            self.link = above[1]
-            self._above -= _number(self.link)
-        self.head = self.link[:TAG_BYTES]
-
-
-def _number(link: bytes) -> int:
-    return int.from_bytes(link[:TAG_BYTES], "big")
-
-
 class Frontier:
     def __init__(self, store: Store, ranges_max: int) -> None:
         self.store = store
         self._ranges_max = ranges_max
         self._logs: dict[LogId, Log] = {}
         self._sorted: list[Log] = []  # by id; empty when it has to be sorted again
+        self._origins: dict[str, int] = {}  # how many logs of each
+        self._begun = 0
         self._sum = 0
         self._root = b""
         self._turn = 0  # where among the logs to be named the next window begins
@@ -153,6 +82,9 @@ class Frontier:
         found = self._logs.get(log)
         if found is None:
             found = self._logs[log] = self._empty[log] = Log(log)
+            self._begun += 1
+            found.begun = self._begun
+            self._origins[log.origin] = self._origins.get(log.origin, 0) + 1
             self._sorted = []
         return found
 
@@ -160,7 +92,7 @@ class Frontier:
         """A peer says that it holds this log up to here. None: too many such logs are unknown."""
         log = self._logs.get(log_id)
         if log is None and last:
-            if len(self._empty) >= CLAIMED_LOGS_MAX or len(self._logs) >= LOGS_MAX:
+            if len(self._empty) >= CLAIMED_LOGS_MAX or self._full(log_id):
                 self.claims_refused += 1
                 return None
             log = self.ensure(log_id)
@@ -169,11 +101,21 @@ class Frontier:
             self._claimed[log_id] = log
         return log
 
+    def disclaim(self, log: Log) -> None:
+        """What was said to be held of this log is not believed."""
+        log.claimed = 0
+        self.claims_refused += 1
+
+    def _full(self, log: LogId) -> bool:
+        """There is no room for one more log, or not for one of another origin."""
+        strange = log.origin not in self._origins
+        return len(self._logs) >= LOGS_MAX or (strange and len(self._origins) >= ORIGINS_MAX)
+
     @property
     def root(self) -> bytes:
         """ROOT_BYTES that name exactly this set of entries."""
         if not self._root:
-            self._root = _root_of(self._sum, self.count)
+            self._root = root_of(self._sum, self.count)
         return self._root
 
     def root_without(self, entries: Sequence[Entry]) -> bytes:
@@ -181,7 +123,7 @@ class Frontier:
         if not entries:
             return self.root
         less = sum(int.from_bytes(entry.hash, "big") for entry in entries)
-        return _root_of((self._sum - less) & _MASK, self.count - len(entries))
+        return root_of(self._sum - less, self.count - len(entries))
 
     @property
     def missing(self) -> int:
@@ -209,9 +151,15 @@ class Frontier:
         for log in self._claimed.values():
             log.claimed = 0
             if self._empty.pop(log.id, None) is not None:
-                del self._logs[log.id]
-                self._sorted = []
+                self._forget(log.id)
         self._claimed.clear()
+
+    def _forget(self, log: LogId) -> None:
+        del self._logs[log]
+        self._sorted = []
+        self._origins[log.origin] -= 1
+        if not self._origins[log.origin]:
+            del self._origins[log.origin]
 
     def dispute(self, log: Log) -> None:
         """What a peer says it holds of this log does not fit what we hold."""
@@ -223,7 +171,7 @@ class Frontier:
         dot = entry.dot
         log = self._logs.get(dot.log)
         if log is None:
-            if len(self._logs) >= LOGS_MAX:
+            if self._full(dot.log):
                 return Added.FAR
             log = self.ensure(dot.log)
         if dot.seq in log.held:
@@ -238,10 +186,16 @@ class Frontier:
             if self._empty:
                 self._empty.pop(dot.log, None)
             outcome = Added.NEW
-        self._sum = (self._sum + int.from_bytes(entry.hash, "big")) & _MASK
-        self.count += 1
-        self._root = b""
+        self._sum_up(log, int.from_bytes(entry.hash, "big"), 1)
         return outcome
+
+    def _sum_up(self, log: Log, number: int, count: int) -> None:
+        """An entry has come, or one has gone: `number` is its hash, with its sign."""
+        self._sum = (self._sum + number) & _MASK
+        self.count += count
+        self._root = b""
+        log.total += number
+        log.count += count
 
     def _too_far(self, log: Log, seq: int) -> bool:
         if seq == log.held.last + 1 or seq == log.held.prefix + 1:
@@ -259,12 +213,12 @@ class Frontier:
         if entry.tag in others:
             return Added.KNOWN
         if len(others) >= RIVALS_MAX:
-            return self._crowded(entry, first, others)
+            return self._crowded(log, entry, first, others)
         others[entry.tag] = entry
         log.forked = True
         return Added.RIVAL
 
-    def _crowded(self, entry: Entry, first: bytes, others: dict[bytes, Entry]) -> Added:
+    def _crowded(self, log: Log, entry: Entry, first: bytes, others: dict[bytes, Entry]) -> Added:
         """The position is full: of all that claim it, those with the smallest tags stay."""
         largest = others[max(others)]
         first_hash = hash_of(first)
@@ -277,8 +231,7 @@ class Frontier:
             gone = largest.hash
         del others[largest.tag]
         others[entry.tag] = entry
-        self._sum = (self._sum - int.from_bytes(gone, "big")) & _MASK
-        self.count -= 1
+        self._sum_up(log, -int.from_bytes(gone, "big"), -1)
         return Added.RIVAL
 
     def tag_at(self, log: LogId, seq: int) -> bytes:
@@ -303,11 +256,27 @@ class Frontier:
         log.told = None if naming else line
         return line
 
-    def lines(self) -> list[Line]:
-        """The whole frontier, in a fixed order. Of a log of which nothing is held, nothing."""
+    @property
+    def origins(self) -> int:
+        """How many origins there are."""
+        return len(self._origins)
+
+    def in_order(self) -> list[Log]:
+        """All logs, by origin and epoch."""
         if not self._sorted:
             self._sorted = [self._logs[log] for log in sorted(self._logs)]
-        logs = [log for log in self._sorted if log.held]
+        return self._sorted
+
+    def between(self, origin: str, first: int, last: int) -> list[Log]:
+        """The logs of one origin of which something is held, with epochs first..last, by epoch."""
+        logs = self.in_order()
+        low = bisect_left(logs, LogId(origin, first), key=_id_of)
+        high = bisect_right(logs, LogId(origin, last), key=_id_of)
+        return [log for log in logs[low:high] if log.held]
+
+    def lines(self, logs: Iterable[Log] | None = None) -> list[Line]:
+        """The whole frontier, or these logs. Of a log of which nothing is held, nothing."""
+        logs = [log for log in (self.in_order() if logs is None else logs) if log.held]
         naming = [log for log in logs if log.forked or log.disputed]
         named = self._in_turn(naming) if naming else {}
         return [named.get(log.id) or self.line(log, 0) for log in logs]
@@ -359,6 +328,20 @@ class Frontier:
         return sorted(Dot(log.id.origin, log.id.epoch, seq) for log in self for seq in log.rivals)
 
 
-def _root_of(total: int, count: int) -> bytes:
-    image = total.to_bytes(32, "big") + count.to_bytes(8, "big")
+def _id_of(log: Log) -> LogId:
+    return log.id
+
+
+def sum_of(logs: Iterable[Log]) -> tuple[int, int]:
+    """The sum of the hashes of all entries in these logs, and how many they are."""
+    total = count = 0
+    for log in logs:
+        total += log.total
+        count += log.count
+    return total, count
+
+
+def root_of(total: int, count: int) -> bytes:
+    """ROOT_BYTES for `count` entries whose hashes have this sum; only its lowest 256 bits count."""
+    image = (total & _MASK).to_bytes(32, "big") + count.to_bytes(8, "big")
     return blake2b(image, digest_size=ROOT_BYTES).digest()

@@ -6,6 +6,7 @@ about an older one. And a packet is named for ever by sender, start and number.
 """
 
 REFUTATION_BITS = 10  # refutations in one start; one more would look like the next start
+START = 1 << REFUTATION_BITS  # one start, in incarnations
 
 
 def incarnation_of(start: int) -> int:

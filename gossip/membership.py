@@ -5,6 +5,8 @@ After SWIM (Das, Gupta, Motivala 2002, section 4.2), with anti-entropy exchanges
 Rules
 - A belief is never a fact. Suspicion blocks no write, stops no probe and deletes nothing.
 - Hearing from a node is better evidence than any opinion about it.
+- What others say raises an incarnation by a bounded step and so often, here as at the node that
+  it is about: so a node can always refute, however high the incarnation it is called dead in.
 - Only a node itself raises its incarnation, to refute: `alive` of a higher incarnation overrides
   `suspect` and `dead` of a lower one. Between equal incarnations dead > suspect > alive.
 
@@ -23,9 +25,13 @@ from math import ceil, log2
 
 from msgspec import Struct
 
+from gossip.incarnation import START
 from gossip.packets import NUMBER_MAX, Opinion
 
 OPINIONS_PER_PACKET_MAX = 8
+# What opinions may raise an incarnation by, once in `trust_ms`: a million starts. Without a bound,
+# a peer that calls another one dead in the last incarnation of all could never be refuted.
+LEAP_MAX = 1 << 30
 
 
 class State(IntEnum):
@@ -50,6 +56,7 @@ class Member(Struct):
     heard_ms: int | None = None  # monotonic; None: not yet
     since_ms: int = 0  # when the state was entered; a suspicion, in its incarnation
     misses: int = 0
+    leapt_ms: int | None = None  # when an opinion last raised its incarnation by more than a start
     retells: int = 0  # how often the belief is still to be passed on
 
 
@@ -73,6 +80,7 @@ class Membership:
         self._members = {name: Member(name) for name in peers}
         self._retells = 3 * ceil(log2(len(peers) + 2))  # lambda log n of SWIM, section 4.1
         self._own_retells = 0
+        self._leapt_ms: int | None = None  # as of members, for the own incarnation
         self.changes: list[Change] = []  # since they were last taken
         # What most calls ask, kept at hand so that they cost nothing while all is well.
         self.suspecting = True  # somebody may be suspect
@@ -140,12 +148,16 @@ class Membership:
         state = State(opinion.state)
         if opinion.name == self.node:
             if state is not State.ALIVE and self.incarnation <= opinion.incarnation < NUMBER_MAX:
-                self.incarnation = opinion.incarnation + 1
-                self._own_retells = self._retells
+                self._refute(opinion.incarnation, now_ms)
             return
         member = self._members.get(opinion.name)
         if member is None or not self._overrides(opinion, member):
             return
+        leap = opinion.incarnation - member.incarnation
+        if leap > LEAP_MAX or (leap > START and self._recently(member.leapt_ms, now_ms)):
+            return
+        if leap > START:
+            member.leapt_ms = now_ms
         fresh = member.heard_ms is not None and now_ms - member.heard_ms <= self._trust_ms
         if fresh and state is not State.ALIVE:
             return
@@ -153,6 +165,18 @@ class Membership:
             member.since_ms = now_ms  # it refuted in between: this suspicion is a new one
         member.incarnation = opinion.incarnation
         self._become(member, state, now_ms, "told")
+
+    def _refute(self, incarnation: int, now_ms: int) -> None:
+        """Go beyond it, or towards it in steps: whoever believes it says it again."""
+        if incarnation - self.incarnation > START:
+            if self._recently(self._leapt_ms, now_ms):
+                return
+            self._leapt_ms = now_ms
+        self.incarnation = min(incarnation, self.incarnation + LEAP_MAX) + 1
+        self._own_retells = self._retells
+
+    def _recently(self, leapt_ms: int | None, now_ms: int) -> bool:
+        return leapt_ms is not None and now_ms - leapt_ms < self._trust_ms
 
     @staticmethod
     def _overrides(opinion: Opinion, member: Member) -> bool:

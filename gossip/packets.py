@@ -12,6 +12,10 @@ packets are harmless.
     Ack(runs, lines?)          ->                                 what you lack
                                <-       Ack(runs)                 only if the Syn had no lines
 
+Logs of one origin that nobody writes in any more are told in one line, a fold. Where two folds are
+not equal, and neither side sees at once what the other lacks, Unfolds go back and forth in place
+of the last leg, each with smaller folds and at last with lines.
+
 A caller that expects agreement sends the root alone, which keeps the in-sync exchange under 100
 bytes whatever the history; one that expects a difference sends its lines at once, which saves the
 last leg.
@@ -30,7 +34,8 @@ TAGS_MAX = 8192  # entries of a forked log that one line can name
 
 # What a decoder accepts. Everything a stranger sends is bounded before it is looked at.
 Name = Annotated[str, Meta(min_length=1, max_length=32)]
-Epoch = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+EPOCH_MAX = 2**63 - 1
+Epoch = Annotated[int, Meta(ge=1, le=EPOCH_MAX)]
 Seq = Annotated[int, Meta(ge=1, le=SEQ_MAX)]
 Prefix = Annotated[int, Meta(ge=0, le=SEQ_MAX)]
 NUMBER_MAX = 2**63 - 1
@@ -41,6 +46,7 @@ Tags = Annotated[bytes, Meta(max_length=8 * TAGS_MAX)]
 Ranges = Annotated[list[tuple[Seq, Seq]], Meta(max_length=256)]
 Opinions = Annotated[list["Opinion"], Meta(max_length=256)]
 Lines = Annotated[list["Line"], Meta(max_length=16_384)]
+Folds = Annotated[list["Fold"], Meta(max_length=4096)]
 Runs = Annotated[list["Run"], Meta(max_length=16_384)]
 Storeds = Annotated[list["Stored"], Meta(max_length=64)]
 Data = Annotated[list[bytes], Meta(min_length=1, max_length=16_384)]
@@ -76,6 +82,21 @@ class Line(Struct, frozen=True, array_like=True, gc=False):
     above: Head = b""
 
 
+class Fold(Struct, frozen=True, array_like=True, gc=False):
+    """What the sender holds of many logs of one origin, in one line: those with epochs
+    first..last that have no line of their own in this packet.
+
+    `count` is the number of their entries, `root` is made of these as a root is of all. A count of
+    0 says that the lines of this packet are all that there is.
+    """
+
+    origin: Name
+    first: Epoch
+    last: Epoch
+    count: Number
+    root: Root
+
+
 class Stored(Struct, frozen=True, array_like=True, gc=False):
     """The sender holds 1..prefix of this log on disk, durably."""
 
@@ -99,6 +120,7 @@ class Syn(Struct, frozen=True, array_like=True, tag=1, gc=False):
     lines: Lines | None = None  # None: not said, as against []: I hold nothing
     receipt: bool = False  # the caller waits to hear how much of its own logs is durable there
     members: Opinions = []
+    folds: Folds = []  # without lines: none
 
 
 @final
@@ -121,6 +143,7 @@ class SynAck(Struct, frozen=True, array_like=True, tag=3, gc=False):
     more: bool  # the budget cut the delta: call again
     stored: Storeds = []
     members: Opinions = []
+    folds: Folds = []
 
 
 @final
@@ -130,6 +153,7 @@ class Ack(Struct, frozen=True, array_like=True, tag=4, gc=False):
     more: bool
     lines: Lines | None = None
     budget: Number = 0
+    folds: Folds = []
 
 
 @final
@@ -157,7 +181,25 @@ class Receipt(Struct, frozen=True, array_like=True, tag=7, gc=False):
     stored: Storeds
 
 
-Body = Syn | Same | SynAck | Ack | Push | Feedback | Receipt
+@final
+class Unfold(Struct, frozen=True, array_like=True, tag=8, gc=False):
+    """To folds that are not equal: what the sender holds there, in smaller folds and in lines.
+
+    It speaks of the epochs of its folds and of nothing else. `legs` is how many more may answer
+    each other like this; an Ack ends it.
+    """
+
+    re: Number  # of the Syn that began the exchange
+    runs: Runs
+    more: bool
+    lines: Lines
+    folds: Folds
+    budget: Number
+    legs: Annotated[int, Meta(ge=0, le=16)]
+
+
+Body = Syn | Same | SynAck | Ack | Push | Feedback | Receipt | Unfold
+WITH_RUNS = (Push, SynAck, Ack, Unfold)
 
 
 class Packet(Struct, frozen=True, array_like=True, gc=False):
@@ -173,6 +215,6 @@ class Packet(Struct, frozen=True, array_like=True, gc=False):
 def without_runs(packet: Packet) -> Packet:
     """The same packet, as if its entries had not fitted into the budget."""
     body = packet.body
-    if type(body) is Push or type(body) is SynAck or type(body) is Ack:
+    if isinstance(body, WITH_RUNS):
         return replace(packet, body=replace(body, runs=[]))
     return packet

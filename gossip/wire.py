@@ -9,7 +9,18 @@ from hashlib import blake2b
 
 import msgspec
 
-from gossip.packets import PROTOCOL_VERSION, Ack, Line, Packet, Push, Run, Syn, SynAck
+from gossip.packets import (
+    PROTOCOL_VERSION,
+    WITH_RUNS,
+    Ack,
+    Fold,
+    Line,
+    Packet,
+    Run,
+    Syn,
+    SynAck,
+    Unfold,
+)
 
 PACKET_BYTES_MAX = 1024 * 1024
 
@@ -61,10 +72,11 @@ def _check_version(version: int) -> None:
 def _check(packet: Packet) -> None:
     """What types alone cannot say."""
     body = packet.body
-    if type(body) is Syn or type(body) is SynAck or type(body) is Ack:
+    if isinstance(body, (Syn, SynAck, Ack, Unfold)):
         for line in body.lines or ():
             _check_line(line)
-    if type(body) is SynAck or type(body) is Ack or type(body) is Push:
+        _check_folds(body.folds)
+    if isinstance(body, WITH_RUNS):
         for run in body.runs:
             _check_run(run)
 
@@ -78,6 +90,16 @@ def _check_line(line: Line) -> None:
     sizes_fit = len(line.head) == (8 if line.prefix else 0) and not len(line.tags) % 8
     if not sizes_fit or len(line.above) not in (0, 8):
         raise WireError("malformed", f"tags of {line.origin} have a wrong size")
+
+
+def _check_folds(folds: list[Fold]) -> None:
+    """In order and apart, so that comparing them costs one walk over what is held."""
+    origin, last = "", 0
+    for fold in folds:
+        after = last if fold.origin == origin else 0
+        if fold.origin < origin or not after < fold.first <= fold.last:
+            raise WireError("malformed", f"folds of {fold.origin} overlap or are out of order")
+        origin, last = fold.origin, fold.last
 
 
 def _check_run(run: Run) -> None:

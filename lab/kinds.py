@@ -212,7 +212,7 @@ class Note(_Data, frozen=True, array_like=True, gc=False, tag="note"):
 class Sent(_Data, frozen=True, array_like=True, gc=False, tag="send"):
     """One packet to one peer. digest + payload + framing = bytes."""
 
-    body: str  # Syn, Same, SynAck, Ack, Push, Feedback, Receipt
+    body: str  # Syn, Same, SynAck, Ack, Unfold, Push, Feedback, Receipt
     digest: int  # bytes of frontier lines
     payload: int  # bytes of entries
     framing: int  # everything else

@@ -2,7 +2,13 @@
 
 A peer that holds more of our log than we do proves that we lost something: a restored backup, a
 copied directory. Then our own events are pulled back first, and no command is taken meanwhile, so
-that causality stays whole; but no longer than `RECOVER_MS`, for the peer may be gone again.
+that causality stays whole. But a claim is not a proof, and a hostile peer can make one at any time:
+
+- All such waiting of one life together is no longer than `RECOVER_MS`.
+- A peer that was asked twice since its claim and brought nothing of ours had nothing: the waiting
+  ends, and its claims are forgotten as they come, until the next start.
+- Each waiting ends in a new epoch. What claims nothing and is there, entries of ours that we did
+  not write or a fork, opens one at once when there is no time left to wait.
 """
 
 from random import Random
@@ -15,18 +21,29 @@ from node.telling import Fields
 
 RECOVER_MS = 5000
 WHY = "a peer holds more of this log than this node did"
+REFUTED = "a peer claimed to hold more of this log and had nothing to show"
+ASKED_MAX = 2  # the first answer may be to a question from before the claim
 
 
 class Epochs:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_frontier", "_own", "_rng", "until_ms")
+    __slots__ = (
+        *("_asked", "_began_ms", "_frontier", "_had", "_left_ms", "_own", "_rng"),
+        *("_unbacked", "asking", "until_ms"),
+    )
 
     def __init__(self, own: OwnLog, frontier: Frontier, rng: Random) -> None:
         self._own = own
         self._frontier = frontier
         self._rng = rng
         self.until_ms: int | None = None  # pulling back own events, no longer than this
+        self.asking = ""  # the peer whose claim is looked into
+        self._asked = 0  # exchanges with it, finished by the time of its claim or of its last entry
+        self._had = 0  # entries of the own log at that time
+        self._began_ms = 0
+        self._left_ms = RECOVER_MS  # of all waiting in this life
+        self._unbacked: set[str] = set()  # peers that had nothing to show
 
     def boot(self, must_open: str) -> str:
         """Go on in the log that the journal left; returns why that cannot be, or ""."""
@@ -39,7 +56,7 @@ class Epochs:
 
     def open(self, reason: str, wall_ms: int) -> tuple[EpochRecord, Note]:
         """A new log, at random: a clock could give the same one twice."""
-        self.until_ms = None
+        self.until_ms, self.asking = None, ""
         epoch = 0
         while not epoch or self._frontier.get(LogId(self._own.node, epoch)) is not None:
             epoch = self._rng.getrandbits(63)
@@ -47,21 +64,50 @@ class Epochs:
         fields: Fields = {"log": str(self._own.log), "reason": reason}
         return EpochRecord(epoch, reason, wall_ms), Note("epoch_opened", "info", fields)
 
-    def watch(self, peer: str, now_ms: int) -> Note | None:
-        """Look whether this peer has just proved that we lost something; if so, pull it back."""
+    def watch(self, peer: str, finished: int, now_ms: int) -> Note | None:
+        """Look whether this peer has just said that we lost something; if so, pull it back.
+
+        `finished`: exchanges with this peer that we began and it answered.
+        """
         log = self._frontier.get(self._own.log)
-        if log is None or self.until_ms is not None:
+        if log is None:
+            return None
+        if self.until_ms is not None:
+            self._look(peer, finished, now_ms)
             return None
         ahead = max(log.claimed, log.held.last)
         if ahead <= self._own.shown and not log.forked:
             return None
-        self.until_ms = now_ms + RECOVER_MS
+        backed = log.forked or log.held.last > self._own.shown
+        if not backed and (peer in self._unbacked or not self._left_ms):
+            self._frontier.disclaim(log)
+            return None
+        self.asking, self._asked, self._had = peer, finished, log.count
+        self._began_ms, self.until_ms = now_ms, now_ms + self._left_ms
         fields: Fields = {"peer": peer, "log": str(log.id), "held": log.prefix, "claimed": ahead}
         return Note("own_log_ahead", "warning", fields)
 
-    def pulled_back(self, now_ms: int) -> bool:
-        """It is time to open a new epoch: everything is back, or it has taken too long."""
-        if self.until_ms is None:
-            return False
+    def _look(self, peer: str, finished: int, now_ms: int) -> None:
+        """Whether the peer that we ask brings what it claimed."""
         log = self._frontier.get(self._own.log)
-        return log is None or not log.missing or now_ms >= self.until_ms
+        if peer != self.asking or log is None:
+            return
+        if log.count > self._had:
+            self._asked, self._had = finished, log.count
+        elif finished >= self._asked + ASKED_MAX:
+            self.until_ms = now_ms
+
+    def pulled_back(self, now_ms: int) -> str:
+        """Why it is time to open a new epoch, or "": all is back, or no more will come."""
+        if self.until_ms is None:
+            return ""
+        log = self._frontier.get(self._own.log)
+        whole = log is None or not log.missing
+        if not whole and now_ms < self.until_ms:
+            return ""
+        self._left_ms = max(self._left_ms - (now_ms - self._began_ms), 0)
+        if log is None or whole or log.held.last > self._own.shown:
+            return WHY
+        self._frontier.disclaim(log)
+        self._unbacked.add(self.asking)
+        return REFUTED

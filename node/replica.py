@@ -29,15 +29,16 @@ from domain.presence import Presence
 from domain.quiet import Quiet
 from domain.timeline import Timeline
 from gossip.config import GossipConfig
-from gossip.engine import Engine, Learnt
+from gossip.engine import Engine
 from gossip.entry import Entry, hash_of
 from gossip.frontier import Added, Frontier
+from gossip.learnt import Learnt
 from gossip.packets import Push, without_runs
 from gossip.reconcile.vector import Vector
 from gossip.store import MemoryStore
 from gossip.wire import cluster_hash
 from node.emitter import Emitted, Emitter
-from node.epochs import WHY, Epochs
+from node.epochs import Epochs
 from node.foreseen import Foreseen
 from node.forks import Forks
 from node.pending import Pending
@@ -200,8 +201,7 @@ class Replica:
     def _next_due_ms(self) -> int:
         wake_ms = self.engine.wake_at_ms
         for other_ms in (self._pending.wake_at_ms, self._epochs.until_ms):
-            if other_ms is not None and other_ms < wake_ms:
-                wake_ms = other_ms
+            wake_ms = wake_ms if other_ms is None else min(wake_ms, other_ms)
         return wake_ms
 
     # --- what others look at --------------------------------------------------------------------
@@ -250,8 +250,8 @@ class Replica:
         self.engine.tick(tick.now_ms)
         self._answer(self._pending.promises.overdue(tick.now_ms))
         self._pending.retry(tick.now_ms)
-        if self._epochs.pulled_back(tick.now_ms):
-            self._open_epoch(WHY)
+        if why := self._epochs.pulled_back(tick.now_ms):
+            self._open_epoch(why)
 
     # --- commands -------------------------------------------------------------------------------
 
@@ -392,9 +392,9 @@ class Replica:
         self._outbox.note.append(note)
 
     def _watch_own_log(self, peer: str) -> None:
-        note = self._epochs.watch(peer, self._now_ms)
-        if note is not None:
+        if note := self._epochs.watch(peer, self.engine.exchanges.get(peer, 0), self._now_ms):
             self._outbox.note.append(note)
+        if why := self._epochs.pulled_back(self._now_ms):
+            self._open_epoch(why)
+        elif self._epochs.asking == peer:
             self.engine.call(peer)
-        if self._epochs.pulled_back(self._now_ms):
-            self._open_epoch(WHY)

@@ -7,9 +7,10 @@ from msgspec import Struct
 
 from domain.arrival import Via
 from domain.events import Event
-from gossip.engine import Engine, Learnt
+from gossip.engine import Engine
 from gossip.entry import Entry
 from gossip.incarnation import start_of
+from gossip.learnt import Learnt
 from gossip.membership import Change, State
 from node.ports import Note
 

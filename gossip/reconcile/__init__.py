@@ -2,7 +2,7 @@
 
 One strategy a file, one small sans-IO interface, compared by real bytes on the wire. A strategy
 only compares: it neither sends nor stores. `gossip.engine` runs the exchange, `gossip.delta` cuts
-what is lacking into runs.
+what is lacking into runs, `gossip.folding` decides which logs get a line at all.
 
 - `vector`: version vector with ranges, one line per log (default).
 """
@@ -12,7 +12,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from gossip.frontier import Frontier, Log
+from gossip.frontier import Frontier
+from gossip.log import Log
 from gossip.packets import Line
 
 
@@ -32,10 +33,15 @@ class Lack(Struct, frozen=True):
 class Strategy(Protocol):
     name: str
 
-    def summarise(self, frontier: Frontier) -> list[Line]:
-        """What to tell the other side about what we hold."""
+    def summarise(self, frontier: Frontier, logs: Iterable[Log] | None = None) -> list[Line]:
+        """What to tell the other side about what we hold, in all logs or in these."""
         ...
 
-    def compare(self, frontier: Frontier, theirs: Iterable[Line]) -> list[Lack]:
-        """What we hold and they, by their own word, do not. Also learns what they claim to hold."""
+    def compare(
+        self, frontier: Frontier, theirs: Iterable[Line], unnamed: Iterable[Log] | None = None
+    ) -> list[Lack]:
+        """What we hold and they, by their own word, do not. Also learns what they claim to hold.
+
+        `unnamed` are the logs of ours that they have no line for and lack; None: all such logs.
+        """
         ...

@@ -7,12 +7,13 @@ name their entries by tag, until each holds both branches.
 """
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
 
 from domain.dot import LogId
 from domain.seqset import SEQ_MAX, SeqSet
 from gossip.entry import TAG_BYTES
-from gossip.frontier import Frontier, Log
+from gossip.frontier import Frontier
+from gossip.log import Log
 from gossip.packets import TAGS_MAX, Line
 from gossip.reconcile import Lack
 
@@ -20,18 +21,24 @@ from gossip.reconcile import Lack
 class Vector:
     name = "vector+ranges"
 
-    def summarise(self, frontier: Frontier) -> list[Line]:
-        return frontier.lines()
+    def summarise(self, frontier: Frontier, logs: Iterable[Log] | None = None) -> list[Line]:
+        return frontier.lines(logs)
 
-    def compare(self, frontier: Frontier, theirs: Iterable[Line]) -> list[Lack]:
+    def compare(
+        self, frontier: Frontier, theirs: Iterable[Line], unnamed: Iterable[Log] | None = None
+    ) -> list[Lack]:
         lines = {LogId(line.origin, line.epoch): line for line in theirs}
         for log_id, line in lines.items():
             last = line.ranges[-1][1] if line.ranges else line.prefix
             log = frontier.claim(log_id, last)
             if log is not None:
                 self._learn(frontier, log, line)
+        ours: Iterable[Log] = frontier
+        if unnamed is not None:
+            known = map(frontier.get, lines)
+            ours = chain((log for log in known if log is not None), unnamed)
         lacks = []
-        for log in frontier:
+        for log in ours:
             lack = self._lack(frontier, log, lines.get(log.id))
             if lack.count:
                 lacks.append(lack)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from domain.arrival import Arrival
-from gossip.packets import Ack, Packet, Push, SynAck
+from gossip.packets import WITH_RUNS, Packet
 from gossip.wire import decode, encode
 from lab.conformance import Player, kind_of
 from lab.kinds import (
@@ -247,7 +247,7 @@ class LifeTale:
         draft.peer, draft.size, draft.msg_id = packet.sender, len(data), _id_of(packet)
         self.got.append(Receipt(draft))
         body = packet.body
-        if type(body) is Push or type(body) is SynAck or type(body) is Ack:
+        if isinstance(body, WITH_RUNS):
             for run in body.runs:
                 for one in run.data:
                     ways.setdefault(one, draft)

@@ -30,8 +30,8 @@ ABSTRACTED: dict[str, frozenset[str]] = {
     "Engine": frozenset({"counters", "exchanges", "bad_entries", "_config"}),
     "Rumors": frozenset({"cooled", "dropped"}),
     # Values kept at hand: what they are follows from the rest.
-    "Log": frozenset({"told"}),
-    "Frontier": frozenset({"_root", "_sorted"}),
+    "Log": frozenset({"told", "total", "count", "begun"}),
+    "Frontier": frozenset({"_root", "_sorted", "_origins", "_begun"}),
     "Membership": frozenset({"_names"}),
     "Timeline": frozenset({"_causal", "_pending", "_last_key", "_sum", "_summed"}),
     # Given from outside, and the same for all states.

@@ -14,7 +14,7 @@ from domain.commands import PostMessage
 from domain.moderation import Moderator, Policy
 from gossip.config import GossipConfig
 from gossip.entry import TAG_BYTES, hash_of
-from gossip.packets import Ack, Packet, Push, SynAck
+from gossip.packets import WITH_RUNS, Packet
 from gossip.wire import decode, encode
 from lab.search.bounds import Workload
 from lab.search.canonical import fingerprint
@@ -206,7 +206,7 @@ class Machine:
 
     def _send(self, peer: str, packet: Packet, safe: set[bytes]) -> None:
         body = packet.body
-        if type(body) is Push or type(body) is SynAck or type(body) is Ack:
+        if isinstance(body, WITH_RUNS):
             for run in body.runs:
                 for data in run.data:
                     if run.origin == self.name and data not in safe:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from gossip.entry import TAG_BYTES, hash_of
-from gossip.packets import Ack, Push, SynAck
+from gossip.packets import WITH_RUNS
 from gossip.wire import decode
 from lab.search.bounds import Bounds, Workload
 from lab.search.locals import Locals, Seen
@@ -178,7 +178,7 @@ def _records(count: int) -> str:
 
 def _refs_in(mail: Mail) -> tuple[str, ...]:
     body = decode(mail.data).body
-    if type(body) is not Push and type(body) is not SynAck and type(body) is not Ack:
+    if not isinstance(body, WITH_RUNS):
         return ()
     return tuple(
         [

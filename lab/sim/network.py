@@ -18,12 +18,12 @@ from contextlib import suppress
 from math import log
 from random import Random
 from statistics import NormalDist
-from typing import Protocol
+from typing import Protocol, get_args
 
 import msgspec
 from msgspec import Struct
 
-from gossip.packets import Ack, Packet, Push, Syn, SynAck
+from gossip.packets import WITH_RUNS, Ack, Body, Packet, Syn, SynAck, Unfold
 from gossip.wire import WireError, decode, encode
 from lab.faults import Cut, NetworkOptions, word
 from lab.kinds import Copied, Dropped, Got, Sent
@@ -38,11 +38,10 @@ _STEPS = [(i + 0.5) / QUANTILES for i in range(QUANTILES)]
 _EXPONENTIAL = [-log(1 - p) for p in _STEPS]  # of mean 1
 _LOGNORMAL = [NormalDist(0.0, _LOGNORMAL_SIGMA).inv_cdf(p) for p in _STEPS]  # its logarithm
 
-_WITH_RUNS = (Push, SynAck, Ack)
-_WITH_LINES = (Syn, SynAck, Ack)
+_WITH_LINES = (Syn, SynAck, Ack, Unfold)
 _encode_lines = msgspec.msgpack.Encoder().encode
 _COPIED = Copied()
-_GOT = {name: Got(name) for name in ("Syn", "Same", "SynAck", "Ack", "Push", "Feedback", "Receipt")}
+_GOT = {kind.__name__: Got(kind.__name__) for kind in get_args(Body)}
 
 
 class Receiver(Protocol):
@@ -343,7 +342,7 @@ def described(packet: Packet, data: bytes) -> Sent:
     """What the bytes of a packet are for."""
     body = packet.body
     digest = payload = entries = 0
-    if isinstance(body, _WITH_RUNS):
+    if isinstance(body, WITH_RUNS):
         for run in body.runs:
             entries += len(run.data)
             for one in run.data:

@@ -4,6 +4,7 @@ Commands:
 
     nodes NAME... [direct_peers_max=N] [delta_bytes_max=N]   engines that know each other
     hold NODE LOG N [branch=b] [after=K] [size=BYTES]        entries from its own past
+    lives NODE LOG FIRST LAST [each=N]                       N entries in each of these epochs
     emit NODE N [size=BYTES]                                 own entries, durable, to be pushed
     durable NODE LOG SEQ                                     this position is on its disk now
     wants-receipts NODE                                      somebody waits for copies elsewhere
@@ -23,9 +24,24 @@ from typing import Any
 import pytest
 
 from gossip.config import GossipConfig
-from gossip.engine import Learnt
+from gossip.learnt import Learnt
 from gossip.membership import State
-from gossip.packets import Ack, Feedback, Line, Opinion, Push, Receipt, Run, Same, Syn, SynAck
+from gossip.packets import (
+    EPOCH_MAX,
+    WITH_RUNS,
+    Ack,
+    Feedback,
+    Fold,
+    Line,
+    Opinion,
+    Push,
+    Receipt,
+    Run,
+    Same,
+    Syn,
+    SynAck,
+    Unfold,
+)
 from tests.gossip.builders import chain
 from tests.gossip.engines import Flying, Net
 from tests.transcripts import check_transcript, transcripts
@@ -51,6 +67,10 @@ class Bench:
         trunk = chain(log, int(after))
         last = trunk[-1] if trunk else None
         self.net.hold(node, chain(log, int(count), after=last, branch=branch, size=int(size)))
+
+    def do_lives(self, node: str, log: str, first: str, last: str, each: str = "1") -> None:
+        for epoch in range(int(first), int(last) + 1):
+            self.net.hold(node, chain(log, int(each), epoch=epoch))
 
     def do_emit(self, node: str, count: str, size: str = "0") -> str:
         before = len(self.net.flying)
@@ -108,7 +128,7 @@ class Bench:
     def do_show(self) -> str:
         rows = []
         for name, engine in self.net.engines.items():
-            logs = ", ".join(line_text(line) for line in engine.frontier.lines()) or "nothing"
+            logs = ", ".join(spans_of(engine.frontier.lines())) or "nothing"
             rows.append(f"{name} root {engine.frontier.root.hex()[:8]}: {logs}")
         return "\n".join(rows)
 
@@ -160,12 +180,12 @@ def flying_text(one: Flying) -> str:
     said: list[str] = []
     if type(body) is Syn or type(body) is Same or type(body) is SynAck:
         said.append(f"root {body.root.hex()[:8]}")
-    lines = body.lines if type(body) in (Syn, SynAck, Ack) else None  # type: ignore[union-attr]
-    if lines is not None:
-        said.append("holds " + (", ".join(map(line_text, lines)) or "nothing"))
-    if type(body) is SynAck or type(body) is Ack or type(body) is Push:
+    if isinstance(body, (Syn, SynAck, Ack, Unfold)) and body.lines is not None:
+        texts = [*spans_of(body.lines), *map(fold_text, body.folds)]
+        said.append("holds " + (", ".join(texts) or "nothing"))
+    if isinstance(body, WITH_RUNS):
         said += [f"entries {run_text(run)}" for run in body.runs]
-    if type(body) is SynAck or type(body) is Ack:
+    if type(body) is SynAck or type(body) is Ack or type(body) is Unfold:
         said += ["and more"] * body.more
     if type(body) is Feedback:
         said.append("useful " + ", ".join("yes" if useful else "no" for useful in body.useful))
@@ -179,15 +199,31 @@ def flying_text(one: Flying) -> str:
     return f"  {one.sender} -> {one.receiver} {kind(one)} {len(one.data)} B: {text}".rstrip(": ")
 
 
+def spans_of(lines: list[Line]) -> list[str]:
+    """Many lines of one origin in a few words."""
+    if len(lines) <= 8:
+        return [line_text(line) for line in lines]
+    return [f"{len(lines)} lines from {line_text(lines[0])} to {line_text(lines[-1])}"]
+
+
+def fold_text(fold: Fold) -> str:
+    last = "end" if fold.last == EPOCH_MAX else str(fold.last)
+    return f"{fold.origin} epochs {fold.first}-{last}: {fold.count or 'nothing'} else"
+
+
 def line_text(line: Line) -> str:
     spans = [f"1-{line.prefix}"] if line.prefix else []
     spans += [f"{first}-{last}" for first, last in line.ranges]
     named = f" named {len(line.tags) // 8}" if line.tags else ""
-    return f"{line.origin}:{'+'.join(spans) or 'none'}{named}"
+    return f"{log_text(line)}:{'+'.join(spans) or 'none'}{named}"
 
 
 def run_text(run: Run) -> str:
-    return f"{run.origin}:{run.first}-{run.first + len(run.data) - 1}"
+    return f"{log_text(run)}:{run.first}-{run.first + len(run.data) - 1}"
+
+
+def log_text(one: Line | Run) -> str:
+    return one.origin if one.epoch == 1 else f"{one.origin}.{one.epoch}"
 
 
 def opinion_text(opinion: Opinion) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.membership import OPINIONS_PER_PACKET_MAX, Change, Member, Membership, State
+from gossip.membership import LEAP_MAX, OPINIONS_PER_PACKET_MAX, Change, Member, Membership, State
 from gossip.packets import NUMBER_MAX, Opinion
 
 ALIVE, SUSPECT, DEAD = State.ALIVE, State.SUSPECT, State.DEAD
@@ -312,3 +312,29 @@ def test_the_doubted_one_is_told_for_as_long_as_it_is_doubted() -> None:
         assert membership.opinions_for("n2") == [Opinion("n2", DEAD, 3)]
         assert membership.opinions_for("n3") == []
     assert membership.opinions_for("stranger") == []
+
+
+# --- incarnations that somebody made up ----------------------------------------------------------
+
+
+def test_an_opinion_about_another_raises_its_incarnation_by_a_bounded_step() -> None:
+    membership = members()
+    for made_up in (LEAP_MAX + 1, NUMBER_MAX):
+        membership.told(Opinion("n2", DEAD, made_up), 10_000)
+        assert of(membership).state is ALIVE
+    membership.told(Opinion("n2", DEAD, LEAP_MAX), 10_000)
+    assert of(membership).state is DEAD
+    membership.told(Opinion("n2", DEAD, 2 * LEAP_MAX), 10_000)
+    assert of(membership).incarnation == LEAP_MAX, "one step, and then it can be refuted"
+    membership.told(Opinion("n2", DEAD, 2 * LEAP_MAX), 20_000)
+    assert of(membership).incarnation == 2 * LEAP_MAX
+
+
+def test_a_node_goes_towards_a_made_up_incarnation_of_itself_in_steps() -> None:
+    membership = members(incarnation=5)
+    membership.told(Opinion("n1", DEAD, NUMBER_MAX - 1), 10_000)
+    assert membership.incarnation == 5 + LEAP_MAX + 1
+    membership.told(Opinion("n1", DEAD, NUMBER_MAX - 1), 10_100)
+    assert membership.incarnation == 5 + LEAP_MAX + 1
+    membership.told(Opinion("n1", DEAD, NUMBER_MAX - 1), 20_000)
+    assert membership.incarnation == 5 + 2 * (LEAP_MAX + 1)

@@ -15,6 +15,7 @@ from gossip.packets import (
     Ack,
     Body,
     Feedback,
+    Fold,
     Line,
     Opinion,
     Packet,
@@ -25,6 +26,7 @@ from gossip.packets import (
     Stored,
     Syn,
     SynAck,
+    Unfold,
     without_runs,
 )
 from gossip.wire import PACKET_BYTES_MAX, WireError, cluster_hash, decode, encode
@@ -64,6 +66,17 @@ def lines(draw: st.DrawFn) -> Line:
     return Line(draw(names), epoch, prefix, head, ranges, tags, first, draw(numbers), above)
 
 
+@st.composite
+def folds(draw: st.DrawFn) -> list[Fold]:
+    """In order and apart."""
+    made: list[Fold] = []
+    for name in sorted(draw(st.sets(names, max_size=2))):
+        edges = sorted(draw(st.sets(seqs, max_size=6)))
+        for first, last in zip(edges[::2], edges[1::2], strict=False):
+            made.append(Fold(name, first, last, draw(numbers), draw(roots)))
+    return made
+
+
 many_lines = st.lists(lines(), max_size=4)
 runs = st.lists(
     st.builds(
@@ -76,10 +89,15 @@ runs = st.lists(
     max_size=4,
 )
 bodies: st.SearchStrategy[Body] = st.one_of(
-    st.builds(Syn, roots, numbers, st.none() | many_lines, st.booleans(), opinions),
+    st.builds(Syn, roots, numbers, st.none() | many_lines, st.booleans(), opinions, folds()),
     st.builds(Same, numbers, roots, stored, opinions),
-    st.builds(SynAck, numbers, roots, numbers, many_lines, runs, st.booleans(), stored, opinions),
-    st.builds(Ack, numbers, runs, st.booleans(), st.none() | many_lines, numbers),
+    st.builds(
+        SynAck, numbers, roots, numbers, many_lines, runs, st.booleans(), stored, opinions, folds()
+    ),
+    st.builds(Ack, numbers, runs, st.booleans(), st.none() | many_lines, numbers, folds()),
+    st.builds(
+        Unfold, numbers, runs, st.booleans(), many_lines, folds(), numbers, st.integers(0, 16)
+    ),
     st.builds(Push, runs, st.booleans(), st.booleans()),
     st.builds(Feedback, numbers, st.lists(st.booleans(), max_size=40)),
     st.builds(Receipt, stored),
@@ -119,6 +137,7 @@ def test_a_syn_that_expects_agreement_and_its_answer_are_small() -> None:
         Push([Run("n1", 1, 1, [b"x"])], direct=True, receipt=True),
         SynAck(1, ROOT, 2, [LINE], [Run("n1", 1, 1, [b"x"])], more=True),
         Ack(1, [Run("n1", 1, 1, [b"x"])], more=True, lines=[LINE], budget=5),
+        Unfold(1, [Run("n1", 1, 1, [b"x"])], True, [LINE], [Fold("n1", 1, 9, 0, ROOT)], 5, 2),
         Syn(ROOT, 1, [LINE]),
     ],
 )

@@ -1,14 +1,12 @@
 """Mutants of rounds and membership: who is called, and when; who is taken for gone."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from gossip.engine import Engine
-from gossip.frontier import Frontier
 from gossip.membership import Membership, State
-from gossip.packets import Line, Run
+from gossip.packets import Run
 from gossip.peers import Exchange, Rounds
-from gossip.reconcile import Lack, Strategy
+from gossip.reconcile import Lack
 from tests.mutants.planting import Bed, Swaps
 
 BED = Bed()
@@ -28,29 +26,11 @@ planted = BED.planted
 def never_relay() -> Swaps:
     original = Engine._delta
 
-    def delta(self: Engine[object], *given: Any, **named: Any) -> tuple[list[Run], bool]:
-        strategy = self._strategy
-        self._strategy = _OwnOnly(strategy, self.node)
-        try:
-            return original(self, *given, **named)
-        finally:
-            self._strategy = strategy
+    def delta(self: Engine[object], lacks: list[Lack], *more: Any) -> tuple[list[Run], bool]:
+        own = [lack for lack in lacks if lack.log.id.origin == self.node]
+        return original(self, own, *more)
 
     return [(Engine, "_delta", delta)]
-
-
-class _OwnOnly:
-    """A strategy to which only logs of this node are worth sending."""
-
-    def __init__(self, strategy: Strategy, node: str) -> None:
-        self.name, self._strategy, self._node = strategy.name, strategy, node
-
-    def summarise(self, frontier: Frontier) -> list[Line]:
-        return self._strategy.summarise(frontier)
-
-    def compare(self, frontier: Frontier, theirs: Iterable[Line]) -> list[Lack]:
-        lacks = self._strategy.compare(frontier, theirs)
-        return [lack for lack in lacks if lack.log.id.origin == self._node]
 
 
 @planted(

@@ -6,9 +6,10 @@ from domain.commands import PostMessage
 from domain.dot import LogId
 from domain.events import Event
 from domain.verdict import Clean
-from gossip.engine import Learnt
 from gossip.entry import Entry
-from gossip.frontier import Added, Frontier, Log
+from gossip.frontier import Added, Frontier
+from gossip.learnt import Learnt
+from gossip.log import Log
 from gossip.receipts import Receipts
 from node import recovery
 from node.codec import Identity
@@ -101,7 +102,7 @@ def epoch_by_rote() -> Swaps:
     "older-disk-and-peers",
 )
 def peers_proof_ignored() -> Swaps:
-    def watch(self: Epochs, peer: str, now_ms: int) -> Note | None:
+    def watch(self: Epochs, peer: str, finished: int, now_ms: int) -> Note | None:
         return None
 
     return [(Epochs, "watch", watch)]

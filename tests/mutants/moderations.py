@@ -9,8 +9,8 @@ from domain.commands import PostMessage
 from domain.events import Event, MessagePosted
 from domain.moderation import Moderator, Policy
 from domain.verdict import Censored, Clean, Verdict
-from gossip.engine import Learnt
 from gossip.entry import Entry, hash_of
+from gossip.learnt import Learnt
 from node import emitter
 from node.emitter import Emitter
 from node.replica import Replica

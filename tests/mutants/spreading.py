@@ -3,12 +3,16 @@
 from collections import deque
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from domain.dot import Dot, LogId
 from domain.seqset import SEQ_MAX, SeqSet
 from gossip import engine as engines
-from gossip.engine import Engine, Learnt
+from gossip.engine import Engine
 from gossip.entry import Entry
-from gossip.frontier import Added, Frontier, Log
+from gossip.frontier import Added, Frontier
+from gossip.learnt import Learnt
+from gossip.log import Log
 from gossip.packets import Line, Run, Same, Syn, SynAck
 from gossip.reconcile import Lack
 from gossip.reconcile.vector import Vector
@@ -204,10 +208,7 @@ def answers_dropped() -> Swaps:
     original = Engine._on_syn_ack
 
     def on_syn_ack(self: Engine[object], peer: str, body: SynAck) -> object:
-        without = SynAck(
-            body.re, body.root, body.budget, body.lines, [], False, body.stored, body.members
-        )
-        return original(self, peer, without)
+        return original(self, peer, replace(body, runs=[], more=False))
 
     return [(Engine, "_on_syn_ack", on_syn_ack)]
 

@@ -32,6 +32,7 @@ from tests.reliability.journals import (
     tails,
     whole,
 )
+from tests.reliability.restarts import restarted
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -138,6 +139,11 @@ def errors(long: bool) -> str:
         f"{count} faults in 3 modes, {fired} met, {refused} starts refused in one line: 0 acks "
         f"without their promise, 0 hangs, 0 tracebacks, 0 acknowledged events lost{more}"
     )
+
+
+@check("R12", "one node of three restarts in a new epoch again and again: digests stay flat")
+def restarts(long: bool) -> str:
+    return restarted(1000 if long else 200)
 
 
 @check("R6", "the simulator with all faults, under seeds that nobody has chosen")

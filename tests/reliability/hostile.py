@@ -18,6 +18,7 @@ from gossip.packets import (
     Ack,
     Body,
     Feedback,
+    Fold,
     Line,
     Opinion,
     Packet,
@@ -28,6 +29,7 @@ from gossip.packets import (
     Stored,
     Syn,
     SynAck,
+    Unfold,
 )
 from gossip.wire import cluster_hash, encode
 from node import frames
@@ -148,17 +150,19 @@ class Packets:
         return self.rng.choice(NAMES) or "x"
 
     def _body(self, rng: Random) -> Body:
-        kind = rng.randrange(7)
+        kind = rng.randrange(8)
         if kind == 0:
             said = None if rng.random() < 0.3 else self._lines()
-            return Syn(self._root(), self._some(), said, bool(rng.getrandbits(1)), self._members())
+            receipt, members = bool(rng.getrandbits(1)), self._members()
+            return Syn(self._root(), self._some(), said, receipt, members, self._folds())
         if kind == 1:
             return Same(self._some(), self._root(), self._stored(), self._members())
         if kind == 2:
             more = bool(rng.getrandbits(1))
             root, lines, runs = self._root(), self._lines(), self._runs()
             stored = self._stored()
-            return SynAck(self._some(), root, self._some(), lines, runs, more, stored)
+            folds = self._folds()
+            return SynAck(self._some(), root, self._some(), lines, runs, more, stored, [], folds)
         if kind == 3:
             said = None if rng.random() < 0.5 else self._lines()
             return Ack(self._some(), self._runs(), bool(rng.getrandbits(1)), said, self._some())
@@ -166,6 +170,9 @@ class Packets:
             return Push(self._runs(), bool(rng.getrandbits(1)), bool(rng.getrandbits(1)))
         if kind == 5:
             return Feedback(self._some(), [bool(rng.getrandbits(1))] * rng.randrange(5))
+        if kind == 6:
+            lines, folds, legs = self._lines(), self._folds(), rng.choice((0, 1, 6, 16))
+            return Unfold(self._some(), self._runs(), True, lines, folds, self._some(), legs)
         return Receipt(self._stored())
 
     def _some(self) -> int:
@@ -176,6 +183,12 @@ class Packets:
 
     def _epoch(self) -> int:
         return self.rng.choice((1, 2, 7, EPOCH_MAX, self.rng.randint(1, EPOCH_MAX)))
+
+    def _folds(self) -> list[Fold]:
+        rng = self.rng
+        first, last = sorted((self._epoch(), self._epoch()))
+        count, origins = rng.choice(NUMBERS), sorted({self.name() for _ in range(rng.randrange(4))})
+        return [Fold(name, first, last, count, self._root()) for name in origins]
 
     def _lines(self) -> list[Line]:
         rng = self.rng

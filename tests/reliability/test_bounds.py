@@ -12,7 +12,8 @@ from gossip import frontier as limits
 from gossip.config import GossipConfig
 from gossip.delta import room_beside
 from gossip.entry import GENESIS, PREV_BYTES
-from gossip.frontier import CLAIMED_LOGS_MAX, LOGS_MAX, RANGES_SHARED, Added
+from gossip.folding import ITEMS_SHARED
+from gossip.frontier import CLAIMED_LOGS_MAX, LOGS_MAX, ORIGINS_MAX, RANGES_SHARED, Added
 from gossip.packets import PROTOCOL_VERSION, Body, Line, Packet, Push, Run, Stored, Syn, SynAck
 from gossip.receipts import Receipts
 from gossip.rumor import RUMOR_BYTES_MAX, Rumors
@@ -95,9 +96,11 @@ def test_the_more_logs_the_fewer_ranges_each_and_all_lines_fit_into_a_packet() -
     net = Net("n1", "n2")
     engine = net["n1"]
     for number in range(LOGS_MAX):
-        name = f"{number:x}".rjust(32, "z")
+        name = f"{number % ORIGINS_MAX:x}".rjust(32, "z")
+        epoch = EPOCH_MAX - number // ORIGINS_MAX
         for seq in range(SEQ_MAX, SEQ_MAX - 40, -2):
-            engine.frontier.add(entry(name, seq, bytes(PREV_BYTES), epoch=EPOCH_MAX))
+            engine.frontier.add(entry(name, seq, bytes(PREV_BYTES), epoch=epoch))
+    assert engine.frontier.add(entry("one more", 1)) is Added.FAR
     ranges = [len(log.held.above_prefix()) for log in engine.frontier]
     assert max(ranges) <= 17
     assert ranges[-1] <= max(RANGES_SHARED // LOGS_MAX, 1) + 1
@@ -105,9 +108,10 @@ def test_the_more_logs_the_fewer_ranges_each_and_all_lines_fit_into_a_packet() -
     engine._config = big
     answer = hear(net, Syn(bytes(16), 10**9, []))
     assert answer is not None and type(answer.body) is SynAck
-    assert len(answer.body.lines) == LOGS_MAX
+    lines, folds = answer.body.lines, answer.body.folds
+    assert len(folds) == ORIGINS_MAX and len(lines) + len(folds) == ITEMS_SHARED
     assert answer.body.runs and answer.body.more
-    assert room_beside(engine.frontier) > 150_000, "the largest entry has room beside the lines"
+    assert room_beside(lines, folds) > 150_000, "the largest entry has room beside the lines"
 
 
 # --- forks --------------------------------------------------------------------------------------

@@ -1,0 +1,91 @@
+"""What one node holds of one log: positions, the head of the chain, and whether it is forked.
+
+In order arrival is the fast path: one comparison of links, one sum. Out of order, `_loose` keeps
+the links of entries above the prefix until the prefix reaches them, so that each link is checked
+exactly once.
+"""
+
+from domain.dot import LogId
+from domain.seqset import SeqSet
+from gossip.entry import GENESIS, TAG_BYTES, Entry
+from gossip.packets import Line
+
+_TAG_MASK = (1 << 8 * TAG_BYTES) - 1
+
+
+class Log:
+    """One log's share of the frontier. Only `Frontier` changes it."""
+
+    __slots__ = (
+        "_above",
+        "_loose",
+        "begun",
+        "claimed",
+        "count",
+        "disputed",
+        "forked",
+        "head",
+        "held",
+        "id",
+        "link",
+        "named",
+        "rivals",
+        "told",
+        "total",
+    )
+
+    def __init__(self, log: LogId) -> None:
+        self.id = log
+        self.held = SeqSet()
+        self.head = b""  # tag of the entry at the prefix
+        self.link = GENESIS  # what the entry after the prefix must carry as prev
+        self.forked = False  # two histories, proved by entries held here
+        self.disputed = False  # a peer's head does not fit ours: name entries until it is settled
+        self.claimed = 0  # the largest seq that a peer said it holds, since the last agreement
+        self.rivals: dict[int, dict[bytes, Entry]] = {}
+        self.named = 1  # where the next window of named entries begins
+        self.told: Line | None = None  # the last line, as long as it is true
+        self.total = 0  # the sum of the hashes of all entries held, rivals too
+        self.count = 0  # of these entries
+        self.begun = 0  # the larger, the later this log was begun here
+        self._above = 0  # sum of the tags above the prefix
+        self._loose: dict[int, tuple[bytes, bytes]] = {}  # seq -> (prev, link), above the prefix
+
+    @property
+    def prefix(self) -> int:
+        return self.held.prefix
+
+    @property
+    def above(self) -> bytes:
+        """Vouches for what is held above the prefix, where no chain does yet."""
+        if not self._loose:
+            return b""
+        return (self._above & _TAG_MASK).to_bytes(TAG_BYTES, "big")
+
+    @property
+    def missing(self) -> int:
+        """How many positions are known to exist and not held."""
+        return max(self.held.last, self.claimed) - len(self.held)
+
+    def append(self, entry: Entry) -> None:
+        """Take a position that was free. Links are checked as soon as both ends are held."""
+        self.told = None
+        seq = entry.dot.seq
+        before = self.held.prefix
+        self.held.add(seq)
+        if seq != before + 1:
+            self._loose[seq] = (entry.prev, entry.link)
+            self._above += _number(entry.link)
+            return
+        self.forked |= entry.prev != self.link
+        self.link = entry.link
+        while self._loose and (above := self._loose.pop(seq + 1, None)) is not None:
+            seq += 1
+            self.forked |= above[0] != self.link
+            self.link = above[1]
+            self._above -= _number(self.link)
+        self.head = self.link[:TAG_BYTES]
+
+
+def _number(link: bytes) -> int:
+    return int.from_bytes(link[:TAG_BYTES], "big")
