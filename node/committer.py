@@ -60,6 +60,7 @@ class Committer:
         self._stopping = False
         self._drain = True
         self._failed: PersistFailed | None = None
+        self.commits = 0  # appends that were synced; written by the thread, read by anybody
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
 
     @property
@@ -196,6 +197,7 @@ class Committer:
         except StorageError as error:
             self._report_failure(str(error), final=True)
         else:
+            self.commits += 1
             self._report_progress()
 
     def _report_progress(self) -> None:

@@ -357,6 +357,7 @@ class Runtime:
             **(self.doors.counters if self.doors is not None else {}),
             **(self.scrub.counters if self.scrub is not None else {}),
             "journal_queued_records": self._committer.queued_records,
+            "journal_commits": self._committer.commits,
             "feed_published": self.feed.published,
             "turns": self._turns,
         }

@@ -1,52 +1,76 @@
-"""`python -m lab.bench [NAME ...] [--json]`: run benches and print their figures."""
+"""`python -m lab.bench [NAME ...] [--json] [--out FILE]`: run benches and print their figures."""
 
 import argparse
 import importlib
 import sys
+from pathlib import Path
 
 import msgspec
 
+from lab.bench import page, results
+from lab.bench.facts import gather
 from lab.bench.figures import Figure
-from lab.tables import Paint, table
+from lab.bench.scale import FULL, QUICK
+from lab.bench.session import Session
 
-BENCHES = ("start", "spread", "idle", "moderation", "sim")
+# In the order in which they run: those that share histories leave them as the next one wants them.
+BENCHES = (
+    "start",
+    "ingest",
+    "spread",
+    "sustain",
+    "catchup",
+    "restart",
+    "footprint",
+    "idle",
+    "growth",
+    "moderation",
+    "sim",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure this machine.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}")
     parser.add_argument("--json", action="store_true", help="one JSON object per figure")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write all of it as JSON")
+    parser.add_argument("--quick", action="store_true", help="small counts: only to see it work")
+    parser.add_argument(
+        "--page", type=Path, metavar="FILE", help="run nothing: put a run's file into the document"
+    )
     given = parser.parse_args(arguments)
     for name in given.names:
         if name not in BENCHES:
             parser.error(f"no bench {name!a}: there are {', '.join(BENCHES)}")
-    missed = 0
-    for name in given.names or BENCHES:
-        found: list[Figure] = importlib.import_module(f"lab.bench.{name}").run()
-        missed += sum(one.met is False for one in found)
-        _show(found, given.json)
-    return 7 if missed else 0
+    if given.page is not None:
+        try:
+            page.rewrite(results.read(given.page))
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            parser.error(f"{given.page}: {error}")
+        return 0
+    found = _run(given.names or BENCHES, quick=given.quick, json=given.json, out=given.out)
+    return 7 if any(one.met is False for one in found) else 0
 
 
-def _show(found: list[Figure], json: bool) -> None:
-    if json:
-        for one in found:
-            print(msgspec.json.encode(one).decode())
-        return
-    rows = [
-        [
-            one.bench,
-            one.name,
-            f"{one.median:.4g} {one.unit}",
-            f"{one.min:.4g} to {one.max:.4g}",
-            str(one.count),
-            "" if one.goal is None else f"{'<=' if one.at_most else '>='} {one.goal:g}",
-            {None: "", True: "met", False: "MISSED"}[one.met],
-        ]
-        for one in found
-    ]
-    heads = ["BENCH", "FIGURE", "MEDIAN", "SPAN", "RUNS", "GOAL", ""]
-    print(table(heads, rows, Paint(on=False)), flush=True)
+def _run(
+    names: list[str] | tuple[str, ...], *, quick: bool, json: bool, out: Path | None
+) -> list[Figure]:
+    facts = gather(quick=quick)
+    found: list[Figure] = []
+    with Session(QUICK if quick else FULL) as session:
+        for name in BENCHES:
+            if name not in names:
+                continue
+            came: list[Figure] = importlib.import_module(f"lab.bench.{name}").run(session)
+            found += came
+            if json:
+                for one in came:
+                    print(msgspec.json.encode(one.as_json()).decode(), flush=True)
+            else:
+                print(results.shown(came), flush=True)
+            if out is not None:  # after each bench: a run that breaks off leaves what it has
+                results.write(results.Results(facts, found), out)
+    return found
 
 
 if __name__ == "__main__":

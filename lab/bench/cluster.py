@@ -1,25 +1,100 @@
-"""A cluster for a bench: in a folder of its own, and gone afterwards."""
+"""A cluster for a bench: in a folder of its own, moderated, and gone afterwards."""
 
 import contextlib
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
+from threading import Event
 
+from lab.bench.words import banned
+from lab.client import Client
 from lab.cluster import Cluster
+from lab.launched import read_launched
 from lab.places import parse
+from lab.problem import Problem
+from node.api import ReadStatus, Status
+
+RULES = 1000
+NOTICED_S = 5.0
+POLL_S = 0.005
+COMMAND = (sys.executable, "-m", "lab.cli")
+MODERATION = """\
+moderation:
+  rules:
+    - {id: bench, words: words.txt, action: censor}
+"""
 
 
 @contextlib.contextmanager
-def cluster_of(count: int, more: str = "") -> Iterator[Cluster]:
-    """That many nodes, not started yet. `more` is added to the cluster file."""
+def cluster_of(count: int) -> Iterator[Cluster]:
+    """That many nodes with 1,000 rules, not started yet; all else is as by default."""
     folder = Path(tempfile.mkdtemp(prefix="chatlab-bench-"))
     file = folder / "cluster.yaml"
     names = ", ".join(f"n{number}" for number in range(1, count + 1))
-    file.write_text(f"nodes: [{names}]\n{more}", encoding="utf-8")
+    words = banned(RULES, Random(RULES))
+    (folder / "words.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
+    file.write_text(f"nodes: [{names}]\n{MODERATION}", encoding="utf-8")
     cluster = Cluster(parse(file))
     try:
         yield cluster
     finally:
         cluster.down()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def client_of(cluster: Cluster, node: str, timeout_s: float = 60.0) -> Client:
+    return Client(node, cluster.place.nodes[node].control, timeout_s)
+
+
+def kill(cluster: Cluster, node: str) -> None:
+    """kill -9, until the launcher knows it: a start before that would start nothing."""
+    cluster.kill(node)
+    look, until = Event(), time.monotonic() + NOTICED_S
+    while read_launched(cluster.place.launched_file).nodes[node].state != "down":
+        if time.monotonic() > until:
+            raise Problem(f"the launcher does not notice that {node} is gone")
+        look.wait(POLL_S)
+
+
+def status_of(client: Client) -> Status:
+    return client.expect(ReadStatus(client.new_id()), Status)
+
+
+def durable(status: Status, events: int) -> bool:
+    """Whether it holds so many events, and all that it holds is on its disk."""
+    return (
+        status.events >= events
+        and status.durable_upto >= events
+        and status.durable_upto == status.written_upto
+        and not status.counters["journal_queued_records"]
+    )
+
+
+def journal_files(cluster: Cluster, node: str) -> list[Path]:
+    folder = Path(cluster.place.nodes[node].journal_dir)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def checkpoints(cluster: Cluster, node: str) -> list[Path]:
+    """Whatever spares a start the reading of the journal; perhaps nothing."""
+    folder = Path(cluster.place.nodes[node].dir)
+    return [path for path in folder.rglob("*checkpoint*") if path.is_file()]
+
+
+def command_ms(command: Sequence[str], folder: Path) -> float:
+    """Milliseconds of a whole process, from its start until it has ended well."""
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    began = time.monotonic()
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    return (time.monotonic() - began) * 1000
+
+
+def interpreter_ms(count: int) -> list[float]:
+    """A bare interpreter that ends at once: no process can be quicker."""
+    return [command_ms([sys.executable, "-c", "pass"], Path.cwd()) for _ in range(count)]

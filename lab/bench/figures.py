@@ -1,9 +1,20 @@
-"""Figures: what a bench measured, over its repetitions, beside the goal."""
+"""Figures: what a bench measured, over its repetitions, beside the goal and the bare baseline."""
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Any
 
+import msgspec
 from msgspec import Struct
+
+Curve = tuple[tuple[float, float], ...]
+
+
+class Bare(Struct, frozen=True):
+    """The same work with nothing around it, measured in the same run and in the same unit."""
+
+    name: str
+    values: tuple[float, ...]
 
 
 class Figure(Struct, frozen=True):
@@ -18,12 +29,25 @@ class Figure(Struct, frozen=True):
     count: int
     goal: float | None = None
     at_most: bool = True  # whether the goal bounds it from above, or from below
+    bare: float | None = None  # the median of the bare baseline
+    bare_name: str = ""
+    note: str = ""  # what a reader must know to read it right
+    curve: Curve = ()  # pairs (x, y) for a plot; y in `unit`, x in `x_name`
+    x_name: str = ""
 
     @property
     def met(self) -> bool | None:
         if self.goal is None:
             return None
         return self.median <= self.goal if self.at_most else self.median >= self.goal
+
+    @property
+    def ratio(self) -> float | None:
+        """How many times the bare baseline it is."""
+        return self.median / self.bare if self.bare else None
+
+    def as_json(self) -> dict[str, Any]:
+        return msgspec.structs.asdict(self) | {"ratio": self.ratio, "met": self.met}
 
 
 def figure(
@@ -34,13 +58,37 @@ def figure(
     *,
     goal: float | None = None,
     at_most: bool = True,
+    bare: Bare | None = None,
+    note: str = "",
+    curve: Sequence[tuple[float, float]] = (),
+    x_name: str = "",
 ) -> Figure:
     assert values, name
-    middle, least, most = median(values), min(values), max(values)
-    return Figure(bench, name, unit, middle, least, most, len(values), goal, at_most)
+    return Figure(
+        bench,
+        name,
+        unit,
+        median(values),
+        min(values),
+        max(values),
+        len(values),
+        goal,
+        at_most,
+        median(bare.values) if bare else None,
+        bare.name if bare else "",
+        note,
+        tuple(curve),
+        x_name,
+    )
 
 
 def quantile(values: Sequence[float], share: float) -> float:
     """The smallest value that at least this share of all do not exceed."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+def quantiles(values: Sequence[float], share: float, parts: int = 5) -> list[float]:
+    """The quantile of interleaved parts of the values: it has a span then."""
+    parts = min(parts, len(values))
+    return [quantile(values[part::parts], share) for part in range(parts)]

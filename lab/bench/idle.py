@@ -1,57 +1,75 @@
-"""What a node costs that has nothing to do: CPU and bytes per second, in a cluster of five."""
+"""What two nodes cost that hold the same and have nothing to do, with a short and a long history.
+
+Bytes are those that both send together, CPU is that of one node.
+"""
 
 import time
 
-import psutil
-
-from lab.bench.cluster import cluster_of
+from lab.bench.cluster import client_of, cluster_of, status_of
 from lab.bench.figures import Figure, figure
-from lab.client import Client
+from lab.bench.load import Texts, post_all
+from lab.bench.process import cpu_s
+from lab.bench.scale import Scale
+from lab.bench.session import Session
+from lab.cluster import Cluster
 from lab.converge import wait_converged
-from node.api import Accepted, Post, ReadStatus, Status
+from lab.problem import Problem
 
-SETTLE_S = 5.0
-WINDOW_S = 10.0
-MESSAGES = 1000
+FEW = 10
+PAIR = ("n1", "n2")
+WINDOWS = 3
+CONVERGED_S = 300
 
 
-def run() -> list[Figure]:
-    cpu: list[float] = []
-    sent: list[float] = []
-    memory: list[float] = []
-    with cluster_of(5) as cluster:
-        started = cluster.up()
-        with Client("n1", cluster.place.nodes["n1"].control) as client:
-            for number in range(MESSAGES):
-                client.expect(Post(client.new_id(), "bench", f"message {number}"), Accepted)
-        wait_converged(cluster, 10)
-        time.sleep(SETTLE_S)  # until rounds have slowed down
-        processes = [psutil.Process(one.pid) for one in started]
-        before = [
-            (_cpu_s(p), _sent_bytes(cluster.place.nodes[s.node].control, s.node))
-            for p, s in zip(processes, started, strict=True)
-        ]
-        began = time.monotonic()
-        time.sleep(WINDOW_S)
-        took_s = time.monotonic() - began
-        for process, one, (cpu_s, bytes_then) in zip(processes, started, before, strict=True):
-            cpu.append(100 * (_cpu_s(process) - cpu_s) / took_s)
-            now = _sent_bytes(cluster.place.nodes[one.node].control, one.node)
-            sent.append((now - bytes_then) / took_s)
-            memory.append(process.memory_info().rss / 2**20)
+def run(session: Session) -> list[Figure]:
+    scale = session.scale
+    with cluster_of(2) as cluster:
+        cluster.up()
+        with client_of(cluster, "n1") as client:
+            post_all(client, Texts().take(FEW))
+        few_bytes, few_cpu = _measured(cluster, scale)
+    large = session.history(scale.large).cluster
+    large.up(["n2"])
+    many_bytes, many_cpu = _measured(large, scale)
+    large.stop(["n2"])
+    many = f"{scale.large:,}"
+    flat = [theirs / ours for theirs, ours in zip(many_bytes, few_bytes, strict=True)]
+    each = [total / len(PAIR) for total in many_bytes]
     return [
-        figure("idle", "CPU of a node", "%", cpu, goal=0.5),
-        figure("idle", "bytes sent by a node", "B/s", sent),
-        figure("idle", f"resident memory with {MESSAGES} messages", "MiB", memory),
+        figure("idle", f"both send, {FEW} messages", "B/s", few_bytes, goal=100),
+        figure("idle", f"both send, {many} messages", "B/s", many_bytes, goal=100),
+        figure("idle", f"one sends, {many} messages", "B/s", each),
+        figure("idle", f"bytes, {many} / {FEW} messages", "x", flat, goal=1.1),
+        figure("idle", f"CPU of a node, {FEW} messages", "%", few_cpu, goal=0.5),
+        figure("idle", f"CPU of a node, {many} messages", "%", many_cpu, goal=0.5),
     ]
 
 
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
+def _measured(cluster: Cluster, scale: Scale) -> tuple[list[float], list[float]]:
+    """Bytes a second of both together, and CPU of each in percent, over some windows."""
+    if not wait_converged(cluster, CONVERGED_S).converged:
+        raise Problem("the pair does not converge")
+    time.sleep(scale.settle_s)  # until rounds have slowed down
+    sent: list[float] = []
+    cpu: list[float] = []
+    for _ in range(WINDOWS):
+        before = _sent(cluster), _cpu(cluster), time.monotonic()
+        time.sleep(scale.window_s)
+        after = _cpu(cluster), time.monotonic()
+        took_s = after[1] - before[2]
+        sent.append((_sent(cluster) - before[0]) / took_s)
+        cpu += [100 * (now - then) / took_s for now, then in zip(after[0], before[1], strict=True)]
+    return sent, cpu
 
 
-def _sent_bytes(control: str, node: str) -> int:
-    with Client(node, control) as client:
-        status = client.expect(ReadStatus(client.new_id()), Status)
-    return status.counters["bytes_sent"]
+def _sent(cluster: Cluster) -> int:
+    total = 0
+    for name in PAIR:
+        with client_of(cluster, name) as client:
+            total += status_of(client).counters["bytes_sent"]
+    return total
+
+
+def _cpu(cluster: Cluster) -> list[float]:
+    records = [cluster.process(name) for name in PAIR]
+    return [cpu_s(record.pid) for record in records if record is not None]

@@ -3,8 +3,7 @@
     python -m lab.bench.moderation      everything
     scripts/bench moderation            the figures that have a goal
 
-One core, best of several runs. The words are made up from syllables, the clean texts from common
-English words, so that words occur inside others and across them, as they do in a chat.
+One core, best of several runs. Words and texts are those of `lab.bench.words`.
 """
 
 import time
@@ -14,167 +13,9 @@ from random import Random
 from domain.folding import UNICODE_VERSION
 from domain.moderation import Clean, Moderator, Policy, Rule
 from lab.bench.figures import Figure, figure
+from lab.bench.session import Session
+from lab.bench.words import banned, clean_texts
 
-SYLLABLES = [
-    "ba",
-    "con",
-    "da",
-    "er",
-    "fu",
-    "gri",
-    "hol",
-    "in",
-    "jo",
-    "kra",
-    "lem",
-    "mo",
-    "nis",
-    "or",
-    "pa",
-    "qui",
-    "rat",
-    "sto",
-    "tu",
-    "us",
-    "vel",
-    "win",
-    "zo",
-]
-COMMON = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "that",
-    "it",
-    "is",
-    "was",
-    "he",
-    "for",
-    "on",
-    "are",
-    "with",
-    "as",
-    "his",
-    "they",
-    "at",
-    "be",
-    "this",
-    "from",
-    "have",
-    "or",
-    "by",
-    "one",
-    "had",
-    "not",
-    "but",
-    "what",
-    "all",
-    "were",
-    "when",
-    "we",
-    "there",
-    "can",
-    "an",
-    "your",
-    "which",
-    "their",
-    "said",
-    "if",
-    "will",
-    "each",
-    "about",
-    "how",
-    "up",
-    "out",
-    "them",
-    "then",
-    "she",
-    "many",
-    "some",
-    "so",
-    "these",
-    "would",
-    "other",
-    "into",
-    "has",
-    "more",
-    "her",
-    "two",
-    "like",
-    "him",
-    "see",
-    "time",
-    "could",
-    "no",
-    "make",
-    "than",
-    "first",
-    "been",
-    "its",
-    "who",
-    "now",
-    "people",
-    "my",
-    "made",
-    "over",
-    "did",
-    "down",
-    "only",
-    "way",
-    "find",
-    "use",
-    "may",
-    "water",
-    "long",
-    "little",
-    "very",
-    "after",
-    "words",
-    "called",
-    "just",
-    "where",
-    "most",
-    "know",
-    "get",
-    "through",
-    "back",
-    "much",
-    "before",
-    "go",
-    "good",
-    "new",
-    "write",
-    "our",
-    "used",
-    "me",
-    "man",
-    "too",
-    "any",
-    "day",
-    "same",
-    "right",
-    "look",
-    "think",
-    "also",
-    "around",
-    "another",
-    "came",
-    "come",
-    "work",
-    "three",
-    "word",
-    "must",
-    "because",
-    "does",
-    "part",
-    "class",
-    "assume",
-    "title",
-    "passage",
-    "hello",
-]
 WORLD = (
     "Привет, как дела сегодня? ", "çok güzel bir gün, değil mi ", "Tôi cảm ơn bạn rất nhiều ",
     "今天天气很好，我们去公园吧。", "안녕하세요 오늘 날씨가 좋네요 ", "नमस्ते, आप कैसे हैं? ",
@@ -206,23 +47,6 @@ PARTS = [
     *("ｈｅｌｌ ", "ⓗⓔⓛⓛ", "🇭🇪🇱🇱", "ɥǝll ", "👨\u200d👩", "한글", "汉字", "ß", "ﬁ", "é", "\ud800"),
     *("ass é ", "рее ass é", "(ass", "a$$hell", "a s s, "),
 ]
-
-
-def banned(count: int, rng: Random) -> tuple[str, ...]:
-    """Made-up words, and a few that are parts of everyday ones."""
-    words = {"ass", "tit", "hell", "cum", "arse"}
-    while len(words) < count:
-        words.add("".join(rng.choices(SYLLABLES, k=rng.choice((2, 3, 3, 4)))))
-    return tuple(sorted(words))
-
-
-def clean_texts(count: int, rng: Random) -> list[str]:
-    texts = []
-    for _ in range(count):
-        text = " ".join(rng.choices(COMMON, k=30)).capitalize()[:99]
-        at = text.find(" ", 40)
-        texts.append(text[:at] + rng.choice((",", ".", ";", "!", " -")) + text[at:] + ".")
-    return texts
 
 
 def world_texts(count: int, rng: Random) -> list[str]:
@@ -281,22 +105,25 @@ def build_ms(words: tuple[str, ...]) -> float:
     return (time.perf_counter() - began) * 1000
 
 
-def run() -> list[Figure]:
-    """The goals M2 and M3; `main` prints all there is to know."""
+def run(session: Session) -> list[Figure]:
+    """The figures with a goal; `main` prints all there is to know."""
+    scale = session.scale
     rng = Random(1000)
     words = banned(1000, rng)
     moderator = Moderator(Policy((Rule("bench", words, "censor"),)))
-    clean, world = clean_texts(2000, rng), world_texts(1000, rng)
-    ascii_rates = [per_second(moderator, clean, 1) for _ in range(5)]
-    world_rates = [per_second(moderator, world, 1) for _ in range(5)]
-    builds = [build_ms(banned(10_000, Random(seed))) for seed in range(3)]
-    stress = [seconds(moderator, sized(text_of(SIZE), SIZE)) * 1000 for _, text_of in stresses()]
+    clean, world = clean_texts(scale.moderated, rng), world_texts(scale.moderated // 2, rng)
+    ascii_rates = [per_second(moderator, clean, 1) for _ in range(scale.repeats)]
+    world_rates = [per_second(moderator, world, 1) for _ in range(scale.repeats)]
+    rules = max(int(10_000 * scale.sim), 100)
+    builds = [build_ms(banned(rules, Random(seed))) for seed in range(3)]
+    size = max(int(SIZE * scale.sim), 100)
+    stress = [seconds(moderator, sized(text_of(size), size)) * 1000 for _, text_of in stresses()]
     return [
         figure("moderation", "clean ASCII", "msg/s", ascii_rates, goal=150_000, at_most=False),
         figure("moderation", "mixed Unicode", "msg/s", world_rates, goal=30_000, at_most=False),
-        figure("moderation", "10,000 words", "ms", builds, goal=100),
+        figure("moderation", f"building {rules:,} rules", "ms", builds, goal=100),
         # Any of them, so the worst is the figure. The median of all would say nothing.
-        figure("moderation", "64 KiB of hostile text, worst", "ms", [max(stress)], goal=50),
+        figure("moderation", f"{size:,} hostile bytes, worst", "ms", [max(stress)], goal=50),
         figure("moderation", "hostile texts above 50 ms", "", [sum(ms > 50 for ms in stress)]),
     ]
 

@@ -20,6 +20,8 @@ from typing import TypeVar
 
 from gossip.config import GossipConfig
 from lab.bench.figures import Figure, figure
+from lab.bench.scale import FULL
+from lab.bench.session import Session
 from lab.checkers import judge
 from lab.faults import DiskOptions, NetworkOptions, Op, Plan
 from lab.scenario import named
@@ -36,9 +38,10 @@ def _nodes(count: int) -> tuple[str, ...]:
     return tuple([f"n{number}" for number in range(1, count + 1)])
 
 
-def packets() -> Figure:
+def packets(scale: float) -> Figure:
     gossip = GossipConfig(round_ms=20, idle_round_ms=20)
-    plan = Plan("packets", 1, _nodes(5), 50_000_000, 10_000_000, HELLO, gossip=gossip)
+    faults_us = max(int(50_000_000 * scale), 2_000_000)
+    plan = Plan("packets", 1, _nodes(5), faults_us, 10_000_000, HELLO, gossip=gossip)
     rates = []
     for _ in range(RUNS):
         result, spent_s = _timed(lambda: _judged(sim.run_plan(plan)))
@@ -46,14 +49,15 @@ def packets() -> Figure:
     return figure("sim", "packet deliveries", "1/s", rates, goal=60_000, at_most=False)
 
 
-def seeds() -> Figure:
+def seeds(scale: float) -> Figure:
+    count = max(int(SEEDS * scale), 4)
     scenarios = [named(name) for name in ("lossy", "partition", "crash-storm", "power-cuts")]
 
     def all_of_them() -> None:
-        for seed in range(SEEDS):
+        for seed in range(count):
             _judged(sim.run(scenarios[seed % len(scenarios)], seed))
 
-    rates = [SEEDS / _timed(all_of_them)[1] for _ in range(RUNS)]
+    rates = [count / _timed(all_of_them)[1] for _ in range(RUNS)]
     return figure("sim", "five-node fault seeds", "1/s", rates, goal=80, at_most=False)
 
 
@@ -63,11 +67,12 @@ def _judged(result: sim.Result) -> sim.Result:
     return result
 
 
-def thousand() -> Figure:
+def thousand(scale: float) -> Figure:
+    count = max(int(1000 * scale), 10)
     plan = Plan(
         "thousand",
         1,
-        _nodes(1000),
+        _nodes(count),
         2_000_000,
         4_000_000,
         HELLO,
@@ -75,7 +80,7 @@ def thousand() -> Figure:
         disk=DiskOptions(model=False),
     )
     spent_s = [_timed(lambda: _until_all_know(plan))[1] for _ in range(RUNS)]
-    return figure("sim", "1,000 nodes, one rumor", "s", spent_s, goal=20)
+    return figure("sim", f"{count:,} nodes, one rumor", "s", spent_s, goal=20)
 
 
 def _until_all_know(plan: Plan) -> None:
@@ -90,11 +95,12 @@ def _until_all_know(plan: Plan) -> None:
     assert known == len(plan.nodes), f"only {known} know"
 
 
-def ten_thousand() -> Figure:
+def ten_thousand(scale: float) -> Figure:
+    count = max(int(10_000 * scale), 30)
     plan = Plan(
         "ten-thousand",
         1,
-        _nodes(10_000),
+        _nodes(count),
         25_000_000,
         4_000_000,
         HELLO,
@@ -105,7 +111,7 @@ def ten_thousand() -> Figure:
         disk=DiskOptions(model=False),
     )
     _, spent_s = _timed(lambda: sim.run_plan(plan, detail="lean"))
-    return figure("sim", "10,000 nodes, 30 rounds", "s", [spent_s], goal=60)
+    return figure("sim", f"{count:,} nodes, 30 rounds", "s", [spent_s], goal=60)
 
 
 def _timed(of: Callable[[], Of]) -> tuple[Of, float]:
@@ -114,7 +120,7 @@ def _timed(of: Callable[[], Of]) -> tuple[Of, float]:
     return result, process_time() - began_s
 
 
-BENCHES: dict[str, Callable[[], Figure]] = {
+BENCHES: dict[str, Callable[[float], Figure]] = {
     "packets": packets,
     "seeds": seeds,
     "thousand": thousand,
@@ -122,20 +128,20 @@ BENCHES: dict[str, Callable[[], Figure]] = {
 }
 
 
-def run(names: list[str] | None = None) -> list[Figure]:
+def run(session: Session, names: list[str] | None = None) -> list[Figure]:
     """As an explorer of seeds runs them: what is there stays, and cycles are rare."""
     before = gc.get_threshold()
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     try:
-        return [BENCHES[name]() for name in names or BENCHES]
+        return [BENCHES[name](session.scale.sim) for name in names or BENCHES]
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
 
 
 def main(names: list[str] | None = None) -> None:
-    for one in run(names):
+    for one in run(Session(FULL), names):
         sign = "<=" if one.at_most else ">="
         print(f"{one.name:26} {one.median:12,.1f} {one.unit:4} goal {sign} {one.goal:,g}")
 

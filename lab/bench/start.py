@@ -1,37 +1,37 @@
-"""How long people wait: `cluster up -d` of five nodes, and one `send`, as whole processes."""
+"""How long people wait: `cluster up -d` of five and of fifty nodes, and one `send`.
 
-import os
-import subprocess
-import sys
-import time
+All are whole processes. Each start is of a cluster that was never up before: a launcher, addresses
+and folders are made too.
+"""
+
 from pathlib import Path
 
-from lab.bench.cluster import cluster_of
-from lab.bench.figures import Figure, figure
+from lab.bench.cluster import COMMAND, cluster_of, command_ms, interpreter_ms
+from lab.bench.figures import Bare, Figure, figure
+from lab.bench.session import Session
 
-REPEATS = 7
-COMMAND = (sys.executable, "-m", "lab.cli")
+FEW = 5
+SENDS = 3  # into each cluster
 
 
-def run() -> list[Figure]:
-    ups: list[float] = []
+def run(session: Session) -> list[Figure]:
+    scale = session.scale
+    bare = Bare("bare interpreter", tuple(interpreter_ms(scale.repeats)))
     sends: list[float] = []
-    bare = [_timed([sys.executable, "-c", "pass"], Path.cwd()) for _ in range(REPEATS)]
-    for _ in range(REPEATS):
-        with cluster_of(5) as cluster:
-            folder = Path(cluster.place.file).parent
-            ups.append(_timed([*COMMAND, "cluster", "up", "-d"], folder))
-            sends.append(_timed([*COMMAND, "send", "n1", "hello"], folder))
+    few = [_up_ms(FEW, sends) for _ in range(scale.repeats)]
+    many = [_up_ms(scale.many_nodes, None) for _ in range(scale.repeats_large)]
+    name = f"cluster up -d, {scale.many_nodes} nodes"
     return [
-        figure("start", "bare interpreter", "ms", bare),
-        figure("start", "cluster up -d, 5 nodes", "ms", ups, goal=1500),
-        figure("start", "send", "ms", sends, goal=200),
+        figure("start", f"cluster up -d, {FEW} nodes", "ms", few, goal=1000, bare=bare),
+        figure("start", name, "ms", many, goal=3000, bare=bare),
+        figure("start", "send", "ms", sends, goal=150, bare=bare),
     ]
 
 
-def _timed(command: list[str], folder: Path) -> float:
-    root = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": root}
-    began = time.monotonic()
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    return (time.monotonic() - began) * 1000
+def _up_ms(count: int, sends: list[float] | None) -> float:
+    with cluster_of(count) as cluster:
+        folder = Path(cluster.place.file).parent
+        took_ms = command_ms([*COMMAND, "cluster", "up", "-d"], folder)
+        if sends is not None:
+            sends += [command_ms([*COMMAND, "send", "n1", "hello"], folder) for _ in range(SENDS)]
+        return took_ms

@@ -1,0 +1,59 @@
+"""What a figure is worth nothing without: the machine, the versions, and what else was going on."""
+
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import zmq
+from msgspec import Struct
+
+ROOT = Path(__file__).parents[2]
+
+
+class Facts(Struct, frozen=True):
+    when: str  # UTC
+    build: str  # git describe, or "" outside of a checkout
+    cores: int
+    processor: str
+    memory_gib: int
+    system: str
+    python: str
+    libzmq: str
+    load: float  # of the machine when the run began: runnable processes, mean of a minute
+    quick: bool
+
+
+def gather(*, quick: bool) -> Facts:
+    return Facts(
+        time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        _build(),
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        _processor(),
+        round(psutil.virtual_memory().total / 2**30),
+        f"{platform.system()} {platform.release()}",
+        platform.python_version(),
+        zmq.zmq_version(),
+        round(os.getloadavg()[0], 2),
+        quick,
+    )
+
+
+def _build() -> str:
+    command = ["git", "describe", "--always", "--dirty", "--tags"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

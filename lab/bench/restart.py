@@ -1,0 +1,76 @@
+"""How soon a node that was killed can be read again.
+
+`kill -9`; the clock runs from the command to start it until its timeline's last message is the one
+that was last before. Then the same with every checkpoint removed, so that the journal alone is
+there; where there never was one, the two are the same runs. The bare baseline reads the files of
+the journal once.
+"""
+
+import time
+
+from lab.bench import bare
+from lab.bench.cluster import checkpoints, journal_files, kill
+from lab.bench.figures import Bare, Figure, figure
+from lab.bench.process import resident_mib
+from lab.bench.session import History, Session
+from lab.client import Client
+from lab.problem import Problem
+from node.api import ReadTimeline, TimelineItem, TimelinePage
+
+READABLE_S = 120.0
+WAIT_S = 0.005
+
+
+def run(session: Session) -> list[Figure]:
+    scale = session.scale
+    found: list[Figure] = []
+    for count, goal in ((scale.middle, 0.3), (scale.large, 0.6)):
+        history = session.history(count)
+        history.cluster.stop(["n2"])
+        repeats = scale.repeats_large if count == scale.large else scale.repeats
+        took = [_restart_s(history, forget=False) for _ in range(repeats)]
+        with_checkpoint = bool(checkpoints(history.cluster, "n1"))
+        resident = resident_mib(history.pid())
+        files = journal_files(history.cluster, "n1")
+        raw = Bare("reading the journal once", tuple(bare.read_s(files) for _ in range(repeats)))
+        again = took
+        if with_checkpoint:
+            again = [_restart_s(history, forget=True) for _ in range(repeats)]
+        note = "" if with_checkpoint else "there is no checkpoint"
+        found += [
+            figure("restart", f"{count:,} messages", "s", took, goal=goal, bare=raw, note=note),
+            figure(
+                "restart",
+                f"{count:,} messages, without checkpoint, a million",
+                "s",
+                [seconds / history.count * 1e6 for seconds in again],
+                goal=1.5,
+                bare=Bare(raw.name, tuple(s / history.count * 1e6 for s in raw.values)),
+                note="" if count == scale.large else "with the start of the process",
+            ),
+            figure("restart", f"{count:,} messages, resident afterwards", "MiB", [resident]),
+        ]
+    return found
+
+
+def _restart_s(history: History, *, forget: bool) -> float:
+    with history.client() as client:
+        last = _last(client)
+    assert last is not None
+    kill(history.cluster, "n1")
+    for path in checkpoints(history.cluster, "n1") if forget else ():
+        path.unlink()
+    began = time.monotonic()
+    history.cluster.up(["n1"])
+    with history.client() as client:
+        while (seen := _last(client)) is None or seen.event.dot != last.event.dot:
+            if time.monotonic() - began > READABLE_S:
+                raise Problem(f"the last of {history.count} messages does not come back")
+            client.replies(WAIT_S)  # nothing comes: this waits
+        return time.monotonic() - began
+
+
+def _last(client: Client) -> TimelineItem | None:
+    request = ReadTimeline(client.new_id(), last=1)
+    page = client.expect(request, TimelinePage, READABLE_S)
+    return page.items[-1] if page.items else None

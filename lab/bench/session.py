@@ -1,0 +1,142 @@
+"""What the benches of one run share: how much to do, and the histories that are dear to make.
+
+A history is a cluster of two: n1 was given the messages by one client, n2 holds nothing until a
+bench lets it pull them. It is made once, when the first bench asks for it, and measured while it
+grows. Benches leave n1 running and n2 down.
+"""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from msgspec import Struct, field
+
+from lab.bench.cluster import client_of, cluster_of, durable, status_of
+from lab.bench.figures import Curve
+from lab.bench.load import Texts, post_all
+from lab.bench.process import resident_mib, size_bytes
+from lab.bench.scale import Scale
+from lab.client import Client
+from lab.cluster import Cluster
+from lab.problem import Problem
+
+STEPS = 40  # measured while a history grows
+PULL_TIMEOUT_S = 300.0
+POLL_S = 0.005
+
+
+class Pull(Struct, frozen=True):
+    """An empty node caught up: what it lacked when the clock began, and what it cost."""
+
+    events: int
+    count: int  # all that it holds now
+    took_s: float
+    bytes: int  # received, all packets
+    packets: int
+    progress: Curve  # seconds, events held
+
+
+class History(Struct):
+    cluster: Cluster
+    texts: Texts
+    count: int = 0
+    idle_mib: float = 0.0
+    resident: list[tuple[float, float]] = field(default_factory=list)  # messages, MiB
+    rates: list[tuple[float, float]] = field(default_factory=list)  # messages, msg/s
+    disk_bytes: int = 0  # all that n1 had stored when the history was complete
+
+    def client(self, node: str = "n1") -> Client:
+        return client_of(self.cluster, node)
+
+    def pid(self, node: str = "n1") -> int:
+        record = self.cluster.process(node)
+        assert record is not None, node
+        return record.pid
+
+    def grow(self, count: int) -> float:
+        """Post `count` more to n1; messages per second."""
+        texts = self.texts.take(count)
+        with self.client() as client:
+            took_s = post_all(client, texts)
+        self.count += count
+        return count / took_s
+
+    def pull(self) -> Pull:
+        """Let an empty n2 catch up with n1, and leave it running.
+
+        The clock begins when n2 first answers; if it holds the half by then, when it was asked to
+        start. Done is: it holds all, and all is on its disk.
+        """
+        self.cluster.stop(["n2"])
+        self.cluster.wipe(["n2"])
+        asked = time.monotonic()
+        self.cluster.up(["n2"])
+        with self.client("n2") as client:
+            began = time.monotonic()
+            status = status_of(client)
+            held = status.events
+            if 2 * held > self.count:
+                held, began = 0, asked
+            progress = [(time.monotonic() - began, float(status.events))]
+            while not durable(status, self.count):
+                client.replies(POLL_S)  # nothing comes: this waits
+                status = status_of(client)
+                progress.append((time.monotonic() - began, float(status.events)))
+                if progress[-1][0] > PULL_TIMEOUT_S:
+                    raise Problem(f"n2 holds {status.events} of {self.count}, and no more comes")
+        counters = status.counters
+        return Pull(
+            self.count - held,
+            self.count,
+            progress[-1][0],
+            counters["bytes_received"],
+            counters["packets_received"],
+            tuple(progress),
+        )
+
+
+class Session:
+    """A run of benches. A context manager: at the end its clusters are gone."""
+
+    def __init__(self, scale: Scale) -> None:
+        self.scale = scale
+        self._stack = ExitStack()
+        self._histories: dict[int, History] = {}
+        self._pulls: dict[int, list[Pull]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def history(self, count: int) -> History:
+        """The history that was made with so many messages; it may have grown since."""
+        if count not in self._histories:
+            self._histories[count] = self._made(count)
+        return self._histories[count]
+
+    def pulls(self, count: int) -> list[Pull]:
+        """Catch-ups with the history of so many messages."""
+        if count not in self._pulls:
+            large = count == self.scale.large
+            repeats = self.scale.repeats_large if large else self.scale.repeats
+            history = self.history(count)
+            self._pulls[count] = [history.pull() for _ in range(repeats)]
+            history.cluster.stop(["n2"])
+        return self._pulls[count]
+
+    def _made(self, count: int) -> History:
+        history = History(self._stack.enter_context(cluster_of(2)), Texts())
+        history.cluster.up(["n1"])
+        history.idle_mib = resident_mib(history.pid())
+        history.resident.append((0.0, history.idle_mib))
+        step = max(count // STEPS, 1)
+        while history.count < count:
+            rate = history.grow(min(step, count - history.count))
+            history.rates.append((float(history.count), rate))
+            history.resident.append((float(history.count), resident_mib(history.pid())))
+        folder = Path(history.cluster.place.nodes["n1"].dir)
+        history.disk_bytes = size_bytes(path for path in folder.rglob("*") if path.is_file())
+        return history

@@ -1,0 +1,158 @@
+"""The highest rate that a cluster of five keeps up with, paced.
+
+A rate is kept if, one second after the planned moment of the last message, every message was
+acknowledged, all five nodes hold all of them durably, and their roots are equal. The rates of a
+ladder are tried upwards until one is not kept, several times; later climbs begin where the one
+before ended. The figure is quantised by the ladder: what was kept, not what might be.
+"""
+
+import time
+from collections.abc import Sequence
+
+from lab.ask import Panel, statuses_of
+from lab.bench import bare
+from lab.bench.cluster import client_of, cluster_of, durable
+from lab.bench.figures import Bare, Figure, figure
+from lab.bench.load import AUTHOR, TEXT_BYTES, Texts
+from lab.bench.session import Session
+from lab.client import Client
+from lab.cluster import Cluster
+from lab.problem import Problem
+from node.api import Accepted, Post, ReadStatus, Status
+
+NODES = 5
+GRACE_S = 1.0
+TICK_S = 0.002  # what became due meanwhile goes out in one frame a node
+SETTLE_S = 60.0  # after a rate that was too high
+CLIMBS = 3
+RECORD_BYTES = TEXT_BYTES + 80  # about what an event and its frame add
+BARE_EVENTS_MAX = 20_000
+
+
+def run(session: Session) -> list[Figure]:
+    scale = session.scale
+    seconds = scale.paced_s / 2
+    raw: list[float] = []
+    kept: dict[int, list[float]] = {1: [], NODES: []}  # nodes that are written to
+    for targets, found in kept.items():
+        with cluster_of(NODES) as cluster:
+            cluster.up()
+            names = list(cluster.place.nodes)[:targets]
+            clients = [client_of(cluster, name) for name in names]
+            try:
+                start = 0
+                for _ in range(min(CLIMBS, scale.repeats)):
+                    best = _climb(cluster, clients, scale.rates, start, seconds)
+                    found.append(float(scale.rates[best]) if best >= 0 else 0.0)
+                    start = max(best, 0)
+                raw.append(_bare_rate(cluster))
+            finally:
+                for client in clients:
+                    client.close()
+    one, even = (Bare(f"{NODES} appends, as many commits", (rate,)) for rate in raw)
+    note = f"{seconds:g} s at each rate, of the ladder {', '.join(map(str, scale.rates))}"
+    return [
+        figure(
+            "sustain",
+            f"{NODES} nodes, sent to all evenly",
+            "msg/s",
+            kept[NODES],
+            goal=8000,
+            at_most=False,
+            bare=even,
+            note=note,
+        ),
+        figure("sustain", f"{NODES} nodes, sent to one", "msg/s", kept[1], bare=one),
+    ]
+
+
+def _bare_rate(cluster: Cluster) -> float:
+    """All that five nodes did so far, by one process that only appends and syncs."""
+    statuses = statuses_of(cluster.place.nodes.values())
+    events = max(status.events for status in statuses.values())
+    commits = sum(status.counters["journal_commits"] for status in statuses.values())
+    share = max(events // BARE_EVENTS_MAX, 1)
+    took_s = bare.append_s(NODES * events // share, RECORD_BYTES, commits // share)
+    return events // share / took_s
+
+
+def _climb(
+    cluster: Cluster, clients: Sequence[Client], rates: Sequence[int], start: int, seconds: float
+) -> int:
+    """The index of the highest rate that was kept: -1, not even the lowest."""
+    at = start
+    if not _keeps(cluster, clients, rates[at], seconds):
+        while at and not _keeps(cluster, clients, rates[at - 1], seconds):
+            at -= 1
+        return at - 1
+    while at + 1 < len(rates) and _keeps(cluster, clients, rates[at + 1], seconds):
+        at += 1
+    return at
+
+
+def _keeps(cluster: Cluster, clients: Sequence[Client], rate: int, seconds: float) -> bool:
+    texts = Texts(rate).take(int(rate * seconds))
+    with Panel(cluster.place.nodes.values()) as panel:
+        before = _settled(panel, 0, time.monotonic() + SETTLE_S)
+        if before is None:
+            raise Problem("the cluster does not come to rest")
+        ended = time.monotonic() + seconds
+        tally = Tally(clients)
+        tally.send(texts, rate)
+        in_time = _settled(panel, before + len(texts), ended + GRACE_S) is not None
+        until = time.monotonic() + SETTLE_S
+        while tally.waiting:  # in any case: the next rate wants a cluster at rest
+            tally.read(0.05)
+            if time.monotonic() > until:
+                raise Problem(f"{tally.waiting} messages were never answered")
+        return in_time and not tally.failed
+
+
+class Tally:
+    """Posts to several nodes in turn, and their answers."""
+
+    def __init__(self, clients: Sequence[Client]) -> None:
+        self._clients = clients
+        self.waiting = 0
+        self.failed = 0  # busy: the node would not take it
+
+    def send(self, texts: Sequence[str], rate: int) -> None:
+        """Each text when it is due, to one node after the other."""
+        began, sent = time.monotonic(), 0
+        while sent < len(texts):
+            due = min(int((time.monotonic() - began) * rate) + 1, len(texts))
+            for offset, client in enumerate(self._clients):
+                mine = texts[sent + offset : due : len(self._clients)]
+                if mine:
+                    client.submit(
+                        [Post(client.new_id(), AUTHOR, text, "", 60_000) for text in mine]
+                    )
+                    self.waiting += len(mine)
+            sent = due
+            until = time.monotonic() + TICK_S
+            while (left_s := until - time.monotonic()) > TICK_S / 2:
+                self.read(left_s)
+
+    def read(self, timeout_s: float) -> None:
+        """What has come, waiting for the first node only: the others are looked at afterwards."""
+        for client in self._clients:
+            for reply in client.replies(timeout_s):
+                self.waiting -= 1
+                self.failed += type(reply) is not Accepted
+            timeout_s = 0
+
+
+def _settled(panel: Panel, events: int, until: float) -> int | None:
+    """How many events all five hold once they hold so many, durably, and agree. None: too late."""
+    while True:
+        answers = panel.ask(ReadStatus, max(until - time.monotonic(), 0.05))
+        seen = [status for status in answers.values() if type(status) is Status]
+        at_rest = (
+            len(seen) == NODES
+            and len({status.root for status in seen}) == 1
+            and all(durable(status, max(events, status.events)) for status in seen)
+        )
+        if time.monotonic() > until:
+            return None
+        if at_rest:
+            return seen[0].events
