@@ -27,6 +27,7 @@ from node.codec import ProtobufCodec
 from node.journal import Journal, JournalOptions, Recovery
 from node.keyring import Keyring
 from node.link import FaultTable
+from node.pages import Pages
 from node.ports import Note, Record
 from node.pump import RawContext
 from node.recorder import RecordedFaults, RecordedReplica, Recorder, begin
@@ -100,7 +101,8 @@ class Life:
     ) -> Runtime | None:
         """Restore the replica and put the runtime around it. None: asked to stop meanwhile."""
         began_s = time.monotonic()
-        self._replica = replica = self._make_replica(recovery)
+        pages = Pages(self._storage, recovery.index)
+        self._replica = replica = self._make_replica(recovery, pages)
         for batch in _batches(iter(recovery.records)):
             replica.restore(batch)
             await asyncio.sleep(0)
@@ -110,23 +112,25 @@ class Life:
         replica.boot(int(loop.time() * 1000), wall_ms(), recovery.must_open_epoch)
         gc.collect()
         gc.freeze()  # what was restored stays: the collector need not look at it again and again
-        return self._make_runtime(loop, replica, journal, degraded=recovery.degraded)
+        return self._make_runtime(loop, replica, journal, pages, degraded=recovery.degraded)
 
-    def _make_replica(self, recovery: Recovery) -> Replica:
+    def _make_replica(self, recovery: Recovery, pages: Pages) -> Replica:
         """With chance of its own, from a number that can be written down: so it can be replayed."""
         plan, rng_seed = self._plan, self._rng.getrandbits(63)
         codec, incarnation = ProtobufCodec(), recovery.incarnation
         if plan.trace_dir is not None:
             self._recorder = begin(plan.trace_dir, plan.replica, rng_seed, recovery)
         if self._recorder is None:
-            return Replica(plan.replica, codec, Random(rng_seed), incarnation)
-        return RecordedReplica(plan.replica, codec, rng_seed, incarnation, self._recorder)
+            rng = Random(rng_seed)
+            return Replica(plan.replica, codec, rng, incarnation, pages=pages)
+        return RecordedReplica(plan.replica, codec, rng_seed, incarnation, self._recorder, pages)
 
     def _make_runtime(
         self,
         loop: asyncio.AbstractEventLoop,
         replica: Replica,
         journal: Journal,
+        pages: Pages,
         *,
         degraded: bool,
     ) -> Runtime:
@@ -142,6 +146,7 @@ class Life:
             plan.settings,
             replica,
             journal,
+            pages,
             rng,
             faults,
             write_note,

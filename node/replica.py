@@ -24,6 +24,7 @@ from msgspec import Struct
 from domain.arrival import Arrival, Via
 from domain.dot import Dot
 from domain.events import Event, MessagePosted
+from domain.history import History, MemoryHistory, PagedHistory
 from domain.moderation import Moderator, Policy
 from domain.presence import Presence
 from domain.quiet import Quiet
@@ -34,8 +35,9 @@ from gossip.entry import Entry, hash_of
 from gossip.frontier import Added, Frontier
 from gossip.packets import Push, without_runs
 from gossip.reconcile.vector import Vector
-from gossip.store import MemoryStore
+from gossip.store import MemoryStore, Store
 from gossip.wire import cluster_hash
+from node.bodies import Bodies
 from node.emitter import Emitted, Emitter
 from node.epochs import WHY, Epochs
 from node.foreseen import Foreseen
@@ -49,6 +51,7 @@ from node.ports import (
     EventCodec,
     EventRecord,
     Note,
+    Pages,
     Record,
 )
 from node.promises import Answer, Promise
@@ -96,14 +99,20 @@ class Replica:
         rng: Random,
         incarnation: int,
         moderator: Moderator | None = None,  # of the policy, if there is one already
+        pages: Pages | None = None,  # the journal to read from; without it all stays in memory
     ) -> None:
         self.node = config.node
         self.incarnation = incarnation
         self._config = config
         self._codec = codec
-        self.timeline = Timeline()
-        self.presence = Presence()
-        self.quiet = Quiet(config.quiet_ms)
+        self._bodies = Bodies(pages, codec) if pages is not None else None
+        store: Store = self._bodies or MemoryStore()
+        self._history: History = MemoryHistory()
+        if self._bodies is not None:
+            self._history = PagedHistory(self._bodies.event)
+        self.timeline = Timeline(history=self._history)
+        self.presence = Presence(self._history)
+        self.quiet = Quiet(config.quiet_ms, self._history)
         self.engine: Engine[Event] = Engine(
             config.node,
             cluster_hash(config.cluster),
@@ -111,7 +120,7 @@ class Replica:
             config.peers,
             config.gossip,
             rng,
-            MemoryStore(),
+            store,
             Vector(),
             self._open_entry,
         )
@@ -151,7 +160,7 @@ class Replica:
         arrival = self._emitter.arrival(decoded.event, entry, record.received_at_ms, record.via)
         if dot.origin != self.node:
             self.engine.receipts.durable(dot.log, dot.seq)
-        self._evolve(arrival)
+        self._evolve(arrival, entry, self._pending.intake.handed)
 
     def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str) -> None:
         """Begin to live. `must_open_epoch` is the reason why own events need a new epoch, or ""."""
@@ -346,7 +355,7 @@ class Replica:
                 self._emitter.own.show(one.entry.dot)
                 self.engine.offer(one.entry, one.receipt)
                 posted.append(one.entry)
-            self._evolve(one.arrival)
+            self._evolve(one.arrival, one.entry, one.number)
             self._outbox.publish.append((len(self.timeline), one.arrival))
         for dot in intake.take_durable():
             self.engine.receipts.durable(dot.log, dot.seq)
@@ -373,7 +382,12 @@ class Replica:
 
     # --- evolving -------------------------------------------------------------------------------
 
-    def _evolve(self, arrival: Arrival) -> None:
+    def _evolve(self, arrival: Arrival, entry: Entry, number: int) -> None:
+        """This event, record `number` of the journal, is a fact here."""
+        if self._bodies is not None:
+            self._bodies.settle(entry, number)
+            self._bodies.arrived(len(self._history), number)
+        self._history.append(arrival)
         self.timeline.apply(arrival)
         self.presence.apply(arrival)
         self.quiet.apply(arrival)

@@ -23,9 +23,11 @@ from random import Random
 
 from gossip.packets import Packet
 from node.committer import Committer, JournalWorker, Progress
+from node.index import Placed
 from node.journal import Journal
 from node.keyring import Keyring
 from node.link import FaultTable
+from node.pages import Pages
 from node.ports import Note, Record
 from node.pump import RawContext
 from node.replica import Replica
@@ -53,6 +55,7 @@ class Runtime:
         settings: Settings,
         replica: Replica,
         journal: Journal,
+        pages: Pages,
         rng: Random,
         faults: FaultTable,
         write_note: WriteNote,
@@ -62,6 +65,8 @@ class Runtime:
     ) -> None:
         self._loop = loop
         self._replica = replica
+        self._journal = journal
+        self._pages = pages
         self.faults = faults
         self._write_note = write_note
         self._addresses = addresses
@@ -167,17 +172,20 @@ class Runtime:
     def _from_committer(self, progress: Progress) -> None:
         """Called in the committer's thread."""
         try:
-            self._loop.call_soon_threadsafe(self._on_progress, progress)
+            placed = self._journal.take_placed()
+            self._loop.call_soon_threadsafe(self._on_progress, progress, placed)
         except RuntimeError:
             return  # the loop has closed: nobody is left to be told
 
-    def _on_progress(self, progress: Progress) -> None:
+    def _on_progress(self, progress: Progress, placed: list[Placed]) -> None:
+        self._pages.placed(placed)
         if type(progress) is Persisted:
             self.running.written, self.running.durable = progress.written, progress.durable
             if self._inbox and type(self._inbox[-1]) is Persisted:
                 self._inbox.pop()  # the newer one says it all
             self._release()
         elif type(progress) is PersistFailed:
+            self._pages.cut(progress.kept)
             self.running.written = self.running.durable = progress.kept
             event = "storage_failed" if progress.final else "append_failed"
             why: Fields = {"reason": progress.reason, "code": progress.code, "kept": progress.kept}
