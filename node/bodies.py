@@ -8,10 +8,14 @@ are read when somebody asks. Four bytes an event.
 from array import array
 from bisect import bisect_right
 from collections import deque
+from typing import Protocol
 
+from domain.arrival import Arrival
 from domain.dot import LogId
 from domain.events import Event
+from domain.history import History, MemoryHistory, PagedHistory
 from gossip.entry import Entry
+from gossip.store import MemoryStore, Store
 from node.ports import EventCodec, Pages
 
 RECENT_BYTES = 1024 * 1024  # of events that are in the journal, and in memory still
@@ -41,8 +45,31 @@ class _Shelf:
         return self.numbers[seq - 1] if seq <= len(self.numbers) else self.loose[seq]
 
 
-class Bodies:
-    """Implements `gossip.store.Store`, and loads for a `PagedHistory`. Mutable; not thread-safe."""
+class Bodies(Store, Protocol):
+    """A store of entries, and the history of the arrivals that they became."""
+
+    history: History
+
+    def take(self, arrival: Arrival, entry: Entry, number: int) -> None:
+        """This entry is record `number` of the journal, and the next arrival in the history."""
+        ...
+
+
+class MemoryBodies(MemoryStore):
+    """Everything stays in memory. Mutable; not thread-safe."""
+
+    __slots__ = ("history",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: History = MemoryHistory()
+
+    def take(self, arrival: Arrival, entry: Entry, number: int) -> None:  # noqa: ARG002
+        self.history.append(arrival)
+
+
+class PagedBodies:
+    """What is in the journal leaves memory. Mutable; not thread-safe."""
 
     __slots__ = (
         "_codec",
@@ -52,6 +79,7 @@ class Bodies:
         "_recent",
         "_recent_bytes",
         "_shelves",
+        "history",
         "recent_bytes",
     )
 
@@ -65,8 +93,15 @@ class Bodies:
         # Arrival i is record i + offset, for as long as no record came between that is no arrival.
         self._firsts = array("Q")
         self._offsets = array("Q")
+        self.history: History = PagedHistory(self._event)
 
-    # --- by position ----------------------------------------------------------------------------
+    def take(self, arrival: Arrival, entry: Entry, number: int) -> None:
+        self._settle(entry, number)
+        offset = number - len(self.history)
+        if not self._offsets or self._offsets[-1] != offset:
+            self._firsts.append(len(self.history))
+            self._offsets.append(offset)
+        self.history.append(arrival)
 
     def put(self, entry: Entry) -> None:
         shelf = self._shelves.get(entry.dot.log)
@@ -75,20 +110,6 @@ class Bodies:
         seq = entry.dot.seq
         settled = seq <= len(shelf.numbers) or seq in shelf.loose
         (shelf.instead if settled else shelf.fresh)[seq] = entry.data
-
-    def settle(self, entry: Entry, number: int) -> None:
-        """This entry is record `number` of the journal."""
-        shelf, seq = self._shelves[entry.dot.log], entry.dot.seq
-        if shelf.fresh.get(seq) is not entry.data:
-            return  # a rival has the position
-        shelf.settle(seq, number)
-        size = len(entry.data)
-        self._recent.append((shelf, seq, size))
-        self._recent_bytes += size
-        while self._recent_bytes > self.recent_bytes:
-            old, seq, size = self._recent.popleft()
-            del old.fresh[seq]
-            self._recent_bytes -= size
 
     def get(self, log: LogId, seq: int) -> bytes:
         shelf = self._shelves[log]
@@ -101,15 +122,21 @@ class Bodies:
             return self._pages.events(shelf.numbers[first - 1 : last])
         return [self.get(log, seq) for seq in range(first, last + 1)]
 
-    # --- by arrival -----------------------------------------------------------------------------
+    # --- inside ---------------------------------------------------------------------------------
 
-    def arrived(self, index: int, number: int) -> None:
-        """The arrival with this index is record `number`; indices come in order."""
-        offset = number - index
-        if not self._offsets or self._offsets[-1] != offset:
-            self._firsts.append(index)
-            self._offsets.append(offset)
+    def _settle(self, entry: Entry, number: int) -> None:
+        shelf, seq = self._shelves[entry.dot.log], entry.dot.seq
+        if shelf.fresh.get(seq) is not entry.data:
+            return  # a rival has the position
+        shelf.settle(seq, number)
+        size = len(entry.data)
+        self._recent.append((shelf, seq, size))
+        self._recent_bytes += size
+        while self._recent_bytes > self.recent_bytes:
+            old, seq, size = self._recent.popleft()
+            del old.fresh[seq]
+            self._recent_bytes -= size
 
-    def event(self, index: int) -> Event:
+    def _event(self, index: int) -> Event:
         number = index + self._offsets[bisect_right(self._firsts, index) - 1]
         return self._codec.decode(self._pages.events([number])[0]).event

@@ -24,7 +24,6 @@ from msgspec import Struct
 from domain.arrival import Arrival, Via
 from domain.dot import Dot
 from domain.events import Event, MessagePosted
-from domain.history import History, MemoryHistory, PagedHistory
 from domain.moderation import Moderator, Policy
 from domain.presence import Presence
 from domain.quiet import Quiet
@@ -35,9 +34,8 @@ from gossip.entry import Entry, hash_of
 from gossip.frontier import Added, Frontier
 from gossip.packets import Push, without_runs
 from gossip.reconcile.vector import Vector
-from gossip.store import MemoryStore, Store
 from gossip.wire import cluster_hash
-from node.bodies import Bodies
+from node.bodies import Bodies, MemoryBodies, PagedBodies
 from node.emitter import Emitted, Emitter
 from node.epochs import WHY, Epochs
 from node.foreseen import Foreseen
@@ -105,14 +103,11 @@ class Replica:
         self.incarnation = incarnation
         self._config = config
         self._codec = codec
-        self._bodies = Bodies(pages, codec) if pages is not None else None
-        store: Store = self._bodies or MemoryStore()
-        self._history: History = MemoryHistory()
-        if self._bodies is not None:
-            self._history = PagedHistory(self._bodies.event)
-        self.timeline = Timeline(history=self._history)
-        self.presence = Presence(self._history)
-        self.quiet = Quiet(config.quiet_ms, self._history)
+        self._bodies: Bodies = MemoryBodies() if pages is None else PagedBodies(pages, codec)
+        history = self._bodies.history
+        self.timeline = Timeline(history=history)
+        self.presence = Presence(history)
+        self.quiet = Quiet(config.quiet_ms, history)
         self.engine: Engine[Event] = Engine(
             config.node,
             cluster_hash(config.cluster),
@@ -120,7 +115,7 @@ class Replica:
             config.peers,
             config.gossip,
             rng,
-            store,
+            self._bodies,
             Vector(),
             self._open_entry,
         )
@@ -384,10 +379,7 @@ class Replica:
 
     def _evolve(self, arrival: Arrival, entry: Entry, number: int) -> None:
         """This event, record `number` of the journal, is a fact here."""
-        if self._bodies is not None:
-            self._bodies.settle(entry, number)
-            self._bodies.arrived(len(self._history), number)
-        self._history.append(arrival)
+        self._bodies.take(arrival, entry, number)
         self.timeline.apply(arrival)
         self.presence.apply(arrival)
         self.quiet.apply(arrival)

@@ -32,6 +32,7 @@ from node.ports import Note, Record
 from node.pump import RawContext
 from node.replica import Replica
 from node.settings import Addresses, Ending, Settings, WriteNote
+from node.storage import StorageError
 from node.supervisor import Fields, Supervisor, anatomy, one_line
 from node.transport import AddressInUse
 from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
@@ -110,6 +111,7 @@ class Runtime:
             on_submit=self._on_submit,
             on_note=self._note,
             on_unreachable=self._refresh_addresses,
+            on_damage=self._on_damage,
             counters=self.counters,
             news=self._news,
             now_ms=self.now_ms,
@@ -208,9 +210,11 @@ class Runtime:
         began_s = self._loop.time()
         try:
             self._turn()
+        except StorageError as error:
+            self._on_damage(error)
+            return
         except Exception as error:
-            note = Note("core_crashed", "error", anatomy(error))
-            self._write_note(note, "core")
+            self._write_note(Note("core_crashed", "error", anatomy(error)), "core")
             self._end(Ending("the replica failed", 1, error))
             return
         self.telemetry.turn_took(self._loop.time() - began_s)
@@ -307,6 +311,11 @@ class Runtime:
     def stop(self, reason: str) -> None:
         """Asked to end, in order: the end is seen in `ended`, the order is kept by `finish`."""
         self._end(Ending(reason))
+
+    def _on_damage(self, error: StorageError) -> None:
+        """The journal is not what it was: the next life looks at all of it."""
+        self._write_note(Note("core_crashed", "error", anatomy(error)), "core")
+        self._end(Ending("the journal cannot be read", 1, error))
 
     def _on_give_up(self, worker: str, error: BaseException) -> None:
         self._end(Ending(f"worker {worker} crashed too often: {one_line(error)}", 1))

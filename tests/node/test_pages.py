@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.arrival import Arrival
+from domain.clock import Stamp
 from domain.dot import LogId
-from gossip.entry import Entry
-from gossip.store import MemoryStore
-from node.bodies import Bodies
+from domain.events import MessagePosted
+from gossip.entry import GENESIS, Entry, hash_of
+from node.bodies import MemoryBodies, PagedBodies
 from node.codec import ProtobufCodec
 from node.index import CHUNK_BYTES, Index
 from node.journal import Journal, JournalOptions
@@ -118,10 +120,16 @@ def test_a_record_that_is_not_there_any_more_is_an_error_of_the_disk() -> None:
 # --- bodies -------------------------------------------------------------------------------------
 
 
+def arrival_of(entry: Entry) -> Arrival:
+    """Of an entry whose bytes are no event: only its place in the history matters here."""
+    event = MessagePosted(entry.dot, Stamp(1, entry.dot.seq), (), "ana", "x")
+    return Arrival(event, entry.tag, 7, "rumor")
+
+
 @given(order=st.permutations(range(8)), recent_bytes=st.sampled_from([0, 300, 1 << 20]))
 def test_bodies_are_a_store_whatever_has_left_memory(order: list[int], recent_bytes: int) -> None:
-    shelf, memory = Shelf(cache_bytes=0), MemoryStore()
-    bodies = Bodies(shelf.pages, ProtobufCodec(), recent_bytes)
+    shelf, memory = Shelf(cache_bytes=0), MemoryBodies()
+    bodies = PagedBodies(shelf.pages, ProtobufCodec(), recent_bytes)
     entries, log = chain("n2", 8), LogId("n2", 1)
     held: set[int] = set()
     for number, position in enumerate(order, 1):
@@ -131,23 +139,26 @@ def test_bodies_are_a_store_whatever_has_left_memory(order: list[int], recent_by
             store.put(one)
         assert bodies.get(log, one.dot.seq) == one.data
         shelf.append(records_of([one]))
-        bodies.settle(one, number)
+        for store in (bodies, memory):
+            store.take(arrival_of(one), one, number)
         for seq in held:
             assert bodies.get(log, seq) == memory.get(log, seq)
     assert bodies.span(log, 1, 8) == memory.span(log, 1, 8)
     assert bodies.span(log, 3, 5) == [one.data for one in entries[2:5]]
+    keys = [[one.history.key(i) for i in range(8)] for one in (bodies, memory)]
+    assert keys[0] == keys[1]
 
 
 def test_a_rival_does_not_take_the_place_of_what_is_settled() -> None:
     """Of a fork the frontier decides who stands at the position; records stay what they are."""
     shelf = Shelf(cache_bytes=0)
-    bodies = Bodies(shelf.pages, ProtobufCodec(), 0)
+    bodies = PagedBodies(shelf.pages, ProtobufCodec(), 0)
     (first,), log = chain("n2", 1), LogId("n2", 1)
     (rival,) = chain("n2", 1, branch="b")
     bodies.put(first)
     shelf.append(records_of([first, rival]))
-    bodies.settle(first, 1)
-    bodies.settle(rival, 2)
+    bodies.take(arrival_of(first), first, 1)
+    bodies.take(arrival_of(rival), rival, 2)
     assert bodies.get(log, 1) == first.data
     bodies.put(rival)
     assert bodies.get(log, 1) == rival.data
@@ -157,15 +168,15 @@ def test_a_rival_does_not_take_the_place_of_what_is_settled() -> None:
 
 def test_an_arrival_is_found_by_its_index_whatever_records_lie_between() -> None:
     node = Node("n1")
-    node.post("ana", "one")
-    node.post("ana", "two")
-    events = [one.event for one in node.replica.timeline.select("arrival")]
-    codec = ProtobufCodec()
+    node.post("one")
+    node.post("two")
+    arrivals = node.replica.timeline.select("arrival")
     shelf = Shelf()
+    bodies = PagedBodies(shelf.pages, ProtobufCodec(), 0)
     data = [record.data for record in node.journal if type(record) is EventRecord]
-    shelf.append([EpochRecord(5, "new log", 0)])
-    bodies = Bodies(shelf.pages, codec)
-    for index, one in enumerate(data):
-        shelf.append([EpochRecord(6 + index, "again", 0), EventRecord(one, 7, "rumor", "n2")])
-        bodies.arrived(index, 3 + 2 * index)
-    assert [bodies.event(index) for index in range(2)] == events
+    for number, (arrival, one) in enumerate(zip(arrivals, data, strict=True), 1):
+        shelf.append([EpochRecord(6 + number, "again", 0), EventRecord(one, 7, "rumor", "n2")])
+        entry = Entry(arrival.event.dot, GENESIS, hash_of(one), one)
+        bodies.put(entry)
+        bodies.take(arrival, entry, 2 * number)
+    assert [bodies.history[index] for index in range(2)] == arrivals
