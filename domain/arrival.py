@@ -13,10 +13,12 @@ from domain.events import Event
 
 Via = Literal["local", "rumor", "anti-entropy", "recovery"]
 
+TAG_BYTES = 8
+
 
 class Arrival(Struct, frozen=True):
     event: Event
-    tag: bytes  # 8 bytes
+    tag: bytes  # TAG_BYTES
     received_at_ms: int  # wall clock of the node that received it: a label, never an order
     via: Via
     skewed: bool = False  # its stamp was too far in the future: shown, and not followed

@@ -7,7 +7,8 @@ when a late event arrives. No clock is asked: somebody who says nothing for a ye
 before. An event of a kind that this version does not know says nothing of presence.
 """
 
-from typing import Literal, assert_never
+from array import array
+from typing import Final, Literal, assert_never
 
 from msgspec import Struct
 
@@ -15,9 +16,14 @@ from domain.arrival import Arrival
 from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft, UnknownEvent
-from domain.projection import fingerprint_of
+from domain.history import History
+from domain.projection import Fold, fingerprint_of
 
 Because = Literal["joined", "posted", "left"]
+
+# For undo, where no arrival decided before:
+NOTHING: Final = -1  # nothing was known of the author
+NO_CHANGE: Final = -2  # what decided before still does
 
 
 class PresenceOf(Struct, frozen=True):
@@ -30,59 +36,53 @@ class PresenceOf(Struct, frozen=True):
     since: Stamp
 
 
-class Presence:
+class Presence(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
-    __slots__ = ("_arrivals", "_before", "_newest")
+    __slots__ = ("_before", "_deciding")
 
-    def __init__(self) -> None:
-        self._newest: dict[str, Arrival] = {}  # author -> the arrival that decides
-        self._arrivals: list[Arrival] = []
-        self._before: list[Arrival | None] = []  # undo: what decided before; itself: no change
+    def __init__(self, history: History | None = None) -> None:
+        super().__init__(history)
+        self._deciding: dict[str, tuple[int, Arrival]] = {}  # by author: index, arrival
+        self._before = array("i")  # undo: the index of what decided before, or:
 
     def apply(self, arrival: Arrival) -> None:
+        index = self._take(arrival)
         author = arrival.event.author
-        before = self._newest.get(author)
-        self._arrivals.append(arrival)
-        if _because(arrival.event) is None or (before and before.key > arrival.key):
-            self._before.append(arrival)
+        before = self._deciding.get(author)
+        if _because(arrival.event) is None or (before and before[1].key > arrival.key):
+            self._before.append(NO_CHANGE)
             return
-        self._before.append(before)
-        self._newest[author] = arrival
+        self._before.append(NOTHING if before is None else before[0])
+        self._deciding[author] = (index, arrival)
 
     def rewind(self) -> Arrival:
-        assert self._arrivals, "nothing to rewind"
-        arrival, before = self._arrivals.pop(), self._before.pop()
-        if before is None:
-            del self._newest[arrival.event.author]
-        elif before is not arrival:
-            self._newest[arrival.event.author] = before
+        arrival = self._newest()
+        before = self._before.pop()
+        if before == NOTHING:
+            del self._deciding[arrival.event.author]
+        elif before != NO_CHANGE:
+            self._deciding[arrival.event.author] = (before, self._history[before])
+        self._give_back()
         return arrival
 
     def fingerprint(self) -> bytes:
         """Of who is active because of what: equal on nodes that hold the same events."""
-        people = sorted((author, newest.key) for author, newest in self._newest.items())
+        people = sorted((author, newest.key) for author, (_, newest) in self._deciding.items())
         return fingerprint_of(repr(people))
-
-    def __len__(self) -> int:
-        return len(self._arrivals)
 
     def participants(self) -> list[PresenceOf]:
         """Everybody known, by name."""
-        return [presence_of(newest.event) for _, newest in sorted(self._newest.items(), key=_name)]
+        return [presence_of(newest.event) for _, (_, newest) in sorted(self._deciding.items())]
 
     def of(self, author: str) -> PresenceOf | None:
         """One participant; None if nothing is known of them."""
-        newest = self._newest.get(author)
-        return presence_of(newest.event) if newest else None
+        found = self._deciding.get(author)
+        return presence_of(found[1].event) if found else None
 
     def is_active(self, author: str) -> bool:
         found = self.of(author)
         return found is not None and found.active
-
-
-def _name(item: tuple[str, Arrival]) -> str:
-    return item[0]
 
 
 def presence_of(event: Event) -> PresenceOf:

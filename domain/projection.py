@@ -7,12 +7,16 @@ nothing else: several coexist over the same arrivals and may disagree about what
 
 The caller applies each event once: telling a duplicate from news is the frontier's work. Two
 branches of a fork share a dot and differ in their tag; they are two events, and both are applied.
+
+Projections of one node share its history (`domain.history`): whoever owns that appends an arrival
+to it, and then has each projection apply it. A projection made without a history keeps its own.
 """
 
 from hashlib import blake2b
 from typing import Protocol
 
 from domain.arrival import Arrival
+from domain.history import History, MemoryHistory
 
 FINGERPRINT_BYTES = 16
 
@@ -33,6 +37,39 @@ class Projection(Protocol):
     def __len__(self) -> int:
         """How many arrivals have been applied."""
         ...
+
+
+class Fold:
+    """What every projection is made of: a history, and how much of it is taken into account."""
+
+    __slots__ = ("_applied", "_history", "_own")
+
+    def __init__(self, history: History | None = None) -> None:
+        self._own = history is None
+        self._history: History = MemoryHistory() if history is None else history
+        self._applied = 0
+
+    def __len__(self) -> int:
+        return self._applied
+
+    def _take(self, arrival: Arrival) -> int:
+        """This arrival is being applied: its index."""
+        index = self._applied
+        if self._own:
+            while len(self._history) > index:  # what was rewound
+                self._history.pop()
+            self._history.append(arrival)
+        self._applied = index + 1
+        return index
+
+    def _newest(self) -> Arrival:
+        """What a rewind is about to undo."""
+        assert self._applied, "nothing to rewind"
+        return self._history[self._applied - 1]
+
+    def _give_back(self) -> None:
+        """The newest arrival is not taken into account any more."""
+        self._applied -= 1
 
 
 def fingerprint_of(text: str) -> bytes:

@@ -10,32 +10,31 @@ largest time: where the clock has been set back, the silence begins anew instead
 """
 
 from domain.arrival import Arrival
-from domain.projection import fingerprint_of
+from domain.history import History
+from domain.projection import Fold, fingerprint_of
 
 
-class Quiet:
+class Quiet(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
-    __slots__ = ("_arrivals", "quiet_ms")
+    __slots__ = ("quiet_ms",)
 
-    def __init__(self, quiet_ms: int) -> None:
+    def __init__(self, quiet_ms: int, history: History | None = None) -> None:
         assert quiet_ms >= 0, quiet_ms
+        super().__init__(history)
         self.quiet_ms = quiet_ms
-        self._arrivals: list[Arrival] = []
 
     def apply(self, arrival: Arrival) -> None:
-        self._arrivals.append(arrival)
+        self._take(arrival)
 
     def rewind(self) -> Arrival:
-        assert self._arrivals, "nothing to rewind"
-        return self._arrivals.pop()
+        arrival = self._newest()
+        self._give_back()
+        return arrival
 
     def fingerprint(self) -> bytes:
         """Of when the newest arrival came. That is this node's own: others have other times."""
         return fingerprint_of(repr(self._since_ms()))
-
-    def __len__(self) -> int:
-        return len(self._arrivals)
 
     def quiet_for_ms(self, wall_ms: int) -> int:
         """How long nothing has arrived. 0 if nothing ever has, never negative."""
@@ -43,7 +42,7 @@ class Quiet:
         return 0 if since_ms is None else max(wall_ms - since_ms, 0)
 
     def is_quiet(self, wall_ms: int) -> bool:
-        return bool(self._arrivals) and self.quiet_for_ms(wall_ms) >= self.quiet_ms
+        return bool(self._applied) and self.quiet_for_ms(wall_ms) >= self.quiet_ms
 
     def _since_ms(self) -> int | None:
-        return self._arrivals[-1].received_at_ms if self._arrivals else None
+        return self._history.received_at_ms(self._applied - 1) if self._applied else None

@@ -15,35 +15,29 @@ What is missing is known from two sides: a log counts from 1 without gaps, and e
 parents. A hole says that an event exists somewhere, not what it says.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
-from operator import attrgetter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from domain.arrival import Arrival, OrderKey
 from domain.dot import Dot
-from domain.projection import FINGERPRINT_BYTES, fingerprint_of
+from domain.history import History, LogName
+from domain.projection import FINGERPRINT_BYTES, Fold, fingerprint_of
 from domain.seqset import SeqSet
 
 Order = Literal["causal", "arrival", "author"]
+Indices = Sequence[int]  # of arrivals in the history
 
 INSERTIONS_MAX = 32  # more pending arrivals than this are sorted in, not inserted one by one
 
-LogName = tuple[str, int]  # origin, epoch: a LogId that is cheaper to build on every apply
 _FIRST: OrderKey = (-1, 0, "", 0, 0, b"")  # before every key
 
-_key = attrgetter("key")
 
-
-def _author(arrival: Arrival) -> str:
-    return arrival.event.author
-
-
-class Timeline:
+class Timeline(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
     __slots__ = (
-        "_arrivals",
         "_branches",
         "_causal",
         "_held",
@@ -56,12 +50,13 @@ class Timeline:
         "_summed",
     )
 
-    def __init__(self, arrivals: Iterable[Arrival] = ()) -> None:
-        self._arrivals: list[Arrival] = []
-        self._causal: list[Arrival] = []  # sorted by key; all arrivals but the pending ones
-        self._pending: list[Arrival] = []  # late ones since the last reading, in arrival order
+    def __init__(self, arrivals: Iterable[Arrival] = (), history: History | None = None) -> None:
+        super().__init__(history)
+        # Indices of arrivals, all of these.
+        self._causal = array("I")  # sorted by key; all arrivals but the pending ones
+        self._pending = array("I")  # late ones since the last reading, in arrival order
+        self._late = array("I")  # those that were late
         self._last_key = _FIRST  # of the last one in causal order, which is never pending
-        self._late: list[int] = []  # which arrivals were late, by their position in _arrivals
         self._held: dict[LogName, SeqSet] = {}
         self._branches: dict[Dot, int] = {}  # further branches held of a dot that is held already
         self._mentioned: dict[LogName, int] = {}  # the last seq named by parents, beyond the held
@@ -73,15 +68,14 @@ class Timeline:
     # --- the fold -------------------------------------------------------------------------------
 
     def apply(self, arrival: Arrival) -> None:
-        index = len(self._arrivals)
-        self._arrivals.append(arrival)
+        index = self._take(arrival)
         key = arrival.key
         if key > self._last_key:
-            self._causal.append(arrival)
+            self._causal.append(index)
             self._last_key = key
         else:
             assert key != self._last_key, f"{arrival.event.dot} was applied twice"
-            self._pending.append(arrival)
+            self._pending.append(index)
             self._late.append(index)
         dot = arrival.event.dot
         log = (dot.origin, dot.epoch)
@@ -99,9 +93,8 @@ class Timeline:
             self.apply(arrival)
 
     def rewind(self) -> Arrival:
-        assert self._arrivals, "nothing to rewind"
-        arrival = self._arrivals.pop()
-        index = len(self._arrivals)
+        arrival = self._newest()
+        index = self._applied - 1
         while self._raised and self._raised[-1][0] == index:
             _, log, before = self._raised.pop()
             if before:
@@ -109,30 +102,30 @@ class Timeline:
             else:
                 del self._mentioned[log]
         self._let_go(arrival.event.dot)
+        history = self._history
         if self._late and self._late[-1] == index:
             self._late.pop()
             if self._pending:  # everything pending is newer than everything merged
                 self._pending.pop()
             else:
-                del self._causal[bisect_left(self._causal, arrival.key, key=_key)]
+                del self._causal[bisect_left(self._causal, arrival.key, key=history.key)]
         else:
             self._causal.pop()
-            self._last_key = self._causal[-1].key if self._causal else _FIRST
+            self._last_key = history.key(self._causal[-1]) if self._causal else _FIRST
         if self._summed > index:
             self._summed = index
-            self._sum -= _hash(arrival)
+            self._sum -= _hash(arrival.key)
+        self._give_back()
         return arrival
 
     def fingerprint(self) -> bytes:
         """Of the set of events, hence of the causal order: equal on nodes that hold the same."""
-        for arrival in self._arrivals[self._summed :]:
-            self._sum += _hash(arrival)
-        self._summed = len(self._arrivals)
+        key = self._history.key
+        for index in range(self._summed, self._applied):
+            self._sum += _hash(key(index))
+        self._summed = self._applied
         self._sum %= 1 << (8 * FINGERPRINT_BYTES)
         return self._sum.to_bytes(FINGERPRINT_BYTES, "big")
-
-    def __len__(self) -> int:
-        return len(self._arrivals)
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -145,6 +138,10 @@ class Timeline:
         held = self._held.get((dot.origin, dot.epoch))
         return held is not None and dot.seq in held
 
+    def arrival(self, index: int) -> Arrival:
+        """One of those that `pick` named."""
+        return self._history[index]
+
     def select(
         self,
         order: Order,
@@ -153,25 +150,37 @@ class Timeline:
         as_of_ms: int | None = None,
         last: int | None = None,
     ) -> list[Arrival]:
+        """What `pick` picks."""
+        picked = self.pick(order, arrivals=arrivals, as_of_ms=as_of_ms, last=last)
+        return [self._history[index] for index in picked]
+
+    def pick(
+        self,
+        order: Order,
+        *,
+        arrivals: int | None = None,
+        as_of_ms: int | None = None,
+        last: int | None = None,
+    ) -> Indices:
         """The timeline in one order: whole, as it stood at some past moment, or its last part.
 
         `arrivals` takes only the first so many arrivals into account, `as_of_ms` only those that
         were received up to then by the wall clock of the node; both together, only those that are
         in both. `last` keeps the end of what is left.
         """
-        if order == "arrival":
-            known = self._arrivals if arrivals is None else self._arrivals[: max(arrivals, 0)]
-        else:
-            known = self._order()
-            newer = [] if arrivals is None else self._arrivals[max(arrivals, 0) :]
-            if newer:
-                hidden = set(map(id, newer))
-                known = [arrival for arrival in known if id(arrival) not in hidden]
+        known = self._applied if arrivals is None else min(max(arrivals, 0), self._applied)
+        picked: Indices = range(known)
+        if order != "arrival":
+            picked = self._order()
+            if known < self._applied:
+                picked = array("I", [index for index in picked if index < known])
+        history = self._history
         if as_of_ms is not None:
-            known = [arrival for arrival in known if arrival.received_at_ms <= as_of_ms]
+            at_ms = history.received_at_ms
+            picked = array("I", [index for index in picked if at_ms(index) <= as_of_ms])
         if order == "author":
-            known = sorted(known, key=_author)
-        return known[:] if last is None else known[max(len(known) - max(last, 0), 0) :]
+            picked = array("I", sorted(picked, key=history.author))
+        return picked[:] if last is None else picked[max(len(picked) - max(last, 0), 0) :]
 
     def holes(self) -> list[tuple[str, int, int, int]]:
         """Events known to exist and not held: (origin, epoch, first, last), sorted."""
@@ -207,19 +216,19 @@ class Timeline:
             if not self._held[log]:
                 del self._held[log]
 
-    def _order(self) -> list[Arrival]:
+    def _order(self) -> "array[int]":
         """The causal order, with what was pending merged in."""
-        pending, causal = self._pending, self._causal
+        pending, causal, history = self._pending, self._causal, self._history
         if len(pending) <= INSERTIONS_MAX:
-            for arrival in pending:
-                causal.insert(bisect_right(causal, arrival.key, key=_key), arrival)
+            for index in pending:
+                causal.insert(bisect_right(causal, history.key(index), key=history.key), index)
         else:
-            first = min(arrival.key for arrival in pending)
-            tail = bisect_left(causal, first, key=_key)
-            causal[tail:] = sorted(causal[tail:] + pending, key=_key)
-        pending.clear()
+            first = min(map(history.key, pending))
+            tail = bisect_left(causal, first, key=history.key)
+            causal[tail:] = array("I", history.in_order(causal[tail:] + pending))
+        del pending[:]
         return causal
 
 
-def _hash(arrival: Arrival) -> int:
-    return int.from_bytes(fingerprint_of(repr(arrival.key)), "big")
+def _hash(key: OrderKey) -> int:
+    return int.from_bytes(fingerprint_of(repr(key)), "big")

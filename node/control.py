@@ -46,6 +46,7 @@ from node.link import FaultError, FaultTable
 from node.ports import Durability, Note
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
 from node.requests import Bad, read_frame
+from node.storage import StorageError
 from node.turn import Outcome, Submit
 
 CLIENT_FLYING_MAX = 8192  # submitted and not answered, of one client
@@ -102,6 +103,7 @@ class Control:
         faults: FaultTable,
         on_submit: Callable[[Submit], None],
         on_note: Callable[[Note], None],
+        on_damage: Callable[[StorageError], None],
         guard: Guard = bare,
         locked: LockedDoor | None = None,
         client_flying_max: int = CLIENT_FLYING_MAX,
@@ -116,6 +118,7 @@ class Control:
         self._faults = faults
         self._on_submit = on_submit
         self._on_note = on_note
+        self._on_damage = on_damage
         self._guard = guard
         self._client_flying_max = client_flying_max
         self._flying_max = flying_max
@@ -321,6 +324,9 @@ class Control:
             return Done(request.id)
         try:
             return self._views.answer(request)
+        except StorageError as error:
+            self._on_damage(error)
+            return Failed(request.id, "storage_error", str(error))
         except Exception as error:  # a view that fails must not take commands down with it
             text = f"{type(error).__name__}: {error}"
             self._on_note(Note("view_failed", "error", {"error": text}))

@@ -100,8 +100,11 @@ def encode(
     return head + _CRC.pack(crc32c(head)) + payload, crc
 
 
-def parse(data: bytes, at: int) -> Frame | str:
-    """The frame at `at`, or what is wrong there. A wrong offset is told last, see `scan`."""
+def parse(data: bytes, at: int, base: int = 0) -> Frame | str:
+    """The frame at `at`, or what is wrong there. A wrong offset is told last, see `scan`.
+
+    `data` begins at offset `base` of its file, and so do the offsets of the frame that is returned.
+    """
     body = at + HEADER_BYTES
     if body > len(data):
         return f"{len(data) - at} bytes are left, too few for a frame header"
@@ -113,8 +116,8 @@ def parse(data: bytes, at: int) -> Frame | str:
     actual = crc32c(head)
     if actual != expected:
         return f"header CRC expected {expected:08x}, actual {actual:08x}"
-    if version != FRAME_VERSION and offset == at:
-        raise FrameTooNew(f"frame version {version} at offset {at}, this is {FRAME_VERSION}")
+    if version != FRAME_VERSION and offset == base + at:
+        raise FrameTooNew(f"frame version {version} at offset {offset}, this is {FRAME_VERSION}")
     if not 1 <= length <= PAYLOAD_BYTES_MAX:
         return f"payload length {length} is not between 1 and {PAYLOAD_BYTES_MAX}"
     if number > NUMBER_MAX - COUNT_MAX:
@@ -125,16 +128,16 @@ def parse(data: bytes, at: int) -> Frame | str:
     actual = crc32c(data[body:end])
     if actual != crc:
         return f"payload CRC expected {crc:08x}, actual {actual:08x}"
-    if offset != at:
+    if offset != base + at:
         return f"{_MOVED}: its header says offset {offset}"
-    return Frame(at, end, kind, flags, count, previous, number, crc)
+    return Frame(offset, base + end, kind, flags, count, previous, number, crc)
 
 
 _MOVED: Final = "a frame that does not belong here"
 
 
-def payload_of(data: bytes, frame: Frame) -> bytes:
-    return data[frame.offset + HEADER_BYTES : frame.end]
+def payload_of(data: bytes, frame: Frame, base: int = 0) -> bytes:
+    return data[frame.offset - base + HEADER_BYTES : frame.end - base]
 
 
 def scan(data: bytes) -> Iterator[Frame | Damage]:

@@ -33,6 +33,7 @@ from node.codec import (
     encode_mark,
     encode_segment_header,
 )
+from node.index import Index, Placed
 from node.ports import Durability, EpochRecord, EventRecord, Record
 from node.storage import DISK_FULL, DiskFull, Reader, Storage, StorageError
 from node.survey import Hole, Segment, Survey, names_of_range, read_records, segment_name, survey
@@ -68,6 +69,7 @@ class Recovery(Struct, frozen=True):
     """What an opening found, and did."""
 
     records: Records
+    index: Index  # where they are
     count: int
     epoch: int | None  # the last one opened here
     must_open_epoch: str  # the reason, "" if own events go on where they ended
@@ -104,6 +106,7 @@ class Journal:
         self._next_number = 1
         self._failed = ""
         self._closed = False
+        self._placed: list[Placed] = []
         self.written = 0
         self.durable = 0
 
@@ -132,6 +135,7 @@ class Journal:
         torn = found.torn
         return journal, Recovery(
             records=Records(storage, found.segments, found.records),
+            index=found.index,
             count=found.records,
             epoch=found.epoch,
             must_open_epoch=now.must_open_epoch,
@@ -154,6 +158,7 @@ class Journal:
         if self._size >= self._options.segment_bytes:
             self._rotate()
         parts: list[bytes] = []
+        placed: list[Placed] = []
         offset, number, crc = self._size, self._next_number, self._crc
         for block in _blocks(records):
             flags = frames.OPENS_EPOCH if any(type(r) is EpochRecord for r in block) else 0
@@ -167,11 +172,18 @@ class Journal:
                 flags=flags,
             )
             parts.append(frame)
+            placed.append(Placed(len(block), self._segment, offset, offset + len(frame)))
             offset += len(frame)
             number += len(block)
         self._write(parts[0] if len(parts) == 1 else b"".join(parts))
         self._next_number, self._crc = number, crc
         self.written += len(records)
+        self._placed += placed
+
+    def take_placed(self) -> list[Placed]:
+        """Where the records went that were appended since the last time."""
+        placed, self._placed = self._placed, []
+        return placed
 
     def sync(self) -> None:
         """Make all that was written durable. A failure is final."""

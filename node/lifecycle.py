@@ -24,14 +24,13 @@ import msgspec
 import zmq
 from msgspec import Struct
 
-from domain.arrival import Via
 from domain.moderation import Policy
-from gossip.entry import hash_of
 from node.codec import ProtobufCodec
 from node.journal import Journal, JournalOptions, Recovery
 from node.keyring import Keyring
 from node.link import FaultTable
-from node.ports import EventRecord, Note, Record
+from node.pages import Pages
+from node.ports import Note, Record
 from node.pump import RawContext
 from node.recorder import RecordedFaults, RecordedReplica, Recorder, begin
 from node.recovery import Mode
@@ -39,7 +38,7 @@ from node.replica import Replica, ReplicaConfig
 from node.runtime import Runtime, wall_ms
 from node.scrub import Scrub, Scrubbed
 from node.settings import Addresses, Ending, Settings, WriteNote
-from node.storage import DiskFull, FileStorage
+from node.storage import FileStorage
 from node.supervisor import Fields, RestartBudget, one_line
 from node.survey import Hole
 
@@ -66,7 +65,6 @@ class Legacy(Struct):
     """What the lives of one process leave to each other."""
 
     scrubbed: Scrubbed = msgspec.field(default_factory=Scrubbed)
-    before: Replica | None = None  # of the last life, if it knows more than the damaged journal
     answered: bool = False  # a life was ready: whoever started the process was told, once
 
 
@@ -122,7 +120,8 @@ class Life:
     ) -> Runtime | None:
         """Restore the replica and put the runtime around it. None: asked to stop meanwhile."""
         began_s = time.monotonic()
-        self._replica = replica = self._make_replica(recovery)
+        pages = Pages(self._storage, recovery.index)
+        self._replica = replica = self._make_replica(recovery, pages)
         for batch in _batches(iter(recovery.records)):
             replica.restore(batch)
             await asyncio.sleep(0)
@@ -130,29 +129,28 @@ class Life:
                 return None
         self._note_opening(recovery, time.monotonic() - began_s)
         self._legacy.scrubbed.open(recovery.quarantined)
-        before, self._legacy.before = self._legacy.before, None
-        if before is not None:
-            self._mend(journal, replica, before)
         replica.boot(int(loop.time() * 1000), wall_ms(), recovery.must_open_epoch)
         gc.collect()
         gc.freeze()  # what was restored stays: the collector need not look at it again and again
-        return self._make_runtime(loop, replica, journal, degraded=recovery.degraded)
+        return self._make_runtime(loop, replica, journal, pages, degraded=recovery.degraded)
 
-    def _make_replica(self, recovery: Recovery) -> Replica:
+    def _make_replica(self, recovery: Recovery, pages: Pages) -> Replica:
         """With chance of its own, from a number that can be written down: so it can be replayed."""
         plan, rng_seed = self._plan, self._rng.getrandbits(63)
         codec, incarnation = ProtobufCodec(), recovery.incarnation
         if plan.trace_dir is not None:
             self._recorder = begin(plan.trace_dir, plan.replica, rng_seed, recovery)
         if self._recorder is None:
-            return Replica(plan.replica, codec, Random(rng_seed), incarnation)
-        return RecordedReplica(plan.replica, codec, rng_seed, incarnation, self._recorder)
+            rng = Random(rng_seed)
+            return Replica(plan.replica, codec, rng, incarnation, pages=pages)
+        return RecordedReplica(plan.replica, codec, rng_seed, incarnation, self._recorder, pages)
 
     def _make_runtime(
         self,
         loop: asyncio.AbstractEventLoop,
         replica: Replica,
         journal: Journal,
+        pages: Pages,
         *,
         degraded: bool,
     ) -> Runtime:
@@ -168,6 +166,7 @@ class Life:
             plan.settings,
             replica,
             journal,
+            pages,
             rng,
             faults,
             write_note,
@@ -201,22 +200,7 @@ class Life:
             where: Fields = {**_where(hole), "cause": hole.cause}
             self._note("journal_damaged", "error", where, "scrub")
         if self._plan.recover != "strict":
-            self._legacy.before = self._replica
             runtime.reopen(f"{holes[0].name} is damaged at offset {holes[0].offset}")
-
-    def _mend(self, journal: Journal, replica: Replica, before: Replica) -> None:
-        """Write again what the life before knew and the journal has lost; peers have the rest."""
-        lost = list(lacking(replica, before))
-        mended = 0
-        for batch in _batches(iter(lost)):
-            try:
-                journal.append(batch)
-            except DiskFull:
-                break
-            replica.restore(batch)
-            mended += len(batch)
-        journal.sync()
-        self._note("journal_mended", "warning", {"records": mended, "of": len(lost)}, "journal")
 
     async def _live(self, runtime: Runtime) -> Ending:
         plan = self._plan
@@ -334,20 +318,6 @@ def live(plan: Plan, storage: FileStorage) -> Ending:
     finally:
         storage.close()
         context.destroy(linger=0)
-
-
-def lacking(replica: Replica, before: Replica) -> Iterator[Record]:
-    """What the replica before shows and this one does not hold, in the order of its arrival."""
-    for arrival in before.timeline.select("arrival"):
-        dot = arrival.event.dot
-        log = replica.frontier.get(dot.log)
-        if log is not None and dot.seq in log.held:
-            continue
-        data = before.frontier.data_if_held(dot.log, dot.seq)
-        # Of a fork the frontier gives one branch; peers have the others.
-        if data is not None and hash_of(data)[: len(arrival.tag)] == arrival.tag:
-            via: Via = "recovery" if dot.origin == replica.node else arrival.via
-            yield EventRecord(data, arrival.received_at_ms, via, "")
 
 
 def _where(hole: Hole) -> Fields:

@@ -41,7 +41,6 @@ NOTES: dict[str, str] = {
     "fork_found": "A log has two histories: both are kept, its origin is flagged.",
     "frame_rejected": "Bytes from a peer were not a packet for us; the reason says why.",
     "journal_damaged": "The scrub found bytes in the journal that were whole once.",
-    "journal_mended": "What damage had taken was written again, from what the node still knew.",
     "journal_opened": "The journal was read to its end: how many records, in how long.",
     "journal_quarantined": "Damage inside the journal was set aside; peers can fill the hole.",
     "journal_tail_cut": "A torn end of the journal was kept in a copy and cut off.",

@@ -4,6 +4,7 @@ Everything here is a value or a Protocol; nothing here does I/O. The runtime (re
 the simulator implement the same seams, so both drive the very same `Replica`.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Literal, Protocol, final
 
@@ -61,6 +62,18 @@ class EventCodec(Protocol):
 
     def decode(self, data: bytes) -> Decoded:
         """Raises CodecError, and nothing else, whatever the bytes are."""
+        ...
+
+
+class Pages(Protocol):
+    """The journal, to be read from."""
+
+    def events(self, numbers: Sequence[int]) -> list[bytes]:
+        """The bytes of the events in these records, all of which are written.
+
+        What cannot be read raises, and this life of the node ends: the next one begins with a
+        journal that has been looked at.
+        """
         ...
 
 

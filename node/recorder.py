@@ -30,7 +30,7 @@ from gossip.wire import encode
 from node.codec import encode_block
 from node.journal import Recovery
 from node.link import FaultTable
-from node.ports import EventCodec, Note, Record
+from node.ports import EventCodec, Note, Pages, Record
 from node.recording import (
     BLOCKED,
     HEADER_BYTES,
@@ -269,8 +269,9 @@ class RecordedReplica(Replica):
         rng_seed: int,
         incarnation: int,
         recorder: Recorder,
+        pages: Pages | None = None,
     ) -> None:
-        super().__init__(config, codec, Random(rng_seed), incarnation)
+        super().__init__(config, codec, Random(rng_seed), incarnation, pages=pages)
         self._recorder = recorder
 
     def restore(self, records: Iterable[Record]) -> None:

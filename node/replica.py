@@ -35,8 +35,8 @@ from gossip.frontier import Added, Frontier
 from gossip.learnt import Learnt
 from gossip.packets import Push, without_runs
 from gossip.reconcile.vector import Vector
-from gossip.store import MemoryStore
 from gossip.wire import cluster_hash
+from node.bodies import Bodies, MemoryBodies, PagedBodies
 from node.emitter import Emitted, Emitter
 from node.epochs import Epochs
 from node.foreseen import Foreseen
@@ -50,6 +50,7 @@ from node.ports import (
     EventCodec,
     EventRecord,
     Note,
+    Pages,
     Record,
 )
 from node.promises import Answer, Promise
@@ -97,14 +98,17 @@ class Replica:
         rng: Random,
         incarnation: int,
         moderator: Moderator | None = None,  # of the policy, if there is one already
+        pages: Pages | None = None,  # the journal to read from; without it all stays in memory
     ) -> None:
         self.node = config.node
         self.incarnation = incarnation
         self._config = config
         self._codec = codec
-        self.timeline = Timeline()
-        self.presence = Presence()
-        self.quiet = Quiet(config.quiet_ms)
+        self._bodies: Bodies = MemoryBodies() if pages is None else PagedBodies(pages, codec)
+        history = self._bodies.history
+        self.timeline = Timeline(history=history)
+        self.presence = Presence(history)
+        self.quiet = Quiet(config.quiet_ms, history)
         self.engine: Engine[Event] = Engine(
             config.node,
             cluster_hash(config.cluster),
@@ -112,7 +116,7 @@ class Replica:
             config.peers,
             config.gossip,
             rng,
-            MemoryStore(),
+            self._bodies,
             Vector(),
             self._open_entry,
         )
@@ -152,7 +156,7 @@ class Replica:
         arrival = self._emitter.arrival(decoded.event, entry, record.received_at_ms, record.via)
         if dot.origin != self.node:
             self.engine.receipts.durable(dot.log, dot.seq)
-        self._evolve(arrival)
+        self._evolve(arrival, entry, self._pending.intake.handed)
 
     def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str) -> None:
         """Begin to live. `must_open_epoch` is the reason why own events need a new epoch, or ""."""
@@ -346,7 +350,7 @@ class Replica:
                 self._emitter.own.show(one.entry.dot)
                 self.engine.offer(one.entry, one.receipt)
                 posted.append(one.entry)
-            self._evolve(one.arrival)
+            self._evolve(one.arrival, one.entry, one.number)
             self._outbox.publish.append((len(self.timeline), one.arrival))
         for dot in intake.take_durable():
             self.engine.receipts.durable(dot.log, dot.seq)
@@ -373,7 +377,9 @@ class Replica:
 
     # --- evolving -------------------------------------------------------------------------------
 
-    def _evolve(self, arrival: Arrival) -> None:
+    def _evolve(self, arrival: Arrival, entry: Entry, number: int) -> None:
+        """This event, record `number` of the journal, is a fact here."""
+        self._bodies.take(arrival, entry, number)
         self.timeline.apply(arrival)
         self.presence.apply(arrival)
         self.quiet.apply(arrival)

@@ -23,14 +23,17 @@ from random import Random
 
 from gossip.packets import Packet
 from node.committer import Committer, JournalWorker, Progress
+from node.index import Placed
 from node.journal import Journal
 from node.keyring import Keyring
 from node.link import FaultTable
+from node.pages import Pages
 from node.ports import Note, Record
 from node.pump import RawContext
 from node.replica import Replica
 from node.scrub import Scrub
 from node.settings import Addresses, Ending, Settings, WriteNote
+from node.storage import StorageError
 from node.supervisor import Fields, Supervisor, anatomy, one_line
 from node.transport import AddressInUse
 from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
@@ -54,6 +57,7 @@ class Runtime:
         settings: Settings,
         replica: Replica,
         journal: Journal,
+        pages: Pages,
         rng: Random,
         faults: FaultTable,
         write_note: WriteNote,
@@ -63,6 +67,8 @@ class Runtime:
     ) -> None:
         self._loop = loop
         self._replica = replica
+        self._journal = journal
+        self._pages = pages
         self.faults = faults
         self._write_note = write_note
         self._addresses = addresses
@@ -107,6 +113,7 @@ class Runtime:
             on_submit=self._on_submit,
             on_note=self._note,
             on_unreachable=self._refresh_addresses,
+            on_damage=self._on_damage,
             counters=self.counters,
             news=self._news,
             now_ms=self.now_ms,
@@ -171,17 +178,20 @@ class Runtime:
     def _from_committer(self, progress: Progress) -> None:
         """Called in the committer's thread."""
         try:
-            self._loop.call_soon_threadsafe(self._on_progress, progress)
+            placed = self._journal.take_placed()
+            self._loop.call_soon_threadsafe(self._on_progress, progress, placed)
         except RuntimeError:
             return  # the loop has closed: nobody is left to be told
 
-    def _on_progress(self, progress: Progress) -> None:
+    def _on_progress(self, progress: Progress, placed: list[Placed]) -> None:
+        self._pages.placed(placed)
         if type(progress) is Persisted:
             self.running.written, self.running.durable = progress.written, progress.durable
             if self._inbox and type(self._inbox[-1]) is Persisted:
                 self._inbox.pop()  # the newer one says it all
             self._release()
         elif type(progress) is PersistFailed:
+            self._pages.cut(progress.kept)
             self.running.written = self.running.durable = progress.kept
             event = "storage_failed" if progress.final else "append_failed"
             why: Fields = {"reason": progress.reason, "code": progress.code, "kept": progress.kept}
@@ -204,9 +214,11 @@ class Runtime:
         began_s = self._loop.time()
         try:
             self._turn()
+        except StorageError as error:
+            self._on_damage(error)
+            return
         except Exception as error:
-            note = Note("core_crashed", "error", anatomy(error))
-            self._write_note(note, "core")
+            self._write_note(Note("core_crashed", "error", anatomy(error)), "core")
             self._end(Ending("the replica failed", 1, error))
             return
         self.telemetry.turn_took(self._loop.time() - began_s)
@@ -307,6 +319,11 @@ class Runtime:
     def reopen(self, reason: str) -> None:
         """End in order, and begin again from the journal: it is to be read and set right."""
         self._end(Ending(reason, reopen=True))
+
+    def _on_damage(self, error: StorageError) -> None:
+        """The journal is not what it was: the next life looks at all of it."""
+        self._write_note(Note("core_crashed", "error", anatomy(error)), "core")
+        self._end(Ending("the journal cannot be read", 1, error))
 
     def _on_give_up(self, worker: str, error: BaseException) -> None:
         self._end(Ending(f"worker {worker} crashed too often: {one_line(error)}", 1))

@@ -15,7 +15,7 @@ Memory is bounded by one segment, whatever the length of the history.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from node import frames
@@ -29,6 +29,7 @@ from node.codec import (
     decode_segment_header,
 )
 from node.frames import Damage, Frame, FrameTooNew
+from node.index import Index
 from node.ports import CodecError, EpochRecord, Record
 from node.storage import FileReader, Reader, StorageError
 
@@ -89,6 +90,7 @@ class Survey(Struct):
     clean_stop: int = 0  # the last frame is a clean stop of this incarnation
     incarnation: int = 0  # the highest one seen in a segment header
     directory_id: bytes = b""
+    index: Index = field(default_factory=Index)
 
 
 def segment_name(number: int) -> str:
@@ -205,6 +207,7 @@ class Surveyor:
         out.next_number = frame.number + frame.count
         if frame.type == frames.BLOCK:
             out.records += frame.count
+            out.index.add(frame.count, segment.number, frame.offset, frame.end)
             if frame.flags & frames.OPENS_EPOCH:
                 self._find_epoch(segment, data, frame)
         elif frame.type == frames.MARK:

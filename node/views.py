@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from domain.arrival import Arrival
 from domain.events import MessagePosted
+from domain.timeline import Indices
 from node.api import (
     PAGE_BYTES_MAX,
     FrontierPage,
@@ -75,7 +76,7 @@ class NodeViews:
         self._counters = counters
         self._now_ms = now_ms
         self._wall_ms = wall_ms
-        self._selections: OrderedDict[ReadTimeline, list[Arrival]] = OrderedDict()
+        self._selections: OrderedDict[ReadTimeline, Indices] = OrderedDict()
 
     def answer(self, request: Read) -> Reply:
         if type(request) is ReadTimeline:
@@ -100,7 +101,7 @@ class NodeViews:
         items: list[TimelineItem] = []
         room = PAGE_BYTES_MAX
         for index in range(offset, len(selection)):
-            arrival = selection[index]
+            arrival = timeline.arrival(selection[index])
             room -= _size_of(arrival)
             if room < 0 and items:
                 break
@@ -108,12 +109,12 @@ class NodeViews:
         holes = timeline.holes()[:HOLES_MAX]
         return TimelinePage(request.id, items, arrivals, len(selection), timeline.late, holes)
 
-    def _select(self, request: ReadTimeline, arrivals: int) -> list[Arrival]:
+    def _select(self, request: ReadTimeline, arrivals: int) -> Indices:
         last = request.last if request.last is None else max(request.last, 0)
         key = ReadTimeline(0, request.order, last, request.as_of_ms, arrivals)
         found = self._selections.pop(key, None)
         if found is None:
-            found = self._replica.timeline.select(
+            found = self._replica.timeline.pick(
                 request.order, arrivals=arrivals, as_of_ms=request.as_of_ms, last=last
             )
         if request.offset + 1 < len(found):  # more pages may follow

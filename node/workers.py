@@ -22,6 +22,7 @@ from node.ports import Note
 from node.pump import RawContext
 from node.replica import Replica
 from node.settings import Settings
+from node.storage import StorageError
 from node.supervisor import Supervisor
 from node.telemetry import Telemetry
 from node.transport import Transport
@@ -36,6 +37,7 @@ class Hooks(Struct, frozen=True):
     on_submit: Callable[[Submit], None]
     on_note: Callable[[str, Note], None]  # and the worker that says it
     on_unreachable: Callable[[], None]
+    on_damage: Callable[[StorageError], None]
     counters: Callable[[], dict[str, int]]
     news: Callable[[], dict[str, int]]
     now_ms: Callable[[], int]
@@ -92,6 +94,7 @@ class Workers:
             faults=faults,
             on_submit=hooks.on_submit,
             on_note=partial(note, "control"),
+            on_damage=hooks.on_damage,
             guard=partial(guard, "control"),
             locked=_locked(settings.control_listen, keyring),
         )

@@ -22,6 +22,7 @@ from lab.sim.process import Process
 from lab.sim.shared import Shared
 from lab.sim.streams import seed_of, stream
 from node.journal import Journal, JournalOptions, Recovery
+from node.pages import Pages
 from node.ports import Record
 from node.replica import Replica, ReplicaConfig
 from node.storage import MemoryStorage, StorageError
@@ -29,6 +30,7 @@ from node.survey import RecoveryRefused
 from node.turn import Input, Outcome, Persisted
 
 RETRY_US = 500_000  # a start that failed is tried again
+PAGES_BYTES = 16 * 1024  # of the journal, in the memory of a node
 CORE_DOWN_US = 100_000  # a core or a disk that failed: the process starts again
 Death = Literal["kill", "power", "point", "core", "storage"]
 DiskIs = Literal["new", "same", "empty", "older"]
@@ -147,14 +149,15 @@ class Host:
             start = (self.incarnation, records, now_ms, wall_ms, reason)
             recorder.life(self.config, seed, *start)
         rng = Random(seed)
-        replica = Replica(self.config, shared.known, rng, self.incarnation, shared.moderator)
+        pages = Pages(self.disk, recovery.index, PAGES_BYTES) if recovery is not None else None
+        replica = Replica(self.config, shared.known, rng, self.incarnation, shared.moderator, pages)
         try:
             replica.restore(records)
             replica.boot(now_ms, wall_ms, reason)
         except Exception as error:
             self.core_failed(error)
             return
-        self.process = Process(self, replica, log)
+        self.process = Process(self, replica, log, pages)
         cause = self.tell(self._boot_of(replica, records, recovery, reason, wall_ms))
         self._disk_is = "same"
         self.process.turn(None, cause)

@@ -22,9 +22,11 @@ from lab.sim.shared import Shared
 from lab.sim.silence import Silence
 from lab.trace import dot_of
 from node.journal import Journal
+from node.pages import Pages
 from node.ports import EpochRecord, EventRecord, Record
 from node.ports import Note as CoreNote
 from node.replica import Replica
+from node.storage import StorageError
 from node.turn import (
     Denied,
     Input,
@@ -90,6 +92,7 @@ class Process:
         "_known",
         "_lean",
         "_network",
+        "_pages",
         "_recorder",
         "_silence",
         "_ticked_ms",
@@ -106,7 +109,9 @@ class Process:
         "replica",
     )
 
-    def __init__(self, host: Home, replica: Replica, log: Log | Journal) -> None:
+    def __init__(
+        self, host: Home, replica: Replica, log: Log | Journal, pages: Pages | None
+    ) -> None:
         shared = host.shared
         plan = shared.plan
         self._host = host
@@ -120,6 +125,7 @@ class Process:
         self._turn_us = plan.turn_us
         self._inbox: list[tuple[Input, int | None]] = []  # waits for the turn that it will share
         self._asked: list[tuple[int, int | None]] = []  # in this turn: ops, and their causes
+        self._pages = pages
         self.replica = replica
         self.incarnation = replica.incarnation
         self.alive = True
@@ -170,6 +176,9 @@ class Process:
             return
         try:
             out = self._stepped(item, cause)
+        except StorageError as error:  # the journal cannot be read any more
+            self._host.storage_failed(str(error))
+            return
         except Exception as error:
             self._host.core_failed(error)
             return
@@ -312,7 +321,11 @@ class Process:
         """The committer tells how far the journal is."""
         if self.paused:
             self.mailbox.append(progress)
-        elif type(progress) is Persisted:
+            return
+        log = self.commits.log
+        if self._pages is not None and isinstance(log, Journal):
+            self._pages.placed(log.take_placed())
+        if type(progress) is Persisted:
             cause = None
             if not self._lean:
                 cause = self.tell(Written(progress.written, progress.durable), None)
@@ -322,6 +335,8 @@ class Process:
 
     def _failed(self, failure: PersistFailed) -> None:
         """As `Runtime._step_failure`: what was handed out before is covered by the failure."""
+        if self._pages is not None:
+            self._pages.cut(failure.kept)
         self.turn(None, None)
         if not self.alive:
             return

@@ -5,7 +5,7 @@ from unittest.mock import patch
 import pytest
 
 from domain.arrival import Arrival
-from domain.presence import Presence
+from domain.presence import NO_CHANGE, Presence
 from domain.quiet import Quiet
 from lab.judging import Judged, run_judged
 from lab.kinds import Handed, Invoke
@@ -63,9 +63,10 @@ def test_who_does_not_watch_its_log_forks_it() -> None:
 
 def test_a_broken_undo_is_seen() -> None:
     def rewind(self: Presence) -> Arrival:
-        arrival, before = self._arrivals.pop(), self._before.pop()
-        if before is not arrival:
-            self._newest.pop(arrival.event.author, None)
+        arrival = self._newest()
+        if self._before.pop() != NO_CHANGE:
+            self._deciding.pop(arrival.event.author, None)
+        self._give_back()
         return arrival
 
     with patch.object(Presence, "rewind", rewind):

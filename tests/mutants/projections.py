@@ -1,10 +1,10 @@
 """Mutants of the domain and of what stands around it: clocks, causes, orders, moderation, quiet."""
 
-from msgspec.structs import replace
+from array import array
 
 from domain.arrival import Arrival
 from domain.clock import HybridClock, Stamp
-from domain.presence import Presence
+from domain.presence import NO_CHANGE, NOTHING, Presence
 from domain.quiet import Quiet
 from domain.timeline import Timeline
 from node.heads import Heads
@@ -151,9 +151,10 @@ def holes_hidden() -> Swaps:
 )
 def undo_forgets() -> Swaps:
     def rewind(self: Presence) -> Arrival:
-        arrival, before = self._arrivals.pop(), self._before.pop()
-        if before is not arrival:
-            self._newest.pop(arrival.event.author, None)
+        arrival = self._newest()
+        if self._before.pop() != NO_CHANGE:
+            self._deciding.pop(arrival.event.author, None)
+        self._give_back()
         return arrival
 
     return [(Presence, "rewind", rewind)]
@@ -171,13 +172,13 @@ def undo_forgets_ties() -> Swaps:
     original = Timeline.rewind
 
     def rewind(self: Timeline) -> Arrival:
-        causal = self._order()
+        causal, undone = self._order(), len(self) - 1
+        stamps = [self.arrival(index).event.stamp for index in causal]
         arrival = original(self)
-        stamp = arrival.event.stamp
-        for at, one in enumerate(causal):
-            if one.event.stamp == stamp:
-                causal[at] = arrival  # the tie's other half is gone, and the undone one stays
-                break
+        stamps.remove(arrival.event.stamp)
+        if arrival.event.stamp in stamps:
+            # The tie's other half is gone, and the undone one stays.
+            causal[stamps.index(arrival.event.stamp)] = undone
         return arrival
 
     return [(Timeline, "rewind", rewind)]
@@ -191,8 +192,8 @@ def undo_forgets_ties() -> Swaps:
     "lossy",
 )
 def late_ones_lost() -> Swaps:
-    def order(self: Timeline) -> list[Arrival]:
-        self._pending.clear()
+    def order(self: Timeline) -> "array[int]":
+        del self._pending[:]
         return self._causal
 
     return [(Timeline, "_order", order)]
@@ -206,9 +207,9 @@ def late_ones_lost() -> Swaps:
     "lossy",
 )
 def late_ones_appended() -> Swaps:
-    def order(self: Timeline) -> list[Arrival]:
+    def order(self: Timeline) -> "array[int]":
         self._causal.extend(self._pending)
-        self._pending.clear()
+        del self._pending[:]
         return self._causal
 
     return [(Timeline, "_order", order)]
@@ -223,10 +224,10 @@ def late_ones_appended() -> Swaps:
 )
 def presence_by_arrival() -> Swaps:
     def apply(self: Presence, arrival: Arrival) -> None:
-        self._arrivals.append(arrival)
-        author = arrival.event.author
-        self._before.append(self._newest.get(author))
-        self._newest[author] = arrival
+        index, author = self._take(arrival), arrival.event.author
+        before = self._deciding.get(author)
+        self._before.append(NOTHING if before is None else before[0])
+        self._deciding[author] = (index, arrival)
 
     return [(Presence, "apply", apply)]
 
@@ -240,12 +241,10 @@ def presence_by_arrival() -> Swaps:
     blind="The simulator measures quiet periods itself, and asks no replica.",
 )
 def quiet_deaf_to_others() -> Swaps:
-    original = Quiet.apply
+    def since_ms(self: Quiet) -> int | None:
+        own = [
+            one for one in map(self._history.__getitem__, range(len(self))) if one.via == "local"
+        ]
+        return own[-1].received_at_ms if own else None
 
-    def apply(self: Quiet, arrival: Arrival) -> None:
-        if arrival.via == "local" or not self._arrivals:
-            original(self, arrival)
-        else:
-            original(self, replace(arrival, received_at_ms=self._arrivals[-1].received_at_ms))
-
-    return [(Quiet, "apply", apply)]
+    return [(Quiet, "_since_ms", since_ms)]

@@ -24,6 +24,7 @@ from node.control import Control, Read
 from node.link import FaultTable
 from node.ports import Note
 from node.pump import RawContext
+from node.storage import StorageError
 from node.turn import Acked, Outcome, Submit
 from tests.node.loops import until
 
@@ -53,6 +54,7 @@ class Bench:
         self.notes: list[Note] = []
         self.views = FakeViews()
         self.faults = FaultTable(("n2", "n3"), Random(1))
+        self.damage: list[StorageError] = []
         self.control = Control(
             asyncio.get_running_loop(),
             self.context,
@@ -62,6 +64,7 @@ class Bench:
             views=self.views,
             faults=self.faults,
             on_submit=self.submits.append,
+            on_damage=self.damage.append,
             on_note=self.notes.append,
             **options,
         )

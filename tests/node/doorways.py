@@ -26,6 +26,7 @@ from node.keys import KeyPair, Role, TrustedKey, new_pair, trust, write_secret
 from node.link import FaultTable
 from node.ports import Note
 from node.pump import RawContext
+from node.storage import StorageError
 from node.transport import Transport
 from tests.node.controls import FakeViews
 from tests.node.loops import until
@@ -90,6 +91,7 @@ class House:
             keyring=self.ring,
         )
         locked = LockedDoor(ANYWHERE, self.ring)
+        self.damage: list[StorageError] = []
         self.control = Control(
             loop,
             self.context,
@@ -99,6 +101,7 @@ class House:
             views=FakeViews(),
             faults=FaultTable(("n2",), Random(1)),
             on_submit=lambda _: None,
+            on_damage=self.damage.append,
             on_note=self.notes.append,
             locked=locked,
         )

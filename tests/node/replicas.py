@@ -1,5 +1,6 @@
 """Replicas without processes: a journal that is a list, and packets that are handed on by hand."""
 
+from collections.abc import Sequence
 from random import Random
 
 from domain.commands import Command, Join, Leave, PostMessage
@@ -7,12 +8,23 @@ from domain.moderation import Policy, Rule
 from gossip.packets import Packet
 from gossip.wire import decode, encode
 from node.codec import ProtobufCodec
-from node.ports import AckLevel, Durability, Note, Record
+from node.ports import AckLevel, Durability, EventRecord, Note, Record
 from node.replica import Replica, ReplicaConfig
 from node.turn import Outbox, Outcome, Persisted, PersistFailed, Received, Submit, Tick
 
 POLICY = Policy((Rule("no", ("forbidden",), "reject"), Rule("mild", ("dang",), "censor")), ())
 WALL_MS = 1_700_000_000_000
+
+
+class ListPages:
+    """Reads a journal that is a list."""
+
+    def __init__(self, journal: Sequence[Record]) -> None:
+        self._journal = journal
+
+    def events(self, numbers: Sequence[int]) -> list[bytes]:
+        records = [self._journal[number - 1] for number in numbers]
+        return [record.data for record in records if type(record) is EventRecord]
 
 
 class Node:
@@ -31,8 +43,9 @@ class Node:
         persist: bool = True,
     ) -> None:
         config = ReplicaConfig(name, "test", peers, durability, POLICY)
-        self.replica = Replica(config, ProtobufCodec(), Random(f"{name} {seed}"), start)
         self.journal: list[Record] = list(records or [])
+        rng, pages = Random(f"{name} {seed}"), ListPages(self.journal)
+        self.replica = Replica(config, ProtobufCodec(), rng, start, pages=pages)
         self.durability = durability
         self.replica.restore(self.journal)
         self.now_ms = 0

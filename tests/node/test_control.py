@@ -30,6 +30,7 @@ from node.api import (
 from node.control import FRAME_READS_MAX, REPLY_BYTES
 from node.link import LinkFault
 from node.ports import AckLevel
+from node.storage import StorageError
 from node.turn import Acked, Denied, Outcome, Unmet
 from tests.node.controls import DOT, Bench, Client, acked
 from tests.node.loops import run, until
@@ -192,6 +193,18 @@ def test_too_many_reads_in_one_frame_are_told_to_wait() -> None:
             bench.client.send(*(ReadPresence(i) for i in range(FRAME_READS_MAX + 3)))
             replies = await bench.client.get(FRAME_READS_MAX + 3)
             assert [reply.id for reply in replies if type(reply) is Failed] == [256, 257, 258]
+
+    run(main)
+
+
+def test_a_view_that_cannot_read_the_journal_says_so_and_tells_the_node() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            bench.views.fails = StorageError("00000001.seg: offset 40: damaged", final=True)
+            bench.client.send(ReadPresence(1))
+            (answer,) = await bench.client.get()
+            assert answer == Failed(1, "storage_error", "00000001.seg: offset 40: damaged")
+            assert bench.damage == [bench.views.fails]
 
     run(main)
 

@@ -1,0 +1,189 @@
+"""The history: every event that a node has met, in the order in which it met it.
+
+Projections are views of a prefix of it: they keep indices into it, and ask it for what they show.
+Two forms with one contract. `MemoryHistory` keeps the arrivals themselves: for tests, and for what
+is short. `PagedHistory` keeps columns of what every event has (40 bytes an event) and has the rest
+loaded when somebody looks: for a node, whose journal holds it anyway.
+
+A column is an array of machine integers, not a list of objects: that is what makes a million
+events cost 40 MiB instead of a gigabyte, and keeps them out of the garbage collector's way.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, get_args
+
+from domain.arrival import TAG_BYTES, Arrival, OrderKey, Via
+from domain.events import Event
+
+Load = Callable[[int], Event]  # the event of the arrival with this index; it was appended before
+
+LogName = tuple[str, int]  # origin, epoch: a LogId that is cheaper to build
+
+_VIAS: tuple[Via, ...] = get_args(Via)
+_VIA_NUMBERS: dict[Via, int] = {via: number for number, via in enumerate(_VIAS)}
+_VIA_BITS = 3
+_SKEWED_BIT = 1 << _VIA_BITS
+_HOW_BITS = _VIA_BITS + 1  # what stands below the time of receipt in its column
+_COUNTER_BITS = 16
+_COUNTER_MASK = (1 << _COUNTER_BITS) - 1
+
+
+class History(Protocol):
+    """Indices count from 0. Whoever owns the history appends to it before a projection applies."""
+
+    def append(self, arrival: Arrival) -> None: ...
+
+    def pop(self) -> Arrival:
+        """Take the newest arrival out again. There must be one."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Arrival: ...
+
+    def key(self, index: int) -> OrderKey: ...
+
+    def author(self, index: int) -> str: ...
+
+    def received_at_ms(self, index: int) -> int: ...
+
+    def in_order(self, indices: Iterable[int]) -> Sequence[int]:
+        """These indices in the order of their keys."""
+        ...
+
+
+class MemoryHistory:
+    """Mutable; not thread-safe."""
+
+    __slots__ = ("_arrivals",)
+
+    def __init__(self) -> None:
+        self._arrivals: list[Arrival] = []
+
+    def append(self, arrival: Arrival) -> None:
+        self._arrivals.append(arrival)
+
+    def pop(self) -> Arrival:
+        return self._arrivals.pop()
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    def __getitem__(self, index: int) -> Arrival:
+        return self._arrivals[index]
+
+    def key(self, index: int) -> OrderKey:
+        return self._arrivals[index].key
+
+    def author(self, index: int) -> str:
+        return self._arrivals[index].event.author
+
+    def received_at_ms(self, index: int) -> int:
+        return self._arrivals[index].received_at_ms
+
+    def in_order(self, indices: Iterable[int]) -> Sequence[int]:
+        return sorted(indices, key=self.key)
+
+
+class PagedHistory:
+    """Mutable; not thread-safe. `load` must give back the event that was appended."""
+
+    __slots__ = (
+        "_author_names",
+        "_author_numbers",
+        "_authors",
+        "_load",
+        "_log_names",
+        "_log_numbers",
+        "_logs",
+        "_received",
+        "_seqs",
+        "_stamps",
+        "_tags",
+    )
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._stamps = array("Q")  # ms and counter
+        self._logs = array("I")  # by number, as are the authors
+        self._seqs = array("Q")
+        self._tags = array("Q")
+        self._authors = array("I")
+        self._received = array("Q")  # ms, whether skewed, which way
+        self._log_names: list[LogName] = []
+        self._log_numbers: dict[LogName, int] = {}
+        self._author_names: list[str] = []
+        self._author_numbers: dict[str, int] = {}
+
+    def append(self, arrival: Arrival) -> None:
+        event = arrival.event
+        dot, stamp, author = event.dot, event.stamp, event.author
+        log = (dot.origin, dot.epoch)
+        log_number = self._log_numbers.get(log)
+        if log_number is None:
+            log_number = self._log_numbers[log] = len(self._log_names)
+            self._log_names.append(log)
+        author_number = self._author_numbers.get(author)
+        if author_number is None:
+            author_number = self._author_numbers[author] = len(self._author_names)
+            self._author_names.append(author)
+        how = _VIA_NUMBERS[arrival.via] | (_SKEWED_BIT if arrival.skewed else 0)
+        self._stamps.append(stamp.ms << _COUNTER_BITS | stamp.counter)
+        self._logs.append(log_number)
+        self._seqs.append(dot.seq)
+        self._tags.append(int.from_bytes(arrival.tag, "big"))
+        self._authors.append(author_number)
+        self._received.append(arrival.received_at_ms << _HOW_BITS | how)
+
+    def pop(self) -> Arrival:
+        arrival = self[len(self) - 1]
+        for column in (
+            self._stamps,
+            self._logs,
+            self._seqs,
+            self._tags,
+            self._authors,
+            self._received,
+        ):
+            column.pop()
+        return arrival
+
+    def __len__(self) -> int:
+        return len(self._stamps)
+
+    def __getitem__(self, index: int) -> Arrival:
+        received = self._received[index]
+        return Arrival(
+            self._load(index),
+            self._tags[index].to_bytes(TAG_BYTES, "big"),
+            received >> _HOW_BITS,
+            _VIAS[received & (_SKEWED_BIT - 1)],
+            bool(received & _SKEWED_BIT),
+        )
+
+    def key(self, index: int) -> OrderKey:
+        stamp = self._stamps[index]
+        origin, epoch = self._log_names[self._logs[index]]
+        tag = self._tags[index].to_bytes(TAG_BYTES, "big")
+        ms, counter = stamp >> _COUNTER_BITS, stamp & _COUNTER_MASK
+        return (ms, counter, origin, epoch, self._seqs[index], tag)
+
+    def author(self, index: int) -> str:
+        return self._author_names[self._authors[index]]
+
+    def received_at_ms(self, index: int) -> int:
+        return self._received[index] >> _HOW_BITS
+
+    def in_order(self, indices: Iterable[int]) -> Sequence[int]:
+        """By stamp, for a stamp is one machine integer; then what has equal stamps by key."""
+        stamps = self._stamps
+        order = sorted(indices, key=stamps.__getitem__)
+        first = 0
+        for at in range(1, len(order) + 1):
+            if at < len(order) and stamps[order[at]] == stamps[order[first]]:
+                continue
+            if at - first > 1:
+                order[first:at] = sorted(order[first:at], key=self.key)
+            first = at
+        return order
