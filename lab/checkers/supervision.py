@@ -3,6 +3,8 @@
 - An exception out of the core is a bug, also where a restart heals it.
 - A node whose life ended starts again before the run ends. It may refuse to start only where its
   disk was damaged or failed.
+- Lives are counted: each start has a higher number than those before it on the same disk. Another
+  disk counts by itself.
 - A worker that crashed runs again, or gave up, and is not restarted more often than its budget
   allows. That nothing is lost thereby is C1's and C5's.
 """
@@ -33,6 +35,7 @@ class Supervision:
         self._restarts: dict[tuple[str, str], deque[int]] = {}
         self._gave_up: set[str] = set()
         self._restarted = 0
+        self._lives: dict[str, Event] = {}  # by node: the start with the highest number, of a disk
 
     def wants(self) -> Wants:
         return {Crash: self._on_crash, Note: self._on_note, Boot: self._on_boot}
@@ -43,6 +46,14 @@ class Supervision:
             self._found.add(f"{event.node}'s core failed: {event.data.site}", event.seq)
 
     def _on_boot(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Boot
+        last = self._lives.get(event.node)
+        if last is not None and data.disk == "same" and event.inc <= last.inc:
+            reason = f"{event.node}'s life {event.inc} begins after its life {last.inc}"
+            self._found.add(reason, event.seq, last.seq)
+        else:
+            self._lives[event.node] = event
         for key in [key for key in self._crashed if key[0] == event.node]:
             del self._crashed[key]
         self._gave_up.discard(event.node)

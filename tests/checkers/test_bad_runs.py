@@ -196,6 +196,38 @@ def test_a_worker_is_restarted_within_its_budget(notes: list[str], expected: str
     assert outcome("C14", book.finish()) == expected
 
 
+def lives(*numbers: int, disk: str = "") -> list[Event]:
+    """n1 starts once for each number; before the last time another disk is put in."""
+    book = two()
+    node = book.nodes["n1"]
+    for number in numbers:
+        book.crash("n1")
+        node.inc = number - 1
+        if disk and number == numbers[-1]:
+            book.put("n1", disk)
+        book.boot("n1")
+        book.sync("n1")
+    book.post("n1")
+    return book.finish()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "disk", "expected"),
+    [
+        ((2, 3), "", "pass"),
+        ((2, 9), "", "pass"),
+        ((1,), "", "fail"),
+        ((5, 5), "", "fail"),
+        ((5, 4), "", "fail"),
+        ((5, 4, 5), "", "fail"),
+        ((5, 1), "empty", "pass"),
+        ((5, 5), "older", "pass"),
+    ],
+)
+def test_lives_are_counted_upwards(numbers: tuple[int, ...], disk: str, expected: str) -> None:
+    assert outcome("C14", lives(*numbers, disk=disk)) == expected
+
+
 # --- C16 ------------------------------------------------------------------------------------------
 
 
@@ -301,6 +333,60 @@ def test_a_packet_more_or_less_is_found(kind: type) -> None:
     at = places(events, kind)[0]
     assert outcome("C18", renumbered([*events[:at], *events[at + 1 :]])) == "fail"
     assert outcome("C18", renumbered([*events[: at + 1], events[at], *events[at + 1 :]])) == "fail"
+
+
+def named_again(*, restart: bool, disk: str = "") -> list[Event]:
+    """Two packets of n1 have one name, with a start between them or not."""
+    book = two()
+    first = book.send("n1", "n2")
+    book.counts["in_flight"] += 1
+    if restart:
+        book.crash("n1")
+        if disk:
+            book.put("n1", disk)
+            book.nodes["n1"].inc = 0  # what counts its lives is gone with it
+        book.boot("n1")
+        book.sync("n1")
+    second = book.send("n1", "n2")
+    book.counts["in_flight"] += 1
+    events = book.finish()
+    name = events[first].msg_id
+    return [
+        *events[:second],
+        msgspec.structs.replace(events[second], msg_id=name),
+        *events[second + 1 :],
+    ]
+
+
+def test_a_name_is_given_to_one_packet() -> None:
+    assert outcome("C18", named_again(restart=False)) == "fail"
+    assert outcome("C18", named_again(restart=True)) == "fail"
+    assert outcome("C18", named_again(restart=True, disk="empty")) == "pass"
+
+
+@pytest.mark.parametrize("name", [("n2", 1, 1), ("n1", 0, 1)])
+def test_a_name_is_that_of_its_sender_and_its_life(name: tuple[str, int, int]) -> None:
+    book = two()
+    sent = book.send("n1", "n2")
+    book.counts["in_flight"] += 1
+    events = book.finish()
+    events[sent] = msgspec.structs.replace(events[sent], msg_id=name)
+    assert outcome("C18", events) == "fail"
+
+
+def test_one_packet_goes_to_several_peers_under_one_name() -> None:
+    book = Book("n1", "n2", "n3")
+    for name in book.nodes:
+        book.boot(name)
+        book.sync(name)
+    first, second = book.send("n1", "n2"), book.send("n1", "n3")
+    book.counts["in_flight"] += 2
+    events = book.finish()
+    events[second] = msgspec.structs.replace(events[second], msg_id=events[first].msg_id)
+    assert outcome("C18", events) == "pass"
+    data: Any = events[second].data
+    parts = {"framing": data.framing - 1, "digest": data.digest + 1}
+    assert outcome("C18", edited(events, second, **parts)) == "fail"
 
 
 @pytest.mark.parametrize("kind", [kinds.Copied, kinds.Dropped])

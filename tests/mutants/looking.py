@@ -73,7 +73,6 @@ def runs(
     held: Sequence[Held] = (),
     unknowns: Sequence[str] = (),
     drive: Drive | None = None,
-    but: Sequence[str] = (),
     directed: bool = False,
 ) -> Bench:
     def look(seed: int) -> Look:
@@ -83,8 +82,7 @@ def runs(
             if drive is not None:
                 drive(world)
             judging.see_all(world.run().trace)
-            found = failures(judging, held, unknowns)
-            return looked(seed, [one for one in found if one.rule not in but])
+            return looked(seed, failures(judging, held, unknowns))
         except Exception as error:
             return Look(seed, (LAB,), LAB, f"{type(error).__name__}: {error}"[:200])
 
