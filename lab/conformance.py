@@ -86,6 +86,12 @@ class Difference(Struct, frozen=True):
     turn: int = 0  # of the life, from 1; 0 where `seq` tells more
     detail: str = ""  # for people: what it was fed, and where the outputs differ
 
+    def text(self) -> str:
+        """One line for people."""
+        where = f"turn {self.turn}" if self.turn else f"event {self.seq} of the trace"
+        how = self.detail or f"{self.recorded or 'no output'} then, {self.got} now"
+        return f"{self.node}, life {self.inc}, {where}: {how}"
+
 
 def replay(events: Iterable[Event]) -> list[Difference]:
     """Feed the recorded inputs to replicas made anew; nothing is returned if all is as it was."""
@@ -162,12 +168,10 @@ class Conformance(Struct, frozen=True):
         return self.found[0] if self.found else None
 
     def text(self) -> str:
-        """One line for people."""
-        told = f"{self.turns} turns of {self.lives} lives fed back, {self.differences} differ"
-        if self.first is not None:
-            one = self.first
-            told += f"; first: {one.node}, life {one.inc}, turn {one.turn}: {one.detail}"
-        return told
+        """One line for people: how many turns came again, and the first one that did not."""
+        told = f"{_many(self.differences, 'difference')} over {_many(self.turns, 'turn')}"
+        told += f" of {_many(self.lives, 'life', 'lives')}"
+        return told if self.first is None else f"{told}; first: {self.first.text()}"
 
 
 class Player:
@@ -226,6 +230,10 @@ class Player:
             self.first = Difference(
                 began.node, began.incarnation, -1, turn.hash.hex(), got, self.turns, detail
             )
+
+
+def _many(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def conform(path: Path) -> Conformance:

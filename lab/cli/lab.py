@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, Settings, emit, hint, settings_of
+from lab.cli.conform import conform
 from lab.cli.explore import explore
 from lab.cli.replay import replay
 from lab.cli.runs import (
@@ -210,4 +211,5 @@ def mutants(
 
 app.command()(explore)
 app.command()(replay)
+app.command()(conform)
 app.command()(search)
