@@ -10,6 +10,7 @@ import typer
 
 from lab.cli.common import Json, Settings, emit, hint, settings_of
 from lab.cli.conform import conform
+from lab.cli.experiments import compare, sweep, table
 from lab.cli.explore import explore
 from lab.cli.replay import replay
 from lab.cli.runs import (
@@ -45,7 +46,7 @@ SEED_MAX = 2**63 - 1
 def list_(context: typer.Context, json: Json = False) -> None:
     """The scenarios that come along, with what goes wrong in each."""
     from lab.scenario import named, names
-    from lab.tables import table
+    from lab.tables import table as as_table
 
     found = [named(name) for name in names()]
     if json:
@@ -53,7 +54,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
             emit({"name": one.name, "about": one.about, "nodes": one.nodes})
         return
     rows = [[one.name, one.about] for one in found]
-    print(table(["SCENARIO", "WHAT GOES WRONG"], rows, settings_of(context).paint))
+    print(as_table(["SCENARIO", "WHAT GOES WRONG"], rows, settings_of(context).paint))
 
 
 @app.command()
@@ -184,7 +185,7 @@ def mutants(
         scoreboard,
         thrifty,
     )
-    from lab.tables import table
+    from lab.tables import table as as_table
 
     paint = settings_of(context).paint
     try:
@@ -197,14 +198,14 @@ def mutants(
         for one in planted if json else ():
             emit({"mutant": one.id, "wrong": one.wrong, "where": one.where})
         if not json:
-            print(table(["MUTANT", "WHAT IS WRONG"], [[m.id, m.wrong] for m in planted], paint))
+            print(as_table(["MUTANT", "WHAT IS WRONG"], [[m.id, m.wrong] for m in planted], paint))
         return
     seeds = thrifty(catalogue, looks)
     rows = scoreboard(catalogue, tuple(chosen), seeds=seeds, workers=jobs_or_all(jobs))
     for row in rows if json else ():
         emit(record(row))
     if not json:
-        print(table(HEADINGS, [cells(row) for row in rows], paint))
+        print(as_table(HEADINGS, [cells(row) for row in rows], paint))
     accused = any(row.caught for row in rows if not row.mutant)
     raise typer.Exit(int(Exit.VERDICT_FALSE if accused else Exit.DONE))
 
@@ -212,4 +213,7 @@ def mutants(
 app.command()(explore)
 app.command()(replay)
 app.command()(conform)
+app.command()(table)
+app.command()(compare)
+app.command()(sweep)
 app.command()(search)
