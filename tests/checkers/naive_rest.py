@@ -145,6 +145,12 @@ def c14(events: list[Any]) -> Answer:
         counts = [one.inc for one in earlier if one.seq >= fresh]
         fails |= e.data.disk == "same" and bool(counts) and e.inc <= max(counts)
     ends = finals(events)
+    for node, e in ends.items():
+        last = [one.seq for one in of(events, kinds.Boot, node)][-1:]
+        refused = [
+            one for one in of(events, kinds.Unwritten, node) if one.seq > max(last, default=-1)
+        ]
+        fails |= e.data.health not in (("running", "read_only") if refused else ("running",))
     if settled(events) and ends:
         fails |= any(
             node not in ends and any(type(e.data) in LIFE for e in events if e.node == node)

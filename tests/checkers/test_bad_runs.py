@@ -1,4 +1,4 @@
-"""Known-bad histories, by hand, for the checkers that look at a run from outside: C11 to C18."""
+"""Known-bad histories, by hand, for the checkers that look at a run from outside: C11 to C18 but C14."""
 
 from typing import Any
 
@@ -6,19 +6,12 @@ import msgspec
 import pytest
 
 from lab import kinds
-from lab.checkers import SINGLE, Judge, Limits, Verdict
+from lab.checkers import Judge, Limits
 from lab.checkers.quiet import QuietPeriods
 from lab.trace import Event
+from tests.checkers.bad import outcome, two, verdict_of
 from tests.checkers.edits import edited, places, renumbered
 from tests.checkers.histories import Book
-
-
-def two(**options: Any) -> Book:
-    book = Book("n1", "n2", **options)
-    for name in book.nodes:
-        book.boot(name)
-        book.sync(name)
-    return book
 
 
 def calm() -> list[Event]:
@@ -29,17 +22,6 @@ def calm() -> list[Event]:
         book.carry("n1", "n2")
         book.sync("n2")
     return book.finish()
-
-
-def verdict_of(rule: str, events: list[Event], limits: Limits | None = None) -> Verdict:
-    verdict = SINGLE[rule].check(events, limits)
-    assert bool(verdict.witnesses) == (verdict.outcome == "fail"), verdict
-    assert all(0 <= one < len(events) for one in verdict.witnesses), verdict
-    return verdict
-
-
-def outcome(rule: str, events: list[Event], limits: Limits | None = None) -> str:
-    return verdict_of(rule, events, limits).outcome
 
 
 # --- C11 ------------------------------------------------------------------------------------------
@@ -141,91 +123,6 @@ def test_suspicions_are_counted_and_judged_within_a_bound_only() -> None:
     assert verdict.figures["suspected_at_end"] == 1
     assert outcome("C13", suspicions(), Limits(unsuspected_us=1_000)) == "fail"
     assert outcome("C13", suspicions(), Limits(unsuspected_us=10_000_000)) == "pass"
-
-
-# --- C14 ------------------------------------------------------------------------------------------
-
-
-def test_a_core_that_fails_is_a_bug_though_it_is_restarted() -> None:
-    book = two()
-    book.post("n1")
-    book.sync("n1")
-    book.crash("n1", "core")
-    book.boot("n1")
-    assert outcome("C14", book.finish()) == "fail"
-
-
-def never_back(*, refused: bool, harmed: bool) -> list[Event]:
-    book = two()
-    book.post("n1")
-    book.sync("n1")
-    book.crash("n2")
-    if harmed:
-        book.fire("flip", "n2")
-    if refused:
-        book.add("n2", kinds.Refused("the journal belongs to another node"))
-    book.phase("heal")
-    book.phase("liveness", 1_000_000)
-    book.end()
-    return book.trace.events
-
-
-def test_a_node_comes_back_unless_its_disk_was_harmed() -> None:
-    assert outcome("C14", never_back(refused=False, harmed=False)) == "fail"
-    assert outcome("C14", never_back(refused=True, harmed=False)) == "fail"
-    assert outcome("C14", never_back(refused=True, harmed=True)) == "pass"
-
-
-@pytest.mark.parametrize(
-    ("notes", "expected"),
-    [
-        (["worker_crashed"], "fail"),
-        (["worker_crashed", "worker_restarted"], "pass"),
-        (["worker_crashed", "worker_gave_up"], "pass"),
-        (["worker_crashed", "worker_restarted"] * 5, "pass"),
-        (["worker_crashed", "worker_restarted"] * 6, "fail"),
-        (["core_crashed", "core_restarts"], "fail"),
-    ],
-)
-def test_a_worker_is_restarted_within_its_budget(notes: list[str], expected: str) -> None:
-    book = two()
-    book.post("n1")
-    for note in notes:
-        book.wait()
-        book.add("n1", kinds.Note(note, "error", {"worker": "feed"}))
-    assert outcome("C14", book.finish()) == expected
-
-
-def lives(*numbers: int, disk: str = "") -> list[Event]:
-    """n1 starts once for each number; before the last time another disk is put in."""
-    book = two()
-    node = book.nodes["n1"]
-    for number in numbers:
-        book.crash("n1")
-        node.inc = number - 1
-        if disk and number == numbers[-1]:
-            book.put("n1", disk)
-        book.boot("n1")
-        book.sync("n1")
-    book.post("n1")
-    return book.finish()
-
-
-@pytest.mark.parametrize(
-    ("numbers", "disk", "expected"),
-    [
-        ((2, 3), "", "pass"),
-        ((2, 9), "", "pass"),
-        ((1,), "", "fail"),
-        ((5, 5), "", "fail"),
-        ((5, 4), "", "fail"),
-        ((5, 4, 5), "", "fail"),
-        ((5, 1), "empty", "pass"),
-        ((5, 5), "older", "pass"),
-    ],
-)
-def test_lives_are_counted_upwards(numbers: tuple[int, ...], disk: str, expected: str) -> None:
-    assert outcome("C14", lives(*numbers, disk=disk)) == expected
 
 
 # --- C16 ------------------------------------------------------------------------------------------
