@@ -31,6 +31,7 @@ from lab.display import display_safe
 from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
+    from lab.mutants import Catalogue
     from lab.token import Source
 
 app = typer.Typer(
@@ -169,6 +170,10 @@ def mutants(
     only_list: Annotated[
         bool, typer.Option("--list", help="Only what is planted, and where.")
     ] = False,
+    ablate: Annotated[
+        bool,
+        typer.Option("--ablate", help="Instead: which kinds of faults are needed to see them."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Planted bugs, and which checker sees them first. Exit 7 if the sound core is accused.
@@ -200,6 +205,9 @@ def mutants(
         if not json:
             print(as_table(["MUTANT", "WHAT IS WRONG"], [[m.id, m.wrong] for m in planted], paint))
         return
+    if ablate:
+        _ablate(context, catalogue, tuple(chosen), looks, jobs, json=json)
+        return
     seeds = thrifty(catalogue, looks)
     rows = scoreboard(catalogue, tuple(chosen), seeds=seeds, workers=jobs_or_all(jobs))
     for row in rows if json else ():
@@ -208,6 +216,37 @@ def mutants(
         print(as_table(HEADINGS, [cells(row) for row in rows], paint))
     accused = any(row.caught for row in rows if not row.mutant)
     raise typer.Exit(int(Exit.VERDICT_FALSE if accused else Exit.DONE))
+
+
+def _ablate(
+    context: typer.Context,
+    catalogue: "Catalogue",
+    ids: tuple[str, ...],
+    looks: int,
+    jobs: int | None,
+    *,
+    json: bool,
+) -> None:
+    """Each mutant again with each kind of fault left out."""
+    from lab.ablation import HEADINGS, ablated, cells, record
+    from lab.cli.verdicts import Bar
+    from lab.tables import table as as_table
+
+    bar = Bar()
+    try:
+        rows = ablated(
+            catalogue,
+            ids,
+            looks=looks,
+            workers=jobs_or_all(jobs),
+            progress=lambda done, of: bar.show(done / of, f"{done}/{of} of mutants and kinds"),
+        )
+    finally:
+        bar.clear()
+    for row in rows if json else ():
+        emit(record(row))
+    if not json:
+        print(as_table(HEADINGS, [cells(row) for row in rows], settings_of(context).paint))
 
 
 app.command()(explore)
