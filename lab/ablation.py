@@ -10,6 +10,8 @@ faults earns its place by that, or does not.
 Rules
 - Only benches of single runs are looked at, and of those only ones on which the mutant is seen when
   all is as it was. Faults that a bench puts in by a script, and not by its plan, stay.
+- The sound core has the same plans under the same seeds. Where it is accused too, the bench makes
+  no sense without that kind, and what is caught there counts as not seen.
 - A mutant needs a kind if it is seen on none of its benches without it, and if that can hardly be
   chance: at the rate with all faults it would have been seen, but for one time in twenty.
 - To leave out "power" makes of it a plain kill; to leave out "flip", "disk_empty" or "disk_older"
@@ -119,7 +121,8 @@ def ablated(
     whole = _looked(catalogue, [(*pair, "") for pair in pairs], seeds, workers, None)
     seen = [pair for pair in pairs if _caught(whole[*pair, ""])]
     wanted = [(*pair, kind) for pair in seen for kind in _kinds_on(catalogue, pair[1], seeds)]
-    bare = _looked(catalogue, wanted, seeds, workers, progress)
+    sound = [("", bench, kind) for _, bench, kind in wanted]
+    bare = _looked(catalogue, list(dict.fromkeys([*sound, *wanted])), seeds, workers, progress)
     rows = []
     for mutant in dict.fromkeys(mutant for mutant, _ in seen):
         benches = tuple([bench for one, bench in seen if one == mutant])
@@ -133,7 +136,9 @@ def ablated(
                 {
                     kind: _sum(
                         [
-                            bare.get((mutant, bench, kind), whole[mutant, bench, ""])
+                            _told_apart(bare[mutant, bench, kind], bare["", bench, kind])
+                            if (mutant, bench, kind) in bare
+                            else whole[mutant, bench, ""]
                             for bench in benches
                         ]
                     )
@@ -170,6 +175,14 @@ def _kinds_on(catalogue: Catalogue, bench: str, seeds: Sequence[int]) -> list[st
 
 def _caught(looks: Sequence[Look]) -> int:
     return sum(look.caught for look in looks)
+
+
+def _told_apart(looks: Sequence[Look], sound: Sequence[Look]) -> list[Look]:
+    """What is caught where the sound core is accused as well is no detection."""
+    return [
+        Look(look.seed) if control.caught else look
+        for look, control in zip(looks, sound, strict=True)
+    ]
 
 
 def _sum(of: Sequence[Sequence[Look]]) -> Seen:

@@ -36,6 +36,7 @@ from lab.kinds import (
 )
 from lab.trace import Event
 from lab.tracefile import read_lines
+from lab.words import counted
 from node import recording as raw
 from node.codec import ProtobufCodec, decode_block, encode_block
 from node.ports import AckLevel, Record
@@ -169,8 +170,8 @@ class Conformance(Struct, frozen=True):
 
     def text(self) -> str:
         """One line for people: how many turns came again, and the first one that did not."""
-        told = f"{_many(self.differences, 'difference')} over {_many(self.turns, 'turn')}"
-        told += f" of {_many(self.lives, 'life', 'lives')}"
+        told = f"{counted(self.differences, 'difference')} over {counted(self.turns, 'turn')}"
+        told += f" of {counted(self.lives, 'life', 'lives')}"
         return told if self.first is None else f"{told}; first: {self.first.text()}"
 
 
@@ -230,10 +231,6 @@ class Player:
             self.first = Difference(
                 began.node, began.incarnation, -1, turn.hash.hex(), got, self.turns, detail
             )
-
-
-def _many(count: int, one: str, many: str = "") -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def conform(path: Path) -> Conformance:

@@ -1,4 +1,4 @@
-"""Known-bad histories, by hand, for the checkers that look at a run from outside: C11 to C18 but C14."""
+"""Known-bad histories, by hand, for those that look at a run from outside: C11 to C18, but C14."""
 
 from typing import Any
 

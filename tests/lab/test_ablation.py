@@ -1,9 +1,10 @@
 """Ablation: what leaving out a kind of fault leaves, and when a mutant needs one."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from lab.ablation import Row, Seen, ablated, cells, kinds_of, needs, record, without
-from lab.faults import Fault, Kill, Loss, Pause, Plan, Point, Timed
+from lab.faults import Fault, Kill, Loss, Pause, Plan, Point, numbered
 from lab.mutants import Bench, Catalogue, Look, Mutant
 
 FAULTS: tuple[Fault, ...] = (
@@ -16,7 +17,7 @@ FAULTS: tuple[Fault, ...] = (
 
 
 def plan_of(*faults: Fault) -> Plan:
-    timed = tuple([Timed(number, 1, 2, fault) for number, fault in enumerate(faults)])
+    timed = numbered((1, 2, fault) for fault in faults)
     return Plan("test", 1, ("n1", "n2"), 1000, 1000, faults=timed)
 
 
@@ -55,13 +56,24 @@ def bench(name: str, *faults: Fault, seen_with: tuple[str, ...]) -> Bench:
 
     def look(seed: int, kind: str) -> Look:
         there = set(kinds_of(without(plan, kind)))
-        return Look(seed, ("C1",), "C1", "x") if there.issuperset(seen_with) else Look(seed)
+        seen = bool(APPLIED) and there.issuperset(seen_with)
+        senseless = name == "held" and "pause" not in there  # it accuses everybody
+        return Look(seed, ("C1",), "C1", "x") if seen or senseless else Look(seed)
 
     return Bench(name, "", look, plans_of=lambda _: plan)
 
 
+APPLIED: list[str] = []
+
+
 def mutant(name: str, *benches: str) -> Mutant:
-    return Mutant(name, "It is wrong.", "nowhere", ("C1",), benches, nullcontext)
+    @contextmanager
+    def apply() -> Iterator[None]:
+        APPLIED.append(name)
+        yield
+        APPLIED.pop()
+
+    return Mutant(name, "It is wrong.", "nowhere", ("C1",), benches, apply)
 
 
 LOSS, PAUSE = Loss(0.1), Pause("n1")
@@ -71,12 +83,14 @@ CATALOGUE = Catalogue(
         "either": mutant("either", "lossy", "paused"),
         "sure": mutant("sure", "always"),
         "unseen": mutant("unseen", "never"),
+        "unsuspected": mutant("unsuspected", "held"),
         "dear": mutant("dear", "batched"),
     },
     {
         "lossy": bench("lossy", LOSS, PAUSE, seen_with=("loss",)),
         "paused": bench("paused", PAUSE, seen_with=("pause",)),
         "always": bench("always", LOSS, seen_with=()),
+        "held": bench("held", LOSS, PAUSE, seen_with=("pause",)),
         "never": bench("never", LOSS, seen_with=("kill",)),
         "batched": Bench("batched", "", lambda seed, _: Look(seed), kind="batches"),
     },
@@ -87,14 +101,15 @@ def test_a_mutant_needs_what_it_is_seen_nowhere_without() -> None:
     told: list[tuple[int, int]] = []
     rows = ablated(CATALOGUE, looks=6, workers=1, progress=lambda done, of: told.append((done, of)))
     by_name = {row.mutant: row for row in rows}
-    assert list(by_name) == ["needy", "either", "sure"]
+    assert list(by_name) == ["needy", "either", "sure", "unsuspected"]
+    assert by_name["unsuspected"].without == {"loss": Seen(6, 6), "pause": Seen(0, 6)}
     assert by_name["needy"].invisible_without == ["loss"]
     assert by_name["needy"].without == {"loss": Seen(0, 6), "pause": Seen(6, 6)}
     assert by_name["either"].invisible_without == []
     assert by_name["either"].without == {"loss": Seen(6, 12), "pause": Seen(6, 12)}
     assert by_name["sure"].invisible_without == []
-    assert needs(rows) == {"loss": ["needy"], "pause": []}
-    assert told[-1] == (6, 6) == (len(told), len(told))
+    assert needs(rows) == {"loss": ["needy"], "pause": ["unsuspected"]}
+    assert told[-1] == (14, 14) == (len(told), len(told))
 
 
 def test_what_may_be_chance_is_no_need() -> None:

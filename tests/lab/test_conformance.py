@@ -34,7 +34,7 @@ from lab.faults import (
     Reorder,
     ShortWrites,
     SlowSync,
-    Timed,
+    numbered,
 )
 from lab.kinds import Copied, Dropped, Got, Sent
 from lab.real.draft import Draft
@@ -231,7 +231,7 @@ DONE: list[Fault] = [
 
 
 def plan_of(faults: list[Fault]) -> Plan:
-    timed = tuple([Timed(i, 1000, 2000, fault) for i, fault in enumerate(faults)])
+    timed = numbered((1000, 2000, fault) for fault in faults)
     ops = (Op(1, 500, "c1", "n1", "read", "c1"), Op(2, 90_000, "c1", "n1", "read", "c1"))
     return Plan("test", 1, ("n1", "n2"), 10_000, 50_000, ops, timed)
 

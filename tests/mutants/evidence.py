@@ -24,8 +24,9 @@ ABLATION = """## Which faults are needed
 Written by `python -m tests.mutants.ablating`; do not edit. Each mutant is looked for again with one
 kind of fault left out of every plan of its benches ({looks} looks at each). It *needs* a kind if it
 is seen on none of its benches without that, and at its rate with all faults that would be chance
-less than one time in twenty. Faults that a bench puts in by a script stay. `kill` is every kill;
-`power`, `flip`, `disk_empty` and `disk_older` are what some kills also do.
+less than one time in twenty. Where the sound core is accused too, because the bench makes no sense
+without that kind, nothing counts as seen. Faults that a bench puts in by a script stay. `kill` is
+every kill; `power`, `flip`, `disk_empty` and `disk_older` are what some kills also do.
 """
 
 
@@ -41,8 +42,9 @@ def ablation_text(rows: Sequence[ablation.Row]) -> str:
         for kind, names in needs.items()
     ]
     free = [row.mutant for row in rows if not row.invisible_without]
-    lines += ["", f"{len(rows) - len(free)} of {len(rows)} mutants need some kind of fault; the"]
-    lines += [f"others are seen whichever one is left out: {', '.join(free)}.", ""]
+    told = ", ".join(f"`{name}`" for name in free)
+    lines += ["", f"{len(rows) - len(free)} of {len(rows)} mutants need some kind of fault. Others"]
+    lines += [f"are seen whichever one is left out: {told}.", ""]
     lines += [
         "| mutant | caught with all | invisible without | rarer without |",
         "|---|---|---|---|",
