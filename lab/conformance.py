@@ -36,6 +36,7 @@ from lab.kinds import (
 )
 from lab.trace import Event
 from lab.tracefile import read_lines
+from lab.words import counted
 from node import recording as raw
 from node.codec import ProtobufCodec, decode_block, encode_block
 from node.ports import AckLevel, Record
@@ -85,6 +86,12 @@ class Difference(Struct, frozen=True):
     got: str  # the other hash, or the exception
     turn: int = 0  # of the life, from 1; 0 where `seq` tells more
     detail: str = ""  # for people: what it was fed, and where the outputs differ
+
+    def text(self) -> str:
+        """One line for people."""
+        where = f"turn {self.turn}" if self.turn else f"event {self.seq} of the trace"
+        how = self.detail or f"{self.recorded or 'no output'} then, {self.got} now"
+        return f"{self.node}, life {self.inc}, {where}: {how}"
 
 
 def replay(events: Iterable[Event]) -> list[Difference]:
@@ -162,12 +169,10 @@ class Conformance(Struct, frozen=True):
         return self.found[0] if self.found else None
 
     def text(self) -> str:
-        """One line for people."""
-        told = f"{self.turns} turns of {self.lives} lives fed back, {self.differences} differ"
-        if self.first is not None:
-            one = self.first
-            told += f"; first: {one.node}, life {one.inc}, turn {one.turn}: {one.detail}"
-        return told
+        """One line for people: how many turns came again, and the first one that did not."""
+        told = f"{counted(self.differences, 'difference')} over {counted(self.turns, 'turn')}"
+        told += f" of {counted(self.lives, 'life', 'lives')}"
+        return told if self.first is None else f"{told}; first: {self.first.text()}"
 
 
 class Player:

@@ -10,6 +10,7 @@ A fault that lasts is whole from `at_us` until `until_us`; at the latest it ends
 faults. A fault of an instant acts at `at_us`, and `until_us` says when a process comes back.
 """
 
+from collections.abc import Iterable
 from typing import Literal, final
 
 import msgspec
@@ -222,6 +223,14 @@ class Timed(Struct, frozen=True, forbid_unknown_fields=True):
     at_us: int
     until_us: int
     fault: Fault
+
+
+Draft = tuple[int, int, Fault]  # from, until, what
+
+
+def numbered(drafts: Iterable[Draft]) -> tuple[Timed, ...]:
+    """Items of a plan, with ids from 1 in this order."""
+    return tuple([Timed(number, *draft) for number, draft in enumerate(drafts, start=1)])
 
 
 class Op(Struct, frozen=True, forbid_unknown_fields=True):

@@ -30,6 +30,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from lab.faults import Plan
+
 Kind = Literal["runs", "batches", "observed", "hashed"]
 CATALOGUE = "tests.mutants.catalogue"
 CHUNK = 8  # looks that a worker does at a time
@@ -56,13 +58,16 @@ class Look(Struct, frozen=True):
 
 
 class Bench(Struct, frozen=True):
-    """Where mutants are looked for. `look` may run anywhere, and depends on the seed alone."""
+    """Where mutants are looked for. `look` may run anywhere, and depends on the seed alone, and on
+    the kind of fault that is left out of the plan: "", or one that `lab.ablation` knows.
+    """
 
     name: str
     about: str
-    look: Callable[[int], Look]
+    look: Callable[[int, str], Look]
     kind: Kind = "runs"
     directed: bool = False  # an explicit plan, made so that the mutant shows
+    plans_of: Callable[[int], Plan] | None = None  # None: faults cannot be left out one by one
 
 
 class Mutant(Struct, frozen=True):
@@ -218,17 +223,48 @@ def load(root: Path | None = None) -> Catalogue:
     return catalogue
 
 
-def look(catalogue: Catalogue, mutant: str, bench: str, seeds: Sequence[int]) -> list[Look]:
+def look(
+    catalogue: Catalogue, mutant: str, bench: str, seeds: Sequence[int], without: str = ""
+) -> list[Look]:
     """Look for one mutant ("": the sound core) on one bench, in this process."""
     applied = catalogue.mutants[mutant].apply() if mutant else nullcontext()
     with applied:
-        return [catalogue.benches[bench].look(seed) for seed in seeds]
+        return [catalogue.benches[bench].look(seed, without) for seed in seeds]
 
 
-def _task(mutant: str, bench: str, seeds: Sequence[int]) -> tuple[list[Look], float]:
+def looked_at(
+    catalogue: Catalogue,
+    triples: Sequence[tuple[str, str, str]],
+    seeds: Sequence[int],
+    workers: int = 2,
+) -> Iterator[tuple[tuple[str, str, str], list[Look]]]:
+    """Of each mutant, bench and kind of fault that is left out: what these seeds showed."""
+    if workers <= 1:
+        for mutant, bench, kind in triples:
+            yield (mutant, bench, kind), look(catalogue, mutant, bench, seeds, kind)
+        return
+    tasks = [(mutant, bench, list(seeds), kind) for mutant, bench, kind in triples]
+    for triple, (looks, _) in zip(triples, _pooled(tasks, workers), strict=True):
+        yield triple, looks
+
+
+def _task(
+    mutant: str, bench: str, seeds: Sequence[int], without: str = ""
+) -> tuple[list[Look], float]:
     """In a worker."""
     began = monotonic()
-    return look(load(), mutant, bench, seeds), monotonic() - began
+    return look(load(), mutant, bench, seeds, without), monotonic() - began
+
+
+Task = tuple[str, str, list[int], str]  # mutant, bench, seeds, the kind that is left out
+
+
+def _pooled(tasks: Sequence[Task], workers: int) -> Iterator[tuple[list[Look], float]]:
+    """In the order of the tasks, whoever did them."""
+    if not tasks:
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_task, *zip(*tasks, strict=True))
 
 
 Pair = tuple[str, str]  # mutant, bench
@@ -305,9 +341,8 @@ def _results(
         for pair, seeds in tasks:
             yield pair, _task(*pair, seeds)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from zip(
-            [pair for pair, _ in tasks],
-            pool.map(_task, *zip(*[(*pair, seeds) for pair, seeds in tasks], strict=True)),
-            strict=True,
-        )
+    yield from zip(
+        [pair for pair, _ in tasks],
+        _pooled([(*pair, seeds, "") for pair, seeds in tasks], workers),
+        strict=True,
+    )

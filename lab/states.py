@@ -29,6 +29,8 @@ class NodeState(Struct, frozen=True):
     address: str
     exit: str  # how its last process ended
     faults: dict[str, str]  # peer -> what happens to packets sent there
+    root: str = ""  # hex; "" where nobody answers
+    stable: bool | None = None  # it guesses that nothing more will come
 
 
 def states_of(cluster: Cluster) -> list[NodeState]:
@@ -68,6 +70,8 @@ def states_of(cluster: Cluster) -> list[NodeState]:
                 addresses.get(name, ""),
                 seen.exit if seen is not None and record is None else "",
                 {p: s.fault for p, s in status.peers.items() if s.fault} if status else {},
+                status.root if status is not None else "",
+                status.stable if status is not None else None,
             )
         )
     return states

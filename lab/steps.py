@@ -30,6 +30,7 @@ from lab.faults import (
     SlowSync,
     Timed,
 )
+from lab.words import counted
 
 TEXT_WIDTH = 32
 ONE_PACKET_US = 1  # a cut that is no longer takes one packet, or those of one instant
@@ -162,8 +163,7 @@ def _process(fault: Kill | Pause | Point) -> str:
         disk = "an empty disk" if fault.disk == "empty" else "an older copy of its disk"
         text = f"{text}, is given {disk}"
     if fault.flips:
-        bits = "1 bit" if fault.flips == 1 else f"{fault.flips} bits"
-        text = f"{text}, has {bits} of its disk flipped"
+        text = f"{text}, has {counted(fault.flips, 'bit')} of its disk flipped"
     return text
 
 

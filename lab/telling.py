@@ -36,7 +36,7 @@ from lab.kinds import (
     Written,
 )
 from lab.steps import SITES, fault_text, lasting, op_text
-from lab.trace import Event, dot_of
+from lab.trace import Event, dot_of, log_opened
 
 _DOT = re.compile(r"\b[\w-]+\.[0-9a-f]+:\d+(?:#[0-9a-f]+)?")
 _HOW = {
@@ -307,7 +307,7 @@ class Teller:
         before = self._gone.pop(event.node, None)
         if before is None:
             before = self._records.get(event.node)
-        records = ["" if name.startswith("epoch ") else name for name in data.recovered]
+        records = ["" if log_opened(name) else name for name in data.recovered]
         self._records[event.node] = records
         self._safe[event.node] = (len(records), len(records))
         if before is None:

@@ -76,6 +76,11 @@ def tag_of(ref: str) -> str:
     return ref.partition("#")[2]
 
 
+def log_opened(name: str) -> str:
+    """The log that a record opens whose name is `epoch n1.5eed`; "" if the name is a ref."""
+    return name.removeprefix("epoch ") if name.startswith("epoch ") else ""
+
+
 def origin_of(ref: str) -> str:
     return ref.partition(".")[0]
 

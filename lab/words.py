@@ -12,6 +12,11 @@ SAFETY = {
 }
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """1 record, 2 records; `many` where an s does not do it."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
 def dot_text(dot: Dot) -> str:
     """Short for people: origin, the first four hex digits of the epoch, seq. Logs have it whole."""
     return f"{log_text(dot.origin, dot.epoch)}:{dot.seq}"

@@ -140,6 +140,8 @@ class Life:
         codec, incarnation = ProtobufCodec(), recovery.incarnation
         if plan.trace_dir is not None:
             self._recorder = begin(plan.trace_dir, plan.replica, rng_seed, recovery)
+            if self._recorder is None:
+                self._note("recording_stopped", "warning", {"reason": "no file could be begun"})
         if self._recorder is None:
             rng = Random(rng_seed)
             return Replica(plan.replica, codec, rng, incarnation, pages=pages)

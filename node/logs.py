@@ -64,6 +64,7 @@ NOTES: dict[str, str] = {
     "peers_without_key": "These peers have no trusted key: nothing is sent to them.",
     "policy_kept": "The new moderation policy cannot be read; the old one stays.",
     "policy_read": "The moderation policy was read anew.",
+    "recording_stopped": "The recording of this life ends here, or never began; the node goes on.",
     "storage_failed": "The disk failed for good; nothing more is written until a restart.",
     "telemetry": "The counters, every few seconds while something happens.",
     "view_failed": "A reading command failed inside; its client got an error.",

@@ -9,8 +9,8 @@ Rules
   may wait for the next. What a node did before kill -9 is therefore all there; the last of what is
   there was perhaps not done.
 - A node never suffers from being recorded. Where the disk is full or a file is as long as it may
-  be, the file is cut back to its last whole entry and says that it is incomplete; what is not
-  recorded from there on is counted.
+  be, the file is cut back to its last whole entry and says that it is incomplete; so does the log,
+  once. What is not recorded from there on is counted.
 - Without a recorder nothing of this runs: a plain `Replica` is used.
 """
 
@@ -36,6 +36,7 @@ from node.recording import (
     HEADER_BYTES,
     MAGIC,
     SUFFIX,
+    WHY,
     Action,
     Began,
     Booted,
@@ -43,6 +44,7 @@ from node.recording import (
     Ended,
     Entry,
     Failed,
+    Fields,
     InputIn,
     Links,
     PacketIn,
@@ -91,6 +93,8 @@ class Recorder:
         self._waiting: list[Entry] = []  # for the next drain
         self._plans: dict[str, list[list[float]]] = {}
         self._dropped: dict[str, tuple[int, Mapping[str, int]]] = {}
+        self._log: Callable[[Note, str], None] | None = None
+        self._stopped: Note | None = None  # waits for a log to be told in
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._fd = os.open(path, flags, 0o600)
@@ -153,6 +157,8 @@ class Recorder:
 
     def heard(self, write_note: Callable[[Note, str], None]) -> Callable[[Note, str], None]:
         """The same way to the log; those notes that the replica did not make are recorded."""
+        self._log = write_note
+        self._tell_stopped()
 
         def write(note: Note, worker: str) -> None:
             write_note(note, worker)
@@ -220,6 +226,14 @@ class Recorder:
             os.ftruncate(self._fd, self.size)
         with suppress(OSError):  # in place: that needs no room
             os.pwrite(self._fd, _header(why, self.lost), 0)
+        fields: Fields = {"file": self.path.name, "bytes": self.size, "reason": WHY[why]}
+        self._stopped = Note("recording_stopped", "warning", fields)
+        self._tell_stopped()
+
+    def _tell_stopped(self) -> None:
+        if self._stopped is not None and self._log is not None:
+            note, self._stopped = self._stopped, None
+            self._log(note, "recorder")
 
     def _close(self, state: State) -> None:
         if self._fd < 0:

@@ -28,6 +28,7 @@ HASH_BYTES = 16
 State = Literal["+", ".", "!", "^"]
 Action = Literal["post", "join", "leave"]
 Fields = dict[str, str | int | float | bool | list[str] | dict[str, int]]
+WHY: dict[State, str] = {"!": "the disk took no more", "^": "it became too long"}
 BLOCKED = [-1.0]  # as a plan: the link is cut
 Dropped = dict[str, dict[str, int]]  # by peer and reason
 
@@ -199,10 +200,8 @@ class Recording(Struct, frozen=True):
     @property
     def why(self) -> str:
         """Why it ends before."""
-        if self.state in ("+", "."):
-            return ""
-        why = "the disk took no more" if self.state == "!" else "it became too long"
-        return f"{why}; {self.lost} entries were lost"
+        why = WHY.get(self.state)
+        return f"{why}; {self.lost} entries were lost" if why else ""
 
 
 def read_recording(path: Path) -> Recording:

@@ -38,6 +38,7 @@ SLEEPERS = {
     "lab/converge.py": "a command that waits for roots to be equal",
     "lab/demo.py": "so that a person can read what is told",
     "lab/process.py": "a command that waits for a process to end",
+    "lab/watching.py": "an observer that looks again after a while",
 }
 
 

@@ -3,12 +3,16 @@
 Each transmission and each copy of it arrives once, or is dropped once, or is still on its way when
 the run ends. What arrives is what was sent, from and to whom it was sent. The parts of a packet sum
 up to its size, and the ledger of the transport says what the trace says.
+
+A name begins with its sender and its life, or a later number of lives if the node had to refute
+that it is gone. It is given to one packet, which goes to each peer once. A node whose disk was put
+aside counts its lives anew, and with them its packets.
 """
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Copied, Dropped, Got, Sent, Totals
-from lab.trace import Event
+from lab.kinds import Boot, Copied, Dropped, Got, Sent, Totals
+from lab.trace import Event, MsgId
 
 RULE = Rule(
     "C18",
@@ -26,13 +30,44 @@ class Conservation:
         self._got: list[Event] = []
         self._dropped: list[Event] = []
         self._copied: list[Event] = []
+        self._boots: dict[str, int] = {}  # by node: the `seq` of its last start
+        self._disks: dict[str, int] = {}  # by node: starts on another disk than before
+        self._named: dict[tuple[str, MsgId, int], tuple[int, Event, set[str | None]]] = {}
 
     def wants(self) -> Wants:
         return {
             Got: self._got.append,
             Dropped: self._dropped.append,
             Copied: self._copied.append,
+            Boot: self._on_boot,
+            Sent: self._on_sent,
         }
+
+    def _on_boot(self, event: Event) -> None:
+        assert type(event.data) is Boot
+        self._boots[event.node] = event.seq
+        if event.data.disk != "same":
+            self._disks[event.node] = self._disks.get(event.node, 0) + 1
+
+    def _on_sent(self, event: Event) -> None:
+        data, node = event.data, event.node
+        assert type(data) is Sent
+        if event.msg_id is None:
+            return
+        if event.msg_id[0] != node or event.msg_id[1] < event.inc:
+            self._found.add(f"{node} names a packet after another life", event.seq)
+        life = self._boots.get(node, -1)
+        name = (node, event.msg_id, self._disks.get(node, 0))
+        known = self._named.get(name)
+        if known is None:
+            self._named[name] = (life, event, {event.peer})
+            return
+        first_life, first, peers = known
+        told = first.data
+        assert type(told) is Sent
+        if first_life != life or told != data or event.peer in peers:
+            self._found.add(f"{node} gives two packets one name", event.seq, first.seq)
+        peers.add(event.peer)
 
     def verdict(self) -> Verdict:
         history = self._history

@@ -9,6 +9,8 @@ Rules
   floor. No excuse is "", and that is a lie of the journal.
 """
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from lab.checkers.verdict import Wants
@@ -34,6 +36,11 @@ class Reopening(Struct, frozen=True):
     damaged: bool
     tried: bool  # a start failed before this one
     lost: dict[str, Loss]
+
+
+def numbered(records: Sequence[str]) -> dict[str, int]:
+    """By name: the number of a record, from 1."""
+    return {name: at for at, name in enumerate(records, start=1)}
 
 
 class Disk:
@@ -71,7 +78,7 @@ class Disk:
     def cut(self, kept: int) -> None:
         """Records after `kept` are not there."""
         del self.records[kept:]
-        self.number_of = {name: at for at, name in enumerate(self.records, start=1)}
+        self.number_of = numbered(self.records)
 
     def put(self, number: int, name: str) -> None:
         if number <= len(self.records):  # given out before, and nobody said that it failed: see C5
@@ -194,6 +201,6 @@ class Disks:
         if data.disk in ("new", "empty"):
             disk.damaged = False
         disk.records = list(data.recovered)
-        disk.number_of = {name: at for at, name in enumerate(data.recovered, start=1)}
+        disk.number_of = numbered(data.recovered)
         disk.written = disk.durable = len(data.recovered)
         disk.up = True

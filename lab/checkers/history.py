@@ -24,7 +24,7 @@ from lab.kinds import (
     Totals,
     Visible,
 )
-from lab.trace import Event
+from lab.trace import Event, log_opened
 
 
 class View:
@@ -188,7 +188,7 @@ class History:
         for name in data.skewed:
             self.skewed.add((event.node, name))
         for name in data.recovered:
-            if name not in self.exists and not name.startswith("epoch "):
+            if name not in self.exists and not log_opened(name):
                 self.exists[name] = event
 
     def _on_refused(self, event: Event) -> None:

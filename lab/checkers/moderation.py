@@ -5,7 +5,11 @@
 - A decision depends on the text and the rules alone, and it is final: what censoring has left is
   let through as it is.
 - A text that holds a forbidden word as plainly as can be is not let through.
+- Censoring replaces code points by `*`, each by one, and changes nothing else; of a word that
+  stands there plainly it leaves none.
 """
+
+import re
 
 import msgspec
 from msgspec import Struct
@@ -145,17 +149,20 @@ class Moderation:
             self._found.add(reason, event.seq, self._left[key])
         if decision[1] and emitted is not None:
             self._left[(*key[:2], emitted)] = event.seq
-        if self._forbidden and emitted is not None:
+        if emitted is not None and not _only_starred(text, emitted):
+            self._found.add("censoring changed more than it replaced", event.seq)
+        elif self._forbidden and emitted is not None:
             self._look(event, text, emitted)
 
     def _look(self, event: Event, text: str, emitted: str) -> None:
-        """Is a forbidden word let through, though it stands there plainly?"""
-        for word in text.casefold().split():
+        """Is a forbidden word let through, or a part of it, though it stands there plainly?"""
+        for match in re.finditer(r"\S+", text):
+            word = match[0].casefold()
             action = self._forbidden.get(word)
             if action == "reject":
                 self._found.add(f"a text with the forbidden word {word} was let through", event.seq)
-            elif action == "censor" and word in emitted.casefold().split():
-                self._found.add(f"the word {word} was not censored", event.seq)
+            elif action == "censor" and set(emitted[match.start() : match.end()]) != {"*"}:
+                self._found.add(f"the word {word} was not censored, or not all of it", event.seq)
 
     def verdict(self) -> Verdict:
         figures: dict[str, int | float] = {
@@ -168,3 +175,12 @@ class Moderation:
         if self._history.lean:
             unknown = "a lean trace does not tell what events say"
         return self._found.verdict(figures, passed, unknown)
+
+
+def _only_starred(text: str, emitted: str) -> bool:
+    """Every code point is still there, or a star stands in its place."""
+    if emitted == text:
+        return True
+    return len(emitted) == len(text) and all(
+        new in (old, "*") for old, new in zip(text, emitted, strict=True)
+    )

@@ -3,7 +3,8 @@
 - Within a life records are numbered without gaps, `written` and `durable` never go back, and what
   becomes visible does so in the order of its records, once its record is as safe as the node's
   durability promises. Nothing is heard of elsewhere before that.
-- Own events count 1, 2, ... in the log that is open; a log is opened once.
+- Own events count 1, 2, ... in the log that is open; a log is opened once, by a record that stands
+  in the journal before its first event.
 - Across a crash: what was below the floor (`lab.checkers.disks`) comes back, nothing is invented or
   changes its place, and where bits were flipped the journal says that something is missing.
 """
@@ -11,10 +12,10 @@
 from collections import deque
 
 from lab.checkers.case import Case
-from lab.checkers.disks import DAMAGED, Reopening
+from lab.checkers.disks import DAMAGED, Reopening, numbered
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
 from lab.kinds import Boot, Epoch, Handed, Unwritten, Visible, Written
-from lab.trace import Event, dot_of, origin_of
+from lab.trace import Event, dot_of, log_opened, origin_of
 
 RULE = Rule(
     "C5",
@@ -27,13 +28,24 @@ RULE = Rule(
 class _Life:
     """Of one node. Mutable."""
 
-    __slots__ = ("always", "durable", "handed", "log", "own", "pending", "shown", "written")
+    __slots__ = (
+        "always",
+        "durable",
+        "epochs",
+        "handed",
+        "log",
+        "own",
+        "pending",
+        "shown",
+        "written",
+    )
 
     def __init__(self) -> None:
         self.always = True
         self.handed = self.written = self.durable = 0
         self.shown = 0  # arrivals
         self.log = ""
+        self.epochs: dict[str, int] = {}  # logs that records open: the number of the record
         self.own: dict[str, int] = {}  # the last seq by log
         self.pending: deque[tuple[int, str]] = deque()  # handed out and not visible
 
@@ -98,6 +110,8 @@ class Monotone:
             self._found.add(f"{ref} is not in the open log, {life.log}", event.seq)
         elif int(seq) != expected:
             self._found.add(f"{ref} should have been number {expected} of its log", event.seq)
+        elif life.log and log not in life.epochs:
+            self._found.add(f"no record opened the log of {ref}", event.seq)
         life.own[log] = int(seq)
 
     def _on_left(self, event: Event, ref: str) -> None:
@@ -123,6 +137,7 @@ class Monotone:
         self._opened[data.log] = (data.number, event.seq)
         life.handed = data.number
         life.log = data.log
+        life.epochs[data.log] = data.number
 
     def _on_written(self, event: Event) -> None:
         data = event.data
@@ -149,6 +164,7 @@ class Monotone:
             if made is not None and made.node == event.node and made.inc == event.inc:
                 log, _, seq = dot_of(ref).rpartition(":")
                 life.own[log] = int(seq) - 1
+        life.epochs = {log: at for log, at in life.epochs.items() if at <= data.kept}
         if life.log in self._opened and self._opened[life.log][0] > data.kept:
             del self._opened[life.log]  # it is handed out again
 
@@ -185,8 +201,10 @@ class Monotone:
         life.log = data.log
         life.handed = life.written = life.durable = len(data.recovered)
         life.shown = len(data.arrivals)
-        for name in data.recovered:
-            if name.startswith(event.node + "."):
+        for name, number in numbered(data.recovered).items():
+            if opened := log_opened(name):
+                life.epochs[opened] = number
+            elif origin_of(name) == event.node:
                 log, _, seq = dot_of(name).rpartition(":")
                 life.own[log] = max(life.own.get(log, 0), int(seq))
         if self._history.lean:
@@ -195,7 +213,7 @@ class Monotone:
         reopening = self._disks.disk(event.node).reopening
         assert reopening is not None
         self._judge(reopening)
-        shown = [name for name in data.recovered if not name.startswith("epoch ")]
+        shown = [name for name in data.recovered if not log_opened(name)]
         if set(shown) != set(data.arrivals) and not data.quarantined and not reopening.damaged:
             self._found.add(f"{event.node} does not show what its journal gave", event.seq)
 

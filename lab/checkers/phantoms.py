@@ -16,7 +16,7 @@ from lab.checkers.case import Case
 from lab.checkers.disks import OLDER
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
 from lab.kinds import Boot, Final, Handed, Invoke, Ok
-from lab.trace import Event, dot_of, origin_of
+from lab.trace import Event, dot_of, log_opened, origin_of
 
 RULE = Rule(
     "C3",
@@ -98,7 +98,7 @@ class Phantoms:
             if loss.excuse == OLDER:
                 self._fell.setdefault(name, event.seq)
         for name in data.recovered:
-            if name not in self._known and not name.startswith("epoch "):
+            if name not in self._known and not log_opened(name):
                 self._known.add(name)
                 self._found.add(
                     f"{name} is in {event.node}'s journal, and nobody posted it", event.seq

@@ -3,6 +3,10 @@
 - An exception out of the core is a bug, also where a restart heals it.
 - A node whose life ended starts again before the run ends. It may refuse to start only where its
   disk was damaged or failed.
+- A node that is up at the end runs. It may be read-only where a write of this life failed: then the
+  next command is the probe.
+- Lives are counted: each start has a higher number than those before it on the same disk. Another
+  disk counts by itself.
 - A worker that crashed runs again, or gave up, and is not restarted more often than its budget
   allows. That nothing is lost thereby is C1's and C5's.
 """
@@ -11,7 +15,7 @@ from collections import deque
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Crash, Note
+from lab.kinds import Boot, Crash, Final, Note, Unwritten
 from lab.trace import Event
 
 RULE = Rule(
@@ -33,9 +37,19 @@ class Supervision:
         self._restarts: dict[tuple[str, str], deque[int]] = {}
         self._gave_up: set[str] = set()
         self._restarted = 0
+        self._failed_writes: set[str] = set()  # nodes, in this life
+        self._lives: dict[str, Event] = {}  # by node: the start with the highest number, of a disk
 
     def wants(self) -> Wants:
-        return {Crash: self._on_crash, Note: self._on_note, Boot: self._on_boot}
+        return {
+            Crash: self._on_crash,
+            Note: self._on_note,
+            Boot: self._on_boot,
+            Unwritten: self._on_unwritten,
+        }
+
+    def _on_unwritten(self, event: Event) -> None:
+        self._failed_writes.add(event.node)
 
     def _on_crash(self, event: Event) -> None:
         assert type(event.data) is Crash
@@ -43,9 +57,18 @@ class Supervision:
             self._found.add(f"{event.node}'s core failed: {event.data.site}", event.seq)
 
     def _on_boot(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Boot
+        last = self._lives.get(event.node)
+        if last is not None and data.disk == "same" and event.inc <= last.inc:
+            reason = f"{event.node}'s life {event.inc} begins after its life {last.inc}"
+            self._found.add(reason, event.seq, last.seq)
+        else:
+            self._lives[event.node] = event
         for key in [key for key in self._crashed if key[0] == event.node]:
             del self._crashed[key]
         self._gave_up.discard(event.node)
+        self._failed_writes.discard(event.node)
 
     def _on_note(self, event: Event) -> None:
         data = event.data
@@ -78,6 +101,8 @@ class Supervision:
     def verdict(self) -> Verdict:
         history = self._history
         refused = 0
+        for node, final in history.finals.items():
+            self._judge_health(node, final)
         if history.settled and history.finals:
             ends = {event.node: event for event in history.ends}
             for node in history.nodes:
@@ -101,6 +126,12 @@ class Supervision:
         }
         unknown = "" if history.finals else "no node lived to the end"
         return self._found.verdict(figures, f"{len(history.boots)} lives, all came back", unknown)
+
+    def _judge_health(self, node: str, final: Event) -> None:
+        assert type(final.data) is Final
+        health = final.data.health
+        if health != "running" and (health != "read_only" or node not in self._failed_writes):
+            self._found.add(f"{node} is {health or 'in no state'} at the end", final.seq)
 
     def _judge_refusal(self, node: str) -> None:
         """A directory may be refused where something happened to it."""

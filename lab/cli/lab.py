@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, Settings, emit, hint, settings_of
+from lab.cli.conform import conform
+from lab.cli.experiments import compare, sweep, table
 from lab.cli.explore import explore
 from lab.cli.replay import replay
 from lab.cli.runs import (
@@ -29,6 +31,7 @@ from lab.display import display_safe
 from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
+    from lab.mutants import Catalogue
     from lab.token import Source
 
 app = typer.Typer(
@@ -44,7 +47,7 @@ SEED_MAX = 2**63 - 1
 def list_(context: typer.Context, json: Json = False) -> None:
     """The scenarios that come along, with what goes wrong in each."""
     from lab.scenario import named, names
-    from lab.tables import table
+    from lab.tables import table as as_table
 
     found = [named(name) for name in names()]
     if json:
@@ -52,7 +55,7 @@ def list_(context: typer.Context, json: Json = False) -> None:
             emit({"name": one.name, "about": one.about, "nodes": one.nodes})
         return
     rows = [[one.name, one.about] for one in found]
-    print(table(["SCENARIO", "WHAT GOES WRONG"], rows, settings_of(context).paint))
+    print(as_table(["SCENARIO", "WHAT GOES WRONG"], rows, settings_of(context).paint))
 
 
 @app.command()
@@ -167,6 +170,10 @@ def mutants(
     only_list: Annotated[
         bool, typer.Option("--list", help="Only what is planted, and where.")
     ] = False,
+    ablate: Annotated[
+        bool,
+        typer.Option("--ablate", help="Instead: which kinds of faults are needed to see them."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Planted bugs, and which checker sees them first. Exit 7 if the sound core is accused.
@@ -183,7 +190,7 @@ def mutants(
         scoreboard,
         thrifty,
     )
-    from lab.tables import table
+    from lab.tables import table as as_table
 
     paint = settings_of(context).paint
     try:
@@ -196,18 +203,56 @@ def mutants(
         for one in planted if json else ():
             emit({"mutant": one.id, "wrong": one.wrong, "where": one.where})
         if not json:
-            print(table(["MUTANT", "WHAT IS WRONG"], [[m.id, m.wrong] for m in planted], paint))
+            print(as_table(["MUTANT", "WHAT IS WRONG"], [[m.id, m.wrong] for m in planted], paint))
+        return
+    if ablate:
+        _ablate(context, catalogue, tuple(chosen), looks, jobs, json=json)
         return
     seeds = thrifty(catalogue, looks)
     rows = scoreboard(catalogue, tuple(chosen), seeds=seeds, workers=jobs_or_all(jobs))
     for row in rows if json else ():
         emit(record(row))
     if not json:
-        print(table(HEADINGS, [cells(row) for row in rows], paint))
+        print(as_table(HEADINGS, [cells(row) for row in rows], paint))
     accused = any(row.caught for row in rows if not row.mutant)
     raise typer.Exit(int(Exit.VERDICT_FALSE if accused else Exit.DONE))
 
 
+def _ablate(
+    context: typer.Context,
+    catalogue: "Catalogue",
+    ids: tuple[str, ...],
+    looks: int,
+    jobs: int | None,
+    *,
+    json: bool,
+) -> None:
+    """Each mutant again with each kind of fault left out."""
+    from lab.ablation import HEADINGS, ablated, cells, record
+    from lab.cli.verdicts import Bar
+    from lab.tables import table as as_table
+
+    bar = Bar()
+    try:
+        rows = ablated(
+            catalogue,
+            ids,
+            looks=looks,
+            workers=jobs_or_all(jobs),
+            progress=lambda done, of: bar.show(done / of, f"{done}/{of} of mutants and kinds"),
+        )
+    finally:
+        bar.clear()
+    for row in rows if json else ():
+        emit(record(row))
+    if not json:
+        print(as_table(HEADINGS, [cells(row) for row in rows], settings_of(context).paint))
+
+
 app.command()(explore)
 app.command()(replay)
+app.command()(conform)
+app.command()(table)
+app.command()(compare)
+app.command()(sweep)
 app.command()(search)

@@ -20,6 +20,7 @@ MODULES = {
     "status": "looking",
     "diff": "looking",
     "wait": "looking",
+    "watch": "watch",
     "logs": "logs",
     "journal": "journal",
     "moderate": "moderate",

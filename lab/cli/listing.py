@@ -16,10 +16,10 @@ def show_states(states: list[NodeState], paint: Paint) -> None:
             str(one.pid) if one.pid is not None else "-",
             duration(one.uptime_ms) if one.uptime_ms is not None else "-",
             str(one.restarts),
-            _events(one),
-            f"{one.alive_peers} of {one.peers}" if one.alive_peers is not None else "-",
+            events_text(one),
+            peers_text(one),
             one.address or "-",
-            display_safe(one.exit or _faults(one)),
+            display_safe(one.exit or faults_text(one)),
         ]
         for one in states
     ]
@@ -33,13 +33,17 @@ def show_states(states: list[NodeState], paint: Paint) -> None:
         hint("nothing runs: chatlab cluster up -d")
 
 
-def _events(one: NodeState) -> str:
+def peers_text(one: NodeState) -> str:
+    return f"{one.alive_peers} of {one.peers}" if one.alive_peers is not None else "-"
+
+
+def events_text(one: NodeState) -> str:
     if one.events is None:
         return "-"
     return str(one.events) if not one.missing else f"{one.events} (+{one.missing} missing)"
 
 
-def _faults(one: NodeState) -> str:
+def faults_text(one: NodeState) -> str:
     by_text: dict[str, list[str]] = {}
     for peer, text in sorted(one.faults.items()):
         by_text.setdefault(text, []).append(peer)

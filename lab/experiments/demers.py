@@ -96,6 +96,12 @@ def run(k: int, trials: int, seed: int, judged: Judged = "start", sites: int = S
     )
 
 
+def table_1(trials: int, seed: int) -> list[Row]:
+    """All of it, judged in both ways."""
+    judgements: tuple[Judged, ...] = ("start", "arrival")
+    return [run(k, trials, seed, judged) for judged in judgements for k in PUBLISHED]
+
+
 def _mean(values: Iterator[float]) -> Mean:
     found = list(values)
     error = stdev(found) / sqrt(len(found)) if len(found) > 1 else 0.0
@@ -186,6 +192,5 @@ def main(arguments: list[str], show: Callable[[str], None] = print) -> int:
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
     trials = FULL_TRIALS if given.full else given.trials
-    judgements: tuple[Judged, ...] = ("start", "arrival")
-    show(told([run(k, trials, given.seed, judged) for judged in judgements for k in PUBLISHED]))
+    show(told(table_1(trials, given.seed)))
     return 0

@@ -104,6 +104,11 @@ def run(nodes: int, trials: int, seed: int) -> Row:
     )
 
 
+def tune() -> None:
+    """Many objects live for a whole trial, and few make cycles: collect rarely."""
+    gc.set_threshold(200_000, 50, 50)
+
+
 def model(nodes: int, rng: Random) -> int:
     """Rounds until all know, of the bare process."""
     return len(model_spread(nodes, draw(nodes, rng))) - 1
@@ -267,7 +272,7 @@ def main(arguments: list[str], show: Callable[[str], None] = print) -> int:
     sizes = FULL if given.full else SHORT
     if given.nodes:
         sizes = ((given.nodes, given.trials),)
-    gc.set_threshold(200_000, 50, 50)  # many objects live for a whole trial, and few make cycles
+    tune()
     rows = [run(nodes, trials, given.seed) for nodes, trials in sizes]
     show(told(rows))
     return 7 if any(row.met is False for row in rows) else 0

@@ -20,6 +20,7 @@ from lab.search.machine import (
     Round,
     Timeout,
 )
+from lab.words import counted
 
 Standing = tuple[tuple[int, ...], tuple[int, ...]]  # of a state: nodes and packets, no bounds
 
@@ -150,7 +151,7 @@ class Space:
         if type(act) is Post:
             return f'somebody posts "{name} says {seen.posts + 1}" at {name}'
         if type(act) is Persist:
-            return f"the disk of {name} takes {_records(seen.pending)}"
+            return f"the disk of {name} takes {counted(seen.pending, 'record')}"
         if type(act) is Round:
             return f"{name} begins a round with {act.peer}"
         if type(act) is Timeout:
@@ -159,7 +160,8 @@ class Space:
         if not seen.pending:
             return f"{name} crashes and starts again"
         fate = "on its disk" if act.kept else "gone"
-        return f"{name} crashes and starts again: {_records(seen.pending)} under way, now {fate}"
+        records = counted(seen.pending, "record")
+        return f"{name} crashes and starts again: {records} under way, now {fate}"
 
     def mail_told(self, number: int) -> str:
         mail, refs = self.mails[number], self.refs_in[number]
@@ -170,10 +172,6 @@ class Space:
         """Each node in a line, then each packet."""
         lines = [_as_line(seen) for seen in self.seen(state)]
         return (*lines, *[self.mail_told(number) + " is under way" for number in state.mails])
-
-
-def _records(count: int) -> str:
-    return "1 record" if count == 1 else f"{count} records"
 
 
 def _refs_in(mail: Mail) -> tuple[str, ...]:
@@ -197,5 +195,5 @@ def _dot(ref: str) -> str:
 
 def _as_line(seen: Seen) -> str:
     shows = ", ".join(_dot(ref) for ref in seen.visible) or "nothing"
-    pending = f", {_records(seen.pending)} on the way to its disk" if seen.pending else ""
+    pending = f", {counted(seen.pending, 'record')} on the way to its disk" if seen.pending else ""
     return f"{seen.name} shows {shows}{pending}"

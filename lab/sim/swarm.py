@@ -16,6 +16,7 @@ from lab.faults import (
     DiskErrors,
     DiskFull,
     DiskOptions,
+    Draft,
     Duplicate,
     Fault,
     Hold,
@@ -31,7 +32,7 @@ from lab.faults import (
     Reorder,
     ShortWrites,
     SlowSync,
-    Timed,
+    numbered,
 )
 from lab.scenario import Faults, HoldRange, KillRange, Scenario
 from lab.sim.shapes import cuts_of
@@ -40,7 +41,6 @@ from lab.sim.workload import ops
 
 FIRST_US = 300_000  # before that nothing goes wrong: the nodes start
 BUSY_US = 3_000  # after a request, something may still be under way
-Draft = tuple[int, int, Fault]  # from, until, what
 
 
 def draw(scenario: Scenario, seed: int) -> Plan:
@@ -64,7 +64,7 @@ def draw(scenario: Scenario, seed: int) -> Plan:
         faults_us,
         scenario.liveness_ms * 1000,
         asked,
-        tuple([Timed(number, *draft) for number, draft in enumerate(drafts, start=1)]),
+        numbered(drafts),
         durability,
         quiet_ms=scenario.quiet_ms,
         turn_us=rng.choice((0, 0, rng.randint(100, 3000))),

@@ -1,5 +1,6 @@
 """The workload: what clients will ask for, drawn from a scenario, as a list of ops."""
 
+from collections.abc import Callable
 from random import Random
 
 from lab.faults import Op
@@ -50,7 +51,7 @@ def ops(scenario: Scenario, nodes: tuple[str, ...], faults_us: int, rng: Random)
     return tuple(found)
 
 
-def _moments(load: Workload, faults_us: int, rng: Random):  # type: ignore[no-untyped-def]
+def _moments(load: Workload, faults_us: int, rng: Random) -> Callable[[], int]:
     """A way to draw times: evenly, or in a few bursts."""
     first_us = 200_000
     if rng.random() >= load.bursts:

@@ -80,3 +80,14 @@ def broken(case: Case, limits: Limits | None = None) -> Verdict:
     assert verdict.witnesses, verdict
     assert all(0 <= one < len(events) for one in verdict.witnesses), verdict
     return verdict
+
+
+def verdict_of(rule: str, events: list[Event], limits: Limits | None = None) -> Verdict:
+    verdict = SINGLE[rule].check(events, limits)
+    assert bool(verdict.witnesses) == (verdict.outcome == "fail"), verdict
+    assert all(0 <= one < len(events) for one in verdict.witnesses), verdict
+    return verdict
+
+
+def outcome(rule: str, events: list[Event], limits: Limits | None = None) -> str:
+    return verdict_of(rule, events, limits).outcome

@@ -142,7 +142,7 @@ def edited(rng: Random, events: list[Event]) -> list[Event]:
         elif act < 0.34:
             told[at] = swapped_answer(rng, told[at])
         elif act < 0.38:
-            header = rng.choice(("peer", "bytes", "node"))
+            header = rng.choice(("peer", "bytes", "node", "inc", "msg_id"))
             value = getattr(rng.choice(told), header) or getattr(told[at], header)
             if header != "node" or (value and told[at].node):
                 told[at] = msgspec.structs.replace(told[at], **{header: value})

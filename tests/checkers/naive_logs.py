@@ -1,4 +1,4 @@
-"""Reference implementations, see `naive`: C5, C7, C8."""
+"""Reference implementations, see `naive`: C5 and C7."""
 
 from typing import Any
 
@@ -7,7 +7,6 @@ from tests.checkers.naive import (
     Answer,
     dot,
     finals,
-    invokes,
     is_ref,
     journal,
     losses,
@@ -130,6 +129,21 @@ def opened(events: list[Any]) -> list[str]:
     return [log for log, _ in found]
 
 
+def opened_here(mine: list[Any]) -> list[str]:
+    """Logs whose opening record this life found on its disk, or put there and was not told off."""
+    found: list[tuple[str, int]] = []
+    for e in mine:
+        d = e.data
+        if type(d) is kinds.Boot:
+            names = list(enumerate(d.recovered, start=1))
+            found = [(name[6:], at) for at, name in names if not is_ref(name)]
+        elif type(d) is kinds.Epoch:
+            found = [one for one in found if one[0] != d.log] + [(d.log, d.number)]
+        elif type(d) is kinds.Unwritten:
+            found = [one for one in found if one[1] <= d.kept]
+    return [log for log, _ in found]
+
+
 def c5(events: list[Any]) -> Answer:
     fails = False
     left: set[str] = set()
@@ -143,6 +157,7 @@ def c5(events: list[Any]) -> Answer:
             log = log_of(d.ref)
             fails |= bool(open_log(mine)) and log != open_log(mine)
             fails |= seq_of(d.ref) != own_seq(mine, e.node, log) + 1
+            fails |= bool(open_log(mine)) and log not in opened_here(mine)
         elif type(d) is kinds.Handed and d.ref not in left:
             left.add(d.ref)
             fails |= left_early(events, at, d.ref)
@@ -231,7 +246,7 @@ def within(found: list[str], there: list[str]) -> bool:
     return True
 
 
-# --- C7, C8, C16 ----------------------------------------------------------------------------------
+# --- C7, and what C8 and C16 need too -------------------------------------------------------------
 
 
 def facts(events: list[Any]) -> dict[str, kinds.Facts]:
@@ -324,66 +339,3 @@ def c7(events: list[Any]) -> Answer:
         if e.data.ref in [one.data.ref for one in of(events[: e.seq], kinds.Handed)]
     ]
     return verdict(fails=fails, unknown=not shown)
-
-
-def c8(events: list[Any]) -> Answer:
-    asked = invokes(events)
-    sessions = {e.data.session for e in of(events, kinds.Invoke)}
-    gone: dict[int, list[str]] = {}
-    for e in of(events, kinds.Boot):
-        last = {one.name: one.excuse for one in losses(events[: e.seq + 1], e.node)}
-        gone[e.seq] = [name for name in last if last[name] and name not in e.data.arrivals]
-    fails = any(session_broken(events, name, asked, gone) for name in sessions)
-    return verdict(fails=fails, unknown=not sessions)
-
-
-def session_broken(
-    events: list[Any], name: str, asked: dict[int, Any], gone: dict[int, list[str]]
-) -> bool:
-    owed: list[str] = []  # own events
-    read: list[str] = []
-    wrote: list[tuple[str, list[str]]] = []
-    broken = False
-    for at, e in enumerate(events):
-        if type(e.data) is not kinds.Boot and type(e.data) is not kinds.Ok:
-            continue
-        so_far = [i for i in of(events[: at + 1], kinds.Invoke) if i.data.session == name]
-        nodes = {i.node for i in so_far}
-        if type(e.data) is kinds.Boot and e.node in nodes and gone[e.seq]:
-            owed = [ref for ref in owed if ref not in gone[e.seq]]
-            read = [ref for ref in read if ref not in gone[e.seq]]
-            wrote = []
-        known = [i.data.op for i in of(events[:at], kinds.Invoke)]
-        if type(e.data) is not kinds.Ok or e.data.session != name or e.data.op not in known:
-            continue
-        if not so_far:
-            continue
-        if e.data.ref:
-            owed.append(e.data.ref)
-            wrote.append((e.data.ref, read))
-        if asked[e.data.op].data.action == "read":
-            if len(nodes) == 1:
-                broken |= any(ref not in e.data.seen for ref in owed + read)
-            owed = [ref for ref in owed if ref in e.data.seen]
-            read = list(e.data.seen)
-    nodes = {i.node for i in of(events, kinds.Invoke) if i.data.session == name}
-    if len(nodes) == 1:
-        for e in finals(events).values():
-            broken |= order_broken(events, min(nodes), wrote, list(e.data.causal))
-    return broken
-
-
-def order_broken(
-    events: list[Any], home: str, wrote: list[tuple[str, list[str]]], order: list[str]
-) -> bool:
-    at = {ref: place for place, ref in enumerate(order)}
-    ahead = skewed(events)
-    for later, (ref, read) in enumerate(wrote):
-        if ref not in at:
-            continue
-        if any(own in at and at[own] > at[ref] for own, _ in wrote[:later]):
-            return True
-        stamped = [one for one in read if (home, one) not in ahead]
-        if any(one in at and at[one] > at[ref] for one in stamped):
-            return True
-    return False

@@ -74,13 +74,25 @@ def c9(events: list[Any]) -> Answer:
         text, facts = asked[op].data.text, d.facts
         fails |= not facts.censored_by and facts.text != text
         decisions.append((text, facts.text, facts.censored_by))
-        plain = text.casefold().split()
-        fails |= "darn" in plain and "darn" in facts.text.casefold().split()
+        fails |= not starred(text, facts.text)
     for at, (text, emitted, by) in enumerate(decisions):
         for before in decisions[:at]:
             fails |= before[0] == text and first_of(decisions, text) != (emitted, by)
             fails |= bool(before[2]) and before[1] == text and emitted != text
     return verdict(fails=fails, unknown=not handed)
+
+
+def starred(text: str, emitted: str) -> bool:
+    """Only stars came in, each for one character, and no letter of a plain `darn` is left."""
+    if len(text) != len(emitted):
+        return False
+    ends = [0]  # of words
+    for word in text.split():
+        begin = text.index(word, ends[-1])
+        ends.append(begin + len(word))
+        if word.casefold() == "darn" and emitted[begin : ends[-1]] != "*" * len(word):
+            return False
+    return all(emitted[at] in (text[at], "*") for at in range(len(text)))
 
 
 def first_of(
@@ -127,7 +139,18 @@ def c12(events: list[Any]) -> Answer:
 def c14(events: list[Any]) -> Answer:
     fails = any(e.data.how == "core" for e in of(events, kinds.Crash))
     run = of(events, kinds.Run)[0].data
+    for e in of(events, kinds.Boot):
+        earlier = of(events[: e.seq], kinds.Boot, e.node)
+        fresh = max([one.seq for one in earlier if one.data.disk != "same"], default=0)
+        counts = [one.inc for one in earlier if one.seq >= fresh]
+        fails |= e.data.disk == "same" and bool(counts) and e.inc <= max(counts)
     ends = finals(events)
+    for node, e in ends.items():
+        last = [one.seq for one in of(events, kinds.Boot, node)][-1:]
+        refused = [
+            one for one in of(events, kinds.Unwritten, node) if one.seq > max(last, default=-1)
+        ]
+        fails |= e.data.health not in (("running", "read_only") if refused else ("running",))
     if settled(events) and ends:
         fails |= any(
             node not in ends and any(type(e.data) in LIFE for e in events if e.node == node)
@@ -167,6 +190,15 @@ def c17(events: list[Any]) -> Answer:
     return verdict(fails=False, unknown=unknown)
 
 
+def life(events: list[Any], e: Any) -> int:
+    return len(of(events[: e.seq], kinds.Boot, e.node))
+
+
+def disks(events: list[Any], e: Any) -> int:
+    boots = of(events[: e.seq], kinds.Boot, e.node)
+    return len([one for one in boots if one.data.disk != "same"])
+
+
 def c18(events: list[Any]) -> Answer:
     fails = False
     sent = of(events, kinds.Sent)
@@ -174,6 +206,12 @@ def c18(events: list[Any]) -> Answer:
     for e in sent:
         d = e.data
         fails |= d.digest + d.payload + d.framing != (e.bytes or 0) or d.framing < 0
+        same = [one for one in sent if one.seq < e.seq and one.node == e.node]
+        same = [one for one in same if one.msg_id is not None and one.msg_id == e.msg_id]
+        same = [one for one in same if disks(events, one) == disks(events, e)]
+        fails |= any(one.peer == e.peer for one in same)
+        fails |= e.msg_id is not None and (e.msg_id[0] != e.node or e.msg_id[1] < e.inc)
+        fails |= bool(same) and (same[0].data != d or life(events, same[0]) != life(events, e))
         copies = [one for one in of(events, kinds.Copied) if one.cause == e.seq]
         ends = [
             one

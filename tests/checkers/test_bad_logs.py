@@ -25,6 +25,7 @@ from tests.checkers.bad import (
     two,
 )
 from tests.checkers.edits import edited, places, renumbered
+from tests.checkers.histories import Book
 
 # --- C1 -------------------------------------------------------------------------------------------
 
@@ -297,6 +298,35 @@ def c5_a_log_opened_twice() -> list[Event]:
     book.nodes["n1"].records.append("epoch n1.1")
     book.add("n1", kinds.Epoch(2, "n1.1", "again"))
     book.sync("n1")
+    return book.finish()
+
+
+def c5_a_log_that_no_record_opened() -> list[Event]:
+    """The epoch's record is never handed out, and its number goes to the first event."""
+    book = Book("n1", "n2")
+    book.boot("n1")
+    opened = places(book.trace.events, kinds.Epoch)
+    del book.trace.events[opened[0] :]
+    book.nodes["n1"].records.clear()
+    book.boot("n2")
+    book.sync("n2")
+    said(book, "n1")
+    return book.finish()
+
+
+def c5_a_log_whose_record_was_lost() -> list[Event]:
+    """The record had not been synced when the power failed, and the node goes on where it was."""
+    book = Book("n1", "n2")
+    for name in book.nodes:
+        book.boot(name)
+    node = book.nodes["n1"]
+    log = node.log
+    book.crash("n1", "power")
+    book.boot("n1")
+    boot = places(book.trace.events, kinds.Boot, "n1")[-1]
+    book.trace.events[:] = edited(book.trace.events[: boot + 1], boot, log=log)
+    node.log, node.records = log, []
+    said(book, "n1")
     return book.finish()
 
 

@@ -1,4 +1,4 @@
-"""Known-bad histories, by hand, for the checkers that look at a run from outside: C11 to C18."""
+"""Known-bad histories, by hand, for those that look at a run from outside: C11 to C18, but C14."""
 
 from typing import Any
 
@@ -6,19 +6,12 @@ import msgspec
 import pytest
 
 from lab import kinds
-from lab.checkers import SINGLE, Judge, Limits, Verdict
+from lab.checkers import Judge, Limits
 from lab.checkers.quiet import QuietPeriods
 from lab.trace import Event
+from tests.checkers.bad import outcome, two, verdict_of
 from tests.checkers.edits import edited, places, renumbered
 from tests.checkers.histories import Book
-
-
-def two(**options: Any) -> Book:
-    book = Book("n1", "n2", **options)
-    for name in book.nodes:
-        book.boot(name)
-        book.sync(name)
-    return book
 
 
 def calm() -> list[Event]:
@@ -29,17 +22,6 @@ def calm() -> list[Event]:
         book.carry("n1", "n2")
         book.sync("n2")
     return book.finish()
-
-
-def verdict_of(rule: str, events: list[Event], limits: Limits | None = None) -> Verdict:
-    verdict = SINGLE[rule].check(events, limits)
-    assert bool(verdict.witnesses) == (verdict.outcome == "fail"), verdict
-    assert all(0 <= one < len(events) for one in verdict.witnesses), verdict
-    return verdict
-
-
-def outcome(rule: str, events: list[Event], limits: Limits | None = None) -> str:
-    return verdict_of(rule, events, limits).outcome
 
 
 # --- C11 ------------------------------------------------------------------------------------------
@@ -141,59 +123,6 @@ def test_suspicions_are_counted_and_judged_within_a_bound_only() -> None:
     assert verdict.figures["suspected_at_end"] == 1
     assert outcome("C13", suspicions(), Limits(unsuspected_us=1_000)) == "fail"
     assert outcome("C13", suspicions(), Limits(unsuspected_us=10_000_000)) == "pass"
-
-
-# --- C14 ------------------------------------------------------------------------------------------
-
-
-def test_a_core_that_fails_is_a_bug_though_it_is_restarted() -> None:
-    book = two()
-    book.post("n1")
-    book.sync("n1")
-    book.crash("n1", "core")
-    book.boot("n1")
-    assert outcome("C14", book.finish()) == "fail"
-
-
-def never_back(*, refused: bool, harmed: bool) -> list[Event]:
-    book = two()
-    book.post("n1")
-    book.sync("n1")
-    book.crash("n2")
-    if harmed:
-        book.fire("flip", "n2")
-    if refused:
-        book.add("n2", kinds.Refused("the journal belongs to another node"))
-    book.phase("heal")
-    book.phase("liveness", 1_000_000)
-    book.end()
-    return book.trace.events
-
-
-def test_a_node_comes_back_unless_its_disk_was_harmed() -> None:
-    assert outcome("C14", never_back(refused=False, harmed=False)) == "fail"
-    assert outcome("C14", never_back(refused=True, harmed=False)) == "fail"
-    assert outcome("C14", never_back(refused=True, harmed=True)) == "pass"
-
-
-@pytest.mark.parametrize(
-    ("notes", "expected"),
-    [
-        (["worker_crashed"], "fail"),
-        (["worker_crashed", "worker_restarted"], "pass"),
-        (["worker_crashed", "worker_gave_up"], "pass"),
-        (["worker_crashed", "worker_restarted"] * 5, "pass"),
-        (["worker_crashed", "worker_restarted"] * 6, "fail"),
-        (["core_crashed", "core_restarts"], "fail"),
-    ],
-)
-def test_a_worker_is_restarted_within_its_budget(notes: list[str], expected: str) -> None:
-    book = two()
-    book.post("n1")
-    for note in notes:
-        book.wait()
-        book.add("n1", kinds.Note(note, "error", {"worker": "feed"}))
-    assert outcome("C14", book.finish()) == expected
 
 
 # --- C16 ------------------------------------------------------------------------------------------
@@ -301,6 +230,60 @@ def test_a_packet_more_or_less_is_found(kind: type) -> None:
     at = places(events, kind)[0]
     assert outcome("C18", renumbered([*events[:at], *events[at + 1 :]])) == "fail"
     assert outcome("C18", renumbered([*events[: at + 1], events[at], *events[at + 1 :]])) == "fail"
+
+
+def named_again(*, restart: bool, disk: str = "") -> list[Event]:
+    """Two packets of n1 have one name, with a start between them or not."""
+    book = two()
+    first = book.send("n1", "n2")
+    book.counts["in_flight"] += 1
+    if restart:
+        book.crash("n1")
+        if disk:
+            book.put("n1", disk)
+            book.nodes["n1"].inc = 0  # what counts its lives is gone with it
+        book.boot("n1")
+        book.sync("n1")
+    second = book.send("n1", "n2")
+    book.counts["in_flight"] += 1
+    events = book.finish()
+    name = events[first].msg_id
+    return [
+        *events[:second],
+        msgspec.structs.replace(events[second], msg_id=name),
+        *events[second + 1 :],
+    ]
+
+
+def test_a_name_is_given_to_one_packet() -> None:
+    assert outcome("C18", named_again(restart=False)) == "fail"
+    assert outcome("C18", named_again(restart=True)) == "fail"
+    assert outcome("C18", named_again(restart=True, disk="empty")) == "pass"
+
+
+@pytest.mark.parametrize("name", [("n2", 1, 1), ("n1", 0, 1)])
+def test_a_name_is_that_of_its_sender_and_its_life(name: tuple[str, int, int]) -> None:
+    book = two()
+    sent = book.send("n1", "n2")
+    book.counts["in_flight"] += 1
+    events = book.finish()
+    events[sent] = msgspec.structs.replace(events[sent], msg_id=name)
+    assert outcome("C18", events) == "fail"
+
+
+def test_one_packet_goes_to_several_peers_under_one_name() -> None:
+    book = Book("n1", "n2", "n3")
+    for name in book.nodes:
+        book.boot(name)
+        book.sync(name)
+    first, second = book.send("n1", "n2"), book.send("n1", "n3")
+    book.counts["in_flight"] += 2
+    events = book.finish()
+    events[second] = msgspec.structs.replace(events[second], msg_id=events[first].msg_id)
+    assert outcome("C18", events) == "pass"
+    data: Any = events[second].data
+    parts = {"framing": data.framing - 1, "digest": data.digest + 1}
+    assert outcome("C18", edited(events, second, **parts)) == "fail"
 
 
 @pytest.mark.parametrize("kind", [kinds.Copied, kinds.Dropped])

@@ -190,6 +190,32 @@ def c9_forbidden_word_let_through() -> list[Event]:
     return events
 
 
+def censored_as(text: str) -> list[Event]:
+    """What became of `oh darn it`, wherever it is told."""
+    events = calm()
+    for at in places(events, kinds.Handed):
+        data: Any = events[at].data
+        if data.facts.censored_by:
+            events = edited(events, at, facts=msgspec.structs.replace(data.facts, text=text))
+    for at in places(events, kinds.Ok):
+        told: Any = events[at].data
+        if told.rules:
+            events = edited(events, at, text=text)
+    return events
+
+
+def c9_a_letter_stays() -> list[Event]:
+    return censored_as("oh ***n it")
+
+
+def c9_a_letter_changes() -> list[Event]:
+    return censored_as("ah **** it")
+
+
+def c9_censored_to_another_length() -> list[Event]:
+    return censored_as("oh * it")
+
+
 def c9_censored_twice() -> list[Event]:
     book = two()
     said(book, "n1", "oh darn it")

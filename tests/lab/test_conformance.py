@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from domain.commands import Join, Leave, PostMessage
 from domain.moderation import Policy, Rule
-from lab.conformance import Conformance, conform
+from lab.conformance import Conformance, Difference, conform
 from lab.faults import (
     Burst,
     ClockDrift,
@@ -34,7 +34,7 @@ from lab.faults import (
     Reorder,
     ShortWrites,
     SlowSync,
-    Timed,
+    numbered,
 )
 from lab.kinds import Copied, Dropped, Got, Sent
 from lab.real.draft import Draft
@@ -83,7 +83,7 @@ def test_every_output_comes_again(recorded: Path) -> None:
     assert (found.lives, found.differences, found.incomplete) == (4, 0, ())
     assert found.turns > 100
     assert found.first is None
-    assert found.text() == f"{found.turns} turns of 4 lives fed back, 0 differ"
+    assert found.text() == f"0 differences over {found.turns} turns of 4 lives"
 
 
 def test_one_recording_can_be_fed_back_alone(recorded: Path) -> None:
@@ -193,7 +193,13 @@ def test_what_tells_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_sum_is_told_in_one_line() -> None:
-    assert Conformance(2, 30, 0, (), ()).text() == "30 turns of 2 lives fed back, 0 differ"
+    assert Conformance(2, 30, 0, (), ()).text() == "0 differences over 30 turns of 2 lives"
+    one = Difference("n1", 1, 7, "ab", "cd")
+    told = Conformance(1, 1, 1, (one,), ()).text()
+    assert told == (
+        "1 difference over 1 turn of 1 life; "
+        "first: n1, life 1, event 7 of the trace: ab then, cd now"
+    )
 
 
 # --- what cannot be done to processes -----------------------------------------------------------
@@ -225,7 +231,7 @@ DONE: list[Fault] = [
 
 
 def plan_of(faults: list[Fault]) -> Plan:
-    timed = tuple([Timed(i, 1000, 2000, fault) for i, fault in enumerate(faults)])
+    timed = numbered((1000, 2000, fault) for fault in faults)
     ops = (Op(1, 500, "c1", "n1", "read", "c1"), Op(2, 90_000, "c1", "n1", "read", "c1"))
     return Plan("test", 1, ("n1", "n2"), 10_000, 50_000, ops, timed)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
+from lab import ablation
 from lab.checkers import RULES
 from lab.mutants import Catalogue, Row
 
@@ -16,6 +17,49 @@ largest. *First* are the checkers whose witness came first in the trace, with ho
 those that failed in other looks or later in the same. `LAB` is the laboratory itself, which could
 not go on.
 """
+
+
+ABLATION = """## Which faults are needed
+
+Written by `python -m tests.mutants.ablating`; do not edit. Each mutant is looked for again with one
+kind of fault left out of every plan of its benches ({looks} looks at each). It *needs* a kind if it
+is seen on none of its benches without that, and at its rate with all faults that would be chance
+less than one time in twenty. Where the sound core is accused too, because the bench makes no sense
+without that kind, nothing counts as seen. Faults that a bench puts in by a script stay. `kill` is
+every kill; `power`, `flip`, `disk_empty` and `disk_older` are what some kills also do.
+"""
+
+
+def ablation_text(rows: Sequence[ablation.Row]) -> str:
+    """The section: by kind, who needs it; by mutant, what it needs and what makes it rarer."""
+    if not rows:
+        return ""
+    looks = max(row.whole.looks // len(row.benches) for row in rows)
+    needs = ablation.needs(rows)
+    lines = [ABLATION.format(looks=looks), "| kind left out | invisible then |", "|---|---|"]
+    lines += [
+        f"| {kind} | {' '.join(f'`{name}`' for name in names) or '-'} |"
+        for kind, names in needs.items()
+    ]
+    free = [row.mutant for row in rows if not row.invisible_without]
+    told = ", ".join(f"`{name}`" for name in free)
+    lines += ["", f"{len(rows) - len(free)} of {len(rows)} mutants need some kind of fault. Others"]
+    lines += [f"are seen whichever one is left out: {told}.", ""]
+    lines += [
+        "| mutant | caught with all | invisible without | rarer without |",
+        "|---|---|---|---|",
+    ]
+    for row in rows:
+        if row.without:
+            name, *cells = ablation.cells(row)
+            lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_ablation(page: str, section: str) -> str:
+    """The page with this section at its end, in the place of an older one."""
+    head = page.partition("## Which faults are needed")[0].rstrip("\n")
+    return f"{head}\n\n{section}" if section else f"{head}\n"
 
 
 def percent(rate: float) -> str:
@@ -44,7 +88,7 @@ def row_text(row: Row) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def report(catalogue: Catalogue, rows: Sequence[Row]) -> str:
+def report(catalogue: Catalogue, rows: Sequence[Row], bare: Sequence[ablation.Row] = ()) -> str:
     clean = [row for row in rows if not row.mutant]
     of: dict[str, list[Row]] = {}
     for row in rows:
@@ -78,4 +122,4 @@ def report(catalogue: Catalogue, rows: Sequence[Row]) -> str:
     seen = {rule for row in rows if row.mutant for rule in row.failing}
     silent = [f"{rule.id} ({rule.name})" for rule in RULES.values() if rule.id not in seen]
     lines += ["", f"Checkers that saw no mutant at all: {', '.join(silent) or 'none'}."]
-    return "\n".join(lines) + "\n"
+    return with_ablation("\n".join(lines), ablation_text(bare))

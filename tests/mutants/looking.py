@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lab.ablation import without
 from lab.checkers import BATCH, PAIR, Band, Judge, Limits, Verdict
 from lab.faults import Plan
 from lab.mutants import BATCH_RUNS, BATCH_SEEDS_FROM, Bench, Look
@@ -73,34 +74,32 @@ def runs(
     held: Sequence[Held] = (),
     unknowns: Sequence[str] = (),
     drive: Drive | None = None,
-    but: Sequence[str] = (),
     directed: bool = False,
 ) -> Bench:
-    def look(seed: int) -> Look:
+    def look(seed: int, kind: str) -> Look:
         judging = Judge(limits)
         try:
-            world = World(plans_of(seed))
+            world = World(without(plans_of(seed), kind))
             if drive is not None:
                 drive(world)
             judging.see_all(world.run().trace)
-            found = failures(judging, held, unknowns)
-            return looked(seed, [one for one in found if one.rule not in but])
+            return looked(seed, failures(judging, held, unknowns))
         except Exception as error:
             return Look(seed, (LAB,), LAB, f"{type(error).__name__}: {error}"[:200])
 
-    return Bench(name, about, look, directed=directed)
+    return Bench(name, about, look, directed=directed, plans_of=plans_of)
 
 
 def batches(name: str, about: str, plans_of: Plans) -> Bench:
     """One look is a batch of runs, against the band of the sound core. Runs are judged, too."""
 
-    def look(seed: int) -> Look:
+    def look(seed: int, kind: str) -> Look:
         first = BATCH_SEEDS_FROM + seed * BATCH_RUNS
         samples, found = [], []
         for one in range(first, first + BATCH_RUNS):
             judging = Judge()
             try:
-                judging.see_all(World(plans_of(one)).run().trace)
+                judging.see_all(World(without(plans_of(one), kind)).run().trace)
             except Exception as error:
                 return Look(seed, (LAB,), LAB, f"{type(error).__name__}: {error}"[:200])
             samples.append(judging.sample())
@@ -116,8 +115,8 @@ def batches(name: str, about: str, plans_of: Plans) -> Bench:
     return Bench(name, about, look, kind="batches")
 
 
-def observed(seed: int) -> Look:
-    plan = draw(named("all"), seed)
+def observed(seed: int, kind: str) -> Look:
+    plan = without(draw(named("all"), seed), kind)
     seen: list[object] = []
     one = World(plan).run().trace
     other = World(plan, observers=[seen.append]).run().trace
@@ -149,8 +148,9 @@ path.write_bytes(b"".join(write_lines(trace)))
 """
 
 
-def hashed(seed: int) -> Look:
+def hashed(seed: int, kind: str) -> Look:
     """The same run in two processes, with different hashes of text."""
+    assert not kind, "children draw their plans for themselves"
     with tempfile.TemporaryDirectory() as folder:
         traces = []
         for salt in ("1", "2"):

@@ -58,7 +58,6 @@ def normalised() -> Swaps:
     "domain.moderation.cover",
     "C9",
     "calm",
-    blind="C9 looks for the whole word in what censoring has left.",
 )
 def censored_in_part() -> Swaps:
     original = moderation.cover

@@ -39,7 +39,6 @@ def clock_not_restored() -> Swaps:
     "C16",
     "clock-trouble",
     "clock-far-ahead",
-    blind="C16 allows for all that the plan does to any clock, at every node.",
 )
 def skew_followed() -> Swaps:
     def observe(self: HybridClock, stamp: Stamp, wall_ms: int) -> bool:
@@ -238,7 +237,6 @@ def presence_by_arrival() -> Swaps:
     "domain.quiet.Quiet.apply",
     "C11",
     "quiet-and-far",
-    blind="The simulator measures quiet periods itself, and asks no replica.",
 )
 def quiet_deaf_to_others() -> Swaps:
     def since_ms(self: Quiet) -> int | None:

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from lab.mutants import Floor, Row, floor_of, scoreboard, wilson
+from tests.mutants.ablating import EVIDENCE, stored
 from tests.mutants.catalogue import CATALOGUE
 from tests.mutants.evidence import report
 
 FLOORS = Path(__file__).parent / "floors.json"
-EVIDENCE = Path(__file__).parents[2] / "docs" / "evidence" / "mutants.md"
 LONG = os.environ.get("CHATLAB_LONG") == "1"
 WORKERS = 2
 LOOKS = {"runs": 60, "batches": 3, "observed": 5, "hashed": 4}  # of the long form
@@ -35,16 +35,16 @@ def kind_of(bench: str) -> str:
     return CATALOGUE.benches[bench].kind
 
 
-def cheapest(name: str, stored: dict[str, Floor]) -> str:
+def cheapest(name: str, kept: dict[str, Floor]) -> str:
     """The bench on which the short form looks: the one that needs the fewest looks."""
     order = {bench: at for at, bench in enumerate(CATALOGUE.mutants[name].benches)}
     cost = {"runs": 3, "observed": 9, "hashed": 60, "batches": 120}
 
     def price(bench: str) -> tuple[int, int]:
         each = 1 if CATALOGUE.benches[bench].directed else cost[kind_of(bench)]
-        return each * stored[bench].looks, order.get(bench, 9)
+        return each * kept[bench].looks, order.get(bench, 9)
 
-    return min(stored, key=price)
+    return min(kept, key=price)
 
 
 def alarms(rows: list[Row]) -> list[str]:
@@ -60,12 +60,12 @@ def alarms(rows: list[Row]) -> list[str]:
 @pytest.mark.skipif(LONG, reason="the long form does it all")
 @pytest.mark.timeout(300)
 def test_detection_does_not_fall_below_its_floor() -> None:
-    stored = floors()
+    kept = floors()
     chosen = {
-        (name, bench): stored[name][bench].looks
+        (name, bench): kept[name][bench].looks
         for name in CATALOGUE.mutants
-        if stored.get(name)
-        for bench in [cheapest(name, stored[name])]
+        if kept.get(name)
+        for bench in [cheapest(name, kept[name])]
     }
     for pair in [pair for pair in chosen if kind_of(pair[1]) == "hashed"][1:]:
         del chosen[pair]  # one pair of processes is enough
@@ -74,7 +74,7 @@ def test_detection_does_not_fall_below_its_floor() -> None:
     assert not alarms(rows), "\n".join(alarms(rows))
     weak = []
     for row in rows:
-        floor = stored[row.mutant][row.bench] if row.mutant and row.runs else None
+        floor = kept[row.mutant][row.bench] if row.mutant and row.runs else None
         if floor is not None and row.caught < floor.at_least:
             weak.append(f"{row.mutant} on {row.bench}: {row.caught} of {row.runs}, {floor}")
     assert not weak, "\n".join(weak)
@@ -89,16 +89,16 @@ def test_the_whole_table(request: pytest.FixtureRequest) -> None:
 
     rows = scoreboard(CATALOGUE, seeds=looks, workers=WORKERS)
     EVIDENCE.parent.mkdir(parents=True, exist_ok=True)
-    EVIDENCE.write_text(report(CATALOGUE, rows), encoding="utf-8")
+    EVIDENCE.write_text(report(CATALOGUE, rows, stored()), encoding="utf-8")
     if request.config.getoption("rewrite"):
         store(rows)
     assert not alarms(rows), "\n".join(alarms(rows))
     fallen = []
-    for name, stored in floors().items():
+    for name, kept in floors().items():
         for row in rows:
-            if row.mutant == name and row.bench in stored:
+            if row.mutant == name and row.bench in kept:
                 high = wilson(row.caught, row.runs, z=3.3)[1]
-                if high < stored[row.bench].rate:
+                if high < kept[row.bench].rate:
                     fallen.append(f"{name} on {row.bench}: {row.caught} of {row.runs}")
     assert not fallen, "\n".join(fallen)
 

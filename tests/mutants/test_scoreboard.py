@@ -4,8 +4,10 @@ from math import comb
 
 import pytest
 
+from lab import ablation
 from lab.mutants import SURE, Floor, Look, Row, cells, floor_of, record, thrifty, wilson
 from tests.mutants.catalogue import CATALOGUE
+from tests.mutants.evidence import ablation_text, with_ablation
 from tests.mutants.planting import Swaps, applied, swapped
 
 
@@ -81,3 +83,17 @@ def test_what_stood_there_comes_back_whatever_happens() -> None:
         fail()
     assert dict(vars(Place)) == before
     assert not applied()
+
+
+def test_the_section_of_ablation_takes_the_place_of_an_older_one() -> None:
+    rows = [
+        ablation.Row("needy", ("b",), ablation.Seen(6, 6), {"loss": ablation.Seen(0, 6)}),
+        ablation.Row("sure", ("b",), ablation.Seen(6, 6), {"loss": ablation.Seen(6, 6)}),
+    ]
+    text = ablation_text(rows)
+    assert "| loss | `needy` |" in text
+    assert "| `needy` | 6 of 6 | loss | - |" in text
+    assert "1 of 2 mutants need" in text
+    page = with_ablation("# Page\n\nwords\n", text)
+    assert with_ablation(page, text) == page
+    assert with_ablation(page, ablation_text([])) == "# Page\n\nwords\n"

@@ -216,6 +216,29 @@ def test_a_full_disk_ends_the_recording_and_not_the_node(
     assert "the disk took no more" in recording.why
 
 
+def test_the_log_says_once_that_a_recording_has_stopped(
+    node: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[Note, str]] = []
+    node.recorder.heard(lambda note, worker: told.append((note, worker)))
+    full_after(monkeypatch, 2, short=False)
+    for _ in range(5):
+        node.submit(PostMessage("ana", "goes on"))
+    ((note, worker),) = told
+    assert (note.event, note.level, worker) == ("recording_stopped", "warning", "recorder")
+    assert note.fields["reason"] == "the disk took no more"
+    assert note.fields["file"] == node.recorder.path.name
+    assert note.fields["bytes"] == node.recorder.size
+
+
+def test_what_stopped_before_there_was_a_log_is_told_when_there_is_one(node: Recorded) -> None:
+    node.killed()
+    node.start(bytes_max=100)
+    told: list[str] = []
+    node.recorder.heard(lambda note, _: told.append(str(note.fields["reason"])))
+    assert told == ["it became too long"]
+
+
 def test_a_file_is_bounded(node: Recorded) -> None:
     node.submit(PostMessage("ana", "x" * 100))
     node.killed()

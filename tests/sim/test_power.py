@@ -23,14 +23,9 @@ from node.pending import Pending
 from node.promises import Promises
 from node.survey import Survey
 from node.turn import Persisted
-from tests.sim.sanity import problems
+from tests.sim.judged import wrong
 
 Plant = Callable[[pytest.MonkeyPatch], None]
-
-
-def wrong(scenario: str, seed: int) -> list[str]:
-    result = run(named(scenario), seed)
-    return [*result.core_failures, *problems(result.trace.events)]
 
 
 def ack_before_sync(patch: pytest.MonkeyPatch) -> None:
@@ -95,7 +90,7 @@ def test_a_planted_fault_is_found(
     monkeypatch: pytest.MonkeyPatch, plant: Plant, scenario: str, seeds: int
 ) -> None:
     plant(monkeypatch)
-    seed = next((seed for seed in range(seeds) if wrong(scenario, seed)), None)
+    seed = next((seed for seed in range(seeds) if wrong(run(named(scenario), seed))), None)
     assert seed is not None
     monkeypatch.undo()
-    assert wrong(scenario, seed) == []
+    assert wrong(run(named(scenario), seed)) == []

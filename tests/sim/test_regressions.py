@@ -15,7 +15,7 @@ from lab.sim.world import run, run_plan
 from node.journal import Journal, JournalOptions
 from node.storage import StorageError
 from tests.node.journals import Writer
-from tests.sim.sanity import problems
+from tests.sim.judged import wrong
 
 
 @pytest.mark.parametrize(
@@ -32,8 +32,7 @@ from tests.sim.sanity import problems
     ],
 )
 def test_it_does_not_happen_again(scenario: str, seed: int) -> None:
-    result = run(named(scenario), seed)
-    assert [*result.core_failures, *problems(result.trace.events)] == []
+    assert wrong(run(named(scenario), seed)) == []
 
 
 def test_what_a_failed_sync_left_is_durable_only_once_it_is_written_anew() -> None:

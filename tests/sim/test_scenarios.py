@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.kinds import Phase
+from lab.kinds import Final, Phase
 from lab.scenario import SCENARIOS, ScenarioError, load, named, names
 from lab.sim.world import Result, run
-from tests.sim.sanity import problems
+from tests.sim.judged import wrong
 
 SEEDS = range(300, 312)
 
@@ -36,8 +36,14 @@ def runs(name: str) -> list[Result]:
 @pytest.mark.parametrize("name", names())
 def test_runs_are_sound(name: str) -> None:
     for result in runs(name):
-        assert problems(result.trace.events) == [], f"{name}, seed {result.plan.seed}"
-        assert result.core_failures == ()
+        assert wrong(result) == [], f"{name}, seed {result.plan.seed}"
+
+
+@pytest.mark.parametrize("name", ["calm", "lossy", "partition", "crash-storm", "clock-trouble"])
+def test_where_no_disk_loses_anything_nothing_is_lacking(name: str) -> None:
+    for result in runs(name):
+        ends = [event.data for event in result.trace if type(event.data) is Final]
+        assert [(end.missing, end.holes) for end in ends] == [(0, 0)] * len(ends)
 
 
 @pytest.mark.parametrize("name", names())

@@ -1,0 +1,129 @@
+"""`chatlab watch`: the nodes of a cluster, live."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lab.cli.common import Json, emit, seconds, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lab.states import NodeState
+    from lab.tables import Paint
+    from lab.watching import Change
+
+EVERY_S = 0.5
+EVERY_MIN_S = 0.05
+CLEAR = "\x1b[H\x1b[2J"
+
+
+def watch(
+    context: typer.Context,
+    every: Annotated[
+        float, typer.Option("--every", metavar="S", help="Look again after S seconds.")
+    ] = EVERY_S,
+    json: Json = False,
+) -> None:
+    """Show who is up and holds what, live, until Ctrl-C. Piped: a line for each change.
+
+    It only looks on: nodes are asked for their status, and for nothing else.
+    """
+    from lab.cluster import Cluster
+    from lab.watching import looks
+
+    settings = settings_of(context)
+    every = max(seconds(every, "--every"), EVERY_MIN_S)
+    live = sys.stdout.isatty() and not json
+    view = _Table(settings.paint) if live else _Lines(json)
+    try:
+        for at_ms, states in looks(Cluster(settings.place()), every):
+            view.show(at_ms, states)
+    except KeyboardInterrupt:
+        pass  # that is how one stops looking
+    except BrokenPipeError:  # whoever read has seen enough; nor may the last flush complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Lines:
+    """One line for each change. Mutable."""
+
+    def __init__(self, json: bool) -> None:
+        from lab.watching import Changes
+
+        self._json = json
+        self._changes = Changes()
+
+    def show(self, at_ms: int, states: "Sequence[NodeState]") -> None:
+        for change in self._changes.of(at_ms, states):
+            if self._json:
+                emit(_record(change))
+            else:
+                print(line_of(change), flush=True)
+
+
+class _Table:
+    """The table, on a terminal that is cleared for each look."""
+
+    def __init__(self, paint: "Paint") -> None:
+        self._paint = paint
+
+    def show(self, at_ms: int, states: "Sequence[NodeState]") -> None:
+        from lab.tables import width_max_of
+
+        text = screen(at_ms, states, self._paint, width_max_of(sys.stdout))
+        sys.stdout.write(f"{CLEAR}{text}\n")
+        sys.stdout.flush()
+
+
+def screen(at_ms: int, states: "Sequence[NodeState]", paint: "Paint", width_max: int | None) -> str:
+    from lab.cli.listing import events_text, faults_text, peers_text
+    from lab.tables import duration, table
+    from lab.watching import agreement
+    from lab.words import utc_text
+
+    rows = [
+        [
+            one.node,
+            one.state,
+            duration(one.uptime_ms) if one.uptime_ms is not None else "-",
+            str(one.restarts),
+            events_text(one),
+            one.root[:8] or "-",
+            peers_text(one),
+            _settled(one),
+            one.exit or faults_text(one),
+        ]
+        for one in states
+    ]
+    head = ["NODE", "STATE", "UPTIME", "RESTARTS", "EVENTS", "ROOT", "ALIVE PEERS", "", "NOTE"]
+    told = f"{utc_text(at_ms)}  {agreement(states)}; Ctrl-C ends"
+    return f"{table(head, rows, paint, width_max)}\n{paint(told, 'dim')}"
+
+
+def line_of(change: "Change") -> str:
+    from lab.cli.listing import events_text, faults_text, peers_text
+    from lab.display import display_safe
+    from lab.words import utc_text
+
+    one = change.state
+    parts = [utc_text(change.at_ms), one.node, one.state]
+    if one.root:
+        parts += [f"events {events_text(one)}", f"root {one.root[:8]}", f"peers {peers_text(one)}"]
+    parts += [f"restarts {one.restarts}"] if one.restarts else []
+    parts += [_settled(one)] if one.stable else []
+    parts += [one.exit] if one.exit else []
+    parts += [faults_text(one)] if one.faults else []
+    return "  ".join(display_safe(part) for part in parts)
+
+
+def _record(change: "Change") -> dict[str, object]:
+    import msgspec
+
+    return {"at_ms": change.at_ms, **msgspec.to_builtins(change.state)}
+
+
+def _settled(one: "NodeState") -> str:
+    return "looks stable" if one.stable else ""
