@@ -107,7 +107,8 @@ class Life:
             if self._asked:
                 return None
         self._note_opening(recovery, time.monotonic() - began_s)
-        replica.boot(int(loop.time() * 1000), wall_ms(), recovery.must_open_epoch)
+        now_ms, why = int(loop.time() * 1000), recovery.must_open_epoch
+        replica.boot(now_ms, wall_ms(), why, recovery.unsynced)
         gc.collect()
         gc.freeze()  # what was restored stays: the collector need not look at it again and again
         return self._make_runtime(loop, replica, journal, degraded=recovery.degraded)

@@ -29,6 +29,7 @@ class Node:
         seed: int = 1,
         start: int = 1,
         persist: bool = True,
+        unsynced: int = 0,
     ) -> None:
         config = ReplicaConfig(name, "test", peers, durability, POLICY)
         self.replica = Replica(config, ProtobufCodec(), Random(f"{name} {seed}"), start)
@@ -43,7 +44,7 @@ class Node:
         self.published: list[str] = []
         self.notes: list[Note] = []
         self.unwritten: list[Record] = []
-        self.replica.boot(0, WALL_MS, must_open)
+        self.replica.boot(0, WALL_MS, must_open, unsynced)
         self.turn()
 
     # --- inputs ---------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ class Node:
     def said(self, event: str) -> list[Note]:
         return [note for note in self.notes if note.event == event]
 
-    def restarted(self, *, must_open: str = "", seed: int = 2) -> "Node":
+    def restarted(self, *, must_open: str = "", seed: int = 2, unsynced: int = 0) -> "Node":
         """The same node after kill -9: its journal is all that is left."""
         replica = self.replica
         return Node(
@@ -126,6 +127,7 @@ class Node:
             must_open=must_open,
             seed=seed,
             start=replica.incarnation + 1,
+            unsynced=unsynced,
         )
 
 

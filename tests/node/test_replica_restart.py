@@ -161,3 +161,21 @@ def test_a_cloned_directory_forks_the_log_and_everybody_sees_it() -> None:
         assert node.said("fork_found")
     assert one.replica.root == clone.replica.root == two.replica.root
     assert len({one.replica.epoch, clone.replica.epoch}) == 2
+
+
+def test_no_receipt_is_given_while_the_past_may_not_be_durable() -> None:
+    """The journal could not write anew what it found. Reading and gossip go on, promises wait."""
+    one, two = Node("n1", ("n2",)), Node("n2", ("n1",), durability="interval")
+    one.post("hello")
+    settle(one, two)
+    two = two.restarted(unsynced=1)
+    one = one.restarted()
+    assert one.post("more", ack=AckLevel.REPLICATED, copies=1) is None  # type: ignore[arg-type]
+    two.persist = False
+    settle(one, two, ms=1000)
+    assert two.texts == ["hello"]  # "more" waits for the disk
+    assert one.outcomes == {}
+    two.write()
+    settle(one, two, ms=1000)
+    assert two.texts == ["hello", "more"]
+    assert type(one.outcomes[1]) is Acked
