@@ -23,7 +23,8 @@ from math import ceil, log2
 
 from msgspec import Struct
 
-from gossip.packets import NUMBER_MAX, Opinion
+from gossip.incarnation import NUMBER_MAX
+from gossip.packets import Opinion
 
 OPINIONS_PER_PACKET_MAX = 8
 

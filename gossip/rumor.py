@@ -33,7 +33,7 @@ class Rumors:
         self._k = k
         self._hot: list[Rumor] = []
         self._bytes = 0  # in the hot ones
-        self._pushes: dict[int, list[Rumor]] = {}  # packet number -> what it told, oldest first
+        self._pushes: dict[int, list[Rumor]] = {}  # by token: what it told, oldest first
         self.cooled = 0
         self.dropped = 0
 
@@ -54,8 +54,8 @@ class Rumors:
         rumor.run = _NOTHING
         self._bytes -= rumor.size
 
-    def tell(self, number: int, budget_bytes: int) -> list[Run]:
-        """The runs for a push with this packet number, hottest first, within the budget."""
+    def tell(self, token: int, budget_bytes: int) -> list[Run]:
+        """The runs for a push with this token, hottest first, within the budget."""
         told: list[Rumor] = []
         size = 0
         for rumor in sorted(self._hot, key=lambda rumor: rumor.told):
@@ -64,14 +64,14 @@ class Rumors:
                 break
             rumor.told += 1
             told.append(rumor)
-        self._pushes[number] = told
+        self._pushes[token] = told
         while len(self._pushes) > PUSHES_REMEMBERED_MAX:
             del self._pushes[next(iter(self._pushes))]
         return [rumor.run for rumor in told]
 
-    def feedback(self, number: int, useful: list[bool]) -> None:
+    def feedback(self, token: int, useful: list[bool]) -> None:
         """The answer to a push: for each run, whether it brought anything new. Counts once."""
-        for rumor, news in zip(self._pushes.pop(number, ()), useful, strict=False):
+        for rumor, news in zip(self._pushes.pop(token, ()), useful, strict=False):
             rumor.useless = 0 if news else rumor.useless + 1
         cooled = [rumor for rumor in self._hot if rumor.useless >= self._k]
         if cooled:
