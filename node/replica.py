@@ -163,6 +163,7 @@ class Replica:
         self.engine.receipts.vouched = not unsynced
         self._booted = True
         self._now_ms, self._wall_ms = now_ms, wall_ms
+        self.quiet.watch(wall_ms)
         self._forks.boot()
         why = self._epochs.boot(must_open_epoch)
         if why:
