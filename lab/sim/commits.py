@@ -1,7 +1,7 @@
 """The committer, simulated: `node.committer` without its thread, on the very same journal.
 
 Records queue up while a sync runs, and then share an append and a sync, as in a process. The crash
-points are here: before the write, after it, after the sync.
+points are here: before the write, after it, after the sync; that within a write is the disk's.
 """
 
 from collections.abc import Callable
@@ -177,6 +177,8 @@ class Commits:
             self.log.renew()
         except StorageError:
             self._renew_soon()
+        except Died as died:
+            self._died(died)
         else:
             self._later(Persisted(self.log.written, self.log.durable))
 
@@ -191,6 +193,9 @@ class Commits:
             self.log.sync()
         except StorageError as error:
             self._fail("storage_error", error, final=True)
+            return
+        except Died as died:  # while what an earlier life left is written anew
+            self._died(died)
             return
         if self._point("after_sync"):
             return
