@@ -4,7 +4,7 @@ Demers et al. 1987, section 1.4, the variant "feedback, counter, push": each rum
 useless contacts; a useful contact resets it to zero; at k the rumor cools and is forgotten. What
 rumors miss (the residue) is left to anti-entropy.
 
-How much that is: the paper's table 1, of 1000 sites in cycles, has a residue of 3.7 % at k = 2, with
+How much that is: the paper's table 1, of 1000 sites in cycles, leaves 3.7 % at k = 2, for
 3.3 pushes a site. Its sites judge a push by what was known when the cycle began. Here a push is
 judged as it arrives, so that of several in one cycle only the first is useful: these very tables,
 with 1000 sites and one push a site and cycle, leave 4.5 % at 3.1 pushes (200 trials, error 0.05 %;
