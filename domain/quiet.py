@@ -5,6 +5,10 @@ local and can be wrong: behind a partition it is quiet too. Everything that arri
 its kind and whoever it came from. Where nothing has ever arrived, there is no silence to measure:
 such a node is not quiet.
 
+A process can speak only of what it has watched. While it was down others may have said anything,
+and the journal cannot tell of what never came: so silence counts from `watch`, when the process
+began to listen, however long ago the newest arrival of an earlier life came.
+
 Time is the wall clock of this node, as noted in the arrivals. The newest arrival counts, not the
 largest time: where the clock has been set back, the silence begins anew instead of being negative.
 """
@@ -17,12 +21,18 @@ from domain.projection import Fold, fingerprint_of
 class Quiet(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
-    __slots__ = ("quiet_ms",)
+    __slots__ = ("_before", "_watched_ms", "quiet_ms")
 
     def __init__(self, quiet_ms: int, history: History | None = None) -> None:
         assert quiet_ms >= 0, quiet_ms
         super().__init__(history)
         self.quiet_ms = quiet_ms
+        self._before = 0  # arrivals of earlier lives
+        self._watched_ms = 0  # since when this life listens
+
+    def watch(self, wall_ms: int) -> None:
+        """A life begins: what was applied so far came before it."""
+        self._before, self._watched_ms = self._applied, wall_ms
 
     def apply(self, arrival: Arrival) -> None:
         self._take(arrival)
@@ -34,15 +44,17 @@ class Quiet(Fold):
 
     def fingerprint(self) -> bytes:
         """Of when the newest arrival came. That is this node's own: others have other times."""
-        return fingerprint_of(repr(self._since_ms()))
+        last = self._applied - 1
+        newest_ms = self._history.received_at_ms(last) if self._applied else None
+        return fingerprint_of(repr(newest_ms))
 
     def quiet_for_ms(self, wall_ms: int) -> int:
-        """How long nothing has arrived. 0 if nothing ever has, never negative."""
-        since_ms = self._since_ms()
-        return 0 if since_ms is None else max(wall_ms - since_ms, 0)
+        """How long this life has met nothing new. 0 if nothing ever arrived, never negative."""
+        if not self._applied:
+            return 0
+        heard = self._applied > self._before
+        since_ms = self._history.received_at_ms(self._applied - 1) if heard else self._watched_ms
+        return max(wall_ms - since_ms, 0)
 
     def is_quiet(self, wall_ms: int) -> bool:
         return bool(self._applied) and self.quiet_for_ms(wall_ms) >= self.quiet_ms
-
-    def _since_ms(self) -> int | None:
-        return self._history.received_at_ms(self._applied - 1) if self._applied else None

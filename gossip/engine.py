@@ -24,7 +24,7 @@ from gossip.delta import cut, room_beside, runs_of
 from gossip.entry import Entry, hash_of
 from gossip.folding import LEGS, Folding, Summary
 from gossip.frontier import Added, Frontier
-from gossip.incarnation import incarnation_of
+from gossip.incarnation import incarnation_of, token_of
 from gossip.learnt import COUNTERS, Learnt, OpenEntry, Value
 from gossip.membership import Membership, State
 from gossip.packets import (
@@ -147,9 +147,9 @@ class Engine(Generic[Value]):
             return []
         self.members.heard(peer, packet.incarnation, now_ms)
         if type(body) is Push:
-            return self._on_push(peer, packet.number, body)
+            return self._on_push(peer, token_of(packet.incarnation, packet.number), body)
         if type(body) is Syn:
-            return self._on_syn(peer, packet.number, body)
+            return self._on_syn(peer, token_of(packet.incarnation, packet.number), body)
         if type(body) is Same:
             return self._on_same(peer, body)
         if type(body) is SynAck:
@@ -190,8 +190,9 @@ class Engine(Generic[Value]):
         lines = None if expects_same else ours.lines
         members, budget = self.members.opinions_for(peer), self._config.delta_bytes_max
         syn = Syn(root, budget, lines, self.awaits_receipts, members, ours.folds)
-        number = self._send([peer], syn)
-        self.rounds.opened(peer, Exchange(number, self._now_ms, lines is not None))
+        token = self._next_token
+        self._send([peer], syn)
+        self.rounds.opened(peer, Exchange(token, self._now_ms, lines is not None))
         self.counters["rounds_begun"] += 1
 
     def _on_same(self, peer: str, body: Same) -> list[Learnt[Value]]:
@@ -228,13 +229,13 @@ class Engine(Generic[Value]):
 
     # --- rounds: answering ----------------------------------------------------------------------
 
-    def _on_syn(self, peer: str, number: int, body: Syn) -> list[Learnt[Value]]:
+    def _on_syn(self, peer: str, token: int, body: Syn) -> list[Learnt[Value]]:
         self._hear_opinions(body)
         root = self.frontier.root
         stored = self.receipts.stored_of(peer) if body.receipt else []
         members = self.members.opinions_for(peer)
         if body.root == root:
-            self._send([peer], Same(number, root, stored, members))
+            self._send([peer], Same(token, root, stored, members))
         else:
             said = None if body.lines is None else Summary(body.lines, body.folds)
             lacks, ours = self._compared(said)
@@ -242,7 +243,7 @@ class Engine(Generic[Value]):
             budget = self._config.delta_bytes_max
             self._send(
                 [peer],
-                SynAck(number, root, budget, ours.lines, runs, more, stored, members, ours.folds),
+                SynAck(token, root, budget, ours.lines, runs, more, stored, members, ours.folds),
             )
         self._compare_roots(peer, body.root)
         return []
@@ -322,12 +323,12 @@ class Engine(Generic[Value]):
     def _tell_rumors(self) -> None:
         live = self.members.names(State.ALIVE, State.SUSPECT)
         for peer in sample(self._rng, live, self._config.fanout):
-            # The number is needed before the packet is made: feedback will name it.
-            runs = self.rumors.tell(self._number + 1, self._config.delta_bytes_max)
+            # The token is needed before the packet is made: feedback will name it.
+            runs = self.rumors.tell(self._next_token, self._config.delta_bytes_max)
             self._send([peer], Push(runs, direct=False, receipt=self.awaits_receipts))
             self.counters["entries_sent"] += sum(len(run.data) for run in runs)
 
-    def _on_push(self, peer: str, number: int, body: Push) -> list[Learnt[Value]]:
+    def _on_push(self, peer: str, token: int, body: Push) -> list[Learnt[Value]]:
         learnt: list[Learnt[Value]] = []
         useful: list[bool] = []
         for run in body.runs:
@@ -338,7 +339,7 @@ class Engine(Generic[Value]):
             if body.receipt and run.origin in self.exchanges and self.frontier.get(log):
                 self.receipts.owe(log, run.first + len(run.data) - 1)
         if not body.direct:
-            self._send([peer], Feedback(number, useful))
+            self._send([peer], Feedback(token, useful))
             news = [run for run, new in zip(body.runs, useful, strict=True) if new]
             self.rumors.learn(news)
         return learnt
@@ -382,11 +383,15 @@ class Engine(Generic[Value]):
         for opinion in body.members:
             self.members.told(opinion, self._now_ms)
 
-    def _send(self, peers: list[str], body: Body) -> int:
-        """Queue one packet for these peers; returns its number."""
+    @property
+    def _next_token(self) -> int:
+        """What answers to the next packet will call it."""
+        return token_of(self.members.incarnation, self._number + 1)
+
+    def _send(self, peers: list[str], body: Body) -> None:
+        """Queue one packet for these peers."""
         self._number += 1
         incarnation, number = self.members.incarnation, self._number
         packet = Packet(PROTOCOL_VERSION, self._cluster, self.node, incarnation, number, body)
         for peer in peers:
             self._sent.append((peer, packet))
-        return self._number

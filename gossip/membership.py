@@ -25,8 +25,8 @@ from math import ceil, log2
 
 from msgspec import Struct
 
-from gossip.incarnation import START
-from gossip.packets import NUMBER_MAX, Opinion
+from gossip.incarnation import NUMBER_MAX, START
+from gossip.packets import Opinion
 
 OPINIONS_PER_PACKET_MAX = 8
 # What opinions may raise an incarnation by, once in `trust_ms`: a million starts. Without a bound,

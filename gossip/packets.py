@@ -1,9 +1,9 @@
 """The wire units of gossip, as values. `gossip.wire` turns them into bytes and back.
 
 Every packet carries who sent it (name and incarnation) and a number that the sender never uses
-twice in one incarnation, so that a trace can tie each receipt to its send and a reply can name
-what it answers. Every leg of an exchange is self-contained: lost, repeated, late or reordered
-packets are harmless.
+twice in one start, so that a trace can tie each receipt to its send. A reply names what it answers
+by its token: that number and a part of the start (`gossip.incarnation.token_of`). Every leg of an
+exchange is self-contained: lost, repeated, late or reordered packets are harmless.
 
     caller                              responder
     Syn(root, budget, lines?)  ->
@@ -27,6 +27,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from domain.seqset import SEQ_MAX
+from gossip.incarnation import NUMBER_MAX
 
 PROTOCOL_VERSION = 1
 ROOT_BYTES = 16
@@ -38,7 +39,6 @@ EPOCH_MAX = 2**63 - 1
 Epoch = Annotated[int, Meta(ge=1, le=EPOCH_MAX)]
 Seq = Annotated[int, Meta(ge=1, le=SEQ_MAX)]
 Prefix = Annotated[int, Meta(ge=0, le=SEQ_MAX)]
-NUMBER_MAX = 2**63 - 1
 Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 Root = Annotated[bytes, Meta(min_length=ROOT_BYTES, max_length=ROOT_BYTES)]
 Head = Annotated[bytes, Meta(max_length=8)]
@@ -125,7 +125,7 @@ class Syn(Struct, frozen=True, array_like=True, tag=1, gc=False):
 
 @final
 class Same(Struct, frozen=True, array_like=True, tag=2, gc=False):
-    """`re` is the number of the Syn. Both sides have now named the same root."""
+    """`re` is the token of the Syn. Both sides have now named the same root."""
 
     re: Number
     root: Root
@@ -172,7 +172,7 @@ class Push(Struct, frozen=True, array_like=True, tag=5, gc=False):
 class Feedback(Struct, frozen=True, array_like=True, tag=6, gc=False):
     """To a Push that was not direct: did it bring anything new? (Demers 1987, section 1.4)"""
 
-    re: Number
+    re: Number  # of the Push
     useful: Annotated[list[bool], Meta(max_length=16_384)]  # one per run
 
 

@@ -27,7 +27,7 @@ _JITTER = 0.2  # of the pause, so that nodes started together do not stay in ste
 class Exchange(Struct, frozen=True):
     """An exchange that we began and that is not answered yet."""
 
-    number: int
+    token: int  # by which the answer will name it
     sent_ms: int
     said_lines: bool
 
@@ -57,10 +57,10 @@ class Rounds:
         self._open.pop(peer, None)
         self._open[peer] = exchange  # the oldest first
 
-    def answered(self, peer: str, number: int) -> Exchange | None:
+    def answered(self, peer: str, token: int) -> Exchange | None:
         """The exchange that this answers, now closed; None if it is late or unknown."""
         exchange = self._open.get(peer)
-        if exchange is None or exchange.number != number:
+        if exchange is None or exchange.token != token:
             return None
         return self._open.pop(peer)
 

@@ -3,7 +3,8 @@
 Two sides of one thing. What is *durable here* is counted per log as records reach the disk, and
 told to the origin that asked for it. What is *durable there* is what peers told us of our own logs;
 a peer's word only ever rises, because what is durable stays so. A receipt that is lost on the way
-is told again in the answer to the next Syn that asks for it.
+is told again in the answer to the next Syn that asks for it. While the node's past may not be
+durable (not `vouched`), nothing is told.
 """
 
 from domain.dot import LogId
@@ -16,9 +17,10 @@ STORED_PER_PACKET_MAX = 64
 class Receipts:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_durable", "_owed", "_touched", "_word")
+    __slots__ = ("_durable", "_owed", "_touched", "_word", "vouched")
 
     def __init__(self) -> None:
+        self.vouched = True
         self._durable: dict[LogId, SeqSet] = {}  # of other origins, here
         self._owed: dict[LogId, int] = {}  # the origin waits until this seq is durable here
         self._touched: dict[LogId, None] = {}  # owed logs that have grown since the last telling
@@ -43,7 +45,7 @@ class Receipts:
     def due(self) -> dict[str, list[Stored]]:
         """What has become worth telling, by the origin that waits for it."""
         told: dict[str, list[Stored]] = {}
-        if not self._touched:
+        if not self._touched or not self.vouched:
             return told
         for log in self._touched:
             prefix = self._prefix(log)
@@ -56,7 +58,7 @@ class Receipts:
 
     def stored_of(self, origin: str) -> list[Stored]:
         """Everything of one origin that is durable here, the newest logs last."""
-        logs = [log for log in self._durable if log.origin == origin]
+        logs = [log for log in self._durable if log.origin == origin and self.vouched]
         stored = [Stored(log.origin, log.epoch, self._prefix(log)) for log in logs]
         return [one for one in stored if one.prefix][-STORED_PER_PACKET_MAX:]
 

@@ -61,10 +61,12 @@ class Recorder:
         now_ms: int,
         wall_ms: int,
         must_open_epoch: str,
+        unsynced: int = 0,
     ) -> None:
         blocks = tuple([encode_block([record]) for record in records])
         made_of = msgspec.json.encode(config)
-        self._tell(Life(made_of, rng_seed, incarnation, blocks, now_ms, wall_ms, must_open_epoch))
+        start = (now_ms, wall_ms, must_open_epoch, unsynced)
+        self._tell(Life(made_of, rng_seed, incarnation, blocks, *start))
 
     def step(self, item: Input) -> None:
         self._tell(data_of(item))
@@ -137,7 +139,7 @@ def revived(life: Life) -> Replica:
     rng = Random(life.rng_seed)
     replica = Replica(config, ProtobufCodec(), rng, life.incarnation, moderator)
     replica.restore(record for block in life.records for record in decode_block(block))
-    replica.boot(life.now_ms, life.wall_ms, life.must_open_epoch)
+    replica.boot(life.now_ms, life.wall_ms, life.must_open_epoch, life.unsynced)
     return replica
 
 
@@ -290,6 +292,7 @@ def life_of(recording: raw.Recording) -> Life:
         booted.now_ms,
         booted.wall_ms,
         booted.must_open_epoch,
+        booted.unsynced,
     )
 
 

@@ -30,6 +30,7 @@ SITES: tuple[Site, ...] = (
     "mid_send",
     "mid_open",
 )
+WITHIN_A_CALL: frozenset[Site] = frozenset({"mid_write", "mid_open"})  # to the disk
 
 
 class _Fault(Struct, frozen=True, tag_field="what", forbid_unknown_fields=True):

@@ -253,6 +253,7 @@ class Boot(_Data, frozen=True, array_like=True, gc=False, tag="boot"):
     quiet_ms: int = 0
     durability: str = "always"
     skewed: tuple[str, ...] = ()  # of the arrivals: their stamps are not followed
+    unsynced: int = 0  # of the recovered: so many at the end are not durable yet
 
 
 class Refused(_Data, frozen=True, array_like=True, gc=False, tag="refused"):
@@ -333,6 +334,7 @@ class Life(_Data, frozen=True, array_like=True, gc=False, tag="life"):
     now_ms: int
     wall_ms: int
     must_open_epoch: str
+    unsynced: int = 0  # of the records: so many at the end are not durable yet
 
 
 class TickIn(_Data, frozen=True, array_like=True, gc=False, tag="in_tick"):

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from gossip.config import GossipConfig
-from lab.faults import Shape, Site, WordRule
+from lab.faults import SITES, Shape, Site, WordRule
 from node.located import Located, LocatedError, Path_, parse, read_text
 from node.ports import Durability
 
@@ -124,7 +124,7 @@ class PauseRange(_Chance, frozen=True):
 class PointRange(_Chance, frozen=True):
     """Sites are switched on per seed with `on`, and then fire with `share` each time."""
 
-    sites: tuple[Site, ...] = ("before_write", "after_write", "after_sync", "mid_send")
+    sites: tuple[Site, ...] = SITES
     on: Share = 0.25
     share: Shares = (0.02, 0.25)
     times: Counts = (1, 2)

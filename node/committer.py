@@ -7,6 +7,9 @@ the busier the node, the more records share a sync, without any waiting for the 
     interval   append, report written; sync every `interval_ms`, report durable
     none       append, report written; sync only where a segment is sealed, and at the stop
 
+What the last process left and a full disk keeps from being durable (`Journal.unrenewed`) is tried
+again with every append, and every `RENEW_S` without one.
+
 Progress is reported from this thread. The runtime hands it to its event loop; nothing else is
 shared. `submit` never blocks: over the bounds of the queue it takes nothing and returns False.
 
@@ -19,6 +22,7 @@ what it hands out afterwards is written. A final failure cannot be resumed.
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from time import monotonic
 
 from node.journal import Journal
@@ -31,6 +35,7 @@ Progress = Persisted | PersistFailed
 QUEUE_RECORDS_MAX = 65_536
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
 COMMIT_BYTES_MAX = 8 * 1024 * 1024  # of one append; what is left goes into the next
+RENEW_S = 0.5  # until the disk is asked again whether there is room
 RECORD_BYTES = 64  # what a record counts beside its data
 
 
@@ -61,6 +66,7 @@ class Committer:
         self._drain = True
         self._failed: PersistFailed | None = None
         self.commits = 0  # appends that were synced; written by the thread, read by anybody
+        self._sync_at = self._renew_at = 0.0  # of the thread
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
 
     @property
@@ -127,20 +133,18 @@ class Committer:
 
     def _run(self) -> None:
         try:
-            sync_at = 0.0
-            while True:
-                batch = self._next_batch(sync_at)
-                if batch is None:
-                    break
+            while (batch := self._next_batch()) is not None:
                 if batch:
                     self._append(batch)
+                elif self._journal.unrenewed:
+                    self._renew()
                 if not self._dirty:
                     continue
                 now = monotonic()
                 if batch and self._journal.written - self._journal.durable == len(batch):
-                    sync_at = now + self._interval_s  # the oldest unsynced record is this young
+                    self._sync_at = now + self._interval_s  # the oldest unsynced one is this young
                 if self._durability == "always" or (
-                    self._durability == "interval" and now >= sync_at
+                    self._durability == "interval" and now >= self._sync_at
                 ):
                     self._sync()
         except BaseException as error:
@@ -152,19 +156,26 @@ class Committer:
 
     @property
     def _dirty(self) -> bool:
-        return self._failed is None and self._journal.durable < self._journal.written
+        journal = self._journal
+        return self._failed is None and not journal.unrenewed and journal.durable < journal.written
 
-    def _next_batch(self, sync_at: float) -> list[Record] | None:
-        """Wait for records. Empty: it is time to sync. None: it is time to stop."""
+    @property
+    def _due_at(self) -> float | None:
+        """When there is something to do though nothing is queued; None: never."""
+        if self._failed is None and self._journal.unrenewed:
+            return self._renew_at
+        return self._sync_at if self._durability == "interval" and self._dirty else None
+
+    def _next_batch(self) -> list[Record] | None:
+        """Wait for records. Empty: it is time to sync, or to renew. None: it is time to stop."""
         with self._changed:
             while not self._queue:
                 if self._stopping:
                     return None
-                timeout = None
-                if self._durability == "interval" and self._dirty:
-                    timeout = sync_at - monotonic()
-                    if timeout <= 0:
-                        return []
+                due_at = self._due_at
+                timeout = None if due_at is None else due_at - monotonic()
+                if timeout is not None and timeout <= 0:
+                    return []
                 self._changed.wait(timeout)
             if self._stopping and not self._drain:
                 return None
@@ -189,6 +200,12 @@ class Committer:
         except StorageError as error:
             self._report_failure(str(error), final=error.final)
         else:
+            self._report_progress()
+
+    def _renew(self) -> None:
+        self._renew_at = monotonic() + RENEW_S
+        with suppress(StorageError):  # senders are told why by their own records
+            self._journal.renew()
             self._report_progress()
 
     def _sync(self) -> None:

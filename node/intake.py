@@ -31,10 +31,11 @@ class Incoming(Struct, frozen=True, gc=False):
 class Intake:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_invisible", "_undurable", "durable", "handed", "visible")
+    __slots__ = ("_invisible", "_undurable", "durable", "handed", "restored", "visible")
 
     def __init__(self) -> None:
         self.handed = 0  # the number of the last record handed out
+        self.restored = 0  # records 1..restored are not durable before `durable` says so
         self.visible = 0  # records 1..visible are as safe as the node promises
         self.durable = 0  # records 1..durable survive power loss
         self._invisible: deque[Incoming] = deque()
@@ -43,6 +44,15 @@ class Intake:
     def __len__(self) -> int:
         """How many records are not visible yet."""
         return len(self._invisible)
+
+    @property
+    def vouched(self) -> bool:
+        """All that was restored is durable."""
+        return self.durable >= self.restored
+
+    def boot(self, unsynced: int) -> None:
+        """Everything handed out so far was restored; so many at the end are not durable yet."""
+        self.restored = self.handed if unsynced else 0
 
     def take(self, incoming: Incoming) -> None:
         assert incoming.number == self.handed + 1

@@ -12,6 +12,9 @@ Promises:
   In mode `always` nothing was promised about unsynced records, and they are cut off. In the other
   modes they were acknowledged as written, and stay.
 - `DiskFull` and a failed write are not final: the same call may work later.
+- What an earlier process left without a clean stop is durable once it has been written anew. In the
+  relaxed modes a full disk may put that off (`unrenewed`): until it is done, those records are not
+  called durable, and each `append` tries to do it first.
 
 Numbers: `written` and `durable` count the records that this journal delivered at its opening plus
 those appended since. The numbers inside the frames also count lost records, and so never repeat.
@@ -21,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from node import frames, recovery
 from node.codec import (
@@ -33,10 +37,11 @@ from node.codec import (
     encode_mark,
     encode_segment_header,
 )
-from node.index import Index, Placed
+from node.index import Placed
+from node.opening import Records, Recovery
 from node.ports import Durability, EpochRecord, EventRecord, Record
-from node.storage import DISK_FULL, DiskFull, Reader, Storage, StorageError
-from node.survey import Hole, Segment, Survey, names_of_range, read_records, segment_name, survey
+from node.storage import DISK_FULL, DiskFull, Storage, StorageError
+from node.survey import Segment, Survey, names_of_range, read_records, segment_name, survey
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 BLOCK_RECORDS = 1024  # a larger append becomes several frames of one write
@@ -47,50 +52,6 @@ class JournalOptions(Struct, frozen=True):
     durability: Durability = "always"
     recover: recovery.Mode = "tail"
     segment_bytes: int = SEGMENT_BYTES  # a segment this long is sealed before the next append
-
-
-class Records:
-    """What the journal held when it was opened; each iteration reads it from the disk again."""
-
-    def __init__(self, reader: Reader, segments: Sequence[Segment], count: int) -> None:
-        self._reader, self._segments, self._count = reader, segments, count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Record]:
-        try:
-            yield from read_records(self._reader, self._segments)
-        except OSError as error:
-            raise _storage_error("read", error, final=True) from None
-
-
-class Recovery(Struct, frozen=True):
-    """What an opening found, and did."""
-
-    records: Records
-    index: Index  # where they are
-    count: int
-    epoch: int | None  # the last one opened here
-    must_open_epoch: str  # the reason, "" if own events go on where they ended
-    incarnation: int  # starts of this directory, this one included
-    clean: bool  # the last stop was in order
-    torn_bytes: int
-    torn_cause: str
-    kept_as: str  # the file with the copy of the torn bytes
-    quarantined: tuple[Hole, ...]  # damage in the middle; known ones were reported before
-    missing: tuple[str, ...]  # segment files that are gone (mode salvage)
-    segments: int
-    size_bytes: int
-
-    @property
-    def lost(self) -> int:
-        """Records in newly found holes: to be pulled back from peers."""
-        return sum(hole.records for hole in self.quarantined if not hole.known)
-
-    @property
-    def degraded(self) -> bool:
-        return any(not hole.known for hole in self.quarantined)
 
 
 class Journal:
@@ -104,6 +65,7 @@ class Journal:
         self._durable_size = 0
         self._crc = 0
         self._next_number = 1
+        self._unrenewed = ""  # the segment that must be written anew before anything else
         self._failed = ""
         self._closed = False
         self._placed: list[Placed] = []
@@ -123,15 +85,19 @@ class Journal:
             now = recovery.next_identity(
                 storage, node, options.durability, identity, found, wall_ms
             )
-            recovery.save_identity(storage, now)
+            # Until what is left has been written anew, the mode that it was left in counts.
+            doubted = recovery.doubted_mode(identity, found)
+            recovery.save_identity(storage, replace(now, durability=doubted or now.durability))
             kept_as = recovery.repair_tail(storage, found.torn) if found.torn else ""
             for name in storage.names():
                 if name.endswith(recovery.PART_SUFFIX):
                     storage.remove(name)
             journal = cls(storage, options, now)
-            journal._begin(found)
+            journal._begin(found, doubted=bool(doubted))
+            if doubted and doubted != now.durability and not journal.unrenewed:
+                recovery.save_identity(storage, now)
         except OSError as error:
-            raise _storage_error("open", error, final=True) from None
+            raise recovery.storage_error("open", error, final=True) from None
         torn = found.torn
         return journal, Recovery(
             records=Records(storage, found.segments, found.records),
@@ -148,6 +114,7 @@ class Journal:
             missing=tuple(names_of_range(*gap) for gap in found.missing),
             segments=len(found.segments),
             size_bytes=sum(segment.size for segment in found.segments),
+            unsynced=journal.written - journal.durable,
         )
 
     def append(self, records: Sequence[Record]) -> None:
@@ -155,6 +122,7 @@ class Journal:
         self._check_usable()
         if not records:
             return
+        self.renew()
         if self._size >= self._options.segment_bytes:
             self._rotate()
         parts: list[bytes] = []
@@ -186,15 +154,16 @@ class Journal:
         return placed
 
     def sync(self) -> None:
-        """Make all that was written durable. A failure is final."""
+        """Make all that was written durable. A failure is final, unless it is one of `renew`."""
         self._check_usable()
+        self.renew()
         if self._durable_size == self._size:
             self.durable = self.written
             return
         try:
             self._storage.sync(self._name)
         except OSError as error:
-            failure = _storage_error("sync", error, self._name, final=True)
+            failure = recovery.storage_error("sync", error, self._name, final=True)
             self._failed = str(failure)
             if self._options.durability == "always":
                 self._drop_unsynced()
@@ -202,15 +171,39 @@ class Journal:
         self._durable_size = self._size
         self.durable = self.written
 
+    @property
+    def unrenewed(self) -> bool:
+        """What an earlier process left is not durable yet, for want of room."""
+        return bool(self._unrenewed)
+
+    def renew(self) -> None:
+        """Make durable what an earlier process left, unless it is. Raises DiskFull, StorageError.
+
+        A failure is not final: each try writes a new file.
+        """
+        self._check_usable()
+        if not self._unrenewed:
+            return
+        name = self._unrenewed
+        try:
+            self._write_anew(name)
+        except OSError as error:
+            raise recovery.storage_error("renew", error, name) from None
+        self._unrenewed = ""
+        self.durable = self.written  # nothing was appended meanwhile
+
     def close(self, clean: bool) -> None:
         """Release the directory. `clean`: say in the journal that this stop was in order."""
         if self._closed:
             return
         try:
             if clean and not self._failed:
-                with suppress(DiskFull):  # without the mark the next start is more careful, no more
+                # Without the mark the next start is more careful, no more.
+                with suppress(DiskFull):
+                    self.renew()
                     self._append_mark(CleanStop(self._identity.incarnation))
-                self.sync()
+                if not self._unrenewed:
+                    self.sync()
         finally:
             self._closed = True
             self._storage.close()
@@ -231,7 +224,7 @@ class Journal:
             raise StorageError(self._failed, final=True)
         assert not self._closed, "the journal is closed"
 
-    def _begin(self, found: Survey) -> None:
+    def _begin(self, found: Survey, *, doubted: bool) -> None:
         """Take up the log where the survey found its end."""
         self._next_number, self._crc = found.next_number, found.crc
         self.written = self.durable = found.records
@@ -241,14 +234,14 @@ class Journal:
         else:
             self._segment = last.number
             self._size = found.torn.offset if found.torn else last.size
+            if self._size and not found.clean_stop and not last.skipped:
+                self._renew_left(last, doubted=doubted)
             readable = last.ranges[-1][1] if last.ranges else 0
             if last.skipped or readable != self._size:
                 # Behind damage that is not a torn tail a new segment keeps the two apart.
                 self._new_segment(last.number + 1)
             elif self._size == 0:
                 self._write_header()
-            elif not found.clean_stop:
-                self._renew()
         for hole in found.holes:
             if not hole.known:
                 mark = Quarantined(hole.segment, hole.offset, hole.length, hole.records)
@@ -257,20 +250,36 @@ class Journal:
         self._storage.sync_dir()
         self._durable_size = self._size
 
-    def _renew(self) -> None:
+    def _renew_left(self, last: Segment, *, doubted: bool) -> None:
         """What the last process left is about to be called durable: write it anew.
 
         If a sync failed there, the kernel calls its pages clean, and no sync would write them.
+        A full disk must not keep the node down. In mode `always` a failed sync leaves nothing
+        behind, so a sync will do; in the other modes the records wait for `renew`. A node that now
+        promises `always` shows nothing before it is durable, and so has to wait itself.
         """
-        left = self._storage.read(self._name, 0, self._size)
         try:
-            recovery.replace_file(self._storage, self._name, left)
+            self._write_anew(last.name)
         except OSError as error:
             if error.errno not in DISK_FULL:
                 raise
-            with suppress(FileNotFoundError):  # a full disk must not keep the node down
-                self._storage.remove(self._name + recovery.PART_SUFFIX)
-            self._storage.sync(self._name)
+            self._storage.sync(last.name)
+            if not doubted:
+                return
+            if self._options.durability == "always":
+                raise
+            self._unrenewed = last.name
+            self.durable -= sum(1 for _ in read_records(self._storage, [last]))
+
+    def _write_anew(self, name: str) -> None:
+        """The same bytes in a new file in its place. Raises OSError; the old one is whole then."""
+        left = self._storage.read(name, 0, self._storage.size(name))
+        try:
+            recovery.replace_file(self._storage, name, left)
+        except OSError:
+            with suppress(OSError):  # there is none, or the next start removes it
+                self._storage.remove(name + recovery.PART_SUFFIX)
+            raise
 
     def _rotate(self) -> None:
         """Seal the current segment and begin the next. If that fails the current one stays."""
@@ -286,9 +295,11 @@ class Journal:
             except FileNotFoundError:
                 pass
             except OSError as second:
-                raise self._fail(_storage_error("remove", second, name, final=True)) from None
+                raise self._fail(
+                    recovery.storage_error("remove", second, name, final=True)
+                ) from None
             if isinstance(error, OSError):
-                raise _storage_error("begin", error, name) from None
+                raise recovery.storage_error("begin", error, name) from None
             raise
 
     def _new_segment(self, number: int) -> None:
@@ -327,9 +338,9 @@ class Journal:
                 self._storage.truncate(self._name, self._size)
             except OSError as second:
                 raise self._fail(
-                    _storage_error("cut back", second, self._name, final=True)
+                    recovery.storage_error("cut back", second, self._name, final=True)
                 ) from None
-            raise _storage_error("append to", error, self._name) from None
+            raise recovery.storage_error("append to", error, self._name) from None
         self._size += len(data)
 
     def _fail(self, failure: StorageError) -> StorageError:
@@ -355,13 +366,3 @@ def _blocks(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
         if type(record) is EventRecord:
             size += len(record.data)
     yield records[first:]
-
-
-def _storage_error(
-    doing: str, error: OSError, name: str = "", *, final: bool = False
-) -> StorageError:
-    reason = error.strerror or str(error)
-    what = f"journal: cannot {doing} {name or error.filename or 'the directory'}: {reason}"
-    if error.errno in DISK_FULL and not final:
-        return DiskFull(f"{what}; free some room, appending goes on by itself")
-    return StorageError(what, final=final)

@@ -26,9 +26,10 @@ from msgspec import Struct
 
 from domain.moderation import Policy
 from node.codec import ProtobufCodec
-from node.journal import Journal, JournalOptions, Recovery
+from node.journal import Journal, JournalOptions
 from node.keyring import Keyring
 from node.link import FaultTable
+from node.opening import Recovery
 from node.pages import Pages
 from node.ports import Note, Record
 from node.pump import RawContext
@@ -129,7 +130,8 @@ class Life:
                 return None
         self._note_opening(recovery, time.monotonic() - began_s)
         self._legacy.scrubbed.open(recovery.quarantined)
-        replica.boot(int(loop.time() * 1000), wall_ms(), recovery.must_open_epoch)
+        now_ms, why = int(loop.time() * 1000), recovery.must_open_epoch
+        replica.boot(now_ms, wall_ms(), why, recovery.unsynced)
         gc.collect()
         gc.freeze()  # what was restored stays: the collector need not look at it again and again
         return self._make_runtime(loop, replica, journal, pages, degraded=recovery.degraded)

@@ -11,6 +11,7 @@ from typing import Literal, Protocol, final
 from msgspec import Struct
 
 from domain.arrival import Via
+from domain.dot import Dot
 from domain.events import Event
 
 Durability = Literal["always", "interval", "none"]
@@ -75,6 +76,15 @@ class Pages(Protocol):
         journal that has been looked at.
         """
         ...
+
+
+def opened(codec: EventCodec, dot: Dot, data: bytes) -> tuple[bytes, Event] | None:
+    """For the engine: these bytes as the event that they claim to be, and its link."""
+    try:
+        decoded = codec.decode(data)
+    except CodecError:
+        return None
+    return (decoded.prev, decoded.event) if decoded.event.dot == dot else None
 
 
 class Note(Struct, frozen=True):

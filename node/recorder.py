@@ -28,8 +28,8 @@ from domain.commands import Join, PostMessage
 from domain.moderation import Policy
 from gossip.wire import encode
 from node.codec import encode_block
-from node.journal import Recovery
 from node.link import FaultTable
+from node.opening import Recovery
 from node.ports import EventCodec, Note, Pages, Record
 from node.recording import (
     BLOCKED,
@@ -117,8 +117,8 @@ class Recorder:
         for first in range(0, len(records), BLOCK_RECORDS):
             self._put([Restored(encode_block(records[first : first + BLOCK_RECORDS]))])
 
-    def booted(self, now_ms: int, wall_ms: int, must_open_epoch: str) -> None:
-        self._put([Booted(self._now_ns(), now_ms, wall_ms, must_open_epoch)])
+    def booted(self, now_ms: int, wall_ms: int, must_open_epoch: str, unsynced: int) -> None:
+        self._put([Booted(self._now_ns(), now_ms, wall_ms, must_open_epoch, unsynced)])
 
     def stepped(self, item: Input) -> None:
         """Before it is: an input that is too much for the replica is seen, too."""
@@ -293,9 +293,9 @@ class RecordedReplica(Replica):
         self._recorder.restored(batch)
         super().restore(batch)
 
-    def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str) -> None:
-        self._recorder.booted(now_ms, wall_ms, must_open_epoch)
-        super().boot(now_ms, wall_ms, must_open_epoch)
+    def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str, unsynced: int = 0) -> None:
+        self._recorder.booted(now_ms, wall_ms, must_open_epoch, unsynced)
+        super().boot(now_ms, wall_ms, must_open_epoch, unsynced)
 
     def step(self, item: Input) -> None:
         self._recorder.stepped(item)

@@ -105,6 +105,7 @@ class Booted(_Entry, frozen=True, array_like=True, gc=False, tag="booted"):
     now_ms: int
     wall_ms: int
     must_open_epoch: str
+    unsynced: int = 0  # of the restored records: so many at the end are not durable yet
 
 
 class Turn(_Entry, frozen=True, array_like=True, gc=False, tag="turn"):

@@ -27,7 +27,7 @@ from node.codec import (
 )
 from node.frames import Frame, FrameTooNew
 from node.ports import CodecError
-from node.storage import Reader, Storage
+from node.storage import DISK_FULL, DiskFull, Reader, Storage, StorageError
 from node.survey import Hole, RecoveryRefused, Survey, Torn, names_of_range
 
 Mode = Literal["strict", "tail", "salvage"]
@@ -146,6 +146,18 @@ def stopped_clean(identity: Identity | None, found: Survey) -> bool:
     return identity is not None and found.clean_stop == identity.incarnation
 
 
+def doubted_mode(identity: Identity | None, found: Survey) -> str:
+    """The mode of a process that may have left bytes that no sync writes; "" if none did.
+
+    In mode `always` what a failed sync left is cut off at once; in the others it stays.
+    """
+    if not found.segments or found.clean_stop:
+        return ""
+    if identity is None:
+        return "interval"
+    return identity.durability if identity.durability != "always" else ""
+
+
 def next_identity(
     storage: Storage,
     node: str,
@@ -194,3 +206,14 @@ def keep_copy(storage: Storage, name: str, offset: int, length: int, why: str) -
         number += 1
     replace_file(storage, kept_as, data)
     return kept_as
+
+
+def storage_error(
+    doing: str, error: OSError, name: str = "", *, final: bool = False
+) -> StorageError:
+    """What the system says of a journal file, in one line."""
+    reason = error.strerror or str(error)
+    what = f"journal: cannot {doing} {name or error.filename or 'the directory'}: {reason}"
+    if error.errno in DISK_FULL and not final:
+        return DiskFull(f"{what}; free some room, appending goes on by itself")
+    return StorageError(what, final=final)

@@ -16,13 +16,13 @@ Rules
 """
 
 from collections.abc import Iterable
+from functools import partial
 from random import Random
 from typing import Literal, assert_never
 
 from msgspec import Struct
 
 from domain.arrival import Arrival, Via
-from domain.dot import Dot
 from domain.events import Event, MessagePosted
 from domain.moderation import Moderator, Policy
 from domain.presence import Presence
@@ -44,7 +44,6 @@ from node.forks import Forks
 from node.pending import Pending
 from node.ports import (
     AckLevel,
-    CodecError,
     Durability,
     EpochRecord,
     EventCodec,
@@ -52,6 +51,7 @@ from node.ports import (
     Note,
     Pages,
     Record,
+    opened,
 )
 from node.promises import Answer, Promise
 from node.telling import (
@@ -118,7 +118,7 @@ class Replica:
             rng,
             self._bodies,
             Vector(),
-            self._open_entry,
+            partial(opened, codec),
         )
         self._emitter = Emitter(config.node, codec, moderator or Moderator(config.policy))
         self._epochs = Epochs(self._emitter.own, self.engine.frontier, rng)
@@ -158,11 +158,17 @@ class Replica:
             self.engine.receipts.durable(dot.log, dot.seq)
         self._evolve(arrival, entry, self._pending.intake.handed)
 
-    def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str) -> None:
-        """Begin to live. `must_open_epoch` is the reason why own events need a new epoch, or ""."""
+    def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str, unsynced: int = 0) -> None:
+        """Begin to live. `must_open_epoch` is the reason why own events need a new epoch, or "".
+
+        `unsynced` of the restored records are not durable yet: a `Persisted` will say when.
+        """
         assert not self._booted
+        self._pending.intake.boot(unsynced)
+        self.engine.receipts.vouched = not unsynced
         self._booted = True
         self._now_ms, self._wall_ms = now_ms, wall_ms
+        self.quiet.watch(wall_ms)
         self._forks.boot()
         why = self._epochs.boot(must_open_epoch)
         if why:
@@ -327,14 +333,6 @@ class Replica:
         self._counters["received"] += 1
         self._counters["skewed"] += arrival.skewed
 
-    def _open_entry(self, dot: Dot, data: bytes) -> tuple[bytes, Event] | None:
-        """For the engine: these bytes as the event that they claim to be."""
-        try:
-            decoded = self._codec.decode(data)
-        except CodecError:
-            return None
-        return (decoded.prev, decoded.event) if decoded.event.dot == dot else None
-
     # --- the journal ----------------------------------------------------------------------------
 
     def _on_persisted(self, persisted: Persisted) -> None:
@@ -352,6 +350,7 @@ class Replica:
                 posted.append(one.entry)
             self._evolve(one.arrival, one.entry, one.number)
             self._outbox.publish.append((len(self.timeline), one.arrival))
+        self.engine.receipts.vouched = intake.vouched
         for dot in intake.take_durable():
             self.engine.receipts.durable(dot.log, dot.seq)
         if posted:

@@ -12,7 +12,7 @@ import pytest
 from domain.dot import Dot
 from gossip.entry import GENESIS, Entry, hash_of
 from gossip.frontier import Frontier
-from gossip.incarnation import incarnation_of
+from gossip.incarnation import incarnation_of, token_of
 from gossip.packets import Packet, Push, Same, Syn
 from gossip.store import MemoryStore
 from gossip.wire import cluster_hash, decode, encode
@@ -187,8 +187,8 @@ def test_the_example_of_a_round_of_equals_is_true_and_costs_less_than_100_bytes(
     syn, same = decoded("syn"), decoded("same")
     assert type(syn.body) is Syn and type(same.body) is Same
     assert (syn.sender, same.sender) == ("n2", "n1")
-    assert same.body.re == syn.number
+    assert same.body.re == token_of(syn.incarnation, syn.number)
     assert f"`{syn.body.root.hex()}`" in PROTOCOL
     assert syn.body == Syn(same.body.root, 262_144)
-    assert same.body == Same(syn.number, syn.body.root)
-    assert [len(example("syn")), len(example("same"))] == [43, 37]
+    assert same.body == Same(same.body.re, syn.body.root)
+    assert [len(example("syn")), len(example("same"))] == [43, 39]

@@ -56,6 +56,7 @@ class Disk:
         "past",
         "records",
         "reopening",
+        "sure",
         "tried",
         "up",
         "written",
@@ -66,6 +67,7 @@ class Disk:
         self.number_of: dict[str, int] = {}
         self.written = 0  # as the node was told, in this life
         self.durable = 0
+        self.sure = 0  # of the recovered: an earlier life had synced these, whatever this one knows
         self.floor = 0  # once it is down: records 1..floor must come back
         self.up = False
         self.damaged = False  # bits were flipped, and may be found at any start
@@ -74,6 +76,9 @@ class Disk:
         self.losses: dict[str, Loss] = {}
         self.past: list[list[str]] = []  # the records at the end of each life
         self.reopening: Reopening | None = None
+
+    def reached(self, data: Written | Crash | Stopped) -> None:
+        self.written, self.durable = data.written, max(data.durable, self.sure)
 
     def cut(self, kept: int) -> None:
         """Records after `kept` are not there."""
@@ -132,7 +137,7 @@ class Disks:
         data = event.data
         assert type(data) is Written
         disk = self.disk(event.node)
-        disk.written, disk.durable = data.written, data.durable
+        disk.reached(data)
 
     def _on_unwritten(self, event: Event) -> None:
         assert type(event.data) is Unwritten
@@ -145,8 +150,8 @@ class Disks:
         power = data.how in ("power", "storage") or data.site.endswith(", power")
         if disk.up:
             disk.up = False
-            disk.written, disk.durable = data.written, data.durable
-            disk.floor = data.durable if power else data.written
+            disk.reached(data)
+            disk.floor = disk.durable if power else data.written
             disk.past.append(disk.records[:])
             disk.tried = False
             return
@@ -162,7 +167,7 @@ class Disks:
         assert type(data) is Stopped
         disk = self.disk(event.node)
         disk.up = False
-        disk.written, disk.durable = data.written, data.durable
+        disk.reached(data)
         disk.floor = data.written
         disk.tried = False
         disk.past.append(disk.records[:])
@@ -202,5 +207,7 @@ class Disks:
             disk.damaged = False
         disk.records = list(data.recovered)
         disk.number_of = numbered(data.recovered)
-        disk.written = disk.durable = len(data.recovered)
+        disk.sure = disk.durable if before[: disk.durable] == disk.records[: disk.durable] else 0
+        disk.written = len(data.recovered)
+        disk.durable = max(disk.written - data.unsynced, disk.sure)
         disk.up = True

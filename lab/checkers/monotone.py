@@ -199,7 +199,8 @@ class Monotone:
         life = self._lives[event.node] = _Life()
         life.always = data.durability == "always"
         life.log = data.log
-        life.handed = life.written = life.durable = len(data.recovered)
+        life.handed = life.written = len(data.recovered)
+        life.durable = life.written - data.unsynced
         life.shown = len(data.arrivals)
         for name, number in numbered(data.recovered).items():
             if opened := log_opened(name):

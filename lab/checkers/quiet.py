@@ -1,10 +1,11 @@
 """C11: how often a quiet period lies. A curve, and never pass or fail.
 
-A node claims to be quiet from `w` after its last arrival until the next one. It is *stable* while
-it shows every event that was acknowledged anywhere so far, which only an oracle knows. Precision is
-the share of claimed time that is stable, recall the share of stable time that is claimed, delay the
-time from becoming stable to claiming so. No `w` makes precision 1: behind a partition it is quiet.
-Silence lasts through a restart, for the journal tells when something came last.
+A node claims to be quiet from `w` after its last arrival, or its start, until the next arrival. It
+is *stable* while it shows every event that was acknowledged anywhere so far, which only an oracle
+knows. Precision is the share of claimed time that is stable, recall the share of stable time that
+is claimed, delay the time from becoming stable to claiming so. No `w` makes precision 1: behind a
+partition it is quiet.
+Silence begins anew with each life of a node: it cannot know what it missed while it was down.
 
 An acknowledged event that all disks lost leaves everybody unstable for ever; C1 tells of those.
 """
@@ -48,17 +49,15 @@ class Point(Struct, frozen=True):
 class _Watch:
     """Of one node. Mutable."""
 
-    __slots__ = ("begin", "claims", "lacks", "lives", "news", "seen", "since", "stable")
+    __slots__ = ("claims", "lacks", "lives", "news", "since", "stable")
 
     def __init__(self) -> None:
         self.lacks: set[str] = set()
         self.since: int | None = None  # stable since
         self.stable: list[Span] = []
         self.claims: list[Span] = []  # as the node told
-        self.news: list[int] = []  # when something arrived: before this life the last one only
-        self.seen: dict[str, int] = {}  # by ref: when it was shown first
-        self.begin = 0  # of this life
-        self.lives: list[tuple[list[int], Span]] = []  # news, and from when to when
+        self.news: list[int] = []  # when something arrived; the start, if something had before it
+        self.lives: list[tuple[list[int], int]] = []  # news, and until when
 
 
 class QuietPeriods:
@@ -101,7 +100,6 @@ class QuietPeriods:
         if watch is None:
             watch = self._watches[event.node] = _Watch()
         watch.news.append(event.t_us)
-        watch.seen.setdefault(event.data.ref, event.t_us)
         if watch.lacks:
             watch.lacks.discard(event.data.ref)
             if not watch.lacks:
@@ -119,14 +117,13 @@ class QuietPeriods:
         self._unstable(watch, event.t_us)
         watch.lacks = self._acked - set(event.data.arrivals)
         watch.since = None if watch.lacks else event.t_us
-        watch.begin = event.t_us
-        watch.news = [watch.seen.get(ref, event.t_us) for ref in event.data.arrivals[-1:]]
+        watch.news = [event.t_us] if event.data.arrivals else []
 
     def _on_end(self, event: Event) -> None:
         watch = self._watches.get(event.node)
         if watch is not None:
             self._unstable(watch, event.t_us)
-            watch.lives.append((watch.news, (watch.begin, event.t_us)))
+            watch.lives.append((watch.news, event.t_us))
             watch.news = []
 
     def _on_phase(self, event: Event) -> None:
@@ -186,9 +183,9 @@ class QuietPeriods:
 def _claims(watch: _Watch, quiet_ms: int, end_us: int) -> list[Span]:
     """What a quiet period of this width would have claimed."""
     spans: list[Span] = []
-    for news, (begin, until) in [*watch.lives, (watch.news, (watch.begin, end_us))]:
+    for news, until in [*watch.lives, (watch.news, end_us)]:
         for at, following in zip(news, [*news[1:], until], strict=True):
-            since = max(at + quiet_ms * 1000, begin)
+            since = at + quiet_ms * 1000
             if since < following:
                 spans.append((since, following))
     return spans

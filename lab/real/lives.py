@@ -167,7 +167,8 @@ class LifeTale:
         replica, known = self.player.replica, self._known
         records = [one for block in life.records for one in decode_block(block)]
         names = tuple([self._named(one) for one in records])
-        self._handed = self.written = self.durable = len(records)
+        self._handed = self.written = len(records)
+        self.durable = self.written - life.unsynced
         arrivals = replica.timeline.select("arrival")
         self._listen(self.begin_ns, life.wall_ms)
         self._wall_ms = life.wall_ms
@@ -188,6 +189,7 @@ class LifeTale:
                 self._quiet_ms,
                 self.player.durability,
                 known.refs_of([one for one in arrivals if one.skewed]),
+                life.unsynced,
             ),
         )
 

@@ -35,6 +35,7 @@ class Clients:
         self.hosts: dict[str, Host] = {}
         self._waiting: dict[str, deque[Op]] = {}  # by session: due, behind one in flight
         self._flying: dict[int, tuple[Op, int]] = {}  # by op: and its invoke in the trace
+        self._over: dict[int, Op] = {}  # by op: those that have their answer
         self._busy: set[str] = set()  # sessions
 
     def due(self, op: Op) -> None:
@@ -81,7 +82,8 @@ class Clients:
     # --- being answered -------------------------------------------------------------------------
 
     def answered(self, host: "Host", ticket: int, outcome: Outcome, cause: int | None) -> None:
-        op, _ = self._flying[ticket]
+        found = self._flying.get(ticket)
+        op = found[0] if found is not None else self._over[ticket]
         data: Data
         if type(outcome) is Acked:
             level = str(outcome.level)
@@ -100,7 +102,10 @@ class Clients:
                 data = Info(op.id, op.session, outcome.code, outcome.reason, dot)
         else:
             assert_never(outcome)
-        self._end(host, op, data, cause)
+        if found is not None:
+            self._end(host, op, data, cause)
+        else:
+            self._tell(host, data, cause)  # the second answer to one op: see C2
 
     def cut_off(self, host: "Host") -> None:
         for op, _ in list(self._flying.values()):
@@ -119,6 +124,7 @@ class Clients:
 
     def _end(self, host: "Host", op: Op, data: Data, cause: int | None = None) -> None:
         invoked = self._flying.pop(op.id)[1]
+        self._over[op.id] = op
         self._tell(host, data, invoked if cause is None else cause)
         self._busy.discard(op.session)
         waiting = self._waiting.get(op.session)

@@ -1,7 +1,7 @@
 """The committer, simulated: `node.committer` without its thread, on the very same journal.
 
 Records queue up while a sync runs, and then share an append and a sync, as in a process. The crash
-points are here: before the write, after it, after the sync.
+points are here: before the write, after it, after the sync; that within a write is the disk's.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,14 @@ from typing import Protocol
 from lab.faults import DiskOptions, Site
 from lab.sim.agenda import Agenda
 from lab.sim.disk import Died, SimDisk
+from node.committer import RENEW_S
 from node.journal import Journal
 from node.ports import Durability, Record
 from node.storage import DiskFull, StorageError
 from node.turn import Persisted, PersistFailed
 
 Progress = Persisted | PersistFailed
+RENEW_US = int(RENEW_S * 1_000_000)
 REPORT_US = 20  # from the committer's thread to the loop
 # In mode always the sync follows at once. How often the loop has a turn in between, and hears that
 # the records are written; otherwise the later report says it all, as in `Runtime._on_progress`.
@@ -29,6 +31,11 @@ class Log(Protocol):
     written: int
     durable: int
 
+    @property
+    def unrenewed(self) -> bool: ...
+
+    def renew(self) -> None: ...
+
     def append(self, records: list[Record]) -> None: ...
 
     def sync(self) -> None: ...
@@ -39,6 +46,10 @@ class NoJournal:
 
     def __init__(self) -> None:
         self.written = self.durable = 0
+        self.unrenewed = False
+
+    def renew(self) -> None:
+        pass
 
     def append(self, records: list[Record]) -> None:
         self.written += len(records)
@@ -98,6 +109,8 @@ class Commits:
         self._dropping = False
         self._sync_due = False  # mode interval: the next one is on its way
         self.failed = False  # for good
+        if log.unrenewed:
+            self._renew_soon()
 
     @property
     def idle(self) -> bool:
@@ -153,6 +166,22 @@ class Commits:
             self._sync_due = True
             self._sync_in(self._interval_us)
 
+    def _renew_soon(self) -> None:
+        self._agenda.at(self._agenda.now_us + RENEW_US, self._renew)
+
+    def _renew(self, _: object) -> None:
+        """What the last life left is not durable yet, for want of room: is there some now?"""
+        if not self._alive or self.failed or not self.log.unrenewed:
+            return
+        try:
+            self.log.renew()
+        except StorageError:
+            self._renew_soon()
+        except Died as died:
+            self._died(died)
+        else:
+            self._later(Persisted(self.log.written, self.log.durable))
+
     def _sync_in(self, wait_us: int) -> None:
         self._agenda.at(self._agenda.now_us + wait_us, self._synced)
 
@@ -164,6 +193,9 @@ class Commits:
             self.log.sync()
         except StorageError as error:
             self._fail("storage_error", error, final=True)
+            return
+        except Died as died:  # while what an earlier life left is written anew
+            self._died(died)
             return
         if self._point("after_sync"):
             return

@@ -21,7 +21,8 @@ from lab.sim.disk import Died, SimDisk
 from lab.sim.process import Process
 from lab.sim.shared import Shared
 from lab.sim.streams import seed_of, stream
-from node.journal import Journal, JournalOptions, Recovery
+from node.journal import Journal, JournalOptions
+from node.opening import Recovery
 from node.pages import Pages
 from node.ports import Record
 from node.replica import Replica, ReplicaConfig
@@ -143,17 +144,18 @@ class Host:
         now_ms, wall_ms = self.clock.read(shared.agenda.now_us)
         self.incarnation = recovery.incarnation if recovery is not None else self.lives
         reason = recovery.must_open_epoch if recovery is not None else "no journal"
+        unsynced = recovery.unsynced if recovery is not None else 0
         seed = seed_of(shared.plan.seed, f"node {self.name} {self.lives}")
         if shared.detail == "full":
             recorder = Recorder(self.tell)
-            start = (self.incarnation, records, now_ms, wall_ms, reason)
+            start = (self.incarnation, records, now_ms, wall_ms, reason, unsynced)
             recorder.life(self.config, seed, *start)
         rng = Random(seed)
         pages = Pages(self.disk, recovery.index, PAGES_BYTES) if recovery is not None else None
         replica = Replica(self.config, shared.known, rng, self.incarnation, shared.moderator, pages)
         try:
             replica.restore(records)
-            replica.boot(now_ms, wall_ms, reason)
+            replica.boot(now_ms, wall_ms, reason, unsynced)
         except Exception as error:
             self.core_failed(error)
             return
@@ -185,6 +187,7 @@ class Host:
             plan.quiet_ms,
             plan.durability,
             known.refs_of([one for one in arrivals if one.skewed]),
+            recovery.unsynced if recovery else 0,
         )
 
     def _again(self, wait_us: int) -> None:

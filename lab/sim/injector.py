@@ -6,6 +6,7 @@ from random import Random
 from typing import TypeVar, assert_never
 
 from lab.faults import (
+    WITHIN_A_CALL,
     ClockDrift,
     ClockOffset,
     DiskErrors,
@@ -120,6 +121,8 @@ class Injector:
             host.pause()
             return host.resume
         if type(fault) is Point:
+            if fault.site in WITHIN_A_CALL:
+                host.disk.faults.dies = host.asks  # from now on; without a point it says no
             return _while(host.points, ArmedPoint(fault, rng))
         if type(fault) is DiskErrors:
             return _while(faults.errors.setdefault(fault.call, []), (fault.share, rng))

@@ -47,6 +47,26 @@ def test_a_clock_that_is_set_back_begins_the_silence_anew() -> None:
     assert not quiet_since(5000).is_quiet(1000)
 
 
+def test_a_process_speaks_only_of_the_silence_that_it_has_watched() -> None:
+    """It was down from 1000 to 5000: what came meanwhile elsewhere it cannot know."""
+    quiet = quiet_since(1000)
+    before = quiet.fingerprint()
+    quiet.watch(5000)
+    assert [quiet.quiet_for_ms(wall) for wall in (4900, 5000, 5099, 5100)] == [0, 0, 99, 100]
+    assert [quiet.is_quiet(wall) for wall in (5000, 5099, 5100)] == [False, False, True]
+    assert quiet.fingerprint() == before  # of the arrivals, as ever
+    quiet.apply(arrival(posted("n1:2"), 5150))
+    assert (quiet.quiet_for_ms(5150), quiet.quiet_for_ms(5300)) == (0, 150)
+    quiet.rewind()
+    assert quiet.quiet_for_ms(5150) == 150
+
+
+def test_a_process_that_has_watched_and_never_met_anything_is_not_quiet() -> None:
+    quiet = Quiet(100)
+    quiet.watch(1000)
+    assert (quiet.is_quiet(9999), quiet.quiet_for_ms(9999)) == (False, 0)
+
+
 def test_a_rewind_takes_the_silence_back_to_the_arrival_before() -> None:
     quiet = quiet_since(1000, 1500)
     assert not quiet.is_quiet(1550)

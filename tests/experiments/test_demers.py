@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from gossip import rumor
 from lab.experiments.demers import PUBLISHED, Mean, main, run, trial
 
 TRIALS = 30
@@ -29,6 +30,12 @@ def test_the_residue_follows_from_the_traffic() -> None:
     for k in (1, 2):
         row = run(k, TRIALS, seed=2)
         assert row.residue.value == pytest.approx(exp(-row.traffic.value), rel=0.1)
+
+
+def test_the_residue_that_the_rumors_name_is_the_measured_one() -> None:
+    row = run(2, TRIALS, seed=4, judged="arrival")
+    assert row.residue.value == pytest.approx(0.045, abs=4 * row.residue.error)
+    assert "leave 4.5 % at 3.1 pushes" in " ".join((rumor.__doc__ or "").split())
 
 
 def test_who_judges_by_arrival_leaves_more_behind() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from gossip.config import GossipConfig
+from gossip.incarnation import NUMBER_MAX, token_of
 from gossip.packets import (
     Ack,
     Feedback,
@@ -12,6 +13,7 @@ from gossip.packets import (
     Stored,
     Syn,
 )
+from gossip.wire import decode
 from tests.gossip.builders import chain, entry
 from tests.gossip.engines import Flying, Net, kinds, run_of, sent_by
 
@@ -31,6 +33,43 @@ def test_equal_roots_are_proved_in_two_packets() -> None:
     assert net["n1"].rounds.agrees("n2", net["n1"].frontier.root)
     assert net["n2"].rounds.agrees("n1", net["n2"].frontier.root)
     assert net["n1"].exchanges["n2"] == 1
+
+
+def test_a_late_answer_to_an_earlier_life_is_none_to_this_one() -> None:
+    """The same numbers, the same peer, the same root: only the start tells the two apart."""
+    before = Net("n1", "n2", start=1)
+    before.call("n1", "n2")
+    before.deliver()
+    late = before.drop()
+    now = Net("n1", "n2", start=2)
+    now.call("n1", "n2")
+    assert (kinds([late]), now.flying[0].packet.number) == (["Same"], 1)
+    now.arrive(late)
+    assert now["n1"].exchanges["n2"] == 0
+    assert not now["n1"].rounds.agrees("n2", now["n1"].frontier.root)
+    assert kinds(now.settle()) == ["Syn", "Same"]
+    assert now["n1"].exchanges["n2"] == 1
+
+
+def test_late_feedback_to_an_earlier_life_cools_no_rumor() -> None:
+    config = GossipConfig(direct_peers_max=0, rumor_k=1)
+    before, now = (Net("n1", "n2", config=config, start=start) for start in (1, 2))
+    for net in (before, now):
+        net.emit("n1")
+    before.arrive(before.flying[0])
+    before.deliver()  # told twice, it says that it knows
+    late = next(one for one in reversed(before.flying) if one.sender == "n2")
+    assert late.packet.body == Feedback(token_of(1024, 1), [False])
+    now.arrive(late)
+    assert len(now["n1"].rumors) == 1
+    now.arrive(Flying("n2", "n1", sent_by("n2", Feedback(token_of(2048, 1), [False]))))
+    assert len(now["n1"].rumors) == 0
+
+
+def test_a_token_stays_a_number_that_can_be_sent() -> None:
+    largest = token_of(NUMBER_MAX, NUMBER_MAX)
+    assert largest == NUMBER_MAX
+    assert decode(sent_by("n2", Same(largest, bytes(16)))).body == Same(largest, bytes(16))
 
 
 @pytest.mark.parametrize("history", [10, 100_000])
@@ -203,7 +242,7 @@ def test_a_rumor_is_answered_by_what_it_was_good_for() -> None:
     push, feedback = net.settle()
     assert type(push.packet.body) is Push
     assert not push.packet.body.direct
-    assert feedback.packet.body == Feedback(push.packet.number, [True])
+    assert feedback.packet.body == Feedback(token_of(1024, push.packet.number), [True])
 
 
 # --- receipts -------------------------------------------------------------------------------------

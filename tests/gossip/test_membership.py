@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gossip.incarnation import NUMBER_MAX
 from gossip.membership import LEAP_MAX, OPINIONS_PER_PACKET_MAX, Change, Member, Membership, State
-from gossip.packets import NUMBER_MAX, Opinion
+from gossip.packets import Opinion
 
 ALIVE, SUSPECT, DEAD = State.ALIVE, State.SUSPECT, State.DEAD
 MISSES, DEAD_MS, TRUST_MS = 2, 3000, 1000

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from gossip.incarnation import NUMBER_MAX
 from gossip.packets import (
-    NUMBER_MAX,
     PROTOCOL_VERSION,
     ROOT_BYTES,
     TAGS_MAX,

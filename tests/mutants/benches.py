@@ -197,7 +197,7 @@ BENCHES: list[Bench] = [
         limits=Limits(packets_per_event=20.0),
     ),
     directed(plans.power_after_ack),
-    directed(plans.torn_twice, drive=scripts.dying_disks),
+    directed(plans.torn_twice),
     directed(plans.sync_error_then_power),
     directed(plans.full_for_a_while),
     directed(plans.power_before_sync),

@@ -60,7 +60,7 @@ def lost_leg_never_retried() -> Swaps:
     def expire(self: Rounds, now_ms: int) -> list[str]:
         for peer, exchange in list(self._open.items()):
             if exchange.sent_ms <= now_ms:
-                self._open[peer] = Exchange(exchange.number, 10**12, exchange.said_lines)
+                self._open[peer] = Exchange(exchange.token, 10**12, exchange.said_lines)
         return []
 
     return [(Rounds, "expire", expire)]

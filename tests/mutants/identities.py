@@ -329,8 +329,8 @@ def served_before_replay() -> Swaps:
     boot, step = Replica.boot, Replica.step
     waiting: dict[int, tuple[int, object]] = {}
 
-    def late_boot(self: Replica, now_ms: int, wall_ms: int, must_open_epoch: str) -> None:
-        boot(self, now_ms, wall_ms, must_open_epoch)
+    def late_boot(self: Replica, now_ms: int, wall_ms: int, why: str, unsynced: int = 0) -> None:
+        boot(self, now_ms, wall_ms, why, unsynced)
         if len(self.timeline):
             waiting[id(self)] = (now_ms + 300, self.timeline)
             self.timeline = type(self.timeline)()

@@ -210,23 +210,23 @@ def tail_not_cut() -> Swaps:
         return recovery.keep_copy(storage, torn.name, torn.offset, torn.length, "torn")
 
     # The renewal of what a crash left would cut the tail off as well.
-    return [(recovery, "repair_tail", repair_tail), (Journal, "_renew", _only_sync)]
+    return [(recovery, "repair_tail", repair_tail), (Journal, "_write_anew", _only_sync)]
 
 
 @planted(
     "left-pages-believed",
     "What a process left whose sync had failed is synced again, and that is believed.",
-    "node.journal.Journal._renew",
+    "node.journal.Journal._write_anew",
     "C5 C1",
     "sync-errors",
     "sync-error-then-power",
 )
 def left_pages_believed() -> Swaps:
-    return [(Journal, "_renew", _only_sync)]
+    return [(Journal, "_write_anew", _only_sync)]
 
 
-def _only_sync(self: Journal) -> None:
-    self._storage.sync(self._name)
+def _only_sync(self: Journal, name: str) -> None:
+    self._storage.sync(name)
 
 
 @planted(

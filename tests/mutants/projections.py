@@ -107,9 +107,9 @@ def clock_runs_ahead() -> Swaps:
 def parents_lost_on_restart() -> Swaps:
     original = Replica.boot
 
-    def boot(self: Replica, now_ms: int, wall_ms: int, must_open_epoch: str) -> None:
+    def boot(self: Replica, now_ms: int, wall_ms: int, why: str, unsynced: int = 0) -> None:
         self._emitter._heads = Heads()
-        original(self, now_ms, wall_ms, must_open_epoch)
+        original(self, now_ms, wall_ms, why, unsynced)
 
     return [(Replica, "boot", boot)]
 

@@ -14,12 +14,6 @@ STRICTER = Policy((Rule("stricter", ("message",), "censor"),), ())
 OPENING_CALLS = 24  # calls to the disk while a journal is opened, about
 
 
-def dying_disks(world: World) -> None:
-    """Crash points within a call to the disk are asked there."""
-    for host in world.hosts.values():
-        host.disk.faults.dies = host.asks
-
-
 def at(world: World, at_ms: int, act: Callable[[], None]) -> None:
     world.agenda.at(at_ms * MS, lambda _: act())
 

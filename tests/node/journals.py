@@ -1,5 +1,7 @@
 """Small journals for tests: real events with true chains, in memory."""
 
+import errno
+import os
 from collections.abc import Sequence
 
 from domain.clock import Stamp
@@ -7,12 +9,24 @@ from domain.dot import Dot
 from domain.events import MessagePosted
 from gossip.entry import GENESIS, PREV_BYTES, hash_of
 from node.codec import ProtobufCodec
-from node.journal import Journal, JournalOptions, Recovery
+from node.journal import Journal, JournalOptions
+from node.opening import Recovery
 from node.ports import Durability, EpochRecord, EventRecord, Record
 from node.recovery import Mode
 from node.storage import MemoryStorage, Storage
 
 EPOCH = 0x5EED
+
+
+class Crowded(MemoryStorage):
+    """While `full`, there is room for the small file IDENTITY, and for no segment."""
+
+    full = False
+
+    def append(self, name: str, data: bytes) -> int:
+        if self.full and ".seg" in name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().append(name, data)
 
 
 class Writer:

@@ -41,6 +41,7 @@ class Node:
         seed: int = 1,
         start: int = 1,
         persist: bool = True,
+        unsynced: int = 0,
     ) -> None:
         config = ReplicaConfig(name, "test", peers, durability, POLICY)
         self.journal: list[Record] = list(records or [])
@@ -56,7 +57,7 @@ class Node:
         self.published: list[str] = []
         self.notes: list[Note] = []
         self.unwritten: list[Record] = []
-        self.replica.boot(0, WALL_MS, must_open)
+        self.replica.boot(0, WALL_MS, must_open, unsynced)
         self.turn()
 
     # --- inputs ---------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ class Node:
     def said(self, event: str) -> list[Note]:
         return [note for note in self.notes if note.event == event]
 
-    def restarted(self, *, must_open: str = "", seed: int = 2) -> "Node":
+    def restarted(self, *, must_open: str = "", seed: int = 2, unsynced: int = 0) -> "Node":
         """The same node after kill -9: its journal is all that is left."""
         replica = self.replica
         return Node(
@@ -139,6 +140,7 @@ class Node:
             must_open=must_open,
             seed=seed,
             start=replica.incarnation + 1,
+            unsynced=unsynced,
         )
 
 

@@ -12,7 +12,7 @@ from node.journal import Journal
 from node.ports import Durability, EventRecord, Record
 from node.storage import FaultyStorage, MemoryStorage
 from node.turn import Persisted, PersistFailed
-from tests.node.journals import Writer, open_journal
+from tests.node.journals import Crowded, Writer, open_journal
 
 WAIT_S = 10.0  # only a failing test waits that long
 
@@ -354,3 +354,24 @@ def test_a_failure_of_the_callback_is_final() -> None:
     assert last.final
     assert "RuntimeError: a bug" in last.reason
     assert [type(error) for error in raised] == [RuntimeError]
+
+
+def test_what_a_full_disk_held_up_becomes_durable_by_itself() -> None:
+    """Nothing is submitted: the committer asks the disk again and again."""
+    storage = Crowded()
+    journal, _ = open_journal(storage, durability="interval")
+    journal.append(Writer().events(3))
+    storage.full = True
+    journal, found = open_journal(storage, durability="interval")
+    assert (found.unsynced, journal.durable) == (3, 0)
+    progress = Progresses()
+    committer = Committer(journal, "interval", 1, progress)
+    committer.start()
+    assert committer.submit(Writer().events(1))
+    failure = progress.failure()
+    assert (failure.code, failure.final, failure.kept) == ("disk_full", False, 3)
+    committer.resume()
+    storage.full = False
+    assert progress.durable(3) == Persisted(3, 3)
+    assert committer.stop()
+    assert open_journal(storage.power_cut(), durability="interval")[1].count == 3

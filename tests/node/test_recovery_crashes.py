@@ -8,7 +8,8 @@ import pytest
 
 from gossip.entry import hash_of
 from node.codec import ProtobufCodec
-from node.journal import Journal, JournalOptions, Recovery
+from node.journal import Journal, JournalOptions
+from node.opening import Recovery
 from node.ports import Durability, EventRecord, Record
 from node.recovery import IDENTITY_FILE
 from node.storage import FaultyStorage, MemoryStorage, Storage, StorageError

@@ -5,7 +5,7 @@ import pytest
 from gossip.packets import Syn, SynAck, without_runs
 from node.ports import AckLevel, Durability, EpochRecord
 from node.turn import Acked, Unmet
-from tests.node.replicas import Node, exchange, settle
+from tests.node.replicas import WALL_MS, Node, exchange, settle
 
 # --- the past -------------------------------------------------------------------------------------
 
@@ -161,3 +161,35 @@ def test_a_cloned_directory_forks_the_log_and_everybody_sees_it() -> None:
         assert node.said("fork_found")
     assert one.replica.root == clone.replica.root == two.replica.root
     assert len({one.replica.epoch, clone.replica.epoch}) == 2
+
+
+def test_time_that_it_was_down_is_no_silence() -> None:
+    one = Node("n1", ())
+    one.post("hello")
+    one.turn(ms=2000)
+    assert one.replica.quiet.is_quiet(WALL_MS + one.now_ms)
+    again = one.restarted()
+    quiet = again.replica.quiet
+    assert quiet.quiet_for_ms(WALL_MS) == 0  # though the message came long before
+    again.turn(ms=1999)
+    assert not quiet.is_quiet(WALL_MS + again.now_ms)
+    again.turn(ms=1)
+    assert quiet.is_quiet(WALL_MS + again.now_ms)
+
+
+def test_no_receipt_is_given_while_the_past_may_not_be_durable() -> None:
+    """The journal could not write anew what it found. Reading and gossip go on, promises wait."""
+    one, two = Node("n1", ("n2",)), Node("n2", ("n1",), durability="interval")
+    one.post("hello")
+    settle(one, two)
+    two = two.restarted(unsynced=1)
+    one = one.restarted()
+    assert one.post("more", ack=AckLevel.REPLICATED, copies=1) is None  # type: ignore[arg-type]
+    two.persist = False
+    settle(one, two, ms=1000)
+    assert two.texts == ["hello"]  # "more" waits for the disk
+    assert one.outcomes == {}
+    two.write()
+    settle(one, two, ms=1000)
+    assert two.texts == ["hello", "more"]
+    assert type(one.outcomes[1]) is Acked

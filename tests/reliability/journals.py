@@ -10,7 +10,8 @@ from msgspec import Struct
 from gossip.entry import hash_of
 from node import frames
 from node.codec import encode_block
-from node.journal import Journal, Recovery
+from node.journal import Journal
+from node.opening import Recovery
 from node.ports import EpochRecord, EventRecord, Record
 from node.storage import MemoryStorage
 from node.survey import list_segments, read_frames, survey

@@ -3,8 +3,9 @@
 from random import Random
 
 from domain.dot import LogId
+from gossip.incarnation import NUMBER_MAX
 from gossip.membership import LEAP_MAX, State
-from gossip.packets import NUMBER_MAX, Line, Opinion, Packet, Push, Run, Same, Syn, SynAck
+from gossip.packets import Line, Opinion, Packet, Push, Run, Same, Syn, SynAck
 from gossip.wire import cluster_hash
 from node.epochs import RECOVER_MS, REFUTED
 from node.turn import Acked

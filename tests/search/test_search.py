@@ -100,8 +100,8 @@ class GossipsEarly(Replica):
 class ForgetsItsLog(Replica):
     """After a restart it counts from 1 again."""
 
-    def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str) -> None:
-        super().boot(now_ms, wall_ms, must_open_epoch)
+    def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str, unsynced: int = 0) -> None:
+        super().boot(now_ms, wall_ms, must_open_epoch, unsynced)
         own = self._emitter.own
         own.open(own.epoch)
 

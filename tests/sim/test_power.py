@@ -66,7 +66,7 @@ def no_sync_of_the_directory(patch: pytest.MonkeyPatch) -> None:
 
 def failed_sync_believed(patch: pytest.MonkeyPatch) -> None:
     """What a process left whose sync had failed: once it was only synced again."""
-    patch.setattr(Journal, "_renew", lambda self: self._storage.sync(self._name))
+    patch.setattr(Journal, "_write_anew", lambda self, name: self._storage.sync(name))
 
 
 def nobody_called(patch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lab.faults import DiskErrors, Kill, Op, Plan, Timed
-from lab.kinds import Boot, Crash, Written
+from lab.faults import DiskErrors, DiskFull, Kill, Op, Plan, Timed
+from lab.kinds import Boot, Crash, Fail, Ok, Written
 from lab.scenario import named
 from lab.sim.disk import SimDisk
 from lab.sim.world import run, run_plan
@@ -26,6 +26,9 @@ from tests.sim.judged import wrong
         ("power-cuts", 45),
         ("power-cuts", 110),
         ("power-cuts", 150),
+        # Journal: the same, where the disk was full at the next start, so that nothing could be
+        # written anew: it only synced, and called durable what no sync could write.
+        ("power-cuts", 1004319),
         # Simulator: a narrow link kept its queue after it was healed, for minutes.
         ("hot-origin", 2073),
         ("hot-origin", 2900),
@@ -55,6 +58,34 @@ def test_what_a_failed_sync_left_is_durable_only_once_it_is_written_anew() -> No
     disk.power_cut(_Never())  # type: ignore[arg-type]
     _, recovery = Journal.open(disk, "n1", options, 0)
     assert recovery.count == 4
+
+
+def test_what_a_full_disk_keeps_from_being_written_anew_is_not_called_durable() -> None:
+    """A failed sync, a start on a full disk, a power cut; mode interval."""
+    plan = Plan(
+        "directed",
+        1,
+        ("n1", "n2"),
+        6_000_000,
+        2_000_000,
+        (
+            Op(1, 1_000_000, "c", "n1", "post", "ann", "one", "written"),
+            Op(2, 2_000_000, "d", "n1", "post", "ann", "two", "written"),
+            Op(3, 4_600_000, "d", "n1", "post", "ann", "three", "durable"),
+        ),
+        (
+            Timed(1, 1_000_000, 1_150_000, DiskErrors("n1", "sync", 1.0)),
+            Timed(2, 1_050_000, 4_000_000, DiskFull("n1", 300)),
+            Timed(3, 3_000_000, 3_500_000, Kill("n1", "power")),
+        ),
+        durability="interval",
+    )
+    result = run_plan(plan)
+    assert wrong(result) == []
+    seen = [event.data for event in result.trace if event.node == "n1"]
+    assert any(type(data) is Boot and data.unsynced for data in seen), "the plan missed its moment"
+    assert [data.code for data in seen if type(data) is Fail] == ["disk_full"]
+    assert [data.op for data in seen if type(data) is Ok] == [1, 3]
 
 
 class _Always:
