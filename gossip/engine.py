@@ -343,10 +343,14 @@ class Engine(Generic[Value]):
     def _learn(self, peer: str, runs: list[Run]) -> list[Learnt[Value]]:
         learnt: list[Learnt[Value]] = []
         counters = self.counters
+        frontier = self.frontier
         for run in runs:
             log = LogId(run.origin, run.epoch)
+            known = frontier.get(log)
             for seq, data in enumerate(run.data, run.first):
-                if self.frontier.data_if_held(log, seq) == data:
+                # Most of what comes goes to the end of its log, and cannot be held already.
+                may_be_held = known is not None and seq <= known.held.last
+                if may_be_held and frontier.data_if_held(log, seq) == data:
                     counters["entries_duplicate"] += 1
                     continue
                 dot = Dot(run.origin, run.epoch, seq)
@@ -356,7 +360,8 @@ class Engine(Generic[Value]):
                     self.bad_entries[peer] += 1
                     continue
                 entry = Entry(dot, opened[0], hash_of(data), data)
-                added = self.frontier.add(entry)
+                added = frontier.add(entry)
+                known = known or frontier.get(log)
                 if added is Added.NEW or added is Added.RIVAL:
                     learnt.append(Learnt(entry, opened[1], added is Added.RIVAL))
                     counters["entries_new"] += 1

@@ -234,7 +234,12 @@ class Control:
         self._talking.add(name)
 
     def _pack(self, client: Client) -> None:
-        """Turn what is ready into frames of bounded size."""
+        """Turn what is ready into frames of bounded size: into one, nearly always."""
+        whole = self._whole(client.ready)
+        if len(whole) <= REPLY_BYTES and whole:
+            self._frame(client, whole)
+            client.ready.clear()
+            return
         part: list[msgspec.Raw] = []
         size = 0
         for reply in client.ready:
@@ -246,6 +251,13 @@ class Control:
             size += len(data)
         self._frame(client, self._encode(part))
         client.ready.clear()
+
+    def _whole(self, replies: list[Reply]) -> bytes:
+        """All in one; nothing if one of them cannot be said."""
+        try:
+            return self._encode(replies)
+        except Exception:
+            return b""  # the next thing is to find out which
 
     def _encoded(self, reply: Reply) -> bytes:
         try:
