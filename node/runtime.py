@@ -74,6 +74,7 @@ class Runtime:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self._turns = 0
+        self._always = settings.durability == "always"
         self._committer = Committer(
             journal, settings.durability, settings.interval_ms, self._from_committer
         )
@@ -166,6 +167,8 @@ class Runtime:
 
     def _from_committer(self, progress: Progress) -> None:
         """Called in the committer's thread."""
+        if self._always and type(progress) is Persisted and progress.durable < progress.written:
+            return  # nothing comes of it before it is durable, and the sync runs already
         try:
             self._loop.call_soon_threadsafe(self._on_progress, progress)
         except RuntimeError:
