@@ -107,6 +107,7 @@ class Engine(Generic[Value]):
         self._now_ms = 0
         self._number = 0
         self._sent: list[tuple[str, Packet]] = []
+        self._served_ms: dict[str, int] = {}  # peers that call for the rest at once, until when
         self.exchanges: dict[str, int] = dict.fromkeys(peers, 0)  # finished ones that we began
         self.bad_entries: dict[str, int] = dict.fromkeys(peers, 0)
         self.counters = {
@@ -237,7 +238,7 @@ class Engine(Generic[Value]):
             self._strategy.compare(self.frontier, body.lines)
             return learnt
         self.exchanges[peer] += 1
-        runs, more = self._delta(body.lines, body.budget)
+        runs, more = self._delta(peer, body.lines, body.budget, asked=False)
         ask = None if exchange.said_lines else self._lines()
         if runs or ask is not None:
             self._send([peer], Ack(body.re, runs, more, ask, self._config.delta_bytes_max))
@@ -256,20 +257,18 @@ class Engine(Generic[Value]):
         if body.root == root:
             self._send([peer], Same(number, root, stored, members))
         else:
-            runs: list[Run] = []
-            more = False
+            runs, more = list[Run](), False
             if body.lines is not None:
-                runs, more = self._delta(body.lines, body.budget)
-            budget = self._config.delta_bytes_max
-            answer = SynAck(number, root, budget, self._lines(), runs, more, stored, members)
-            self._send([peer], answer)
+                runs, more = self._delta(peer, body.lines, body.budget, asked=True)
+            budget, lines = self._config.delta_bytes_max, self._lines()
+            self._send([peer], SynAck(number, root, budget, lines, runs, more, stored, members))
         self._compare_roots(peer, body.root)
         return []
 
     def _on_ack(self, peer: str, body: Ack) -> list[Learnt[Value]]:
         learnt = self._learn(peer, body.runs)
         if body.lines is not None:
-            runs, more = self._delta(body.lines, body.budget)
+            runs, more = self._delta(peer, body.lines, body.budget, asked=True)
             if runs:
                 self._send([peer], Ack(body.re, runs, more))
         if body.more and learnt:
@@ -289,12 +288,21 @@ class Engine(Generic[Value]):
     def _lines(self) -> list[Line]:
         return self._strategy.summarise(self.frontier)
 
-    def _delta(self, theirs: list[Line], budget_bytes: int) -> tuple[list[Run], bool]:
-        """What they lack, as much as both sides like in one leg, and whether more is left."""
+    def _delta(
+        self, peer: str, theirs: list[Line], budget: int, *, asked: bool
+    ) -> tuple[list[Run], bool]:
+        """What they lack, as much as both sides like in one leg, and whether more is left.
+
+        Who asked and did not get all asks for the rest at once: it comes by no other way.
+        """
         lacks = self._strategy.compare(self.frontier, theirs)
-        budget_bytes = min(budget_bytes, self._config.delta_bytes_max, room_beside(self.frontier))
-        runs, more = cut(lacks, self._store, budget_bytes)
+        if not asked and self._now_ms < self._served_ms.get(peer, 0):
+            return [], False
+        budget = min(budget, self._config.delta_bytes_max, room_beside(self.frontier))
+        runs, more = cut(lacks, self._store, budget)
         self.counters["entries_sent"] += sum(len(run.data) for run in runs)
+        if asked:
+            self._served_ms[peer] = self._now_ms + self._config.exchange_timeout_ms if more else 0
         return runs, more
 
     # --- rumors ---------------------------------------------------------------------------------
@@ -349,8 +357,8 @@ class Engine(Generic[Value]):
             known = frontier.get(log)
             for seq, data in enumerate(run.data, run.first):
                 # Most of what comes goes to the end of its log, and cannot be held already.
-                may_be_held = known is not None and seq <= known.held.last
-                if may_be_held and frontier.data_if_held(log, seq) == data:
+                held = known is not None and seq <= known.held.last
+                if held and frontier.data_if_held(log, seq) == data:
                     counters["entries_duplicate"] += 1
                     continue
                 dot = Dot(run.origin, run.epoch, seq)
