@@ -200,7 +200,8 @@ class Control:
         client = self._clients.get(told.client)
         if client is not None:
             client.flying -= 1
-            self._reply(told.client, reply_of(told.id, outcome))
+            client.ready.append(reply_of(told.id, outcome))
+            self._talking.add(told.client)
 
     def fail_all(self, code: FailureCode, reason: str) -> None:
         """Answer everything that is in flight: it is not known how it ends."""
