@@ -92,6 +92,19 @@ def test_encoding_is_deterministic(event: Event) -> None:
     )
 
 
+@given(st.lists(events, max_size=6))
+def test_no_event_leaves_a_trace_in_the_bytes_of_the_next_one(said: list[Event]) -> None:
+    """One codec fills the same message again and again."""
+    codec = ProtobufCodec()
+    for event in said:
+        bad = posted(parents=event.parents, censored_by=("a",), text="\ud800")
+        with suppress(CodecError):
+            codec.encode(bad, b"p" * 16)
+        data = codec.encode(event, prev_for(event))
+        assert data == ProtobufCodec().encode(event, prev_for(event))
+        assert data == pb.Event.FromString(data).SerializeToString(deterministic=True)
+
+
 @given(st.binary(max_size=300))
 def test_random_bytes_raise_only_codec_error(data: bytes) -> None:
     with suppress(CodecError):
