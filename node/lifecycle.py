@@ -111,7 +111,7 @@ class Life:
         replica.boot(now_ms, wall_ms(), why, recovery.unsynced)
         gc.collect()
         gc.freeze()  # what was restored stays: the collector need not look at it again and again
-        return self._make_runtime(loop, replica, journal, degraded=recovery.degraded)
+        return self._make_runtime(loop, replica, journal, degraded=recovery.new_holes > 0)
 
     def _make_replica(self, recovery: Recovery) -> Replica:
         """With chance of its own, from a number that can be written down: so it can be replayed."""

@@ -19,6 +19,7 @@ from lab.kinds import (
     Invoke,
     Ok,
     Phase,
+    Refused,
     Run,
     Sent,
     Stopped,
@@ -42,6 +43,7 @@ class Summary:
         self.handed: dict[str, Handed] = {}
         self.shown: set[str] = set()
         self.flipped: set[str] = set()
+        self.turned_away: set[str] = set()  # nodes whose last start failed
         self.refused: set[str] = set()  # nodes whose last write failed: the next command is a probe
         self.packets: Counter[str] = Counter()
         self.totals: Totals | None = None
@@ -71,10 +73,13 @@ class Summary:
             self.finals[event.node] = data
         elif isinstance(data, Boot):
             self.boots.setdefault(event.node, []).append(data)
+            self.turned_away.discard(event.node)
+        elif isinstance(data, Refused):
+            self.turned_away.add(event.node)
         elif isinstance(data, Crash):
             self.crashes.append((event.node, data))
         elif isinstance(data, Fired):
-            if data.what == "flip":
+            if data.what in ("flip", "stale", "misdirected"):
                 self.flipped.add(event.node)
         elif isinstance(data, Totals):
             self.totals = data
@@ -123,7 +128,9 @@ def _alive(run: Summary) -> list[str]:
     found = [
         f"{node} crashed in its core: {one.site}" for node, one in run.crashes if one.how == "core"
     ]
-    found += [f"{node} is not up at the end" for node in run.run.nodes if node not in run.finals]
+    asks_a_person = run.flipped & run.turned_away  # a directory may be too damaged to be opened
+    up = run.finals.keys() | asks_a_person
+    found += [f"{node} is not up at the end" for node in run.run.nodes if node not in up]
     found += [
         f"{node} is {one.health}"
         for node, one in run.finals.items()
