@@ -168,7 +168,7 @@ def journal(events: list[Any], node: str) -> Journal:
             j.written, j.durable = d.written, d.durable
         elif type(d) is kinds.Unwritten:
             j.records = j.records[: d.kept]
-        elif type(d) is kinds.Fired and d.what == "flip":
+        elif type(d) is kinds.Fired and d.what in ("flip", "stale", "misdirected"):
             j.damaged = j.flipped = True
         elif type(d) is kinds.Stopped:
             j.pasts.append(j.records)
