@@ -19,6 +19,7 @@ from lab.trace import Event
 
 HARM = frozenset({"flip", "stale", "misdirected"})  # faults that damage what is on a disk
 DESTROYED, OLDER, DAMAGED, UNSYNCED = "destroyed", "older", "damaged", "unsynced"
+GONE = frozenset({DESTROYED, OLDER, DAMAGED})  # excuses that cover what was synced
 
 
 class Loss(Struct, frozen=True):
@@ -202,7 +203,11 @@ class Disks:
             elif number <= floor and disk.damaged:
                 excuse = DAMAGED
             lost[name] = Loss(excuse, event.seq)
-        disk.losses |= lost
+        for name, loss in lost.items():
+            earlier = disk.losses.get(name)
+            # A copy that came back from peers and was not synced: what was synced went earlier.
+            if loss.excuse != UNSYNCED or earlier is None or earlier.excuse not in GONE:
+                disk.losses[name] = loss
         disk.reopening = Reopening(event, before, floor, disk.damaged, disk.tried, lost)
         if data.disk in ("new", "empty"):
             disk.damaged = False
