@@ -39,6 +39,7 @@ EPOCH_MAX = 2**63 - 1
 RULES_MAX = 256  # rule ids that one censored message can name
 RULE_BYTES_MAX = 64
 DIRECTORY_ID_BYTES = 16
+FILLED_MAX = 64  # times that one message is filled
 ORIGINS_KNOWN_MAX = 4096  # bounds the cache of origin names that passed the check
 
 ORIGIN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -48,14 +49,14 @@ KIND_FIRST, KIND_LAST = 16, 255  # field numbers of Event that are kinds, known 
 class ProtobufCodec:
     """Implements `node.ports.EventCodec`. Not thread-safe: it belongs to one replica."""
 
-    __slots__ = ("_blank", "_log", "_origins")
+    __slots__ = ("_blank", "_filled", "_log", "_origins")
 
     def __init__(self) -> None:
         # Origins repeat in every event: checked once, and shared to save memory.
         self._origins: dict[str, str] = {}
-        # Filling a message anew is cheaper than making one. It says the log of the last event.
-        self._blank = pb.Event()
-        self._log = LogId("", 0)
+        # Filling a message anew is cheaper than making one, but what was in it is freed with it.
+        self._blank, self._filled = pb.Event(), 0
+        self._log = LogId("", 0)  # the one that is in the message
 
     def encode(self, event: Event, prev: bytes) -> bytes:
         """The bytes of a new own event. Raises CodecError where it breaks a limit."""
@@ -76,9 +77,7 @@ class ProtobufCodec:
             _refuse(f"kind {event.kind} is not known here: only its origin can encode it")
         else:
             assert_never(event)
-        data = message.SerializeToString()  # no maps: fields in order, each time the same bytes
-        assert len(data) <= EVENT_BYTES_MAX, len(data)
-        return data
+        return message.SerializeToString()  # no maps: fields in order, each time the same bytes
 
     def _header(self, event: Event, prev: bytes) -> pb.Event:
         """A message with the header of this event, and of no kind yet."""
@@ -89,10 +88,11 @@ class ProtobufCodec:
             _checked_text("author", author, AUTHOR_BYTES_MAX)
         if len(parents) > PARENTS_MAX:
             _refuse(f"{len(parents)} parents, at most {PARENTS_MAX} are allowed")
-        message = self._blank
-        if epoch != self._log.epoch or dot.origin != self._log.origin:
+        message, log = self._blank, self._log
+        self._filled += 1
+        if epoch != log.epoch or dot.origin != log.origin or self._filled > FILLED_MAX:
             message = pb.Event(origin=self._origin(dot.origin), epoch=epoch)
-            self._blank, self._log = message, dot.log
+            self._blank, self._filled, self._log = message, 0, dot.log
         message.seq = seq
         message.prev = prev
         message.hlc_ms = ms
@@ -115,7 +115,6 @@ class ProtobufCodec:
             message = pb.Event.FromString(data)
         except DecodeError as error:
             raise CodecError(f"not a protobuf event: {error}") from None
-        # This runs for every event that arrives and for every one read back at a start.
         seq, epoch, prev = message.seq, message.epoch, message.prev
         ms, counter = message.hlc_ms, message.hlc_counter
         _check_header(seq, epoch, prev, ms, counter)
