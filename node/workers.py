@@ -77,6 +77,7 @@ class Workers:
             on_unreachable=hooks.on_unreachable,
             guard=partial(guard, "transport"),
             keyring=keyring,
+            compress=settings.compress,
         )
         views = NodeViews(
             replica,
