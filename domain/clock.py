@@ -48,9 +48,11 @@ class HybridClock:
         """Move past a remote stamp. False if it is too far ahead, and then nothing moves."""
         if stamp.ms > wall_ms + self.skew_max_ms:
             return False
-        self._ms, self._counter = max((self._ms, self._counter), (stamp.ms, stamp.counter))
+        self.restore(stamp)
         return True
 
     def restore(self, stamp: Stamp) -> None:
         """Move past a stamp of one's own past, whatever the wall clock says now."""
-        self._ms, self._counter = max((self._ms, self._counter), (stamp.ms, stamp.counter))
+        ms, counter = stamp.ms, stamp.counter
+        if ms > self._ms or (ms == self._ms and counter > self._counter):
+            self._ms, self._counter = ms, counter

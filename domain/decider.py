@@ -90,6 +90,8 @@ def check_command(command: Command) -> Refused | None:
 
 
 def _check_text(text: str) -> Refused | None:
+    if _plain(text) and len(text) <= TEXT_BYTES_MAX:
+        return None
     size = _size(text)
     if size is None:
         return Refused("the text is not valid Unicode: it contains a lone surrogate")
@@ -101,6 +103,8 @@ def _check_text(text: str) -> Refused | None:
 
 
 def _check_author(author: str) -> Refused | None:
+    if _plain(author) and len(author) <= AUTHOR_BYTES_MAX and author == author.strip():
+        return None
     size = _size(author)
     if size is None:
         return Refused("the author's name is not valid Unicode: it contains a lone surrogate")
@@ -118,6 +122,11 @@ def _check_author(author: str) -> Refused | None:
                 f"the author's name has a control character (U+{ord(char):04X}) at position {at}"
             )
     return None
+
+
+def _plain(text: str) -> bool:
+    """Printable ASCII with something to show: most texts and names, told by three scans in C."""
+    return text.isascii() and text.isprintable() and not text.isspace() and text != ""
 
 
 def _size(text: str) -> int | None:

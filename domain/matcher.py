@@ -48,9 +48,9 @@ def _kinds() -> bytes:
 
 
 _KINDS = _kinds()
-# Searches for literals, which are faster than `in`.
-_DIGIT, _SIGN = re.compile(b"2").search, re.compile(b"1").search
-_BEFORE, _BANG = re.compile(rb"\.a").search, re.compile(b"!").search
+# One byte is found fastest by its number; two by a search for a literal, which is faster than `in`.
+_DIGIT, _SIGN, _DOT, _BANG = b"21.!"
+_BEFORE = re.compile(rb"\.a").search
 # A sign that can be a letter, with no letter beside it.
 _LONE = re.compile(rb"(?<![a12])(?:[12]+|\.)(?![a12])|(?<![a2])[12]+(?![a2])")
 
@@ -120,10 +120,10 @@ class Matcher:
         if has_singles(stream) and self._in_singles(stream):
             return True
         kinds = codes.translate(_KINDS)
-        leet = _DIGIT(kinds) or _SIGN(kinds)
-        if (leet or _BEFORE(kinds)) and self._in_parts(codes):
+        leet = _DIGIT in kinds or _SIGN in kinds
+        if (leet or (_DOT in kinds and _BEFORE(kinds))) and self._in_parts(codes):
             return True
-        if (leet or _BANG(codes)) and _LONE.search(kinds):
+        if (leet or _BANG in codes) and _LONE.search(kinds):
             return any(has_singles(one) and self._in_singles(one) for one in _streams(codes))
         return False
 

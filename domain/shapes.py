@@ -14,16 +14,16 @@ RIGHT_TO_LEFT = "\u202e"  # RIGHT-TO-LEFT OVERRIDE: what follows is shown backwa
 _SHAPE = re.compile("|".join(map(re.escape, SHAPES)))
 _CODED = {shape.encode(): letter.encode() for shape, letter in SHAPES.items()}
 _CODED_SHAPE = re.compile(b"|".join(map(re.escape, _CODED)))
-# One of these is in every shape. Nearly all texts are done with these searches for literals.
+# One of these or a drawing sign is in every shape. Nearly all texts are done with these searches.
 _PH, _VV = re.compile(b"ph").search, re.compile(b"vv").search
-_DRAWN = re.compile(rb"[|\\(\[<}]").search
+_UNDRAWN = bytes(code for code in range(256) if code not in rb"|\([<}")
 _RUN = re.compile("\u202e[^\u202c\n\r\u0085\u2029]*")  # up to PDF or the end of the paragraph
 _TURN = str.maketrans(TURNED | TURNED_TOO)
 
 
 def shaped_codes(codes: bytes) -> bytes:
     """The codes alone, with every shape as its letter; the same object if there is none."""
-    if not (_PH(codes) or _VV(codes) or _DRAWN(codes)):
+    if not (codes.translate(None, _UNDRAWN) or _PH(codes) or _VV(codes)):
         return codes
     drawn, count = _CODED_SHAPE.subn(lambda match: _CODED[match[0]], codes)
     return drawn if count else codes

@@ -9,7 +9,6 @@ out at once and is paid back in later turns: saving up for it would let the back
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
-from domain.dot import LogId
 from gossip.entry import Entry
 from gossip.packets import Fold, Line, Run
 from gossip.reconcile import Lack
@@ -55,8 +54,9 @@ class _Source:
     def runs(self) -> list[Run]:
         """What was taken, as runs of consecutive positions."""
         runs: list[Run] = []
+        origin, epoch = self.log.origin, self.log.epoch
         for seq, data in self.taken:
-            _extend(runs, self.log, seq, data)
+            _extend(runs, origin, epoch, seq, data)
         return runs
 
 
@@ -108,27 +108,32 @@ def room_beside(lines: Iterable[Line], folds: Iterable[Fold]) -> int:
 def runs_of(entries: Iterable[Entry], budget_bytes: int) -> list[list[Run]]:
     """Entries in order, as the runs of one or more packets of about `budget_bytes` each."""
     packets: list[list[Run]] = [[]]
-    size = 0
+    size = overhead = 0
+    origin = ""
     for entry in entries:
-        cost = len(entry.data) + ENTRY_OVERHEAD_BYTES + _run_bytes(entry.dot.origin)
+        dot, data = entry.dot, entry.data
+        if dot.origin != origin:
+            origin = dot.origin
+            overhead = ENTRY_OVERHEAD_BYTES + _run_bytes(origin)
+        cost = len(data) + overhead
         if packets[-1] and size + cost > budget_bytes:
             packets.append([])
             size = 0
         size += cost
-        _extend(packets[-1], entry.dot.log, entry.dot.seq, entry.data)
+        _extend(packets[-1], origin, dot.epoch, dot.seq, data)
     return [runs for runs in packets if runs]
 
 
-def _extend(runs: list[Run], log: LogId, seq: int, data: bytes) -> None:
+def _extend(runs: list[Run], origin: str, epoch: int, seq: int, data: bytes) -> None:
     """Lengthen the last run if this entry follows it, else begin another."""
     run = runs[-1] if runs else None
     if (
         run is not None
         and seq == run.first + len(run.data)
-        and run.epoch == log.epoch
-        and run.origin == log.origin
+        and run.epoch == epoch
+        and run.origin == origin
         and len(run.data) < RUN_ENTRIES_MAX
     ):
         run.data.append(data)
     else:
-        runs.append(Run(log.origin, log.epoch, seq, [data]))
+        runs.append(Run(origin, epoch, seq, [data]))

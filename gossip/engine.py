@@ -18,14 +18,15 @@ missed; see `gossip.packets` for the legs and `gossip.peers` for when.
 from random import Random
 from typing import Generic, assert_never
 
-from domain.dot import Dot, LogId
+from domain.dot import LogId
+from gossip.backlog import Backlogs
 from gossip.config import GossipConfig
 from gossip.delta import cut, room_beside, runs_of
-from gossip.entry import Entry, hash_of
+from gossip.entry import Entry
 from gossip.folding import LEGS, Folding, Summary
 from gossip.frontier import Added, Frontier
 from gossip.incarnation import incarnation_of, token_of
-from gossip.learnt import COUNTERS, Learnt, OpenEntry, Value
+from gossip.learnt import COUNTERS, Learnt, OpenEntry, Value, learn
 from gossip.membership import Membership, State
 from gossip.packets import (
     PROTOCOL_VERSION,
@@ -91,6 +92,7 @@ class Engine(Generic[Value]):
         self._now_ms = 0
         self._number = 0
         self._sent: list[tuple[str, Packet]] = []
+        self._backlogs = Backlogs(config.exchange_timeout_ms)
         self.exchanges: dict[str, int] = dict.fromkeys(peers, 0)  # finished ones that we began
         self.bad_entries: dict[str, int] = dict.fromkeys(peers, 0)
         self.counters = dict.fromkeys(COUNTERS, 0)
@@ -216,10 +218,11 @@ class Engine(Generic[Value]):
         self.exchanges[peer] += 1
         if exchange.said_lines:
             coming = body.more and bool(learnt)  # what differs may be what is still on its way
-            self._answer(peer, body.re, theirs, body.budget, 0 if coming else LEGS)
+            legs = 0 if coming else LEGS
+            self._answer(peer, body.re, theirs, body.budget, legs, asked=False)
         else:
             lacks, ask = self._compared(theirs)
-            runs, more = self._delta(lacks, body.budget, ask)
+            runs, more = self._delta(peer, lacks, body.budget, ask, asked=False)
             budget = self._config.delta_bytes_max
             self._send([peer], Ack(body.re, runs, more, ask.lines, budget, ask.folds))
         self._compare_roots(peer, body.root)
@@ -239,7 +242,7 @@ class Engine(Generic[Value]):
         else:
             said = None if body.lines is None else Summary(body.lines, body.folds)
             lacks, ours = self._compared(said)
-            runs, more = self._delta(lacks, body.budget, ours)
+            runs, more = self._delta(peer, lacks, body.budget, ours, asked=said is not None)
             budget = self._config.delta_bytes_max
             self._send(
                 [peer],
@@ -251,7 +254,8 @@ class Engine(Generic[Value]):
     def _on_ack(self, peer: str, body: Ack) -> list[Learnt[Value]]:
         learnt = self._learn(peer, body.runs)
         if body.lines is not None:
-            self._answer(peer, body.re, Summary(body.lines, body.folds), body.budget, LEGS)
+            theirs = Summary(body.lines, body.folds)
+            self._answer(peer, body.re, theirs, body.budget, LEGS, asked=True)
         if body.more and learnt:
             self.call(peer)
         return learnt
@@ -259,17 +263,19 @@ class Engine(Generic[Value]):
     def _on_unfold(self, peer: str, body: Unfold) -> list[Learnt[Value]]:
         learnt = self._learn(peer, body.runs)
         theirs = Summary(body.lines, body.folds, whole=False)
-        self._answer(peer, body.re, theirs, body.budget, body.legs)
+        self._answer(peer, body.re, theirs, body.budget, body.legs, asked=True)
         if body.more and learnt:
             self.call(peer)
         return learnt
 
-    def _answer(self, peer: str, re: int, theirs: Summary, budget_bytes: int, legs: int) -> None:
+    def _answer(
+        self, peer: str, re: int, theirs: Summary, budget_bytes: int, legs: int, *, asked: bool
+    ) -> None:
         """What they lack; and where that is not clear, what we hold there in more detail."""
         compared = self._folding.compare(self.frontier, theirs)
         differing = compared.differing if legs else []
         ours = self._folding.unfold(self.frontier, differing)
-        runs, more = self._delta(compared.lacks, budget_bytes, ours)
+        runs, more = self._delta(peer, compared.lacks, budget_bytes, ours, asked=asked)
         if ours.folds:
             budget = self._config.delta_bytes_max
             self._send([peer], Unfold(re, runs, more, ours.lines, ours.folds, budget, legs - 1))
@@ -294,13 +300,22 @@ class Engine(Generic[Value]):
         return compared.lacks, self._folding.summarise(self.frontier, compared.differing)
 
     def _delta(
-        self, lacks: list[Lack], budget_bytes: int, beside: Summary
+        self,
+        peer: str,
+        lacks: list[Lack],
+        budget_bytes: int,
+        beside: Summary,
+        *,
+        asked: bool,
     ) -> tuple[list[Run], bool]:
         """Of what they lack as much as both sides like in one leg, and whether more is left."""
+        if not asked and self._backlogs.fetches(peer, self._now_ms):
+            return [], False
         room = room_beside(beside.lines, beside.folds)
-        budget_bytes = min(budget_bytes, self._config.delta_bytes_max, room)
-        runs, more = cut(lacks, self._store, budget_bytes)
+        runs, more = cut(lacks, self._store, min(budget_bytes, self._config.delta_bytes_max, room))
         self.counters["entries_sent"] += sum(len(run.data) for run in runs)
+        if asked:
+            self._backlogs.answered(peer, self._now_ms, more=more)
         return runs, more
 
     # --- rumors ---------------------------------------------------------------------------------
@@ -347,28 +362,9 @@ class Engine(Generic[Value]):
     # --- taking in ------------------------------------------------------------------------------
 
     def _learn(self, peer: str, runs: list[Run]) -> list[Learnt[Value]]:
-        learnt: list[Learnt[Value]] = []
-        counters = self.counters
-        for run in runs:
-            log = LogId(run.origin, run.epoch)
-            for seq, data in enumerate(run.data, run.first):
-                if self.frontier.data_if_held(log, seq) == data:
-                    counters["entries_duplicate"] += 1
-                    continue
-                dot = Dot(run.origin, run.epoch, seq)
-                opened = self._open_entry(dot, data)
-                if opened is None:
-                    counters["entries_bad"] += 1
-                    self.bad_entries[peer] += 1
-                    continue
-                entry = Entry(dot, opened[0], hash_of(data), data)
-                added = self.frontier.add(entry)
-                if added is Added.NEW or added is Added.RIVAL:
-                    learnt.append(Learnt(entry, opened[1], added is Added.RIVAL))
-                    counters["entries_new"] += 1
-                    counters["entries_rival"] += added is Added.RIVAL
-                else:
-                    counters["entries_far" if added is Added.FAR else "entries_duplicate"] += 1
+        bad = self.counters["entries_bad"]
+        learnt = learn(self.frontier, self._open_entry, runs, self.counters)
+        self.bad_entries[peer] += self.counters["entries_bad"] - bad
         if learnt:
             self.rounds.news(self._now_ms)
         return learnt

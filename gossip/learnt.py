@@ -9,8 +9,10 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from domain.dot import Dot
-from gossip.entry import Entry
+from domain.dot import Dot, LogId
+from gossip.entry import Entry, hash_of
+from gossip.frontier import Added, Frontier
+from gossip.packets import Run
 
 Value = TypeVar("Value")
 OpenEntry = Callable[[Dot, bytes], tuple[bytes, Value] | None]
@@ -29,3 +31,34 @@ class Learnt(Struct, Generic[Value], frozen=True, gc=False):
     entry: Entry
     value: Value
     rival: bool  # its position was held with other bytes: a fork
+
+
+def learn(
+    frontier: Frontier, open_entry: OpenEntry[Value], runs: list[Run], counters: dict[str, int]
+) -> list[Learnt[Value]]:
+    """Take these runs into the frontier: what of them is new here, in their order."""
+    learnt: list[Learnt[Value]] = []
+    for run in runs:
+        log = LogId(run.origin, run.epoch)
+        known = frontier.get(log)
+        for seq, data in enumerate(run.data, run.first):
+            # Most of what comes goes to the end of its log, and cannot be held already.
+            held = known is not None and seq <= known.held.last
+            if held and frontier.data_if_held(log, seq) == data:
+                counters["entries_duplicate"] += 1
+                continue
+            dot = Dot(run.origin, run.epoch, seq)
+            opened = open_entry(dot, data)
+            if opened is None:
+                counters["entries_bad"] += 1
+                continue
+            entry = Entry(dot, opened[0], hash_of(data), data)
+            added = frontier.add(entry)
+            known = known or frontier.get(log)
+            if added is Added.NEW or added is Added.RIVAL:
+                learnt.append(Learnt(entry, opened[1], added is Added.RIVAL))
+                counters["entries_new"] += 1
+                counters["entries_rival"] += added is Added.RIVAL
+            else:
+                counters["entries_far" if added is Added.FAR else "entries_duplicate"] += 1
+    return learnt

@@ -39,8 +39,9 @@ class Receipts:
 
     def owe(self, log: LogId, upto: int) -> None:
         """The origin of this log waits to hear of everything up to `upto`."""
-        self._owed[log] = max(upto, self._owed.get(log, 0))
-        self._touched[log] = None
+        owed = self._owed[log] = max(upto, self._owed.get(log, 0))
+        if self._prefix(log) >= owed:  # else there is nothing to tell that it has not heard
+            self._touched[log] = None
 
     def due(self) -> dict[str, list[Stored]]:
         """What has become worth telling, by the origin that waits for it."""

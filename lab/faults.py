@@ -117,18 +117,29 @@ class Kill(_Fault, frozen=True, tag="kill"):
     """The process ends at `at_us` and starts again at `until_us`.
 
     `power` also takes what was not synced. `disk` is what the next start finds: the same, an empty
-    one, or as it was at the start of the life (an old copy put back). `flips` bits of it are wrong.
+    one, or as it was at the start of the life (an old copy put back), or that of another node (it
+    stays sound, and is taken out again where the node refuses it). `flips` bits of it are wrong,
+    and `sectors` sectors: what was written there last is lost, so that a read is stale, or went to
+    another place, a misdirected write.
     """
 
     node: str
     how: Literal["kill", "power", "stop"] = "kill"
-    disk: Literal["same", "empty", "older"] = "same"
+    disk: Literal["same", "empty", "older", "other"] = "same"
     flips: int = 0
+    sectors: int = 0
 
 
 @final
 class Pause(_Fault, frozen=True, tag="pause"):
     """SIGSTOP, and SIGCONT at the end."""
+
+    node: str
+
+
+@final
+class Worker(_Fault, frozen=True, tag="worker"):
+    """The transport of a node fails, and starts again at the end; the node goes on meanwhile."""
 
     node: str
 
@@ -206,7 +217,7 @@ class ClockDrift(_Fault, frozen=True, tag="clock_drift"):
 # fmt: off
 Fault = (
     Loss | Burst | Duplicate | Reorder | Corrupt | Latency | Narrow | Hold | Partition
-    | Kill | Pause | Point
+    | Kill | Pause | Worker | Point
     | DiskErrors | DiskFull | ShortWrites | SlowSync
     | ClockOffset | ClockDrift
 )

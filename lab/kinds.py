@@ -241,7 +241,7 @@ class Dropped(_Data, frozen=True, array_like=True, gc=False, tag="drop"):
 class Boot(_Data, frozen=True, array_like=True, gc=False, tag="boot"):
     """A life begins; `event.inc` is its number, by the journal. What the disk gave is told here."""
 
-    disk: Literal["new", "same", "empty", "older"]  # than at the end of the last life
+    disk: Literal["new", "same", "empty", "older", "other"]  # than at the end of the last life
     recovered: tuple[str, ...]  # records in order: refs, and `epoch LOG` for epochs
     arrivals: tuple[str, ...]  # refs that are visible from the start, in order
     clean: bool
@@ -254,6 +254,7 @@ class Boot(_Data, frozen=True, array_like=True, gc=False, tag="boot"):
     durability: str = "always"
     skewed: tuple[str, ...] = ()  # of the arrivals: their stamps are not followed
     unsynced: int = 0  # of the recovered: so many at the end are not durable yet
+    holes: int = 0  # newly found; how many records were in the last one may be beyond telling
 
 
 class Refused(_Data, frozen=True, array_like=True, gc=False, tag="refused"):

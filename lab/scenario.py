@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gossip.config import GossipConfig
 from lab.faults import SITES, Shape, Site, WordRule
@@ -114,11 +114,20 @@ class KillRange(_Chance, frozen=True):
     empty: Share = 0.0  # share of seeds in which one node comes back with an empty disk ...
     older: Share = 0.0  # ... or with an older copy of its own
     flips: Counts = (0, 0)  # wrong bits on one node's disk
+    other: Share | UnsetType = UNSET  # share of seeds in which it is given another node's disk
+    sectors: Counts | UnsetType = UNSET  # on the same disk: lost or misplaced
 
 
 class PauseRange(_Chance, frozen=True):
     count: Counts = (1, 3)
     lasts_ms: Spans = (100, 4000)
+
+
+class WorkerRange(_Chance, frozen=True):
+    """The transport of a node fails so often."""
+
+    count: Counts = (1, 2)
+    lasts_ms: Spans = (50, 1500)
 
 
 class PointRange(_Chance, frozen=True):
@@ -163,7 +172,11 @@ class ClockRange(_Chance, frozen=True):
 
 
 class Faults(_Part, frozen=True):
-    """A fault that is not named does not happen."""
+    """A fault that is not named does not happen.
+
+    Those that came later are unset, not None: scenarios without them keep their hash, and with it
+    their tokens and bands.
+    """
 
     loss: LossRange | None = None
     burst: BurstRange | None = None
@@ -182,6 +195,7 @@ class Faults(_Part, frozen=True):
     short_writes: ShortWriteRange | None = None
     slow_sync: SlowSyncRange | None = None
     clock: ClockRange | None = None
+    worker: WorkerRange | UnsetType = UNSET
 
 
 class Workload(_Part, frozen=True):

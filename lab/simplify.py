@@ -164,10 +164,11 @@ def _with_fault(plan: Plan, at: int, timed: Timed) -> Plan:
 def _plainer_fault(fault: Fault) -> Iterator[Fault]:
     changes: list[dict[str, Any]] = []
     if type(fault) is Kill:
-        changes = [{"disk": "same"}, {"flips": 0}, {"flips": 1}]
+        changes = [{"disk": "same"}, {"flips": 0}, {"sectors": 0}, {"flips": 1}, {"sectors": 1}]
         changes += [{"how": "kill"}] if fault.how == "stop" else []
         changes += [{"how": "power"}] if fault.how == "kill" and fault.disk != "same" else []
         changes = [one for one in changes if one != {"flips": 1} or fault.flips > 1]
+        changes = [one for one in changes if one != {"sectors": 1} or fault.sectors > 1]
     elif type(fault) is Point:
         changes = [{"share": 1.0, "times": 1}, {"share": 1.0}, {"times": 1}]
         changes += [{"down_us": down} for down in (100 * MS_US, SECOND_US) if down < fault.down_us]

@@ -29,6 +29,7 @@ from lab.faults import (
     ShortWrites,
     SlowSync,
     Timed,
+    Worker,
 )
 from lab.words import counted
 
@@ -41,6 +42,11 @@ SITES = {
     "after_sync": "after a sync, before anybody is told",
     "mid_send": "in the middle of sending",
     "mid_open": "while it opens its journal",
+}
+DISKS = {
+    "empty": "an empty disk",
+    "older": "an older copy of its disk",
+    "other": "the disk of another node",
 }
 _INSTANT = (Kill, Point)  # their end is the return of a process, and is in their sentence
 
@@ -111,7 +117,7 @@ def fault_text(fault: Fault) -> str:
         return f"every packet takes {lasting(fault.add_us)} longer"
     if type(fault) is Narrow:
         return f"links carry {fault.bytes_s} bytes a second, with queues of {fault.queue_bytes}"
-    if isinstance(fault, Kill | Pause | Point):
+    if isinstance(fault, Kill | Pause | Worker | Point):
         return _process(fault)
     if type(fault) is DiskErrors:
         return f"{percent(fault.share)} of the {fault.call}s on {fault.node}'s disk fail"
@@ -146,10 +152,12 @@ def _links(fault: Hold | Partition | Loss | Burst | Duplicate | Reorder | Corrup
     return f"{percent(fault.share)} of all packets are damaged, and thrown away"
 
 
-def _process(fault: Kill | Pause | Point) -> str:
+def _process(fault: Kill | Pause | Worker | Point) -> str:
     node = fault.node
     if type(fault) is Pause:
         return f"{node} stands still"
+    if type(fault) is Worker:
+        return f"the transport of {node} fails"
     if type(fault) is Point:
         dies = "loses power" if fault.power else "dies"
         times = "once" if fault.times == 1 else f"up to {fault.times} times"
@@ -160,10 +168,11 @@ def _process(fault: Kill | Pause | Point) -> str:
     ends = {"kill": "is killed", "power": "loses power", "stop": "is stopped in order"}
     text = f"{node} {ends[fault.how]}"
     if fault.disk != "same":
-        disk = "an empty disk" if fault.disk == "empty" else "an older copy of its disk"
-        text = f"{text}, is given {disk}"
+        text = f"{text}, is given {DISKS[fault.disk]}"
     if fault.flips:
         text = f"{text}, has {counted(fault.flips, 'bit')} of its disk flipped"
+    if fault.sectors:
+        text = f"{text}, has {counted(fault.sectors, 'sector')} of its disk spoilt"
     return text
 
 

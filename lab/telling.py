@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from lab.checkers.disks import HARM
 from lab.display import display_safe
 from lab.faults import Kill, Op, Pause, Plan, Timed
 from lab.kinds import (
@@ -35,7 +36,7 @@ from lab.kinds import (
     Visible,
     Written,
 )
-from lab.steps import SITES, fault_text, lasting, op_text
+from lab.steps import DISKS, SITES, fault_text, lasting, op_text
 from lab.trace import Event, dot_of, log_opened
 
 _DOT = re.compile(r"\b[\w-]+\.[0-9a-f]+:\d+(?:#[0-9a-f]+)?")
@@ -45,7 +46,7 @@ _HOW = {
     "storage": "ends, for its disk failed",
     "core": "crashes in its core, which is a bug",
 }
-_LOUD = frozenset({"disk_errors", "disk_full", "short_writes", "flip"})
+_LOUD = frozenset({"disk_errors", "disk_full", "short_writes", *HARM})
 
 
 class Cast:
@@ -264,6 +265,8 @@ class Teller:
             "disk_full": "the disk of {} is full",
             "short_writes": "a write of {} takes only a part",
             "flip": "a bit flips on the disk of {}",
+            "stale": "a sector on the disk of {} lacks what was written there",
+            "misdirected": "a sector of the disk of {} went to another place",
         }
         detail = f" ({display_safe(data.detail)})" if data.detail else ""
         return words[data.what].format(event.node) + detail
@@ -312,8 +315,8 @@ class Teller:
         self._safe[event.node] = (len(records), len(records))
         if before is None:
             return f"{event.node} starts" if self._whole else ""
-        disk = {"empty": ", on an empty disk", "older": ", on an older copy of its disk"}
-        text = f"{event.node} starts again{disk.get(data.disk, '')}"
+        disk = f", on {DISKS[data.disk]}" if data.disk in DISKS else ""
+        text = f"{event.node} starts again{disk}"
         kept = self._told_of(records)
         lost = self._told_of([ref for ref in before if ref not in records])
         count = sum(bool(ref) for ref in records)

@@ -140,6 +140,7 @@ def _plan(
         restart_window_s=config.restarts.window_s,
         control_listen=f"tcp://{own.control.listen}" if own.control else None,
         feed_listen=f"tcp://{own.feed.listen}" if own.feed else None,
+        compress=config.compress,
         scrub_bytes_per_s=config.scrub_bytes_per_s,
     )
     return Plan(

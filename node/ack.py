@@ -21,17 +21,20 @@ class Ack(Struct, frozen=True, gc=False):
     copies: int = 0  # other nodes, for REPLICATED
 
 
+_WRITTEN, _DURABLE = Ack(AckLevel.WRITTEN), Ack(AckLevel.DURABLE)
+
+
 def parse_ack(asked: str, durability: Durability, peers: int, timeout_ms: int) -> Ack:
     """Nothing asked: as safe as this node's durability promises. Raises AckError."""
     if not 1 <= timeout_ms <= TIMEOUT_MS_MAX:
         raise AckError(f"timeout_ms is {timeout_ms}: it lies between 1 and {TIMEOUT_MS_MAX}")
     if asked == "":
-        return Ack(AckLevel.DURABLE if durability == "always" else AckLevel.WRITTEN)
+        return _DURABLE if durability == "always" else _WRITTEN
     if asked == "written":
-        return Ack(AckLevel.WRITTEN)
+        return _WRITTEN
     if asked == "durable":
         _refuse_without_sync(asked, durability)
-        return Ack(AckLevel.DURABLE)
+        return _DURABLE
     copies = asked.removeprefix(_REPLICATED)
     if copies == asked or not (copies.isascii() and copies.isdigit() and len(copies) <= 4):
         raise AckError(f"ack {asked[:40]!r} is unknown: use written, durable, or replicated:K")

@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from domain.arrival import Via
 from domain.clock import COUNTER_MAX, STAMP_MS_MAX, Stamp
-from domain.dot import Dot
+from domain.dot import Dot, LogId
 from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft, UnknownEvent
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES
@@ -39,6 +39,7 @@ EPOCH_MAX = 2**63 - 1
 RULES_MAX = 256  # rule ids that one censored message can name
 RULE_BYTES_MAX = 64
 DIRECTORY_ID_BYTES = 16
+FILLED_MAX = 64  # times that one message is filled
 ORIGINS_KNOWN_MAX = 4096  # bounds the cache of origin names that passed the check
 
 ORIGIN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
@@ -48,36 +49,26 @@ KIND_FIRST, KIND_LAST = 16, 255  # field numbers of Event that are kinds, known 
 class ProtobufCodec:
     """Implements `node.ports.EventCodec`. Not thread-safe: it belongs to one replica."""
 
-    __slots__ = ("_origins",)
+    __slots__ = ("_blank", "_filled", "_log", "_origins")
 
     def __init__(self) -> None:
         # Origins repeat in every event: checked once, and shared to save memory.
         self._origins: dict[str, str] = {}
+        # Filling a message anew is cheaper than making one, but what was in it is freed with it.
+        self._blank, self._filled = pb.Event(), 0
+        self._log = LogId("", 0)  # the one that is in the message
 
     def encode(self, event: Event, prev: bytes) -> bytes:
         """The bytes of a new own event. Raises CodecError where it breaks a limit."""
-        dot, stamp = event.dot, event.stamp
-        message = pb.Event(
-            origin=self._origin(dot.origin),
-            epoch=_checked_range("epoch", dot.epoch, 1, EPOCH_MAX),
-            seq=_checked_range("seq", dot.seq, 1, SEQ_MAX),
-            prev=_checked_prev(prev, dot.seq),
-            hlc_ms=_checked_range("hlc_ms", stamp.ms, 0, STAMP_MS_MAX),
-            hlc_counter=_checked_range("hlc_counter", stamp.counter, 0, COUNTER_MAX),
-            author=_checked_text("author", event.author, AUTHOR_BYTES_MAX),
-        )
-        if len(event.parents) > PARENTS_MAX:
-            _refuse(f"{len(event.parents)} parents, at most {PARENTS_MAX} are allowed")
-        for parent in event.parents:
-            message.parents.add(
-                origin=self._origin(parent.origin),
-                epoch=_checked_range("parent epoch", parent.epoch, 1, EPOCH_MAX),
-                seq=_checked_range("parent seq", parent.seq, 1, SEQ_MAX),
-            )
+        message = self._header(event, prev)
         if type(event) is MessagePosted:
-            message.message_posted.text = _checked_text("text", event.text, TEXT_BYTES_MAX)
+            text = event.text
+            if not text.isascii() or not 0 < len(text) <= TEXT_BYTES_MAX:
+                _checked_text("text", text, TEXT_BYTES_MAX)
+            posted = message.message_posted
+            posted.text = text
             if event.censored_by:
-                message.message_posted.censored_by.extend(_checked_rules(event.censored_by))
+                posted.censored_by.extend(_checked_rules(event.censored_by))
         elif type(event) is ParticipantJoined:
             message.participant_joined.SetInParent()
         elif type(event) is ParticipantLeft:
@@ -86,9 +77,35 @@ class ProtobufCodec:
             _refuse(f"kind {event.kind} is not known here: only its origin can encode it")
         else:
             assert_never(event)
-        data = message.SerializeToString(deterministic=True)
-        assert len(data) <= EVENT_BYTES_MAX, len(data)
-        return data
+        return message.SerializeToString()  # no maps: fields in order, each time the same bytes
+
+    def _header(self, event: Event, prev: bytes) -> pb.Event:
+        """A message with the header of this event, and of no kind yet."""
+        dot, stamp, parents, author = event.dot, event.stamp, event.parents, event.author
+        seq, epoch, ms, counter = dot.seq, dot.epoch, stamp.ms, stamp.counter
+        _check_header(seq, epoch, prev, ms, counter)
+        if not author.isascii() or not 0 < len(author) <= AUTHOR_BYTES_MAX:
+            _checked_text("author", author, AUTHOR_BYTES_MAX)
+        if len(parents) > PARENTS_MAX:
+            _refuse(f"{len(parents)} parents, at most {PARENTS_MAX} are allowed")
+        message, log = self._blank, self._log
+        self._filled += 1
+        if epoch != log.epoch or dot.origin != log.origin or self._filled > FILLED_MAX:
+            message = pb.Event(origin=self._origin(dot.origin), epoch=epoch)
+            self._blank, self._filled, self._log = message, 0, dot.log
+        message.seq = seq
+        message.prev = prev
+        message.hlc_ms = ms
+        message.hlc_counter = counter
+        message.author = author
+        message.ClearField("parents")
+        message.ClearField("kind")
+        for parent in parents:
+            origin, epoch, seq = self._origin(parent.origin), parent.epoch, parent.seq
+            _check_range("parent epoch", epoch, 1, EPOCH_MAX)
+            _check_range("parent seq", seq, 1, SEQ_MAX)
+            message.parents.add(origin=origin, epoch=epoch, seq=seq)
+        return message
 
     def decode(self, data: bytes) -> Decoded:
         """The event that these bytes are. Raises CodecError, and nothing else."""
@@ -98,19 +115,9 @@ class ProtobufCodec:
             message = pb.Event.FromString(data)
         except DecodeError as error:
             raise CodecError(f"not a protobuf event: {error}") from None
-        # This runs for every event that arrives and for every one read back at a start, so the
-        # usual case is one comparison per field; what went wrong is found out afterwards.
         seq, epoch, prev = message.seq, message.epoch, message.prev
         ms, counter = message.hlc_ms, message.hlc_counter
-        if not (
-            1 <= seq <= SEQ_MAX
-            and 1 <= epoch <= EPOCH_MAX
-            and ms <= STAMP_MS_MAX
-            and counter <= COUNTER_MAX
-            and len(prev) == PREV_BYTES
-            and (seq > 1 or prev == GENESIS)
-        ):
-            _check_header(message)
+        _check_header(seq, epoch, prev, ms, counter)
         origin = message.origin
         dot = Dot(self._origins.get(origin) or self._origin(origin), epoch, seq)
         stamp = Stamp(ms, counter)
@@ -162,27 +169,29 @@ def _refuse(reason: str) -> Never:
     raise CodecError(reason)
 
 
-def _check_header(message: pb.Event) -> None:
-    """Raises CodecError for the first header field that breaks its limit."""
-    _checked_range("seq", message.seq, 1, SEQ_MAX)
-    _checked_range("epoch", message.epoch, 1, EPOCH_MAX)
-    _checked_range("hlc_ms", message.hlc_ms, 0, STAMP_MS_MAX)
-    _checked_range("hlc_counter", message.hlc_counter, 0, COUNTER_MAX)
-    _checked_prev(message.prev, message.seq)
-
-
-def _checked_range(what: str, value: int, first: int, last: int) -> int:
-    if not first <= value <= last:
-        _refuse(f"{what} {value} is not between {first} and {last}")
-    return value
-
-
-def _checked_prev(prev: bytes, seq: int) -> bytes:
+def _check_header(seq: int, epoch: int, prev: bytes, ms: int, counter: int) -> None:
+    """Raises CodecError for the first field that breaks its limit. Hot: a comparison a field."""
+    if (
+        1 <= seq <= SEQ_MAX
+        and 1 <= epoch <= EPOCH_MAX
+        and 0 <= ms <= STAMP_MS_MAX
+        and 0 <= counter <= COUNTER_MAX
+        and len(prev) == PREV_BYTES
+        and (seq > 1 or prev == GENESIS)
+    ):
+        return
+    _check_range("seq", seq, 1, SEQ_MAX)
+    _check_range("epoch", epoch, 1, EPOCH_MAX)
+    _check_range("hlc_ms", ms, 0, STAMP_MS_MAX)
+    _check_range("hlc_counter", counter, 0, COUNTER_MAX)
     if len(prev) != PREV_BYTES:
         _refuse(f"prev has {len(prev)} bytes, not {PREV_BYTES}")
-    if seq == 1 and prev != GENESIS:
-        _refuse("prev of seq 1 is not zero: it has no predecessor")
-    return prev
+    _refuse("prev of seq 1 is not zero: it has no predecessor")
+
+
+def _check_range(what: str, value: int, first: int, last: int) -> None:
+    if not first <= value <= last:
+        _refuse(f"{what} {value} is not between {first} and {last}")
 
 
 def _checked_text(what: str, text: str, bytes_max: int) -> str:

@@ -100,6 +100,7 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True):
     keys_dir: Annotated[str, Meta(min_length=1, max_length=4096)] | None = None
     gossip: GossipConfig = GossipConfig()
     moderation: ModerationConfig = field(default_factory=ModerationConfig)
+    compress: bool = False  # large packets on the wire, for processor time
     trace: bool = False
     scrub_bytes_per_s: Annotated[int, Meta(ge=0, le=1 << 30)] = 256 * 1024  # 0: never
 

@@ -203,7 +203,8 @@ class Control:
         client = self._clients.get(told.client)
         if client is not None:
             client.flying -= 1
-            self._reply(told.client, reply_of(told.id, outcome))
+            client.ready.append(reply_of(told.id, outcome))
+            self._talking.add(told.client)
 
     def fail_all(self, code: FailureCode, reason: str) -> None:
         """Answer everything that is in flight: it is not known how it ends."""
@@ -237,7 +238,12 @@ class Control:
         self._talking.add(name)
 
     def _pack(self, client: Client) -> None:
-        """Turn what is ready into frames of bounded size."""
+        """Turn what is ready into frames of bounded size: into one, nearly always."""
+        whole = self._whole(client.ready)
+        if len(whole) <= REPLY_BYTES and whole:
+            self._frame(client, whole)
+            client.ready.clear()
+            return
         part: list[msgspec.Raw] = []
         size = 0
         for reply in client.ready:
@@ -249,6 +255,13 @@ class Control:
             size += len(data)
         self._frame(client, self._encode(part))
         client.ready.clear()
+
+    def _whole(self, replies: list[Reply]) -> bytes:
+        """All in one; nothing if one of them cannot be said."""
+        try:
+            return self._encode(replies)
+        except Exception:
+            return b""  # the next thing is to find out which
 
     def _encoded(self, reply: Reply) -> bytes:
         try:

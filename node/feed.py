@@ -1,18 +1,16 @@
 """The feed: every arrival of this node, published to whoever watches. One way.
 
 An XPUB socket on ipc, and one on TCP for those who have an observer key, if asked for
-(`node.curve`); one frame per arrival. An observer that is slow loses what does not fit its bounded
-queue, sees the jump in the numbers, and reads the missing part from the timeline.
+(`node.curve`); one frame per arrival. Nothing is encoded while nobody subscribes. An observer that
+is slow loses what does not fit its bounded queue, sees the jump in the numbers, and reads the
+missing part from the timeline.
 
-There is no handler for anything. The feed has one topic, everything, and an observer can ask for it
-or not. libzmq would keep every other topic it is sent, without a bound, as long as the connection
-stands (and has done so already when the feed reads of it). So whoever sends anything else is hung
-up on, and counted.
+There is no handler for anything. The feed has one topic, everything, and an observer may ask for it
+or not. libzmq keeps every other topic that it is sent, without a bound, as long as the connection
+stands, and has done so before the feed reads of it. So who sends anything else is hung up on.
 """
 
 import asyncio
-import contextlib
-import socket as system
 from collections.abc import Sequence
 from functools import partial
 
@@ -21,12 +19,15 @@ import zmq
 
 from domain.arrival import Arrival
 from node.api import FeedArrival, TimelineItem
+from node.connection import Connection, connection_of
 from node.curve import LockedDoor, bind_locked
 from node.ipc import IpcPath
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
 
 HIGH_WATER = 1024  # arrivals per observer
-ASKED_MAX = 16  # requests of one observer that wait to be read; libzmq reads no more from it
+# Requests of one observer that wait: libzmq is to keep few topics before one of them is read. (With 1
+# nobody comes in by the locked door.)
+ASKED_MAX = 4
 EVERYTHING, NOTHING = b"\x01", b"\x00"  # to subscribe, or no longer, to the topic of no letters
 
 
@@ -53,6 +54,7 @@ class Feed:
         self._locked = locked
         self._sockets: list[RawSocket] = []
         self._pumps: list[Pump] = []
+        self._subscribed: set[Connection] = set()
         self.endpoint = ""  # of the locked one
         self._encode = msgspec.msgpack.Encoder().encode
         self.published = 0
@@ -65,32 +67,23 @@ class Feed:
             # The system's choice of a port is kept, so that a restart comes back to it.
             self.endpoint = bind_locked(self._pub(), "feed", self._locked)
             self._locked = LockedDoor(self.endpoint, self._locked.keyring)
-        for socket in self._sockets:
-            # Subscriptions are taken in as they come, not at the next publication: that one would
-            # already miss the newcomer.
-            taken = partial(self._on_frames, socket)
-            self._pumps.append(Pump(self._loop, socket, guard=self._guard, on_frames=taken))
+        # Subscriptions are taken in as they come, not at the next publication: that one would
+        # already miss the newcomer.
+        self._pumps = [
+            Pump(self._loop, socket, guard=self._guard, on_frames=partial(self._on_frames, socket))
+            for socket in self._sockets
+        ]
 
     def _pub(self) -> RawSocket:
         socket = self._context.socket(zmq.XPUB)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
         socket.setsockopt(zmq.RCVHWM, ASKED_MAX)
+        socket.setsockopt(zmq.XPUB_MANUAL, 1)  # what is subscribed to is said here
         socket.setsockopt(zmq.MAXMSGSIZE, 1024)
         socket.setsockopt(zmq.HANDSHAKE_IVL, 3000)
-        socket.setsockopt(zmq.XPUB_MANUAL, 1)
         self._sockets.append(socket)
         return socket
-
-    def _on_frames(self, socket: RawSocket, frames: list[zmq.Frame]) -> None:
-        asked = frames[0].bytes
-        if asked == EVERYTHING:
-            socket.setsockopt(zmq.SUBSCRIBE, b"")  # of the observer that this was read from
-        elif asked == NOTHING:
-            socket.setsockopt(zmq.UNSUBSCRIBE, b"")
-        elif not asked.startswith(NOTHING):  # else libzmq forgets a topic of one that has gone
-            self.refused += 1
-            hang_up(frames[0], socket)
 
     def stop(self) -> None:
         self._path.remove()
@@ -100,6 +93,7 @@ class Feed:
             socket.close(linger=0)
         self._pumps.clear()
         self._sockets.clear()
+        self._subscribed.clear()
 
     def leave(self) -> None:
         """Let nobody new in by the path. (Unbinding the other socket would cut who is in.)"""
@@ -108,30 +102,44 @@ class Feed:
     def publish(self, arrivals: Sequence[tuple[int, Arrival]]) -> None:
         if not self._sockets:
             return
+        self.published += len(arrivals)
+        if not self.watched:
+            return
         for number, arrival in arrivals:
             item = TimelineItem(arrival.event, arrival.received_at_ms, arrival.via, arrival.skewed)
             frame = self._encode(FeedArrival(self._node, number, item))
             for socket in self._sockets:
                 socket.send(frame, zmq.DONTWAIT)
-        self.published += len(arrivals)
         for pump in self._pumps:
             pump.look()
 
+    @property
+    def counters(self) -> dict[str, int]:
+        return {"feed_published": self.published, "feed_refused": self.refused}
 
-def hang_up(frame: zmq.Frame, bound: RawSocket) -> None:
-    """End the connection that a frame came by. libzmq has no call for that, but names it.
+    @property
+    def watched(self) -> bool:
+        """Whether anybody subscribes. Those who have gone are forgotten as they are met."""
+        while self._subscribed:
+            one = self._subscribed.pop()
+            if one.is_open:
+                self._subscribed.add(one)
+                return True
+        return False
 
-    The number may be that of another connection by now, so it must be one of this door.
-    """
-    endpoint = bound.getsockopt_string(zmq.LAST_ENDPOINT)
-    with (
-        contextlib.suppress(OSError, ValueError),  # it is gone, or no socket
-        system.fromfd(int(str(frame.get("__fd"))), system.AF_UNIX, system.SOCK_STREAM) as open_,
-    ):
-        name = open_.getsockname()
-        if isinstance(name, tuple):
-            ours = endpoint.startswith("tcp://") and endpoint.endswith(f":{name[1]}")
-        else:
-            ours = endpoint == f"ipc://{name}"
-        if ours:
-            open_.shutdown(system.SHUT_RDWR)
+    def _on_frames(self, socket: RawSocket, frames: list[zmq.Frame]) -> None:
+        """libzmq takes each part of a message for a request of its own, and so does this."""
+        for frame in frames:
+            who = connection_of(frame, socket)
+            if who is None:
+                continue  # it has gone; its topics are forgotten
+            asked = frame.bytes
+            if asked == EVERYTHING:
+                socket.setsockopt(zmq.SUBSCRIBE, b"")  # of whom this was read from
+                self._subscribed.add(who)
+            elif asked == NOTHING:
+                socket.setsockopt(zmq.UNSUBSCRIBE, b"")
+                self._subscribed.discard(who)
+            else:
+                self.refused += 1
+                who.hang_up()

@@ -30,6 +30,8 @@ class Heads:
 
     def parents(self, own: LogId) -> tuple[Dot, ...]:
         """The newest heads, sorted, but that of the log that is written: the chain names it."""
+        if len(self._seqs) == (own in self._seqs):  # nobody else has said anything since
+            return ()
         newest = [(log, seq) for log, seq in self._seqs.items() if log != own][-PARENTS_MAX:]
         return tuple(sorted(Dot(log.origin, log.epoch, seq) for log, seq in newest))
 

@@ -134,7 +134,8 @@ class Life:
         replica.boot(now_ms, wall_ms(), why, recovery.unsynced)
         gc.collect()
         gc.freeze()  # what was restored stays: the collector need not look at it again and again
-        return self._make_runtime(loop, replica, journal, pages, degraded=recovery.degraded)
+        degraded = recovery.new_holes > 0
+        return self._make_runtime(loop, replica, journal, pages, degraded=degraded)
 
     def _make_replica(self, recovery: Recovery, pages: Pages) -> Replica:
         """With chance of its own, from a number that can be written down: so it can be replayed."""

@@ -52,5 +52,5 @@ class Recovery(Struct, frozen=True):
         return sum(hole.records for hole in self.quarantined if not hole.known)
 
     @property
-    def degraded(self) -> bool:
-        return any(not hole.known for hole in self.quarantined)
+    def new_holes(self) -> int:
+        return sum(not hole.known for hole in self.quarantined)

@@ -7,28 +7,29 @@ from gossip.entry import GENESIS, Entry
 class OwnLog:
     """Mutable; not thread-safe. A dot given out for an event that was taken back is given again."""
 
-    __slots__ = ("epoch", "link", "node", "seq", "shown")
+    __slots__ = ("link", "log", "node", "seq", "shown")
 
     def __init__(self, node: str) -> None:
         self.node = node
-        self.epoch = 0  # 0: none opened yet
+        self.log = LogId(node, 0)  # epoch 0: none opened yet
         self.seq = 0  # of the last own event, also of one that is not visible yet
         self.shown = 0  # of the last one that left this node: nobody else can hold more
         self.link = GENESIS
 
     @property
-    def log(self) -> LogId:
-        return LogId(self.node, self.epoch)
+    def epoch(self) -> int:
+        return self.log.epoch
 
     @property
     def next_dot(self) -> Dot:
-        assert self.epoch, "no epoch is open"
-        return Dot(self.node, self.epoch, self.seq + 1)
+        epoch = self.log.epoch
+        assert epoch, "no epoch is open"
+        return Dot(self.node, epoch, self.seq + 1)
 
     def open(self, epoch: int) -> None:
         """Begin a new log, or go back to one that the journal speaks of."""
         assert epoch > 0
-        self.epoch, self.seq, self.shown, self.link = epoch, 0, 0, GENESIS
+        self.log, self.seq, self.shown, self.link = LogId(self.node, epoch), 0, 0, GENESIS
 
     def go_on_after(self, seq: int, link: bytes) -> None:
         self.seq = self.shown = seq
@@ -36,12 +37,14 @@ class OwnLog:
 
     def show(self, dot: Dot) -> None:
         """This own event is about to leave the node."""
-        if dot.log == self.log:
+        if dot.epoch == self.log.epoch and dot.origin == self.node:
             self.shown = dot.seq
 
     def append(self, entry: Entry) -> None:
-        assert entry.dot == self.next_dot and entry.prev == self.link
-        self.seq, self.link = entry.dot.seq, entry.link
+        dot = entry.dot
+        assert dot.seq == self.seq + 1 and dot.epoch == self.log.epoch and dot.origin == self.node
+        assert entry.prev == self.link
+        self.seq, self.link = dot.seq, entry.link
 
     def take_back(self, entry: Entry) -> None:
         """The newest own event never came to be."""

@@ -10,11 +10,12 @@ Where nothing is stuck, the next command is the probe. A final failure ends writ
 from msgspec import Struct
 
 from domain.arrival import Arrival
+from domain.events import Event, MessagePosted
 from gossip.entry import Entry
 from node.intake import Incoming, Intake
 from node.ports import Record
-from node.promises import Answer, CopiesOf, Promises
-from node.turn import Persisted, PersistFailed, Unmet
+from node.promises import Answer, CopiesOf, Promise, Promises
+from node.turn import Persisted, PersistFailed, Submit, Unmet
 
 SUBMITTED_MAX = 65_536  # commands that wait for an outcome
 RETRY_MS = 500  # after a failed write, until the journal is tried again
@@ -70,6 +71,20 @@ class Pending:
         number = self.intake.handed + 1
         self.intake.take(Incoming(number, record, arrival, entry, own, receipt))
         self._persist.append(record)
+
+    def promise(self, submit: Submit, event: Event, rules: tuple[str, ...], now_ms: int) -> None:
+        """What was handed out last is this event, and its sender waits to hear how safe it is."""
+        promise = Promise(
+            submit.ticket,
+            self.intake.handed,
+            event.dot,
+            submit.ack,
+            submit.copies,
+            now_ms + submit.timeout_ms,
+            event.text if type(event) is MessagePosted else "",
+            rules,
+        )
+        self.promises.make(promise)
 
     def take_persist(self) -> list[Record]:
         persist, self._persist = self._persist, []

@@ -9,7 +9,7 @@ A promise ends in exactly one outcome: kept, failed with the journal, or overdue
 
 from collections import deque
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 
 from msgspec import Struct
 
@@ -35,14 +35,17 @@ class Promise(Struct, frozen=True, gc=False):
 class Promises:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_deadlines", "_durable", "_open", "_written", "replicated")
+    __slots__ = ("_deadlines", "_due", "_durable", "_noted", "_open", "_written", "replicated")
 
     def __init__(self) -> None:
         self._open: dict[int, Promise] = {}
         self._written: deque[Promise] = deque()  # in record order, as is the next
         self._durable: deque[Promise] = deque()
         self.replicated: dict[int, Promise] = {}  # by ticket: those that wait for copies elsewhere
-        self._deadlines: list[tuple[int, int]] = []  # heap of (deadline, ticket), also closed ones
+        # What is promised in one turn is mostly due at one time: a heap of times with tickets.
+        self._deadlines: list[int] = []
+        self._due: dict[int, list[int]] = {}  # in the order of their making, also closed ones
+        self._noted = 0  # tickets in `_due`
 
     def __len__(self) -> int:
         return len(self._open)
@@ -56,10 +59,23 @@ class Promises:
             self._durable.append(promise)
         else:
             self.replicated[ticket] = promise
-        if len(self._deadlines) > 2 * len(self._open) + 64:
-            self._deadlines = [one for one in self._deadlines if one[1] in self._open]
-            heapify(self._deadlines)
-        heappush(self._deadlines, (promise.deadline_ms, ticket))
+        if self._noted > 2 * len(self._open) + 64:
+            self._forget_closed()
+        tickets = self._due.get(promise.deadline_ms)
+        if tickets is None:
+            tickets = self._due[promise.deadline_ms] = []
+            heappush(self._deadlines, promise.deadline_ms)
+        tickets.append(ticket)
+        self._noted += 1
+
+    def _forget_closed(self) -> None:
+        self._due = {
+            deadline_ms: still
+            for deadline_ms, tickets in self._due.items()
+            if (still := [ticket for ticket in tickets if ticket in self._open])
+        }
+        self._noted = sum(map(len, self._due.values()))
+        self._deadlines = sorted(self._due)
 
     def kept(self, visible: int, durable: int, copies_of: CopiesOf) -> list[Answer]:
         """The promises that hold now that records 1..visible and 1..durable are that far."""
@@ -91,16 +107,14 @@ class Promises:
     def overdue(self, now_ms: int) -> list[Answer]:
         """The promises whose time is over. Their events exist, or are about to."""
         answers: list[Answer] = []
-        while self._deadlines and self._deadlines[0][0] <= now_ms:
-            promise = self._open.get(heappop(self._deadlines)[1])
-            if promise is None:
-                continue
-            self._close(promise)
-            level = str(promise.level)
-            reason = f"not {level} in time; it may still become so"
-            if promise.level is AckLevel.REPLICATED:
-                reason = f"not durable on {promise.copies} other nodes in time; it may still be"
-            answers.append((promise.ticket, Unmet("ack_timeout", reason, promise.dot)))
+        while self._deadlines and self._deadlines[0] <= now_ms:
+            tickets = self._due.pop(heappop(self._deadlines))
+            self._noted -= len(tickets)
+            for ticket in tickets:
+                promise = self._open.get(ticket)
+                if promise is not None:
+                    self._close(promise)
+                    answers.append((ticket, _too_late(promise)))
         return answers
 
     def _close(self, promise: Promise) -> None:
@@ -109,6 +123,19 @@ class Promises:
 
     @property
     def wake_at_ms(self) -> int | None:
-        while self._deadlines and self._deadlines[0][1] not in self._open:
-            heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
+        while self._deadlines:
+            tickets = self._due[self._deadlines[0]]
+            while tickets and tickets[-1] not in self._open:
+                tickets.pop()
+                self._noted -= 1
+            if tickets:
+                return self._deadlines[0]
+            del self._due[heappop(self._deadlines)]
+        return None
+
+
+def _too_late(promise: Promise) -> Unmet:
+    reason = f"not {promise.level} in time; it may still become so"
+    if promise.level is AckLevel.REPLICATED:
+        reason = f"not durable on {promise.copies} other nodes in time; it may still be"
+    return Unmet("ack_timeout", reason, promise.dot)

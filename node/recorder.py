@@ -356,6 +356,7 @@ def begin(
             recovery.clean,
             recovery.torn_bytes,
             recovery.lost,
+            recovery.new_holes,
         )
     )
     return recorder

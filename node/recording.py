@@ -92,6 +92,7 @@ class Began(_Entry, frozen=True, array_like=True, gc=False, tag="began"):
     clean: bool
     torn_bytes: int
     quarantined: int
+    holes: int = 0
 
 
 class Restored(_Entry, frozen=True, array_like=True, gc=False, tag="restored"):

@@ -23,7 +23,7 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from domain.arrival import Arrival, Via
-from domain.events import Event, MessagePosted
+from domain.events import Event
 from domain.moderation import Moderator, Policy
 from domain.presence import Presence
 from domain.quiet import Quiet
@@ -53,7 +53,7 @@ from node.ports import (
     Record,
     opened,
 )
-from node.promises import Answer, Promise
+from node.promises import Answer
 from node.telling import (
     Fields,
     PeerState,
@@ -285,18 +285,7 @@ class Replica:
         arrival, entry = emitted.arrival, emitted.entry
         receipt = submit.ack is AckLevel.REPLICATED
         self._pending.hand_out(emitted.record, arrival, entry, own=True, receipt=receipt)
-        event = arrival.event
-        promise = Promise(
-            submit.ticket,
-            self._pending.intake.handed,
-            event.dot,
-            submit.ack,
-            submit.copies,
-            self._now_ms + submit.timeout_ms,
-            event.text if type(event) is MessagePosted else "",
-            emitted.rules,
-        )
-        self._pending.promises.make(promise)
+        self._pending.promise(submit, arrival.event, emitted.rules, self._now_ms)
         self._counters["censored"] += bool(emitted.rules)
 
     def _hindrance(self) -> Unmet | None:

@@ -19,6 +19,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from random import Random
 
 from gossip.packets import Packet
@@ -35,15 +36,12 @@ from node.scrub import Scrub
 from node.settings import Addresses, Ending, Settings, WriteNote
 from node.storage import StorageError
 from node.supervisor import Fields, Supervisor, anatomy, one_line
-from node.transport import AddressInUse
 from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
 from node.views import Running
-from node.workers import Hooks, Workers
+from node.workers import Hooks, Workers, start_transport
 
 INPUTS_MAX = 2048  # of one turn
 ADDRESSES_EVERY_S = 1.0
-BIND_TRIES = 20
-BIND_WAIT_S = 0.025
 ANSWER_S = 0.7  # after SIGTERM: for what is in flight
 COMMIT_S = 0.9  # and then for the journal
 FLUSH_MS = 100
@@ -81,6 +79,7 @@ class Runtime:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
         self._turns = 0
+        self._always = settings.durability == "always"
         self._committer = Committer(
             journal, settings.durability, settings.interval_ms, self._from_committer
         )
@@ -145,16 +144,7 @@ class Runtime:
         start(JournalWorker(self._committer))
         if self.doors is not None:
             start(self.doors)
-        tries = BIND_TRIES
-        while True:
-            try:
-                start(self.transport)
-                break
-            except AddressInUse:  # a predecessor may be just about to let the port go
-                tries -= 1
-                if not tries:
-                    raise
-            await asyncio.sleep(BIND_WAIT_S)
+        await start_transport(start, self.transport)
         start(self.feed)
         start(self.control)
         start(self.telemetry)
@@ -177,11 +167,11 @@ class Runtime:
 
     def _from_committer(self, progress: Progress) -> None:
         """Called in the committer's thread."""
-        try:
-            placed = self._journal.take_placed()
+        if self._always and type(progress) is Persisted and progress.durable < progress.written:
+            return  # nothing comes of it before it is durable, and the sync runs already
+        placed = self._journal.take_placed()
+        with suppress(RuntimeError):  # the loop has closed: nobody is left to be told
             self._loop.call_soon_threadsafe(self._on_progress, progress, placed)
-        except RuntimeError:
-            return  # the loop has closed: nobody is left to be told
 
     def _on_progress(self, progress: Progress, placed: list[Placed]) -> None:
         self._pages.placed(placed)
@@ -375,7 +365,7 @@ class Runtime:
             **(self.scrub.counters if self.scrub is not None else {}),
             "journal_queued_records": self._committer.queued_records,
             "journal_commits": self._committer.commits,
-            "feed_published": self.feed.published,
+            **self.feed.counters,
             "turns": self._turns,
         }
 

@@ -26,6 +26,7 @@ class Settings(Struct, frozen=True):
     interval_ms: int = 100
     restart_budget: int = 5
     restart_window_s: float = 60.0
+    compress: bool = False  # large packets on their way out
     scrub_bytes_per_s: int = 0  # of the own journal, read again in the background; 0: never
 
 

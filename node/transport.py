@@ -42,6 +42,7 @@ from node.outgoing import (
 from node.penalties import Penalties
 from node.ports import Note
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
+from node.squeeze import expanded, squeezed
 
 NOTE_EVERY_S = 10.0  # about the same trouble
 _OPTIONS = (
@@ -83,6 +84,7 @@ class Transport:
         queue_bytes_max: int = QUEUE_BYTES_MAX,
         queue_age_s: float = QUEUE_AGE_S,
         keyring: Keyring | None = None,
+        compress: bool = False,
     ) -> None:
         self._loop = loop
         self._context = context
@@ -95,6 +97,7 @@ class Transport:
         self._on_unreachable = on_unreachable
         self._guard = guard
         self._keyring = keyring
+        self._compress = compress
         self._trusted: Trusted | None = keyring.trusted if keyring is not None else None
         self._penalties = Penalties(loop.time)
         self._router: RawSocket | None = None
@@ -236,7 +239,8 @@ class Transport:
     def _bytes_of(self, packet: Packet) -> bytes:
         """One packet to many peers comes in a row, and is encoded once."""
         if self._encoded is None or self._encoded[0] is not packet:
-            self._encoded = (packet, encode(packet))
+            data = encode(packet)
+            self._encoded = (packet, squeezed(data) if self._compress else data)
         return self._encoded[1]
 
     # --- receiving ------------------------------------------------------------------------------
@@ -258,7 +262,7 @@ class Transport:
             return
         data = parts[1]
         try:
-            packet = decode(data)
+            packet = decode(expanded(data))
         except WireError as error:
             # A peer of another version means no harm, and comes back when it has been upgraded.
             self._abused(error.reason, str(error), owner if error.reason != "version" else None)

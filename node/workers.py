@@ -23,11 +23,14 @@ from node.pump import RawContext
 from node.replica import Replica
 from node.settings import Settings
 from node.storage import StorageError
-from node.supervisor import Supervisor
+from node.supervisor import Supervisor, Worker
 from node.telemetry import Telemetry
-from node.transport import Transport
+from node.transport import AddressInUse, Transport
 from node.turn import Submit
 from node.views import NodeViews, Running
+
+BIND_TRIES = 20
+BIND_WAIT_S = 0.025
 
 
 class Hooks(Struct, frozen=True):
@@ -74,6 +77,7 @@ class Workers:
             on_unreachable=hooks.on_unreachable,
             guard=partial(guard, "transport"),
             keyring=keyring,
+            compress=settings.compress,
         )
         views = NodeViews(
             replica,
@@ -113,6 +117,18 @@ class Workers:
             on_note=partial(note, "telemetry"),
             guard=partial(guard, "telemetry"),
         )
+
+
+async def start_transport(start: Callable[[Worker], None], transport: Transport) -> None:
+    """A predecessor may be just about to let the port go. Raises OSError if it does not."""
+    for tries_left in reversed(range(BIND_TRIES)):
+        try:
+            start(transport)
+            return
+        except AddressInUse:
+            if not tries_left:
+                raise
+        await asyncio.sleep(BIND_WAIT_S)
 
 
 def _doors(

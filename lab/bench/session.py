@@ -6,7 +6,8 @@ grows. Benches leave n1 running and n2 down.
 """
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -61,6 +62,18 @@ class History(Struct):
             took_s = post_all(client, texts)
         self.count += count
         return count / took_s
+
+    @contextmanager
+    def compressing(self) -> Iterator[None]:
+        """With `compress: true`, for both nodes; n1 is started anew."""
+        file = Path(self.cluster.place.file)
+        before = file.read_text(encoding="utf-8")
+        for text in (before + "compress: true\n", before):
+            file.write_text(text, encoding="utf-8")
+            self.cluster.stop(["n1", "n2"])
+            self.cluster.up(["n1"])
+            if text is not before:
+                yield
 
     def pull(self) -> Pull:
         """Let an empty n2 catch up with n1, and leave it running.
@@ -126,6 +139,12 @@ class Session:
             self._pulls[count] = [history.pull() for _ in range(repeats)]
             history.cluster.stop(["n2"])
         return self._pulls[count]
+
+    def compressed_pulls(self) -> list[Pull]:
+        """The same of the middle one, with compression."""
+        history = self.history(self.scale.middle)
+        with history.compressing():
+            return [history.pull() for _ in range(self.scale.repeats)]
 
     def _made(self, count: int) -> History:
         history = History(self._stack.enter_context(cluster_of(2)), Texts())

@@ -11,7 +11,7 @@ An acknowledged event is in every live node's log at the end. Three things are t
 """
 
 from lab.checkers.case import Case
-from lab.checkers.disks import DAMAGED, DESTROYED, OLDER, UNSYNCED
+from lab.checkers.disks import GONE, UNSYNCED
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
 from lab.kinds import Ok
 from lab.trace import Event
@@ -22,7 +22,6 @@ RULE = Rule(
     "What was acknowledged is held by every live node at the end, unless every disk bound to hold "
     "it was destroyed.",
 )
-_GONE = frozenset({DESTROYED, OLDER, DAMAGED})
 
 
 class AckedLoss:
@@ -116,7 +115,7 @@ class AckedLoss:
             return ""
         data = acked.data
         assert type(data) is Ok
-        home_may = _GONE | {UNSYNCED} if data.level == "written" else _GONE
+        home_may = GONE | {UNSYNCED} if data.level == "written" else GONE
         held_down = False
         for node, disk in self._disks.of.items():
             if ref in disk.number_of:

@@ -5,8 +5,8 @@ Rules
   first. What a crash must leave is everything up to a *floor*: what was written, or after a loss of
   power what was synced. A failed sync counts as a loss of power, for nobody knows what it left.
 - A record that is gone after a boot was lost. The excuse is the mildest that covers it: the disk
-  was destroyed, an older copy was put back, bits of it were flipped, or the record was above the
-  floor. No excuse is "", and that is a lie of the journal.
+  was destroyed, an older copy was put back, bits or sectors of it were damaged, or the record was
+  above the floor. No excuse is "", and that is a lie of the journal.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,9 @@ from lab.checkers.verdict import Wants
 from lab.kinds import Boot, Crash, Epoch, Fired, Handed, Refused, Stopped, Unwritten, Written
 from lab.trace import Event
 
+HARM = frozenset({"flip", "stale", "misdirected"})  # faults that damage what is on a disk
 DESTROYED, OLDER, DAMAGED, UNSYNCED = "destroyed", "older", "damaged", "unsynced"
+GONE = frozenset({DESTROYED, OLDER, DAMAGED})  # excuses that cover what was synced
 
 
 class Loss(Struct, frozen=True):
@@ -174,7 +176,7 @@ class Disks:
 
     def _on_fired(self, event: Event) -> None:
         assert type(event.data) is Fired
-        if event.data.what == "flip":
+        if event.data.what in HARM:
             disk = self.disk(event.node)
             disk.damaged = disk.flipped = True
 
@@ -201,7 +203,11 @@ class Disks:
             elif number <= floor and disk.damaged:
                 excuse = DAMAGED
             lost[name] = Loss(excuse, event.seq)
-        disk.losses |= lost
+        for name, loss in lost.items():
+            earlier = disk.losses.get(name)
+            # A copy that came back from peers and was not synced: what was synced went earlier.
+            if loss.excuse != UNSYNCED or earlier is None or earlier.excuse not in GONE:
+                disk.losses[name] = loss
         disk.reopening = Reopening(event, before, floor, disk.damaged, disk.tried, lost)
         if data.disk in ("new", "empty"):
             disk.damaged = False

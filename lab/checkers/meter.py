@@ -3,12 +3,13 @@
 from msgspec import Struct
 
 from lab.checkers.case import Case
+from lab.checkers.disks import HARM
 from lab.checkers.verdict import Wants
 from lab.kinds import Boot, Handed, Totals, Visible
 from lab.trace import Event
 
 # Plans speak of a kill, and of what it also does: these need not all come about in one run.
-_WORDS = {"kill": ("kill", "disk_empty", "disk_older", "flip")}
+_WORDS = {"kill": ("kill", "disk_empty", "disk_older", "disk_other", *HARM)}
 
 
 def silent_of(totals: Totals) -> tuple[str, ...]:

@@ -222,6 +222,9 @@ class Monotone:
         event, before = reopening.event, reopening.before
         data, node = event.data, event.node
         assert type(data) is Boot
+        if data.disk == "other":
+            self._found.add(f"{node} opened the journal of another node", event.seq)
+            return
         for name, loss in reopening.lost.items():
             if not loss.excuse:
                 self._found.add(f"{name} was safe, and {node}'s journal lost it", event.seq)
@@ -232,7 +235,7 @@ class Monotone:
                 self._found.add(f"{node}'s journal gives {found[0]} from an empty disk", event.seq)
             return
         # A start that failed may have repaired what it found, and told nobody.
-        told = data.quarantined or data.torn_bytes or reopening.tried
+        told = data.quarantined or data.holes or data.torn_bytes or reopening.tried
         if data.disk == "older":
             pasts = self._disks.disk(node).past
             if any(tuple(past[: len(found)]) == found for past in pasts):

@@ -14,6 +14,7 @@
 from collections import deque
 
 from lab.checkers.case import Case
+from lab.checkers.disks import HARM
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
 from lab.kinds import Boot, Crash, Final, Note, Unwritten
 from lab.trace import Event
@@ -23,7 +24,7 @@ RULE = Rule(
     "supervision",
     "What crashes is started again within its budget, or gives up aloud; the core never crashes.",
 )
-_DISK = frozenset({"flip", "disk_errors", "disk_full", "short_writes", "disk_older"})
+_DISK = HARM | {"disk_errors", "disk_full", "short_writes", "disk_older"}
 
 
 class Supervision:

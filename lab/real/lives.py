@@ -190,6 +190,7 @@ class LifeTale:
                 self.player.durability,
                 known.refs_of([one for one in arrivals if one.skewed]),
                 life.unsynced,
+                began.holes,
             ),
         )
 

@@ -24,6 +24,9 @@ _NEVER = {
     "clock_drift": "all nodes share the clocks of the machine",
     "power": "the kernel keeps what a process has written",
     "flips": "bits below the journal are the machine's",
+    "sectors": "sectors below the journal are the machine's",
+    "other": "nobody is there who would put the right disk back",
+    "worker": "a worker of a process cannot be made to fail from outside",
 }
 _OTHERWISE = {
     "duplicate": "the copy goes out at once",
@@ -75,9 +78,11 @@ def _possible(fault: Fault, refused: Counter[str], adapted: Counter[str]) -> Fau
             return None
         if fault.disk == "older":
             adapted["older"] += 1
-        if fault.flips:
-            refused["flips"] += fault.flips
-            return replace(fault, flips=0)
+        if fault.disk == "other":
+            refused["other"] += 1
+        refused += Counter({"flips": fault.flips, "sectors": fault.sectors})
+        disk = "same" if fault.disk == "other" else fault.disk
+        return replace(fault, flips=0, sectors=0, disk=disk)
     if what in _OTHERWISE:
         adapted[what] += 1
     return fault

@@ -13,11 +13,15 @@ import errno
 import os
 from collections.abc import Callable
 from random import Random
+from typing import Literal
 
 from lab.faults import Site
-from node.storage import MemoryStorage
+from node.storage import SECTOR_BYTES, MemoryStorage
 
 Fired = Callable[[str, str], None]  # the word of the fault, and where
+Doomed = dict[str, list[tuple[int, int]]]  # by file: bytes that no sync will write
+Spoilt = Literal["stale", "misdirected"]
+Contents = tuple[MemoryStorage, dict[str, int], Doomed]
 
 
 class Died(Exception):
@@ -52,7 +56,7 @@ class SimDisk:
         self.opening = False  # while the journal is opened: sites have another name
         self._fired = fired
         self._synced: dict[str, int] = {}  # how long each file was at its last sync
-        self._doomed: dict[str, list[tuple[int, int]]] = {}  # bytes that no sync will write
+        self._doomed: Doomed = {}
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -181,9 +185,46 @@ class SimDisk:
         self._doomed.clear()
         self._synced = {name: self.files.size(name) for name in self.files.names()}
 
-    def replaced(self, files: MemoryStorage) -> None:
-        """Another disk stands in its place."""
-        self.files = files
+    def replaced(self, files: MemoryStorage) -> Contents:
+        """Another disk stands in its place. Returns the one that was taken out."""
+        taken = (self.files, self._synced, self._doomed)
+        self.put_back((files, {name: files.size(name) for name in files.names()}, {}))
+        return taken
+
+    def put_back(self, contents: Contents) -> None:
+        self.files, self._synced, self._doomed = contents
+
+    def spoil(self, rng: Random, count: int) -> list[tuple[Spoilt, str]]:
+        """So many sectors at rest lack what was last written there; the process is down.
+
+        Every other of those writes went to another sector instead. Returns what, and where.
+        """
+        done: list[tuple[Spoilt, str]] = []
+        for _ in range(count):
+            places = [
+                (name, at)
+                for name in self.files.names()
+                for at in range(0, self.files.size(name), SECTOR_BYTES)
+            ]
+            if not places:
+                break
+            name, at = rng.choice(places)
+            written = self.files.read(name, at, SECTOR_BYTES)
+            other, to = rng.choice(places)
+            self._overwrite(name, at, bytes(len(written)))
+            if rng.getrandbits(1) and (other, to) != (name, at):
+                self._overwrite(other, to, written)
+                done.append(("misdirected", f"{name}:{at} to {other}:{to}"))
+            else:
+                done.append(("stale", f"{name}:{at}"))
+        return done
+
+    def _overwrite(self, name: str, at: int, piece: bytes) -> None:
+        """No file gets longer."""
+        data = bytearray(self.files.read(name, 0, self.files.size(name)))
+        end = min(at + len(piece), len(data))
+        data[at:end] = piece[: end - at]
+        self.files.set(name, bytes(data))
 
     def flip(self, rng: Random, count: int) -> list[str]:
         """Flip so many bits at rest; the process is down. Returns where."""

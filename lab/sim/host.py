@@ -14,10 +14,10 @@ from typing import Literal, Protocol
 
 from lab.conformance import Recorder
 from lab.faults import Op, Point, Site
-from lab.kinds import Boot, Crash, Data, Fired, Paused, Refused, Resumed, Stopped
+from lab.kinds import Boot, Crash, Data, Fired, Note, Paused, Refused, Resumed, Stopped
 from lab.sim.clock import NodeClock
 from lab.sim.commits import Log, NoJournal
-from lab.sim.disk import Died, SimDisk
+from lab.sim.disk import Contents, Died, SimDisk
 from lab.sim.process import Process
 from lab.sim.shared import Shared
 from lab.sim.streams import seed_of, stream
@@ -34,7 +34,7 @@ RETRY_US = 500_000  # a start that failed is tried again
 PAGES_BYTES = 16 * 1024  # of the journal, in the memory of a node
 CORE_DOWN_US = 100_000  # a core or a disk that failed: the process starts again
 Death = Literal["kill", "power", "point", "core", "storage"]
-DiskIs = Literal["new", "same", "empty", "older"]
+DiskIs = Literal["new", "same", "empty", "older", "other"]
 
 
 class Desk(Protocol):
@@ -82,7 +82,9 @@ class Host:
         self.incarnation = 0
         self.lives = 0
         self.refused = False  # its directory: it stays down
+        self.harmed = False  # something is wrong with what is on its disk
         self._old_disk: MemoryStorage | None = None
+        self._own_disk: Contents | None = None  # taken out, while that of another node is in
         self._disk_is: DiskIs = "new"
         self._dying: ArmedPoint | None = None
 
@@ -128,8 +130,9 @@ class Host:
             records = list(recovery.records)
         except StorageError as error:
             self.tell(Refused(str(error)))
-            self.refused = isinstance(error, RecoveryRefused)
             self.disk.killed()
+            if isinstance(error, RecoveryRefused):
+                self.refused = not self._take_out()
             self._again(RETRY_US)
             return
         except Died as died:
@@ -188,6 +191,7 @@ class Host:
             plan.durability,
             known.refs_of([one for one in arrivals if one.skewed]),
             recovery.unsynced if recovery else 0,
+            recovery.new_holes if recovery else 0,
         )
 
     def _again(self, wait_us: int) -> None:
@@ -262,13 +266,29 @@ class Host:
     def put(self, disk: Literal["empty", "older"]) -> None:
         """Another disk, while the node is down."""
         assert not self.up
+        self._own_disk = None
         old = self._old_disk
         if disk == "older" and old is not None:
             self._disk_is = "older"
-            self.disk.files = old.killed()
+            self.disk.replaced(old.killed())
         else:
             self._disk_is = "empty"
-            self.disk.files = MemoryStorage(f"{self.disk.place()}'")
+            self.disk.replaced(MemoryStorage(f"{self.disk.place()}'"))
+
+    def put_other(self, files: MemoryStorage) -> None:
+        """The disk of another node, by mistake, while this one is down."""
+        assert not self.up
+        if self._own_disk is None:
+            self._disk_is = "other"
+            self._own_disk = self.disk.replaced(files.copy(self.disk.place()))
+
+    def _take_out(self) -> bool:
+        """Somebody reads why the node does not start. True: and puts its own disk back."""
+        if self._own_disk is None:
+            return False
+        self.disk.put_back(self._own_disk)
+        self._own_disk, self._disk_is = None, "same"
+        return True
 
     # --- crash points ---------------------------------------------------------------------------
 
@@ -311,6 +331,11 @@ class Host:
     def reach(self, op: Op) -> None:
         self.desk.reach(self, op)
 
+    def worker_note(self, event: Literal["worker_crashed", "worker_restarted"]) -> None:
+        """What the supervisor of a process would say of its transport."""
+        if self.shared.detail != "lean":
+            self.tell(Note(event, "warning", {"worker": "transport"}))
+
     # --- standing still -------------------------------------------------------------------------
 
     def pause(self) -> None:
@@ -323,9 +348,10 @@ class Host:
             self.tell(Resumed())
             self.process.resume()
 
-    def flipped(self, place: str) -> None:
-        """A bit is wrong on its disk, while it is down."""
-        self._fired("flip", place)
+    def damaged(self, what: Literal["flip", "stale", "misdirected"], place: str) -> None:
+        """Something is wrong on its disk, while it is down."""
+        self.harmed = True
+        self._fired(what, place)
 
     # --- the trace ------------------------------------------------------------------------------
 

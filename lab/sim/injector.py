@@ -20,6 +20,7 @@ from lab.faults import (
     ShortWrites,
     SlowSync,
     Timed,
+    Worker,
     word,
 )
 from lab.kinds import Faulted, Healed
@@ -29,6 +30,7 @@ from lab.sim.network import Network
 from lab.sim.rules import PACKET_FAULTS
 from lab.sim.streams import stream
 from lab.trace import Trace
+from node.recovery import IDENTITY_FILE
 
 Undo = Callable[[], None]
 Row = TypeVar("Row")
@@ -102,6 +104,7 @@ class Injector:
         self,
         fault: Kill
         | Pause
+        | Worker
         | Point
         | DiskErrors
         | DiskFull
@@ -120,6 +123,8 @@ class Injector:
                 self._network.fire("pause")
             host.pause()
             return host.resume
+        if type(fault) is Worker:
+            return self._fail_transport(host)
         if type(fault) is Point:
             if fault.site in WITHIN_A_CALL:
                 host.disk.faults.dies = host.asks  # from now on; without a point it says no
@@ -151,12 +156,46 @@ class Injector:
         else:
             host.crash(fault.how, power=fault.how == "power")
         if not host.up:  # a stop may have ended in another crash, and that is fine
+            if fault.disk == "other":
+                self._mistake(host, rng)
+                return host.start
             if fault.disk != "same":
                 host.put(fault.disk)
                 self._network.fire(f"disk_{fault.disk}")
             for place in host.disk.flip(rng, fault.flips):
-                host.flipped(place)
+                host.damaged("flip", place)
+            for what, place in host.disk.spoil(rng, fault.sectors):
+                host.damaged(what, place)
         return host.start
+
+    def _mistake(self, host: Host, rng: Random) -> None:
+        """A disk of another node that has one by now, and a sound one: it says whose it is."""
+        others = [
+            one
+            for name, one in sorted(self._hosts.items())
+            if one is not host and not one.harmed and IDENTITY_FILE in one.disk.names()
+        ]
+        if others:
+            host.put_other(rng.choice(others).disk.files)
+            self._network.fire("disk_other")
+
+    def _fail_transport(self, host: Host) -> Undo | None:
+        """What goes to the node and comes from it is lost, until the transport starts again."""
+        process = host.process
+        if process is None or process.paused:
+            return None
+        self._network.fire("worker")
+        cuts = [(host.name, name) for name in self._hosts if name != host.name]
+        links = (*cuts, *[(to, source) for source, to in cuts])
+        self._network.block(links, 1)
+        host.worker_note("worker_crashed")
+
+        def restart() -> None:
+            self._network.block(links, -1)
+            if host.process is process:
+                host.worker_note("worker_restarted")
+
+        return restart
 
     def _offset(self, host: Host, by_ms: int) -> None:
         host.clock.offset_ms += by_ms

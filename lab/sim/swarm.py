@@ -7,6 +7,8 @@ does to a seed what it did before, and that.
 from collections.abc import Iterator
 from random import Random
 
+from msgspec import UNSET
+
 from lab.faults import (
     Burst,
     ClockDrift,
@@ -32,6 +34,7 @@ from lab.faults import (
     Reorder,
     ShortWrites,
     SlowSync,
+    Worker,
     numbered,
 )
 from lab.scenario import Faults, HoldRange, KillRange, Scenario
@@ -84,7 +87,7 @@ def _drafts(
 ) -> Iterator[Draft]:
     for name in faults.__struct_fields__:
         found = getattr(faults, name)
-        if found is None:
+        if found is None or found is UNSET:
             continue
         rng = stream(seed, f"swarm {name}")
         if rng.random() < found.chance:
@@ -173,6 +176,8 @@ class _Drawer:
         victim = rng.choice(self.nodes)  # at most one disk of a run is damaged at rest
         damage = rng.random()
         flips = rng.randint(*kills.flips)
+        sectors = 0 if kills.sectors is UNSET else rng.randint(*kills.sectors)
+        other = 0.0 if kills.other is UNSET else kills.other
         for _ in range(rng.randint(*kills.count)):
             begin_us = self._bad_moment()
             how = "power" if rng.random() < kills.power else "kill"
@@ -182,14 +187,16 @@ class _Drawer:
                 continue
             if rng.random() < kills.stop:
                 how = "stop"
-            node, disk, flipped = rng.choice(self.nodes), "same", 0
+            node, disk, flipped, spoilt = rng.choice(self.nodes), "same", 0, 0
             if node == victim:
-                flipped = flips
+                flipped, spoilt = flips, sectors
                 if damage < kills.empty:
                     disk = "empty"
                 elif damage < kills.empty + kills.older:
                     disk = "older"
-            kill = Kill(node, how, disk, flipped)  # type: ignore[arg-type]
+                elif damage < kills.empty + kills.older + other:
+                    disk = "other"
+            kill = Kill(node, how, disk, flipped, spoilt)  # type: ignore[arg-type]
             yield (begin_us, begin_us + self._us(kills.down_ms), kill)
 
     def _points(self, faults: Faults) -> Iterator[Draft]:
@@ -215,6 +222,8 @@ class _Drawer:
             node, span = rng.choice(self.nodes), self._span(found.lasts_ms)
             if name == "pause":
                 yield (*span, Pause(node))
+            elif name == "worker":
+                yield (*span, Worker(node))
             elif name == "disk_errors":
                 yield (*span, DiskErrors(node, rng.choice(found.calls), rng.uniform(*found.share)))
             elif name == "disk_full":

@@ -168,7 +168,7 @@ def journal(events: list[Any], node: str) -> Journal:
             j.written, j.durable = d.written, d.durable
         elif type(d) is kinds.Unwritten:
             j.records = j.records[: d.kept]
-        elif type(d) is kinds.Fired and d.what == "flip":
+        elif type(d) is kinds.Fired and d.what in ("flip", "stale", "misdirected"):
             j.damaged = j.flipped = True
         elif type(d) is kinds.Stopped:
             j.pasts.append(j.records)
@@ -253,8 +253,12 @@ def c1(events: list[Any]) -> Answer:
                 fails |= node in held and place <= journal(events, node).durable
             elif gone:
                 allowed = Gone if ok.data.level != "written" else (*Gone, "unsynced")
-                fails |= not gone[-1].excuse
-                fails |= node == ok.node and gone[-1].excuse not in allowed
+                why = gone[-1].excuse
+                last = [one.excuse for one in gone if one.excuse != "unsynced"]
+                if why == "unsynced" and last and last[-1] in Gone:
+                    why = last[-1]  # what was synced went then; this copy came back from peers
+                fails |= not why
+                fails |= node == ok.node and why not in allowed
         at_home = [lost for lost in losses(events, ok.node) if lost.name == ref]
         fails |= not at_home and on.get(ok.node) is None
     return verdict(fails=fails, unknown=unknown)

@@ -57,7 +57,7 @@ def test_each_own_event_names_the_op_that_asked_for_it(scenario: str) -> None:
 def test_who_does_not_watch_its_log_forks_it() -> None:
     seeds = range(24)
     assert failing(verdicts("churn", seeds)) == set()
-    with patch.object(Epochs, "watch", lambda self, peer, now_ms: None):
+    with patch.object(Epochs, "watch", lambda self, peer, finished, now_ms: None):
         assert "C3" in failing(verdicts("churn", seeds))
 
 

@@ -43,6 +43,7 @@ class Talker(threading.Thread):
         self.period_s = 1 / rate
         self.random = random.Random(seed * 1000 + number)
         self.acked: dict[Dot, str] = {}
+        self.took_s: list[float] = []  # from each send to its answer
         self.unknown: set[str] = set()  # sent, and nobody said what became of it
         self.stop = threading.Event()
 
@@ -59,7 +60,9 @@ class Talker(threading.Thread):
                     name = self.random.choice(self.nodes)
                     client = Client(name, self.places[name].control, timeout_s=5.0)
                 count += 1
+                asked_s = time.monotonic()
                 reply = client.expect(Post(client.new_id(), f"c{self.number}", text), Accepted)
+                self.took_s.append(time.monotonic() - asked_s)
                 self.acked[reply.dot] = text
             except (Unreachable, Failure):
                 if count:

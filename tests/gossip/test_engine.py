@@ -146,6 +146,33 @@ def test_a_backlog_of_the_caller_is_fetched_by_the_responder() -> None:
     assert net.agreed
 
 
+def test_who_fetches_a_backlog_is_not_sent_it_by_another_way_too() -> None:
+    net = Net("n1", "n2", config=SMALL)
+    net.hold("n1", chain("n3", 300, size=1000))
+    net.call("n2", "n1")
+    net.deliver()  # n1 has answered, and said that there is more
+    net.call("n1", "n2")
+    net.settle()
+    assert net.agreed
+    assert net["n2"].counters["entries_duplicate"] == 0
+
+
+def test_who_stops_fetching_a_backlog_is_sent_it_after_a_while() -> None:
+    net = Net("n1", "n2", config=SMALL)
+    net.hold("n1", chain("n3", 300, size=1000))
+    net.call("n2", "n1")
+    net.deliver()
+    net.flying.clear()  # the answer is lost, and its caller says nothing for a while
+    net.call("n1", "n2")
+    net.settle()
+    assert not net.learnt["n2"]
+    net.tick(SMALL.exchange_timeout_ms, "n2")
+    net.flying.clear()  # lost again
+    net.call("n1", "n2")
+    net.settle()
+    assert net.learnt["n2"]
+
+
 def test_more_is_not_asked_for_by_a_side_that_learnt_nothing() -> None:
     net = Net("n1", "n2")
     net.hold("n1", chain("n3", 2))

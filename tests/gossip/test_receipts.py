@@ -21,6 +21,22 @@ def test_an_origin_that_waits_is_told_as_the_prefix_grows_and_not_again() -> Non
     assert receipts.due() == {}, "nobody waits any more"
 
 
+def test_who_waits_is_not_told_what_it_has_heard_before() -> None:
+    receipts = Receipts()
+    receipts.durable(N1, 1)
+    receipts.owe(N1, 2)
+    assert receipts.due() == {}, "2 is on its way to the disk, and 1 was told"
+    receipts.durable(N1, 2)
+    assert receipts.due() == {"n1": [Stored("n1", 1, 2)]}
+
+
+def test_what_is_durable_behind_a_gap_is_no_prefix_to_tell() -> None:
+    receipts = Receipts()
+    receipts.owe(N1, 3)
+    receipts.durable(N1, 3)
+    assert receipts.due() == {}
+
+
 def test_what_was_durable_before_anybody_asked_is_told_at_once() -> None:
     receipts = Receipts()
     for seq in (1, 2, 3):

@@ -55,7 +55,7 @@ def test_a_bench_gives_all_its_figures(name: str, session: Session) -> None:
         assert one.count > 0
         assert all(math.isfinite(value) for value in (one.min, one.median, one.max)), one
         assert 0 <= one.min <= one.median <= one.max, one
-        assert one.median > 0, one
+        assert one.median > 0 or not one.unit, one  # a count of what is too slow may be 0
         assert one.ratio is None or one.ratio > 0, one
 
 

@@ -249,6 +249,9 @@ def test_what_a_kill_cannot_take_with_it_is_said() -> None:
     assert [timed.fault for timed in can.plan.faults] == [Kill("n1"), Kill("n1", disk="older")]
     assert [line.partition(":")[0] for line in can.refused] == ["flips x3", "power x1"]
     assert [line.partition(":")[0] for line in can.adapted] == ["older x1"]
+    can = possible(plan_of([Kill("n1", disk="other", sectors=2)]))
+    assert [timed.fault for timed in can.plan.faults] == [Kill("n1")]
+    assert [line.partition(":")[0] for line in can.refused] == ["other x1", "sectors x2"]
 
 
 def test_what_cannot_be_set_is_said() -> None:

@@ -26,9 +26,11 @@ planted = BED.planted
 def never_relay() -> Swaps:
     original = Engine._delta
 
-    def delta(self: Engine[object], lacks: list[Lack], *more: Any) -> tuple[list[Run], bool]:
+    def delta(
+        self: Engine[object], peer: str, lacks: list[Lack], *more: Any, **asked: Any
+    ) -> tuple[list[Run], bool]:
         own = [lack for lack in lacks if lack.log.id.origin == self.node]
-        return original(self, own, *more)
+        return original(self, peer, own, *more, **asked)
 
     return [(Engine, "_delta", delta)]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from lab.sim.commits import Commits
-from node import frames, journal, recovery
+from node import frames, journal, opening, recovery
 from node.codec import Identity
 from node.frames import BLOCK, HEADER_BYTES, Frame
 from node.journal import Journal
@@ -320,17 +320,17 @@ def holes_unsaid() -> Swaps:
 @planted(
     "last-segment-only",
     "After a restart only the last segment is read back.",
-    "node.journal.Records (the segments that it reads)",
+    "node.opening.Records (the segments that it reads)",
     "C5 C1",
     "small-segments",
 )
 def last_segment_only() -> Swaps:
-    original = standing(journal, "read_records")
+    original = standing(opening, "read_records")
 
     def read_records(reader: Reader, segments: Sequence[Segment]) -> object:
         return original(reader, segments[-1:])
 
-    return [(journal, "read_records", read_records)]
+    return [(opening, "read_records", read_records)]
 
 
 @planted(

@@ -160,7 +160,7 @@ def a_flipped_bit_is_seen() -> bool:
 def damage_is_told() -> bool:
     storage, _ = small_journal()
     at = storage.size("00000002.seg") // 2
-    return open_journal(damaged(storage, "00000002.seg", at))[1].degraded
+    return open_journal(damaged(storage, "00000002.seg", at))[1].new_holes > 0
 
 
 @probes("last-segment-only")

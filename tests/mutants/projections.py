@@ -239,10 +239,10 @@ def presence_by_arrival() -> Swaps:
     "quiet-and-far",
 )
 def quiet_deaf_to_others() -> Swaps:
-    def since_ms(self: Quiet) -> int | None:
-        own = [
-            one for one in map(self._history.__getitem__, range(len(self))) if one.via == "local"
-        ]
-        return own[-1].received_at_ms if own else None
+    def quiet_for_ms(self: Quiet, wall_ms: int) -> int:
+        came = [self._history[index] for index in range(self._before, len(self))]
+        own = [one.received_at_ms for one in came if one.via == "local"]
+        since_ms = own[-1] if own else self._watched_ms
+        return max(wall_ms - since_ms, 0) if len(self) else 0
 
-    return [(Quiet, "_since_ms", since_ms)]
+    return [(Quiet, "quiet_for_ms", quiet_for_ms)]

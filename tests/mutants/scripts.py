@@ -57,7 +57,7 @@ def last_frame_rots(world: World) -> None:
         data = bytearray(files.read(name, 0, files.size(name)))
         data[-1] ^= 1
         files.set(name, bytes(data))
-        host.flipped(f"{name}:{len(data) - 1}")
+        host.damaged("flip", f"{name}:{len(data) - 1}")
         host.disk.faults.dies = _after(host, world.plan.seed % OPENING_CALLS)
 
     at(world, 800, rot)

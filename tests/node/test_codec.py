@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +91,19 @@ def test_encoding_is_deterministic(event: Event) -> None:
     assert ProtobufCodec().encode(event, prev_for(event)) == ProtobufCodec().encode(
         event, prev_for(event)
     )
+
+
+@given(st.lists(events, max_size=6))
+def test_no_event_leaves_a_trace_in_the_bytes_of_the_next_one(said: list[Event]) -> None:
+    """One codec fills the same message again and again."""
+    codec = ProtobufCodec()
+    for event in said:
+        bad = posted(parents=event.parents, censored_by=("a",), text="\ud800")
+        with suppress(CodecError):
+            codec.encode(bad, b"p" * 16)
+        data = codec.encode(event, prev_for(event))
+        assert data == ProtobufCodec().encode(event, prev_for(event))
+        assert data == pb.Event.FromString(data).SerializeToString(deterministic=True)
 
 
 @given(st.binary(max_size=300))
@@ -321,3 +335,15 @@ def test_an_unknown_mark_is_passed_over() -> None:
 def test_what_is_no_message_raises_codec_error(decode: object) -> None:
     with pytest.raises(CodecError):
         decode(b"\xff\xff\xff")  # type: ignore[operator]
+
+
+def test_encoding_keeps_nothing_of_what_it_has_encoded() -> None:
+    """A message of protobuf that is filled anew frees what was in it only when it goes itself."""
+    codec, process = ProtobufCodec(), psutil.Process()
+    text, stamp = "x" * 2000, Stamp(1, 0)
+    before = 0
+    for seq in range(1, 24_001):
+        codec.encode(MessagePosted(Dot("n1", 7, seq), stamp, (), "ana", text), GENESIS)
+        if seq == 4000:
+            before = process.memory_info().rss
+    assert process.memory_info().rss - before < 8 * 2**20  # of 40 MB

@@ -122,7 +122,7 @@ def test_a_flip_at_any_byte_returns_nothing_wrong_and_drops_nothing_silently() -
                 assert hole.offset <= at < hole.offset + hole.length
                 assert hole.records == hit[1] - hit[0] == found.lost
             assert found.must_open_epoch
-            assert found.degraded == bool(found.quarantined)
+            assert found.new_holes == len(found.quarantined)
 
 
 def test_damage_is_noted_once_and_the_epoch_it_cost_is_opened_once() -> None:
@@ -134,7 +134,7 @@ def test_damage_is_noted_once_and_the_epoch_it_cost_is_opened_once() -> None:
     # Before the epoch is opened another start asks for it again.
     journal, again = open_journal(after.killed())
     assert [hole.known for hole in again.quarantined] == [True]
-    assert (again.must_open_epoch, again.degraded, again.lost) == (found.must_open_epoch, False, 0)
+    assert (again.must_open_epoch, again.new_holes, again.lost) == (found.must_open_epoch, 0, 0)
     writer = Writer(epoch=EPOCH + 1)
     commit(journal, [writer.opening(), *writer.events(2)])
     _, later = open_journal(journal._storage.killed())  # type: ignore[attr-defined]
@@ -236,7 +236,7 @@ def test_a_missing_segment_is_refused_but_by_salvage() -> None:
     assert found.must_open_epoch == "damage in the journal"
     after = settled_salvage(after.killed())
     _, again = open_journal(after, recover="salvage")
-    assert (again.must_open_epoch, again.degraded) == ("", False)
+    assert (again.must_open_epoch, again.new_holes) == ("", 0)
 
 
 def settled_salvage(storage: MemoryStorage) -> MemoryStorage:

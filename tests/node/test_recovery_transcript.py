@@ -76,7 +76,7 @@ class Bench:
                 f"hole{known}: {hole.name} offset {hole.offset}, {hole.length} bytes, "
                 f"{hole.records} records: {hole.cause}"
             )
-        if found.degraded:
+        if found.new_holes:
             lines.append(f"degraded: {found.lost} records to be pulled back from peers")
         if found.must_open_epoch:
             lines.append(f"needs a new epoch: {found.must_open_epoch}")

@@ -167,7 +167,9 @@ def seeds(long: bool) -> str:
 
 @check("R7", "one peer under SIGSTOP while the others take messages")
 def stopped(long: bool) -> str:
-    return in_lab(lambda lab: load.stopped(lab, 60.0 if long else 8.0))
+    # In the short form a machine that others use says more in its p99 than the stopped peer.
+    seconds, p99_ratio_max = (300.0, 2.0) if long else (8.0, 20.0)
+    return in_lab(lambda lab: load.stopped(lab, seconds, p99_ratio_max))
 
 
 @check("R8", "1,000 control clients at once")

@@ -251,7 +251,7 @@ def stranger_is_not_read(data: bytes) -> None:
     _, found = open_journal(after)
     assert list(found.records) == one.held
     assert after.read(last, one.sizes[last], len(data)) == data
-    assert found.degraded
+    assert found.new_holes
 
 
 def hashes(records: Iterable[Record]) -> set[bytes]:

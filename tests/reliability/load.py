@@ -16,6 +16,7 @@ import msgspec
 import psutil
 import zmq
 
+from lab.bench.figures import quantile
 from lab.client import Client, Unreachable
 from lab.process import read_record, send_signal
 from node.api import Accepted, Post, replies_decoder
@@ -56,7 +57,7 @@ def kills(lab: Lab, count: int) -> str:
     )
 
 
-def stopped(lab: Lab, seconds: float) -> str:
+def stopped(lab: Lab, seconds: float, p99_ratio_max: float) -> str:
     """R7. n5 sleeps under SIGSTOP while the others take messages."""
     lab.write(FIVE).up()
     at = lab.place.nodes["n5"]
@@ -64,22 +65,36 @@ def stopped(lab: Lab, seconds: float) -> str:
     assert record is not None
     talkers = chaos.talk(lab, nodes=("n1", "n2", "n3", "n4"), clients=2 * chaos.CLIENTS)
     time.sleep(2)
+    _acks_ms(talkers)
+    time.sleep(min(seconds, 20))
+    awake = _acks_ms(talkers)
     others = [process_of(lab, name) for name in chaos.NODES[:4]]
     before = [one.memory_info().rss for one in others]
-    sent = sum(len(one.acked) for one in talkers)
     send_signal(record, signal.SIGSTOP)
     time.sleep(seconds)
     grown = max(o.memory_info().rss - b for o, b in zip(others, before, strict=True)) / MIB
-    meanwhile = sum(len(one.acked) for one in talkers) - sent
+    asleep = _acks_ms(talkers)
     send_signal(record, signal.SIGCONT)
     acked = chaos.hush(talkers)
     took_s = chaos.converge(lab, 30)
     chaos.check_everything(lab, acked, talkers)
+    p99s = [quantile(awake, 0.99), quantile(asleep, 0.99)]
     assert grown < 64, f"grew by {grown:.0f} MiB"
+    assert p99s[1] <= p99_ratio_max * p99s[0], f"p99 of acks from {p99s[0]:.1f} to {p99s[1]:.1f} ms"
     return (
-        f"{seconds:.0f} s stopped at {meanwhile / seconds:.0f} messages/s: the others grew by at "
-        f"most {grown:.1f} MiB, converged {took_s:.1f} s after, 0 of {len(acked)} acked lost"
+        f"{seconds:.0f} s stopped at {len(asleep) / seconds:.0f} messages/s: the others grew by at "
+        f"most {grown:.1f} MiB, p99 of acks {p99s[1]:.1f} ms ({p99s[0]:.1f} before), converged "
+        f"{took_s:.1f} s after, 0 of {len(acked)} acked lost"
     )
+
+
+def _acks_ms(talkers: list[chaos.Talker]) -> list[float]:
+    """How long the acks took that came since the last time."""
+    took: list[float] = []
+    for one in talkers:
+        done, one.took_s = one.took_s, []
+        took += [1000 * seconds for seconds in done]
+    return took
 
 
 def clients(lab: Lab, count: int, rounds: int) -> str:

@@ -3,7 +3,7 @@
 from random import Random
 
 from domain.dot import LogId
-from gossip.incarnation import NUMBER_MAX
+from gossip.incarnation import NUMBER_MAX, token_of
 from gossip.membership import LEAP_MAX, State
 from gossip.packets import Line, Opinion, Packet, Push, Run, Same, Syn, SynAck
 from gossip.wire import cluster_hash
@@ -31,7 +31,14 @@ def lie(node: Node, peer: str, *, answers: bool) -> None:
         for to, packet in sent:
             if to == peer and type(packet.body) is Syn:
                 root = LIES.randbytes(16)
-                body = SynAck(packet.number, root, 10**6, [claim(node)], [], more=True)
+                body = SynAck(
+                    token_of(packet.incarnation, packet.number),
+                    root,
+                    10**6,
+                    [claim(node)],
+                    [],
+                    more=True,
+                )
                 node.receive(told_by(peer, body))
 
 

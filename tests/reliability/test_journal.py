@@ -93,7 +93,7 @@ def test_a_frame_of_another_journal_in_the_very_place_of_the_next_is_noticed(ahe
     after.append(one.names[-1], data)
     _, found = open_journal(after.killed())
     assert list(found.records) == [*one.held, event]
-    assert found.degraded
+    assert found.new_holes
     assert found.lost == ahead
     assert found.must_open_epoch
 

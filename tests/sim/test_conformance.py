@@ -1,12 +1,16 @@
 """Conformance replay: the recorded inputs give the recorded outputs, and a change is seen."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 import pytest
 from msgspec.structs import replace
 
 from lab.conformance import replay
-from lab.kinds import Out, PacketIn, TickIn
+from lab.kinds import Got, Out, PacketIn, TickIn
 from lab.scenario import named, names
 from lab.sim.world import run
+from lab.trace import Event
 from lab.tracefile import read_lines, write_lines
 
 
@@ -16,8 +20,19 @@ def test_a_run_can_be_fed_back(name: str) -> None:
         result = run(named(name), seed, detail="full")
         kinds = [type(event.data) for event in result.trace]
         assert kinds.count(Out) > 100
-        assert kinds.count(PacketIn) == result.ledger.delivered
+        assert kinds.count(PacketIn) == result.ledger.delivered - unread(result.trace)
         assert replay(result.trace) == []
+
+
+def unread(trace: Iterable[Event]) -> int:
+    """Packets that were delivered, and the node died before the turn that they were to share."""
+    waiting = Counter[tuple[str, int]]()
+    for event in trace:
+        if type(event.data) is Out:
+            waiting[event.node, event.inc] = 0
+        elif type(event.data) is Got:
+            waiting[event.node, event.inc] += 1
+    return waiting.total()
 
 
 def test_a_file_can_be_fed_back() -> None:
@@ -31,15 +46,14 @@ def test_recording_changes_nothing_but_the_trace() -> None:
     assert full.acts == normal.acts
 
 
-@pytest.mark.parametrize("kind", [TickIn, PacketIn])
-def test_a_missing_input_is_seen(kind: type) -> None:
-    """Not each one matters to what is handed out; most do."""
+@pytest.mark.parametrize(("kind", "share"), [(TickIn, 0.25), (PacketIn, 0.75)])
+def test_a_missing_input_is_seen(kind: type, share: float) -> None:
+    """Not each one matters to what is handed out: of packets most do, of ticks some 40 %."""
     events = run(named("calm"), 2, detail="full").trace.events
     places = [seq for seq, event in enumerate(events) if type(event.data) is kind]
-    seen = 0
-    for place in places[:: len(places) // 10]:
-        seen += bool(replay(events[:place] + events[place + 1 :]))
-    assert seen >= 5
+    looked_at = places[:: len(places) // 60]
+    seen = sum(bool(replay(events[:place] + events[place + 1 :])) for place in looked_at)
+    assert seen >= share * len(looked_at)
 
 
 def test_the_first_difference_of_a_life_is_named() -> None:

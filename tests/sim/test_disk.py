@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.sim.disk import Died, SimDisk
-from node.storage import SECTOR_BYTES
+from node.storage import SECTOR_BYTES, MemoryStorage
 
 Step = tuple[str, bytes]
 STEPS = st.lists(
@@ -138,3 +138,48 @@ def test_syncs_are_slow_while_they_are_said_to_be() -> None:
     assert all(400 <= one <= 1200 for one in usual)
     disk.faults.slow_us.append((100_000, Random(4)))
     assert max(disk.sync_us(800, Random(seed)) for seed in range(50)) > 50_000
+
+
+@given(STEPS, st.integers(0, 2**32), st.integers(1, 4))
+def test_spoilt_sectors_lose_or_misplace_what_was_written_and_no_file_grows(
+    steps: list[Step], seed: int, count: int
+) -> None:
+    disk = quiet_disk()
+    written, _ = done(disk, steps)
+    disk.killed()
+    done_to = disk.spoil(Random(seed), count)
+    after = disk.read("f", 0, 10**6)
+    assert (len(after), len(done_to)) == (len(written), count if written else 0)
+    starts = range(0, len(written), SECTOR_BYTES)
+    once = [bytes(written[at : at + SECTOR_BYTES]) for at in starts]
+    for at in starts:
+        sector = after[at : at + SECTOR_BYTES]
+        # Nothing is invented: each is zeros, or some sector's bytes, over what was there.
+        assert any(
+            sector[:cut] == other[:cut] and sector[cut:] in (old[cut:], bytes(len(sector) - cut))
+            for old in [once[at // SECTOR_BYTES]]
+            for other in [*once, bytes(SECTOR_BYTES)]
+            for cut in {min(len(other), len(sector)), len(sector)}
+        )
+    if [what for what, _ in done_to] == ["stale"]:
+        assert sum(a != b for a, b in zip(after, written, strict=True)) <= SECTOR_BYTES
+
+
+def test_a_disk_that_is_put_back_is_as_it_was() -> None:
+    """With the bytes that no sync will write: a power cut still takes those."""
+    disk = quiet_disk()
+    disk.append("f", b"synced")
+    disk.sync("f")
+    disk.append("f", b"doomed")
+    disk.faults.errors["sync"] = [(1.0, Random(1))]
+    with pytest.raises(OSError):
+        disk.sync("f")
+    disk.faults.errors.clear()
+    taken = disk.replaced(MemoryStorage("other"))
+    assert disk.names() == []
+    disk.power_cut(Random(1))
+    disk.put_back(taken)
+    assert disk.read("f", 0, 99) == b"synceddoomed"
+    disk.sync("f")
+    disk.power_cut(Random(1))
+    assert disk.read("f", 0, 99) == b"synced" + bytes(6)

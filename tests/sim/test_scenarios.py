@@ -21,6 +21,7 @@ FIRES = {
     "crash-storm": {"kill", "pause", "point", "slow_sync"},
     "power-cuts": {"kill", "disk_errors", "short_writes"},
     "bit-rot": {"kill", "flip"},
+    "bad-hardware": {"kill", "stale", "misdirected", "disk_other", "worker"},
     "clock-trouble": {"clock_offset", "clock_drift"},
     "churn": {"kill", "disk_empty", "disk_older", "pause"},
     "hot-origin": {"narrow", "partition"},
@@ -123,7 +124,9 @@ def test_a_wrong_file_is_refused_with_the_place(tmp_path: Path, text: str, says:
 
 
 def test_a_scenario_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match="no scenario 'calmm': there are all, bit-rot, calm"):
+    with pytest.raises(
+        ScenarioError, match="no scenario 'calmm': there are all, bad-hardware, bit-rot"
+    ):
         named("calmm")
     with pytest.raises(ScenarioError, match=r"cannot read it: No such file"):
         load(tmp_path / "y.yaml")
