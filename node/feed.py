@@ -25,8 +25,8 @@ from node.ipc import IpcPath
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
 
 HIGH_WATER = 1024  # arrivals per observer
-# Requests of one observer that wait: libzmq is to keep few topics before one of them is read. (With 1
-# nobody comes in by the locked door.)
+# Requests of one observer that wait: libzmq is to keep few topics before one of them is read.
+# (With 1, nobody comes in by the locked door.)
 ASKED_MAX = 4
 EVERYTHING, NOTHING = b"\x01", b"\x00"  # to subscribe, or no longer, to the topic of no letters
 
