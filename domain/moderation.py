@@ -14,7 +14,8 @@ Theory of operation. A text is folded (`domain.folding`), read in several views 
 searched for all words at once (`domain.matcher`), and what is found is held against the text
 (`domain.evidence`). Nearly all texts are clean, and a prefilter says so without any of that.
 Censoring is a fixed point: what is left after it is judged again, and where something new has come
-to light, the whole token goes. Everything is linear in the text, for it is a stranger's.
+to light, the whole token goes. Everything is linear in the text, for it is a stranger's, and so is
+what there is to look at bounded: a text that is crowded with words and near-words goes as a whole.
 
 A node judges by its own rules and only what its own people say. Events of others are facts.
 """
@@ -30,7 +31,7 @@ from msgspec import Struct
 from domain.evidence import DIGITS_MAX, GAP_CODES_MAX, Context, Proposal, Way
 from domain.folding import Folding, is_mark
 from domain.lexicon import Lexicon
-from domain.search import Search, Sighting
+from domain.search import CROWDED, Effort, Search, Sighting
 from domain.shapes import (
     RIGHT_TO_LEFT,
     has_turned,
@@ -45,6 +46,7 @@ from domain.views import PLAIN, READINGS, SPACE, views_of
 __all__ = ["Censored", "Clean", "Moderator", "Policy", "Rejected", "Rule", "Verdict"]
 
 REPLACEMENT = "*"  # one byte: a censored text is never longer than the original
+GAP = " " * (GAP_CODES_MAX + 2)  # no word is spelt across it
 ROUNDS_MAX = 3  # of judging what censoring has left, before nothing is left at all
 
 Span = tuple[int, int]
@@ -81,16 +83,22 @@ class Moderator:
 
     def judge(self, text: str) -> Verdict:
         """Raises nothing, whatever the text; the same text always gets the same verdict."""
-        seen = self._seen(text)
+        effort = Effort()
+        seen = self._seen(text, effort)
         if not seen:
             return _CLEAN
         rules = self.policy.rules
         rejecting = [one for one in seen if rules[one.rule].action == "reject"]
         if rejecting:
             return Rejected(self._hits(rejecting))
+        if seen[-1].view == CROWDED:
+            return Censored(REPLACEMENT * len(text), self._hits(seen[-1:]))
         left = cover(text, seen)
         for _ in range(ROUNDS_MAX):
-            more = widened(self._seen_near(left, seen), left)
+            near = self._seen_near(left, seen, effort)
+            if effort.crowded is not None:
+                break
+            more = widened(near, left)
             if not more:
                 return Censored(left, self._hits(seen))
             seen += more
@@ -111,45 +119,56 @@ class Moderator:
 
     # --- looking --------------------------------------------------------------------------------
 
-    def _seen(self, text: str) -> list[Sighting]:
+    def _seen(self, text: str, effort: Effort) -> list[Sighting]:
+        """If it is too much for the effort, the last one is of the whole text."""
         if text.isascii() and not self._banned.literals:  # the shortest way through for most texts
             codes = text.lower().encode()
             if not self._banned.look.suspects(codes) and shaped_codes(codes) is codes:
                 return []
-        seen = list(self._sightings(text))
+        seen = list(self._sightings(text, effort))
         if not text.isascii():
             seen = [self._whole(text, one) for one in seen]
         if seen and self.policy.allow:
             allowed = Allowed(self._spans_allowed(text))
             seen = [one for one in seen if not allowed.covers(one.start, one.end)]
+        if effort.crowded is not None:
+            seen.append(Sighting(effort.crowded, 0, len(text), CROWDED))
         return seen
 
-    def _seen_near(self, text: str, covered: Iterable[Sighting]) -> list[Sighting]:
+    def _seen_near(self, text: str, covered: Iterable[Sighting], effort: Effort) -> list[Sighting]:
         """What has come to light by covering: in a long ASCII text only near to what was covered.
 
-        Elsewhere, letters of another script may have been all that spoke for a language.
+        Elsewhere, letters of another script may have been all that spoke for a language. All that
+        is near is one text, with gaps between its parts that no word is spelt across.
         """
-        reach, seen = self._reach, list[Sighting]()
+        reach = self._reach
         if not text.isascii() or len(text) < 8 * reach:
-            return self._seen(text)
-        for start, end in windows(((one.start, one.end) for one in covered), reach, len(text)):
-            part = text[start:end]
-            for one in self._seen(part):
-                # What stands at an edge may be a part of something longer.
-                if (one.start or not start) and (one.end < len(part) or end == len(text)):
-                    seen.append(Sighting(one.rule, one.start + start, one.end + start, one.view))
+            return self._seen(text, effort)
+        spans = windows(((one.start, one.end) for one in covered), reach, len(text))
+        steps = (end - start + len(GAP) for start, end in spans)
+        starts = list(accumulate(steps, initial=0))
+        seen = list[Sighting]()
+        for one in self._seen(GAP.join(text[start:end] for start, end in spans), effort):
+            index = bisect_right(starts, one.start) - 1
+            (start, end), by = spans[index], spans[index][0] - starts[index]
+            first, last = one.start + by, one.end + by
+            # What stands at an edge may be a part of something longer.
+            if (first > start or not start) and (last < end or last == end == len(text)):
+                seen.append(Sighting(one.rule, first, last, one.view))
         return seen
 
-    def _sightings(self, text: str) -> Iterator[Sighting]:
+    def _sightings(self, text: str, effort: Effort) -> Iterator[Sighting]:
         """Each way of looking has its prefilter: most texts pass them all, and are done."""
         banned, look, search = self._banned, self._look, self._look_search
         codes = look.codes(text)
         context = Context(text)
         if banned.look.suspects(codes):
-            yield from search.sightings(look.fold(text), READINGS, context, "")
+            yield from search.sightings(look.fold(text), READINGS, context, "", effort)
         drawn = shaped_codes(codes)
         if drawn is not codes and banned.look.suspects(drawn):
-            yield from search.sightings(shaped(look.fold(text)), READINGS, context, "shapes")
+            yield from search.sightings(
+                shaped(look.fold(text)), READINGS, context, "shapes", effort
+            )
         if banned.literals:
             native = self._native.fold(text)
             for rule, start, end in banned.literals.find(native.chars):
@@ -158,22 +177,22 @@ class Moderator:
             return
         if self._native_search and self._native_search.matcher.suspects(self._native.codes(text)):
             native = self._native.fold(text)
-            yield from self._native_search.sightings(native, (PLAIN,), context, "")
+            yield from self._native_search.sightings(native, (PLAIN,), context, "", effort)
         if RIGHT_TO_LEFT in text:
-            yield from self._through(*reversed_runs(text), context, "reversed")
+            yield from self._through(*reversed_runs(text), context, "reversed", effort)
         if has_turned(text):
-            for one in self._through(*turned(text), context, "turned"):
+            for one in self._through(*turned(text), context, "turned", effort):
                 if has_turned(text[one.start : one.end]):
                     yield one
 
     def _through(
-        self, shown: str, order: Sequence[int], context: Context, how: str
+        self, shown: str, order: Sequence[int], context: Context, how: str, effort: Effort
     ) -> Iterator[Sighting]:
         """Sightings in a text of which each code point is elsewhere in the original."""
         if not self._banned.look.suspects(self._look.codes(shown)):
             return
         folded = self._look.fold(shown)
-        for one in self._look_search.sightings(folded, READINGS, context, how):
+        for one in self._look_search.sightings(folded, READINGS, context, how, effort):
             places = order[one.start : one.end]
             yield Sighting(one.rule, min(places), max(places) + 1, one.view)
 

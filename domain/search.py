@@ -4,6 +4,9 @@ Theory of operation. Whether a proposal holds depends on the few signs that it i
 around it, and for texts that are not ASCII on the language of the whole. The first two come back
 again and again, so they are remembered, up to a limit: a hostile text of sixteen thousand words is
 mostly one word sixteen thousand times.
+
+How much is looked at in one text is bounded (`Effort`), for the passes over a text are cheap and
+the places to look at are not. A text that has more of them is *crowded*, and is taken as one hit.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,6 +32,11 @@ from domain.folding import Folded
 from domain.matcher import Matcher
 from domain.views import BETWEEN, LETTER, LETTERS, PLAIN, SPACE, WIDEST, Kind, views_of
 
+EFFORT_MAX = 64_000  # for one text: some 10 ms
+# What is done at a proposal costs so much. A letter beside it mostly dismisses it at once.
+NEAR, CLOSE, NEW, HIT = 1, 3, 50, 4
+CROWDED = "crowded"  # the view of a sighting of all that is there
+
 MEMO_MAX = 1 << 14
 MEMO_CHARS_MAX = 64  # a longer part is not remembered
 AROUND = 10  # codes on both sides that boundaries depend on
@@ -52,6 +60,17 @@ class Sighting(Struct, frozen=True, gc=False):
     view: str
 
 
+class Effort(Struct, gc=False):
+    """What is left to be spent on one text. Mutable.
+
+    It is the same for the same text, whatever was judged before: what is new in a view costs as
+    much if it is remembered from another text.
+    """
+
+    left: int = EFFORT_MAX
+    crowded: int | None = None  # the rule of the word at which it was too much
+
+
 class Search:
     """For the words of one matcher. Mutable: it remembers what it has decided."""
 
@@ -64,9 +83,17 @@ class Search:
         self._meant: dict[tuple[Kind, bytes, str], dict[MeantKey, list[Meant]]] = {}
 
     def sightings(
-        self, folded: Folded, readings: Iterable[bytes], context: Context, how: str
+        self,
+        folded: Folded,
+        readings: Iterable[bytes],
+        context: Context,
+        how: str,
+        effort: Effort,
     ) -> list[Sighting]:
-        """Everything that is meant in a text. `how` says how the text was made readable."""
+        """Everything that is meant in a text, unless that is too much: `effort` says so then.
+
+        `how` says how the text was made readable.
+        """
         read: set[bytes] = set()
         done: set[tuple[int, int, int]] = set()
         seen: list[Sighting] = []
@@ -75,11 +102,14 @@ class Search:
             if classes not in read:  # else no sign can be a letter: one reading is like another
                 read.add(classes)
                 for view in views_of(classes):
-                    seen += self._in_view(Way(folded, view, reading, how), context, done)
+                    if effort.crowded is not None:
+                        return seen
+                    way = Way(folded, view, reading, how)
+                    seen += self._in_view(way, context, done, effort)
         return seen
 
     def _in_view(
-        self, way: Way, context: Context, done: set[tuple[int, int, int]]
+        self, way: Way, context: Context, done: set[tuple[int, int, int]], effort: Effort
     ) -> list[Sighting]:
         """`done` are the forms that were found, and where: the first view that shows one counts.
 
@@ -102,6 +132,7 @@ class Search:
         if not proposed:
             return []
         origin = view.origin(2 * len(proposed))
+        spent, new = NEAR * len(proposed), set[object]()
         for index, first, last in proposed:
             words = forms[index]
             apart = stream[first - 1] == SPACE == stream[last] or index in unspaced
@@ -115,17 +146,19 @@ class Search:
                 # At the end of a word it mostly ends a sentence.
                 end = start + len(codes[start:end].rstrip(b"!"))
             if (index, start, end) in done or (
-                not apart
-                and (
-                    codes[start - 1] in LETTER
-                    or codes[end] in LETTER
-                    or not self._stands_alone(way, words, (first, last, start, end))
-                )
+                not apart and (codes[start - 1] in LETTER or codes[end] in LETTER)
             ):
+                continue
+            spent += CLOSE
+            if spent + NEW * len(new) + HIT * len(seen) > effort.left:
+                effort.crowded = words[0].rule
+                break
+            if not apart and not self._stands_alone(way, words, (first, last, start, end), new):
                 continue
             a, b = folded.span(start - 1, end - 1)
             part = original[a:b]
             key = (index, part, end - start)
+            new.add(key)
             meant = memo.get(key)
             if meant is None:
                 found = Proposal(words, way, first, last, start, end)
@@ -135,9 +168,12 @@ class Search:
                 if letters is None or context.allows(word, part, letters):
                     done.add((index, start, end))
                     seen.append(Sighting(word.rule, a, b, name))
+        effort.left -= spent + NEW * len(new) + HIT * len(seen)
         return seen
 
-    def _stands_alone(self, way: Way, words: list[Word], place: tuple[int, int, int, int]) -> bool:
+    def _stands_alone(
+        self, way: Way, words: list[Word], place: tuple[int, int, int, int], new: set[object]
+    ) -> bool:
         """Boundaries, in a place where something is next to the word."""
         first, last, start, end = place
         stream = way.view.stream
@@ -146,6 +182,7 @@ class Search:
         before = stream[first - 2 : first] if first > 1 else stream[:first]
         key = (around, start - left, end - start, before, stream[last : last + 2])
         memo = self._alone.setdefault((way.view.kind, way.reading), {})
+        new.add(key)
         known = memo.get(key)
         if known is None:
             known = stands_alone(Proposal(words, way, first, last, start, end))

@@ -23,6 +23,7 @@ matcher has found something are they turned into offsets. All of it is linear in
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate, compress
 from typing import Any, Final, Literal
 
@@ -116,6 +117,12 @@ def collapsed(data: bytes) -> bytes:
     return number.to_bytes(size, "big").translate(None, b"\0")
 
 
+@lru_cache(maxsize=1)
+def _places(size: int) -> Sequence[int]:
+    """All views of a text are as long, and most of the work would be to make these numbers."""
+    return tuple(range(size))
+
+
 class View:
     """`stream` begins and ends with a space; `origin(n)[i]` is where its byte i is in `classes`.
 
@@ -135,7 +142,7 @@ class View:
         """The offsets, in the way that is fastest if `count` of them are asked for."""
         if count < len(self.classes) // SPARSE:
             return Offsets(self._masks)
-        kept: Iterable[int] = range(len(self.classes))
+        kept: Iterable[int] = _places(len(self.classes))
         for mask in self._masks:
             kept = compress(kept, mask)
         return [*kept, len(self.classes)]

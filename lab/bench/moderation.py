@@ -22,6 +22,7 @@ WORLD = (
     "Γειά σου, τι κάνεις; ", "مرحبا كيف حالك اليوم؟ ", "naïve café 👍🏽 ", "plain English words ",
 )  # fmt: skip
 SIZE = 65_536
+DOUBLED_FROM = 0.005  # seconds
 PARTS = [
     *("a", "s", "ass ", "ass", "as", "a s s ", "a s ", "a.s.s.", "a.s.s ", "@$$ ", "@$s(", "4ss1"),
     *(
@@ -49,6 +50,9 @@ PARTS = [
 ]
 
 
+DISGUISES = ("ass", "a5s", "4ss", "@$$", "a.s.s", "a s s", "h3ll", "h.e.l.l", "t1t", *" .!(15e")
+
+
 def world_texts(count: int, rng: Random) -> list[str]:
     return ["".join(rng.choices(WORLD, k=8))[:100] for _ in range(count)]
 
@@ -66,8 +70,12 @@ def stresses() -> Iterator[tuple[str, Callable[[int], str]]]:
     def drawn(alphabet: str) -> Callable[[int], str]:
         return lambda size: "".join(Random(size).choices(alphabet, k=size))
 
+    def crowded(size: int) -> str:
+        return "".join(Random(size).choices(DISGUISES, k=size))[:size]
+
     for part in PARTS:
         yield repr(part)[:24], repeated(part)
+    yield "words in many disguises", crowded
     yield "random letters of words", drawn("as hel.ti4$! ")
     yield "random ASCII", drawn("".join(map(chr, range(32, 127))))
     yield "random Unicode", drawn("".join(map(chr, range(0x80, 0xD800))))
@@ -117,14 +125,20 @@ def run(session: Session) -> list[Figure]:
     rules = max(int(10_000 * scale.sim), 100)
     builds = [build_ms(banned(rules, Random(seed))) for seed in range(3)]
     size = max(int(SIZE * scale.sim), 100)
-    stress = [seconds(moderator, sized(text_of(size), size)) * 1000 for _, text_of in stresses()]
+    stress, doubled = list[float](), list[float]()
+    for _, text_of in stresses():
+        once, twice = (seconds(moderator, sized(text_of(n), n)) for n in (size, 2 * size))
+        stress.append(once * 1000)
+        if once > DOUBLED_FROM:
+            doubled.append(twice / once)
     return [
         figure("moderation", "clean ASCII", "msg/s", ascii_rates, goal=150_000, at_most=False),
         figure("moderation", "mixed Unicode", "msg/s", world_rates, goal=30_000, at_most=False),
         figure("moderation", f"building {rules:,} rules", "ms", builds, goal=100),
         # Any of them, so the worst is the figure. The median of all would say nothing.
         figure("moderation", f"{size:,} hostile bytes, worst", "ms", [max(stress)], goal=50),
-        figure("moderation", "hostile texts above 50 ms", "", [sum(ms > 50 for ms in stress)]),
+        # Twice the bytes, in times of the processor time; of what takes long enough to tell.
+        figure("moderation", "twice as long, worst", "x", [max(doubled, default=1.0)], goal=2.5),
     ]
 
 

@@ -1,6 +1,8 @@
 """Moderation: verdicts and their rules. What is found how is in the transcript and the corpus."""
 
 import unicodedata
+from collections.abc import Iterable
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -8,8 +10,16 @@ from hypothesis import strategies as st
 
 from domain.evidence import CONTEXT_CHARS
 from domain.folding import UNICODE_VERSION, is_mark
-from domain.moderation import Censored, Clean, Moderator, Policy, Rejected, Rule
-from domain.search import MEMO_MAX, remember
+from domain.moderation import (
+    Censored,
+    Clean,
+    Moderator,
+    Policy,
+    Rejected,
+    Rule,
+    windows,
+)
+from domain.search import CROWDED, EFFORT_MAX, MEMO_MAX, Effort, Sighting, remember
 from domain.verdict import Hit, rules_of
 
 WORDS = (
@@ -203,6 +213,68 @@ def test_a_long_text_is_judged_again_near_to_what_was_covered() -> None:
     assert censored(judge, text) == f"{far}******* and **** {far} ****** {far}***"
     cut = " " * 29 + "hello" + " x" * 200  # the window ends within hello
     assert censored(moderator("hell"), f"hell{cut}") == f"****{cut}"
+
+
+class Naive(Moderator):
+    """Judges again window by window, as it was before all of them became one text."""
+
+    def _seen_near(self, text: str, covered: Iterable[Sighting], effort: Effort) -> list[Sighting]:
+        reach, seen = self._reach, list[Sighting]()
+        if not text.isascii() or len(text) < 8 * reach:
+            return self._seen(text, effort)
+        for start, end in windows(((one.start, one.end) for one in covered), reach, len(text)):
+            part = text[start:end]
+            for one in self._seen(part, effort):
+                if (one.start or not start) and (one.end < len(part) or end == len(text)):
+                    seen.append(Sighting(one.rule, one.start + start, one.end + start, one.view))
+        return seen
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a$$", "hell", "sob", "(ass", "a.s.s", "h e l l", "top", "hats", "e", "4"])
+        | st.sampled_from([" ", "  ", ".", "class of hello " * 12, " " * 90, "x. " * 40]),
+        min_size=8,
+        max_size=30,
+    ).map("".join)
+)
+def test_windows_as_one_text_show_what_they_show_one_by_one(text: str) -> None:
+    policy = Policy((Rule("r", ("ass", "hell", "sob", "top hats"), "censor"),))
+    assert Moderator(policy).judge(text) == Naive(policy).judge(text)
+
+
+def test_a_crowded_text_goes_as_a_whole_however_its_words_are_hidden() -> None:
+    rng = Random(3)
+    pieces = [*("ass", "a5s", "4ss", "@$$", "a.s.s", "h3ll", "d4rn"), " ", ".", "!", "(", "1", "e"]
+    text = "".join(rng.choices(pieces, k=20_000))
+    verdict = MILD.judge(text)
+    assert type(verdict) is Censored
+    assert verdict.text == "*" * len(text)
+    assert [(hit.start, hit.end, hit.view) for hit in verdict.hits] == [(0, len(text), CROWDED)]
+    assert moderator(*WORDS).judge(text) == verdict  # whatever was judged before
+    strict = Moderator(Policy((Rule("r", WORDS, "reject"),)))
+    assert type(strict.judge(text)) is Rejected
+
+
+def test_what_covering_brings_to_light_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a$$hell of " * 100
+    judge = moderator("ass", "hell")
+    enough = censored(judge, text)
+    assert enough == "******* of " * 100
+    spent = Effort()
+    judge._seen(text, spent)
+    monkeypatch.setattr("domain.moderation.Effort", lambda: Effort(EFFORT_MAX - spent.left + 50))
+    assert censored(judge, text) == "*" * len(text)
+
+
+def test_a_long_text_with_few_words_is_not_crowded() -> None:
+    """Whether it is one word for ever, allowed, a part of another, or a dump of bytes."""
+    assert censored(MILD, "hell " * 7_000) == "**** " * 7_000
+    allowing = moderator("hats", allow=("top hats",))
+    assert allowing.judge("top hats " * 7_000) == Clean()
+    assert MILD.judge("class 1! " * 7_000) == Clean()
+    dump = Random(4).randbytes(24_000).hex(" ", 2)[:60_000]
+    assert CROWDED not in {hit.view for hit in getattr(MILD.judge(dump), "hits", ())}
 
 
 def test_a_text_that_goes_on_and_on_is_replaced_altogether() -> None:

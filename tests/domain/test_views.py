@@ -1,14 +1,14 @@
 """Folding and views: what is read in a text, and the way back to where it stands."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from domain import folding
 from domain.evidence import Context, spells
 from domain.folding import Codes, Folding, Signs, code_of, fold_point, script_of
 from domain.lexicon import Lexicon
-from domain.search import Search
+from domain.search import Effort, Search
 from domain.shapes import reversed_runs, shaped, shaped_codes, turned
 from domain.views import (
     LETTER,
@@ -76,6 +76,8 @@ def test_every_position_leads_back(text: str) -> None:
 
 
 @given(signs)
+@example("|< it vv")  # a sign for a sign
+@example("|< ﬁt vv")  # two signs for one
 def test_shapes_lead_back_too(text: str) -> None:
     folded = LOOK.fold(text)
     drawn = shaped(folded)
@@ -148,7 +150,7 @@ def test_the_prefilter_never_says_no_where_something_is_found(text: str) -> None
     lexicon = Lexicon([(0, ("ass", "bad", "sad hash", "pass", "boss", "dash"))], LOOK, NATIVE)
     search = Search(lexicon.look)
     for folded in (LOOK.fold(text), shaped(LOOK.fold(text))):
-        if any(search.sightings(folded, READINGS, Context(text), "")):
+        if any(search.sightings(folded, READINGS, Context(text), "", Effort())):
             assert lexicon.look.suspects(folded.codes)
 
 

@@ -1,6 +1,7 @@
 """The feed: one way, numbered, and bounded for an observer that does not keep up."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Self
 
@@ -183,6 +184,89 @@ def test_what_an_observer_sends_is_never_read(tmp_path: Path) -> None:
             bench.feed.publish([arrival(1)])
             got: list[FeedArrival] = []
             await until(lambda: drained(observer, got) == 1)
+
+    run(main)
+
+
+def resident() -> int:
+    """KiB of this process."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
+FLOOD = """
+import sys, zmq
+with zmq.Context() as context, context.socket(zmq.XSUB) as rude:
+    rude.setsockopt(zmq.LINGER, 0)
+    rude.setsockopt(zmq.SNDHWM, 0)
+    rude.connect(sys.argv[1])
+    for number in range(100_000):
+        rude.send(b"\\x01" + b"%d a topic of some length" % number)
+    print("sent", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_many_topics_of_one_observer_are_not_kept_and_others_hear_everything(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with Bench(tmp_path) as bench:
+            observer = await bench.observer()
+            before = resident()
+            rude = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-c", FLOOD, f"ipc://{bench.path}"),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+            assert rude.stdout is not None
+            sent = asyncio.ensure_future(rude.stdout.readline())
+            got: list[FeedArrival] = []
+            rounds = 0
+
+            def over() -> bool:
+                nonlocal rounds
+                rounds += 1
+                bench.feed.publish([arrival(rounds)])
+                drained(observer, got)
+                return sent.done() and bench.feed.refused > 0 and rounds >= 100
+
+            await until(over)
+            await until(lambda: drained(observer, got) == rounds)
+            assert [one.number for one in got] == list(range(1, rounds + 1))
+            assert resident() - before < 8 * 1024
+            rude.kill()
+            await rude.wait()
+
+    run(main)
+
+
+def test_who_leaves_is_noticed_and_who_asks_for_a_topic_is_hung_up_on(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Bench(tmp_path) as bench:
+            observer = await bench.observer()
+            observer.unsubscribe(b"")
+            got: list[FeedArrival] = []
+
+            def silent() -> bool:
+                drained(observer, got)
+                bench.feed.publish([arrival(1)])
+                return not observer.poll(20)
+
+            await until(silent)
+            observer.subscribe(b"")
+
+            def heard() -> int:
+                bench.feed.publish([arrival(2)])
+                return drained(observer, got)
+
+            await until(heard)
+            monitor = observer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            observer.subscribe(b"topic")
+            await until(lambda: monitor.poll(0))
+            assert bench.feed.refused == 1
+            observer.disable_monitor()
 
     run(main)
 
