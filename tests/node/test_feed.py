@@ -74,57 +74,6 @@ def test_every_arrival_is_published_with_its_number(tmp_path: Path) -> None:
     run(main)
 
 
-def test_nothing_is_encoded_while_nobody_subscribes(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with Bench(tmp_path) as bench:
-            encoded: list[object] = []
-            encode = bench.feed._encode
-
-            def counted(value: object) -> bytes:
-                encoded.append(value)
-                return encode(value)
-
-            bench.feed._encode = counted
-            bench.feed.publish([arrival(1), arrival(2)])
-            assert (encoded, bench.feed.published) == ([], 2)
-            observer = await bench.observer()
-            assert encoded
-            observer.close(linger=0)
-            await until(lambda: not bench.feed._subscribed)
-            encoded.clear()
-            bench.feed.publish([arrival(3)])
-            assert encoded == []
-
-    run(main)
-
-
-def test_nobody_can_forge_the_end_of_a_subscription(tmp_path: Path) -> None:
-    """Whatever an observer sends, the others are served: it is thrown away, or its own wish."""
-
-    async def main() -> None:
-        async with Bench(tmp_path) as bench:
-            observer = await bench.observer()
-            with bench.context.socket(zmq.XSUB) as rude:
-                rude.connect(f"ipc://{bench.path}")
-                for message in (
-                    [b"\0"],
-                    [b"hello"],
-                    [b"a", b"\1t"],
-                    [b"\0t"],
-                    [b"b", b"\0"],
-                    [b""],
-                ):
-                    rude.send_multipart(message)
-                rude.send(b"\1last")
-                await until(lambda: bench.feed._subscribed == 2)
-                bench.feed.publish([arrival(1)])
-                got: list[FeedArrival] = []
-                await until(lambda: drained(observer, got) == 1)
-            await until(lambda: bench.feed._subscribed == 1)
-
-    run(main)
-
-
 def drained(observer: zmq.Socket[bytes], got: list[FeedArrival]) -> int:
     while observer.poll(0):
         got.append(feed_decoder.decode(observer.recv()))
