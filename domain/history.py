@@ -13,7 +13,10 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, get_args
 
+from msgspec import Struct
+
 from domain.arrival import TAG_BYTES, Arrival, OrderKey, Via
+from domain.clock import Stamp
 from domain.events import Event
 
 Load = Callable[[int], Event]  # the event of the arrival with this index; it was appended before
@@ -86,6 +89,16 @@ class MemoryHistory:
         return sorted(indices, key=self.key)
 
 
+class HistoryRows(Struct, frozen=True):
+    """Consecutive rows of a paged history."""
+
+    # Each column as the bytes of its array: stamps, logs, seqs, tags, authors, received. Logs and
+    # authors are 4 bytes an arrival, the others 8.
+    columns: tuple[bytes, ...]
+    log_names: tuple[LogName, ...]  # of the logs that these rows are the first to speak of
+    author_names: tuple[str, ...]
+
+
 class PagedHistory:
     """Mutable; not thread-safe. `load` must give back the event that was appended."""
 
@@ -138,14 +151,7 @@ class PagedHistory:
 
     def pop(self) -> Arrival:
         arrival = self[len(self) - 1]
-        for column in (
-            self._stamps,
-            self._logs,
-            self._seqs,
-            self._tags,
-            self._authors,
-            self._received,
-        ):
+        for column in self._columns():
             column.pop()
         return arrival
 
@@ -174,6 +180,59 @@ class PagedHistory:
 
     def received_at_ms(self, index: int) -> int:
         return self._received[index] >> _HOW_BITS
+
+    # --- rows, to be written down and taken back ------------------------------------------------
+
+    @property
+    def named(self) -> tuple[int, int]:
+        """How many logs and authors have a number."""
+        return len(self._log_names), len(self._author_names)
+
+    def rows(self, first: int, named: tuple[int, int]) -> HistoryRows:
+        """All arrivals from this index on; so many logs and authors had a number before it."""
+        columns = tuple([column[first:].tobytes() for column in self._columns()])
+        logs, authors = self._log_names[named[0] :], self._author_names[named[1] :]
+        return HistoryRows(columns, tuple(logs), tuple(authors))
+
+    def take_rows(self, rows: HistoryRows) -> None:
+        """The next arrivals, at once."""
+        for column, more in zip(self._columns(), rows.columns, strict=True):
+            column.frombytes(more)
+        for log in rows.log_names:
+            self._log_numbers[log] = len(self._log_names)
+            self._log_names.append(log)
+        for author in rows.author_names:
+            self._author_numbers[author] = len(self._author_names)
+            self._author_names.append(author)
+
+    def positions(self, first: int) -> list[tuple[LogName, list[tuple[int, int]]]]:
+        """Of the arrivals from this index on, by log: (seq, index), sorted."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        rows = zip(self._logs[first:], self._seqs[first:], strict=True)
+        for index, (log, seq) in enumerate(rows, first):
+            if log in found:
+                found[log].append((seq, index))
+            else:
+                found[log] = [(seq, index)]
+        return [(self._log_names[log], sorted(found[log])) for log in sorted(found)]
+
+    def last_stamp(self, first: int) -> Stamp:
+        """The largest stamp from this index on that a clock follows; zero if there is none."""
+        rows = zip(self._stamps[first:], self._received[first:], strict=True)
+        stamp = max([stamp for stamp, how in rows if not how & _SKEWED_BIT], default=0)
+        return Stamp(stamp >> _COUNTER_BITS, stamp & _COUNTER_MASK)
+
+    def _columns(self) -> "tuple[array[int], ...]":
+        return (
+            self._stamps,
+            self._logs,
+            self._seqs,
+            self._tags,
+            self._authors,
+            self._received,
+        )
+
+    # --- order ----------------------------------------------------------------------------------
 
     def in_order(self, indices: Iterable[int]) -> Sequence[int]:
         """By stamp, for a stamp is one machine integer; then what has equal stamps by key."""

@@ -36,6 +36,13 @@ class PresenceOf(Struct, frozen=True):
     since: Stamp
 
 
+class PresenceRows(Struct, frozen=True):
+    """What consecutive arrivals did to a presence."""
+
+    before: bytes  # undo, 4 bytes an arrival
+    deciding: tuple[tuple[str, int], ...]  # those of them that decide: author, index
+
+
 class Presence(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
@@ -65,6 +72,19 @@ class Presence(Fold):
             self._deciding[arrival.event.author] = (before, self._history[before])
         self._give_back()
         return arrival
+
+    def rows(self, first: int) -> PresenceRows:
+        """What the arrivals from this index on have done."""
+        found = self._deciding.items()
+        deciding = [(author, index) for author, (index, _) in found if index >= first]
+        return PresenceRows(self._before[first:].tobytes(), tuple(deciding))
+
+    def take_rows(self, rows: PresenceRows) -> None:
+        """Apply the next arrivals at once, which the history has."""
+        self._take_many(len(rows.before) // self._before.itemsize)
+        self._before.frombytes(rows.before)
+        for author, index in rows.deciding:
+            self._deciding[author] = (index, self._history[index])
 
     def fingerprint(self) -> bytes:
         """Of who is active because of what: equal on nodes that hold the same events."""

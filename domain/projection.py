@@ -62,6 +62,13 @@ class Fold:
         self._applied = index + 1
         return index
 
+    def _take_many(self, count: int) -> int:
+        """The next arrivals in the history are taken into account at once: the first's index."""
+        index = self._applied
+        self._applied = index + count
+        assert not self._own and self._applied <= len(self._history)
+        return index
+
     def _newest(self) -> Arrival:
         """What a rewind is about to undo."""
         assert self._applied, "nothing to rewind"

@@ -37,6 +37,10 @@ class Quiet(Fold):
     def apply(self, arrival: Arrival) -> None:
         self._take(arrival)
 
+    def take_rows(self, count: int) -> None:
+        """Apply so many of the next arrivals at once, which the history has."""
+        self._take_many(count)
+
     def rewind(self) -> Arrival:
         arrival = self._newest()
         self._give_back()

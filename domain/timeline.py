@@ -20,6 +20,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from msgspec import Struct
+
 from domain.arrival import Arrival, OrderKey
 from domain.dot import Dot
 from domain.history import History, LogName
@@ -34,6 +36,18 @@ INSERTIONS_MAX = 32  # more pending arrivals than this are sorted in, not insert
 _FIRST: OrderKey = (-1, 0, "", 0, 0, b"")  # before every key
 
 
+class TimelineRows(Struct, frozen=True):
+    """What consecutive arrivals did to a timeline: columns as the bytes of their arrays."""
+
+    order: bytes  # their indices in causal order, 4 bytes each; empty: that of their arrival
+    late: bytes  # those of them that were late, 4 bytes each
+    raised_by: bytes  # undo: which of them named a further parent, 4 bytes each
+    raised_logs: bytes  # in which log, by number, 4 bytes each
+    raised_before: bytes  # and what had been named there before, 8 bytes each
+    names: tuple[LogName, ...]  # of the logs that got a number here
+    mentioned: tuple[tuple[int, int], ...]  # what is named last: log number, seq
+
+
 class Timeline(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
@@ -44,8 +58,12 @@ class Timeline(Fold):
         "_last_key",
         "_late",
         "_mentioned",
+        "_mentioned_names",
+        "_mentioned_numbers",
         "_pending",
-        "_raised",
+        "_raised_before",
+        "_raised_by",
+        "_raised_logs",
         "_sum",
         "_summed",
     )
@@ -60,7 +78,12 @@ class Timeline(Fold):
         self._held: dict[LogName, SeqSet] = {}
         self._branches: dict[Dot, int] = {}  # further branches held of a dot that is held already
         self._mentioned: dict[LogName, int] = {}  # the last seq named by parents, beyond the held
-        self._raised: list[tuple[int, LogName, int]] = []  # undo: arrival, log, mentioned before
+        self._mentioned_names: list[LogName] = []
+        self._mentioned_numbers: dict[LogName, int] = {}
+        # Undo: which arrival named more than was named before, of which log, and what was before.
+        self._raised_by = array("I")
+        self._raised_logs = array("I")
+        self._raised_before = array("Q")
         self._sum = 0  # of the hashes of the first _summed arrivals
         self._summed = 0
         self.extend(arrivals)
@@ -95,9 +118,10 @@ class Timeline(Fold):
     def rewind(self) -> Arrival:
         arrival = self._newest()
         index = self._applied - 1
-        while self._raised and self._raised[-1][0] == index:
-            _, log, before = self._raised.pop()
-            if before:
+        while self._raised_by and self._raised_by[-1] == index:
+            self._raised_by.pop()
+            log = self._mentioned_names[self._raised_logs.pop()]
+            if before := self._raised_before.pop():
                 self._mentioned[log] = before
             else:
                 del self._mentioned[log]
@@ -126,6 +150,58 @@ class Timeline(Fold):
         self._summed = self._applied
         self._sum %= 1 << (8 * FINGERPRINT_BYTES)
         return self._sum.to_bytes(FINGERPRINT_BYTES, "big")
+
+    # --- rows, to be written down and taken back ------------------------------------------------
+
+    @property
+    def named(self) -> int:
+        """How many logs that parents named have a number."""
+        return len(self._mentioned_names)
+
+    def rows(self, first: int, named: int) -> TimelineRows:
+        """What the arrivals from this index on have done. No dot may have two branches.
+
+        `named`: what `named` was before the first of them.
+        """
+        assert not self._branches
+        late = self._late[bisect_left(self._late, first) :]
+        raised = bisect_left(self._raised_by, first)
+        numbers = self._raised_logs[raised:]
+        names = self._mentioned_names
+        order = array("I", self._history.in_order(range(first, self._applied)) if late else ())
+        return TimelineRows(
+            order.tobytes(),
+            late.tobytes(),
+            self._raised_by[raised:].tobytes(),
+            numbers.tobytes(),
+            self._raised_before[raised:].tobytes(),
+            tuple(names[named:]),
+            tuple((number, self._mentioned[names[number]]) for number in sorted(set(numbers))),
+        )
+
+    def take_rows(
+        self, rows: TimelineRows, count: int, held: Iterable[tuple[LogName, int, int]]
+    ) -> None:
+        """Apply so many of the next arrivals at once, which the history has.
+
+        `held`: the positions that they hold, as (log, first, last).
+        """
+        index = self._take_many(count)
+        order = array("I", () if rows.order else range(index, self._applied))
+        order.frombytes(rows.order)
+        self._late.frombytes(rows.late)
+        self._raised_by.frombytes(rows.raised_by)
+        self._raised_logs.frombytes(rows.raised_logs)
+        self._raised_before.frombytes(rows.raised_before)
+        for log in rows.names:
+            self._number(log)
+        for number, seq in rows.mentioned:
+            self._mentioned[self._mentioned_names[number]] = seq
+        for log, first, last in held:
+            self._held.setdefault(log, SeqSet()).add_range(first, last)
+        if count:
+            self._merge(order)
+            self._last_key = self._history.key(self._causal[-1])
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -201,8 +277,17 @@ class Timeline(Fold):
             return  # the log itself tells of it, and will as long as this arrival is applied
         before = self._mentioned.get(log, 0)
         if seq > before:
-            self._raised.append((index, log, before))
+            self._raised_by.append(index)
+            self._raised_logs.append(self._number(log))
+            self._raised_before.append(before)
             self._mentioned[log] = seq
+
+    def _number(self, log: LogName) -> int:
+        number = self._mentioned_numbers.get(log)
+        if number is None:
+            number = self._mentioned_numbers[log] = len(self._mentioned_names)
+            self._mentioned_names.append(log)
+        return number
 
     def _let_go(self, dot: Dot) -> None:
         others = self._branches.get(dot, 0)
@@ -223,11 +308,17 @@ class Timeline(Fold):
             for index in pending:
                 causal.insert(bisect_right(causal, history.key(index), key=history.key), index)
         else:
-            first = min(map(history.key, pending))
-            tail = bisect_left(causal, first, key=history.key)
-            causal[tail:] = array("I", history.in_order(causal[tail:] + pending))
+            self._merge(array("I", history.in_order(pending)))
         del pending[:]
         return causal
+
+    def _merge(self, more: "array[int]") -> None:
+        """Put these into the causal order; they are sorted, and not empty."""
+        causal, history = self._causal, self._history
+        tail = bisect_left(causal, history.key(more[0]), key=history.key)
+        if tail < len(causal):
+            more = array("I", history.in_order(causal[tail:] + more))
+        causal[tail:] = more
 
 
 def _hash(key: OrderKey) -> int:

@@ -189,6 +189,16 @@ class Frontier:
         self._sum_up(log, int.from_bytes(entry.hash, "big"), 1)
         return outcome
 
+    def fill(self, log_id: LogId, ranges: Iterable[tuple[int, int]], total: int) -> None:
+        """These positions are held, none of which was; `total` is the sum of their hashes.
+
+        The store has them. `Log.settle` must follow before anything else is added.
+        """
+        log = self.ensure(log_id)
+        count = sum(log.held.add_range(first, last) for first, last in ranges)
+        self._empty.pop(log_id, None)
+        self._sum_up(log, total, count)
+
     def _sum_up(self, log: Log, number: int, count: int) -> None:
         """An entry has come, or one has gone: `number` is its hash, with its sign."""
         self._sum = (self._sum + number) & _MASK

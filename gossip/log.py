@@ -5,6 +5,8 @@ the links of entries above the prefix until the prefix reaches them, so that eac
 exactly once.
 """
 
+from collections.abc import Iterable
+
 from domain.dot import LogId
 from domain.seqset import SeqSet
 from gossip.entry import GENESIS, TAG_BYTES, Entry
@@ -85,6 +87,17 @@ class Log:
             self.link = above[1]
             self._above -= _number(self.link)
         self.head = self.link[:TAG_BYTES]
+
+    def settle(self, link: bytes, loose: Iterable[tuple[int, bytes, bytes]]) -> None:
+        """After `held` was filled at once: the link of the entry at the prefix, and of each above
+        it (seq, prev, link). No link between two entries below the prefix may be wrong.
+        """
+        self.told = None
+        self.link = link
+        self.head = link[:TAG_BYTES] if self.prefix else b""
+        for seq, prev, own in loose:
+            self._loose[seq] = (prev, own)
+            self._above += _number(own)
 
 
 def _number(link: bytes) -> int:

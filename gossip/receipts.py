@@ -28,12 +28,15 @@ class Receipts:
 
     # --- durable here ---------------------------------------------------------------------------
 
-    def durable(self, log: LogId, seq: int) -> None:
-        """This position of another origin's log is durable here."""
+    def durable(self, log: LogId, first: int, last: int = 0) -> None:
+        """This position of another origin's log, or first..last, is durable here."""
         held = self._durable.get(log)
         if held is None:
             held = self._durable[log] = SeqSet()
-        held.add(seq)
+        if last:
+            held.add_range(first, last)
+        else:
+            held.add(first)
         if log in self._owed:
             self._touched[log] = None
 

@@ -32,6 +32,7 @@ from lab.child import RunNode, exit_text, fork_node, freeze
 from lab.launched import Caller, Child, read_launched
 from lab.places import Place, PlaceError, parse
 from lab.process import (
+    await_exit,
     live_record,
     lives,
     record_of,
@@ -41,6 +42,7 @@ from lab.process import (
 
 STOP_GRACE_S = 3.0
 WATCH_S = 0.5  # how often adopted nodes without a pidfd, and our own folder, are looked at
+DYING_S = 1.0  # for the threads of a process that has been killed
 REQUEST_BYTES_MAX = 64 * 1024
 EXIT_CONFIG = 2
 
@@ -283,6 +285,9 @@ class Launcher:
             return
         # Also one without a record: it ended before it could be looked at.
         pid, status = os.waitpid(child.seen.pid, os.WNOHANG)
+        if not pid and child.record is not None and not lives(child.record):
+            await_exit(child.seen.pid, DYING_S)  # its first thread has ended: the others will
+            pid, status = os.waitpid(child.seen.pid, os.WNOHANG)
         if pid:
             self._ended(child, exit_text(status), status)
 

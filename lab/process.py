@@ -8,6 +8,7 @@ moment between the look and the kill is safe.
 """
 
 import os
+import select
 import signal
 import time
 from pathlib import Path
@@ -93,3 +94,17 @@ def wait_gone(records: list[ProcessRecord], timeout_s: float) -> list[ProcessRec
         time.sleep(POLL_S)
         left = [record for record in left if lives(record)]
     return left
+
+
+def await_exit(pid: int, timeout_s: float) -> None:
+    """Until the last thread of a dying child has ended: it cannot be reaped before.
+
+    A process whose first thread has ended looks like a zombie, and still holds its files and locks.
+    """
+    if not hasattr(os, "pidfd_open"):
+        return
+    handle = os.pidfd_open(pid)
+    try:
+        select.select([handle], [], [], timeout_s)
+    finally:
+        os.close(handle)

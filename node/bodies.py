@@ -8,7 +8,10 @@ are read when somebody asks. Four bytes an event.
 from array import array
 from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
+
+from msgspec import Struct
 
 from domain.arrival import Arrival
 from domain.dot import LogId
@@ -33,11 +36,18 @@ class _Shelf:
         self.loose: dict[int, int] = {}  # of positions above
 
     def settle(self, seq: int, number: int) -> None:
+        if seq == len(self.numbers) + 1 and not self.loose:
+            self.numbers.append(number)
+        else:
+            self.extend(seq, (number,))
+
+    def extend(self, first: int, more: Sequence[int]) -> None:
+        """These records have the positions from `first` on."""
         numbers, loose = self.numbers, self.loose
-        if seq != len(numbers) + 1:
-            loose[seq] = number
+        if first != len(numbers) + 1:
+            loose.update(zip(range(first, first + len(more)), more, strict=True))
             return
-        numbers.append(number)
+        numbers.extend(more)
         while loose and (after := loose.pop(len(numbers) + 1, None)) is not None:
             numbers.append(after)
 
@@ -45,10 +55,20 @@ class _Shelf:
         return self.numbers[seq - 1] if seq <= len(self.numbers) else self.loose[seq]
 
 
+class LogRows(Struct, frozen=True):
+    """What consecutive arrivals added to one log."""
+
+    log: LogId
+    ranges: tuple[tuple[int, int], ...]  # of positions, sorted
+    numbers: bytes  # of the records that hold them, in this order, 4 bytes each
+    total: int  # the sum of the hashes of these entries
+
+
 class Bodies(Store, Protocol):
     """A store of entries, and the history of the arrivals that they became."""
 
-    history: History
+    @property
+    def history(self) -> History: ...
 
     def take(self, arrival: Arrival, entry: Entry, number: int) -> None:
         """This entry is record `number` of the journal, and the next arrival in the history."""
@@ -93,7 +113,7 @@ class PagedBodies:
         # Arrival i is record i + offset, for as long as no record came between that is no arrival.
         self._firsts = array("Q")
         self._offsets = array("Q")
-        self.history: History = PagedHistory(self._event)
+        self.history: PagedHistory = PagedHistory(self._event)
 
     def take(self, arrival: Arrival, entry: Entry, number: int) -> None:
         self._settle(entry, number)
@@ -122,6 +142,38 @@ class PagedBodies:
             return self._pages.events(shelf.numbers[first - 1 : last])
         return [self.get(log, seq) for seq in range(first, last + 1)]
 
+    # --- rows, to be written down and taken back ------------------------------------------------
+
+    @property
+    def jumps(self) -> int:
+        """How often a record came between that is no arrival."""
+        return len(self._firsts)
+
+    def offsets(self, jumps: int) -> tuple[bytes, bytes]:
+        """From which arrival on the records have which offset, from this jump on; 8 bytes each."""
+        return self._firsts[jumps:].tobytes(), self._offsets[jumps:].tobytes()
+
+    def numbers_of(self, indices: Sequence[int], jumps: int) -> "array[int]":
+        """The records of these arrivals. `jumps`: what it was before the first of them."""
+        if self.jumps > max(jumps, 1):
+            return array("I", map(self._number_of, indices))
+        offset = self._offsets[-1]  # of them all
+        return array("I", [index + offset for index in indices])
+
+    def take_offsets(self, firsts: bytes, offsets: bytes) -> None:
+        self._firsts.frombytes(firsts)
+        self._offsets.frombytes(offsets)
+
+    def take_rows(self, rows: LogRows) -> None:
+        """These positions are in these records."""
+        shelf = self._shelves.setdefault(rows.log, _Shelf())
+        numbers = array("I", rows.numbers)
+        at = 0
+        for first, last in rows.ranges:
+            part = numbers[at : at + last - first + 1]
+            shelf.extend(first, part)
+            at += len(part)
+
     # --- inside ---------------------------------------------------------------------------------
 
     def _settle(self, entry: Entry, number: int) -> None:
@@ -138,5 +190,7 @@ class PagedBodies:
             self._recent_bytes -= size
 
     def _event(self, index: int) -> Event:
-        number = index + self._offsets[bisect_right(self._firsts, index) - 1]
-        return self._codec.decode(self._pages.events([number])[0]).event
+        return self._codec.decode(self._pages.events([self._number_of(index)])[0]).event
+
+    def _number_of(self, index: int) -> int:
+        return index + self._offsets[bisect_right(self._firsts, index) - 1]

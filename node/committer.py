@@ -21,11 +21,13 @@ what it hands out afterwards is written. A final failure cannot be resumed.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
 
+from node.checkpoint import Checkpoint
 from node.journal import Journal
 from node.ports import Durability, EventRecord, Record
 from node.storage import DiskFull, StorageError
@@ -36,6 +38,7 @@ Progress = Persisted | PersistFailed
 QUEUE_RECORDS_MAX = 65_536
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
 COMMIT_BYTES_MAX = 8 * 1024 * 1024  # of one append; what is left goes into the next
+CHECKPOINTS_MAX = 4  # that wait to be written
 RENEW_S = 0.5  # until the disk is asked again whether there is room
 RECORD_BYTES = 64  # what a record counts beside its data
 
@@ -47,6 +50,7 @@ class Committer:
         durability: Durability,
         interval_ms: int,
         on_progress: Callable[[Progress], None],
+        on_unkept: Callable[[str], None] = lambda _: None,
         *,
         queue_records_max: int = QUEUE_RECORDS_MAX,
         queue_bytes_max: int = QUEUE_BYTES_MAX,
@@ -57,6 +61,7 @@ class Committer:
         self._on_progress = on_progress
         self._queue_records_max = queue_records_max
         self._queue_bytes_max = queue_bytes_max
+        self._on_unkept = on_unkept  # why a checkpoint could not be written
         # Wakes the thread. A Condition does that in Python, at several times the cost.
         self._woken: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -65,6 +70,7 @@ class Committer:
         self._queue: list[tuple[Sequence[Record], int]] = []
         self._queued_records = 0
         self._queued_bytes = 0
+        self._checkpoints: deque[Checkpoint] = deque()
         self._dropping = False
         self._stopping = False
         self._drain = True
@@ -113,6 +119,22 @@ class Committer:
             self._wake()
         return True
 
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+        """Write them when there is time. Over the bound they are dropped: a later start makes them.
+
+        `on_unkept` is told why one is not written, in whichever thread.
+        """
+        if not checkpoints:
+            return
+        with self._lock:
+            if self._stopping:
+                return
+            room = CHECKPOINTS_MAX - len(self._checkpoints)
+            self._checkpoints += checkpoints[:room]
+            self._wake()
+        if room < len(checkpoints):
+            self._on_unkept("too many checkpoints wait to be written")
+
     def _wake(self) -> None:
         """With the lock held: the thread has something to look at."""
         if self._asleep:
@@ -144,25 +166,31 @@ class Committer:
     def _run(self) -> None:
         try:
             while (batch := self._next_batch()) is not None:
-                if batch:
-                    self._append(batch)
-                elif self._journal.unrenewed:
-                    self._renew()
-                if not self._dirty:
-                    continue
-                now = monotonic()
-                if batch and self._journal.written - self._journal.durable == len(batch):
-                    self._sync_at = now + self._interval_s  # the oldest unsynced one is this young
-                if self._durability == "always" or (
-                    self._durability == "interval" and now >= self._sync_at
-                ):
-                    self._sync()
+                self._commit(batch)
+                self._keep_one()
+            while self._drain and self._checkpoints:
+                self._keep_one()
         except BaseException as error:
             # A bug, here or in the callback. Nobody may go on believing that things are written.
             self._report_failure(f"committer: {type(error).__name__}: {error}", final=True)
             raise
         finally:
             self._close()
+
+    def _commit(self, batch: list[Record]) -> None:
+        if batch:
+            self._append(batch)
+        elif self._journal.unrenewed and monotonic() >= self._renew_at:
+            self._renew()
+        if not self._dirty:
+            return
+        now = monotonic()
+        if batch and self._journal.written - self._journal.durable == len(batch):
+            self._sync_at = now + self._interval_s  # the oldest unsynced one is this young
+        if self._durability == "always" or (
+            self._durability == "interval" and now >= self._sync_at
+        ):
+            self._sync()
 
     @property
     def _dirty(self) -> bool:
@@ -182,6 +210,8 @@ class Committer:
             with self._lock:
                 if self._queue or self._stopping:
                     return self._take()
+                if self._checkpoints:
+                    return []
                 due_at = self._due_at
                 timeout = None if due_at is None else due_at - monotonic()
                 if timeout is not None and timeout <= 0:
@@ -232,6 +262,14 @@ class Committer:
         else:
             self.commits += 1
             self._report_progress()
+
+    def _keep_one(self) -> None:
+        with self._lock:
+            checkpoint = self._checkpoints.popleft() if self._checkpoints else None
+        if checkpoint is not None and self._failed is None:
+            why = self._journal.keep(checkpoint)
+            if why:
+                self._on_unkept(why)
 
     def _report_progress(self) -> None:
         self._on_progress(Persisted(self._journal.written, self._journal.durable))

@@ -4,14 +4,16 @@ Moderate, decide, encode once, chain. Commands only: events of others never pass
 their stamps move the clock and their dots become the parents of the next own event.
 """
 
+from collections.abc import Iterable
 from typing import final
 
 from msgspec import Struct
 
 from domain.arrival import Arrival, Via
-from domain.clock import HybridClock
+from domain.clock import HybridClock, Stamp
 from domain.commands import Command, PostMessage
 from domain.decider import Context, Known, Refused, check_command, decide
+from domain.dot import Dot
 from domain.events import Event
 from domain.moderation import Moderator, Policy
 from domain.verdict import Censored, Clean, Rejected, Verdict, rules_of
@@ -85,6 +87,11 @@ class Emitter:
 
     def see(self, event: Event) -> None:
         """This event is visible here: the next own one may name it as a parent."""
-        if event.dot.origin == self.own.node:
-            self._heads.named(event.parents)
-        self._heads.see(event.dot)
+        self._heads.meet(event, self.own.node)
+
+    def recall(self, stamp: Stamp, heads: Iterable[Dot]) -> None:
+        """The past at once: the largest stamp of it, and its heads as they were last seen."""
+        self._clock.restore(stamp)
+        self._heads = Heads()
+        for dot in heads:
+            self._heads.see(dot)

@@ -3,11 +3,13 @@
     offset size  field
          0    4  magic, F7 6C 61 62: not valid UTF-8, so that no text contains it
          4    1  version of the frame format, 1
-         5    1  type: 1 segment header, 2 block of records, 3 identity, 4 mark
+         5    1  type: 1 segment header, 2 block of records, 3 identity, 4 mark,
+                 5 part of a checkpoint
          6    2  flags: bit 0, the block opens an epoch
          8    4  length of the payload, 1 or more
         12    4  count of records in the payload of a block; in a mark that a repair put in the
-                 place of a damaged range, of the records that were lost there; else 0
+                 place of a damaged range, of the records that were lost there; in
+                 a checkpoint, of its frames; else 0
         16    4  offset of this frame in its file
         20    4  previous: CRC of the payload of the frame before this one, in the whole journal
         24    8  number of the next record of the journal: in a block, of its first record
@@ -44,6 +46,7 @@ SEGMENT_HEADER: Final = 1
 BLOCK: Final = 2
 IDENTITY: Final = 3
 MARK: Final = 4
+CHECKPOINT: Final = 5
 
 OPENS_EPOCH: Final = 1  # flag
 

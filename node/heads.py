@@ -9,6 +9,7 @@ parents, the latest seen first; what it does not name is left for the next one.
 from collections.abc import Sequence
 
 from domain.dot import Dot, LogId
+from domain.events import Event
 
 PARENTS_MAX = 16
 
@@ -27,6 +28,17 @@ class Heads:
         if dot.seq > known:
             self._seqs.pop(log, None)
             self._seqs[log] = dot.seq
+
+    @property
+    def all(self) -> tuple[Dot, ...]:
+        """In the order in which they were last seen."""
+        return tuple([Dot(log.origin, log.epoch, seq) for log, seq in self._seqs.items()])
+
+    def meet(self, event: Event, node: str) -> None:
+        """This event is visible at `node`."""
+        if event.dot.origin == node:
+            self.named(event.parents)
+        self.see(event.dot)
 
     def parents(self, own: LogId) -> tuple[Dot, ...]:
         """The newest heads, sorted, but that of the log that is written: the chain names it."""

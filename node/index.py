@@ -9,7 +9,7 @@ and of those appended since.
 """
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from msgspec import Struct
 
@@ -62,6 +62,20 @@ class Index:
             self._offsets.append(offset)
             self._ends.append(end)
         self.last += count
+
+    def rows(self, segment: int) -> tuple[bytes, bytes, bytes]:
+        """The points of one segment: the first records, offsets, ends."""
+        low, high = bisect_left(self._segments, segment), bisect_right(self._segments, segment)
+        columns = (self._firsts, self._offsets, self._ends)
+        first, offset, end = (column[low:high].tobytes() for column in columns)
+        return first, offset, end
+
+    def take_rows(self, segment: int, rows: tuple[bytes, bytes, bytes], last: int) -> None:
+        """The points of the next segment, at once; `last` is its last record."""
+        for column, more in zip((self._firsts, self._offsets, self._ends), rows, strict=True):
+            column.frombytes(more)
+        self._segments.extend([segment] * (len(self._firsts) - len(self._segments)))
+        self.last = last
 
     def find(self, number: int) -> Chunk:
         """The chunk that holds this record, which must have a place."""

@@ -27,6 +27,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from node import frames, recovery
+from node.checkpoint import Checkpoint, Seal
+from node.checkpoints import Believed, Keeper, Sealer, believed, remove_from
 from node.codec import (
     CleanStop,
     Identity,
@@ -43,7 +45,7 @@ from node.ports import Durability, EpochRecord, EventRecord, Record
 from node.storage import DISK_FULL, DiskFull, Storage, StorageError
 from node.survey import Segment, Survey, names_of_range, read_records, segment_name, survey
 
-SEGMENT_BYTES = 16 * 1024 * 1024
+SEGMENT_BYTES = 4 * 1024 * 1024  # a start after a kill reads no more than this, and a commit
 BLOCK_RECORDS = 1024  # a larger append becomes several frames of one write
 BLOCK_BYTES = 1024 * 1024
 
@@ -52,6 +54,7 @@ class JournalOptions(Struct, frozen=True):
     durability: Durability = "always"
     recover: recovery.Mode = "tail"
     segment_bytes: int = SEGMENT_BYTES  # a segment this long is sealed before the next append
+    trust: bool = True  # believe checkpoints; mode strict never does
 
 
 class Journal:
@@ -69,6 +72,8 @@ class Journal:
         self._failed = ""
         self._closed = False
         self._placed: list[Placed] = []
+        self._sealer = Sealer(Survey())
+        self._keeper = Keeper(storage, identity.directory_id, 0)
         self.written = 0
         self.durable = 0
 
@@ -79,7 +84,11 @@ class Journal:
         """Recover what the directory holds, and get ready to append. Raises StorageError."""
         try:
             identity = recovery.load_identity(storage)
-            found = survey(storage, identity.directory_id if identity else b"")
+            directory_id = identity.directory_id if identity else b""
+            told = Believed(Survey(directory_id=directory_id))
+            if directory_id and options.trust and options.recover != "strict":
+                told = believed(storage, node, directory_id)
+            found = survey(storage, directory_id, told.survey)
             recovery.refuse_unless_ours(node, options.recover, identity, found)
             # The wish for an epoch is on disk before anything is repaired.
             now = recovery.next_identity(
@@ -88,19 +97,25 @@ class Journal:
             # Until what is left has been written anew, the mode that it was left in counts.
             doubted = recovery.doubted_mode(identity, found)
             recovery.save_identity(storage, replace(now, durability=doubted or now.durability))
+            if damaged := found.damaged_from:
+                remove_from(storage, damaged)
             kept_as = recovery.repair_tail(storage, found.torn) if found.torn else ""
             for name in storage.names():
                 if name.endswith(recovery.PART_SUFFIX):
                     storage.remove(name)
             journal = cls(storage, options, now)
             journal._begin(found, doubted=bool(doubted))
+            journal._keeper = Keeper(storage, now.directory_id, told.crc)
             if doubted and doubted != now.durability and not journal.unrenewed:
                 recovery.save_identity(storage, now)
         except OSError as error:
             raise recovery.storage_error("open", error, final=True) from None
         torn = found.torn
         return journal, Recovery(
-            records=Records(storage, found.segments, found.records),
+            records=Records(storage, found.segments, found.records - told.records),
+            checkpoints=told.checkpoints,
+            seals=found.seals,
+            recalled=told.records,
             index=found.index,
             count=found.records,
             epoch=found.epoch,
@@ -144,6 +159,7 @@ class Journal:
             offset += len(frame)
             number += len(block)
         self._write(parts[0] if len(parts) == 1 else b"".join(parts))
+        self._sealer.wrote(placed, records, self._next_number)
         self._next_number, self._crc = number, crc
         self.written += len(records)
         self._placed += placed
@@ -152,6 +168,14 @@ class Journal:
         """Where the records went that were appended since the last time."""
         placed, self._placed = self._placed, []
         return placed
+
+    def take_seals(self) -> list[Seal]:
+        """Which segments were sealed since the last time."""
+        return self._sealer.take()
+
+    def keep(self, checkpoint: Checkpoint) -> str:
+        """Write it beside its segment. Returns why that could not be, or ""."""
+        return self._keeper.keep(checkpoint)
 
     def sync(self) -> None:
         """Make all that was written durable. A failure is final, unless it is one of `renew`."""
@@ -226,7 +250,7 @@ class Journal:
 
     def _begin(self, found: Survey, *, doubted: bool) -> None:
         """Take up the log where the survey found its end."""
-        self._next_number, self._crc = found.next_number, found.crc
+        self._next_number, self._crc, self._sealer = found.next_number, found.crc, Sealer(found)
         self.written = self.durable = found.records
         last = found.segments[-1] if found.segments else None
         if last is None:
@@ -285,6 +309,7 @@ class Journal:
         """Seal the current segment and begin the next. If that fails the current one stays."""
         self.sync()
         before = (self._segment, self._size, self._durable_size, self._crc)
+        seal = self._sealer.sealed(self._segment, self._size, self._crc, self._next_number)
         try:
             self._new_segment(self._segment + 1)
         except (OSError, StorageError) as error:
@@ -301,6 +326,7 @@ class Journal:
             if isinstance(error, OSError):
                 raise recovery.storage_error("begin", error, name) from None
             raise
+        self._sealer.begin(seal)
 
     def _new_segment(self, number: int) -> None:
         self._segment, self._size, self._durable_size = number, 0, 0
@@ -326,6 +352,7 @@ class Journal:
         data, crc = frames.encode(
             payload, type=kind, offset=self._size, previous=self._crc, number=self._next_number
         )
+        self._sealer.tail = self._size
         self._write(data)
         self._crc = crc
 

@@ -14,9 +14,8 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -31,7 +30,7 @@ from node.keyring import Keyring
 from node.link import FaultTable
 from node.opening import Recovery
 from node.pages import Pages
-from node.ports import Note, Record
+from node.ports import Note
 from node.pump import RawContext
 from node.recorder import RecordedFaults, RecordedReplica, Recorder, begin
 from node.recovery import Mode
@@ -42,8 +41,6 @@ from node.settings import Addresses, Ending, Settings, WriteNote
 from node.storage import FileStorage
 from node.supervisor import Fields, RestartBudget, one_line
 from node.survey import Hole
-
-RESTORE_BATCH = 4096  # records between two looks at signals
 
 
 class Plan(Struct, frozen=True):
@@ -66,6 +63,7 @@ class Legacy(Struct):
     """What the lives of one process leave to each other."""
 
     scrubbed: Scrubbed = msgspec.field(default_factory=Scrubbed)
+    trust: bool = True  # believe checkpoints: only the first life does, the others look for damage
     answered: bool = False  # a life was ready: whoever started the process was told, once
 
 
@@ -104,10 +102,18 @@ class Life:
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         node = self._plan.replica
-        options = JournalOptions(node.durability, self._plan.recover)
+        trust = self._legacy.trust and self._plan.trace_dir is None  # a recording holds all of it
+        options = JournalOptions(node.durability, self._plan.recover, trust=trust)
         journal, recovery = Journal.open(self._storage, node.node, options, wall_ms())
         try:
             runtime = await self._build(loop, journal, recovery)
+        except Exception as error:
+            journal.close(clean=True)
+            if not recovery.recalled:
+                raise
+            reason = one_line(error)
+            self._note("checkpoints_doubted", "error", {"reason": reason}, "journal")
+            return Ending(reason, reopen=True)
         except BaseException:
             journal.close(clean=True)
             raise
@@ -123,8 +129,7 @@ class Life:
         began_s = time.monotonic()
         pages = Pages(self._storage, recovery.index)
         self._replica = replica = self._make_replica(recovery, pages)
-        for batch in _batches(iter(recovery.records)):
-            replica.restore(batch)
+        for _ in recovery.restore(replica, journal.keep):
             await asyncio.sleep(0)
             if self._asked:
                 return None
@@ -267,6 +272,7 @@ class Life:
     def _note_opening(self, recovery: Recovery, seconds: float) -> None:
         fields: Fields = {
             "records": recovery.count,
+            "read": recovery.count - recovery.recalled,
             "segments": recovery.segments,
             "bytes": recovery.size_bytes,
             "incarnation": recovery.incarnation,
@@ -305,6 +311,7 @@ def live(plan: Plan, storage: FileStorage) -> Ending:
     try:
         while True:
             ending = asyncio.run(Life(plan, storage, context, rng, legacy).run())
+            legacy.trust = False
             if ending.reopen:
                 storage = FileStorage(plan.journal_dir)
                 continue
@@ -332,8 +339,3 @@ def _where(hole: Hole) -> Fields:
         "bytes": hole.length,
         "records": hole.records,
     }
-
-
-def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
-    while batch := list(islice(records, RESTORE_BATCH)):
-        yield batch

@@ -31,6 +31,8 @@ LINE_BYTES_MAX = 64 * 1024
 # Name -> its meaning. Docs and tests read this; keep it sorted.
 NOTES: dict[str, str] = {
     "append_failed": "The journal could not take some records; it goes on with the next ones.",
+    "checkpoint_unwritten": "A checkpoint could not be written: a later start reads more.",
+    "checkpoints_doubted": "A start with checkpoints failed; the journal is read without them.",
     "core_crashed": "The replica met an impossible state of its own.",
     "core_restarts": "A new replica is built from the journal after a wait.",
     "epoch_opened": "Own events go on in a new log; and why the old one ends.",
@@ -41,7 +43,8 @@ NOTES: dict[str, str] = {
     "fork_found": "A log has two histories: both are kept, its origin is flagged.",
     "frame_rejected": "Bytes from a peer were not a packet for us; the reason says why.",
     "journal_damaged": "The scrub found bytes in the journal that were whole once.",
-    "journal_opened": "The journal was read to its end: how many records, in how long.",
+    "journal_opened": "The journal was opened: how many records it has, how many of them were read "
+    "and not known from checkpoints, in how long.",
     "journal_quarantined": "Damage inside the journal was set aside; peers can fill the hole.",
     "journal_tail_cut": "A torn end of the journal was kept in a copy and cut off.",
     "journal_unread": "The scrub cannot read the journal; the node goes on.",

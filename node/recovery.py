@@ -69,15 +69,18 @@ def save_identity(storage: Storage, identity: Identity) -> None:
     replace_file(storage, IDENTITY_FILE, data)
 
 
-def replace_file(storage: Storage, name: str, data: bytes) -> None:
+def replace_file(storage: Storage, name: str, data: bytes, *, durably: bool = True) -> None:
+    """Atomically for whoever reads it now. Raises OSError; the old file is whole then."""
     part = name + PART_SUFFIX
     if part in storage.names():
         storage.remove(part)
     storage.create(part)
     append_all(storage, part, data)
-    storage.sync(part)
+    if durably:
+        storage.sync(part)
     storage.rename(part, name)
-    storage.sync_dir()
+    if durably:
+        storage.sync_dir()
 
 
 def append_all(storage: Storage, name: str, data: bytes) -> None:

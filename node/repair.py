@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from node import frames
+from node.checkpoints import remove_from
 from node.codec import (
     Identity,
     Quarantined,
@@ -120,6 +121,8 @@ class _Rewriter:
             new = self._segment(number, segment)
             if new == old:
                 continue
+            if not self.actions:  # what is not the same any more must not be believed
+                remove_from(self.storage, number)
             if old:
                 self.kept.append(keep_copy(self.storage, name, 0, len(old), "damaged"))
             replace_file(self.storage, name, new)

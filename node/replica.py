@@ -22,25 +22,24 @@ from typing import Literal, assert_never
 
 from msgspec import Struct
 
-from domain.arrival import Arrival, Via
+from domain.arrival import Via
 from domain.events import Event
 from domain.moderation import Moderator, Policy
-from domain.presence import Presence
-from domain.quiet import Quiet
-from domain.timeline import Timeline
 from gossip.config import GossipConfig
 from gossip.engine import Engine
-from gossip.entry import Entry, hash_of
-from gossip.frontier import Added, Frontier
+from gossip.entry import Entry
+from gossip.frontier import Frontier
 from gossip.learnt import Learnt
 from gossip.packets import Push, without_runs
 from gossip.reconcile.vector import Vector
 from gossip.wire import cluster_hash
 from node.bodies import Bodies, MemoryBodies, PagedBodies
+from node.checkpoint import Checkpoint
 from node.emitter import Emitted, Emitter
 from node.epochs import Epochs
 from node.foreseen import Foreseen
 from node.forks import Forks
+from node.past import Past
 from node.pending import Pending
 from node.ports import (
     AckLevel,
@@ -105,10 +104,6 @@ class Replica:
         self._config = config
         self._codec = codec
         self._bodies: Bodies = MemoryBodies() if pages is None else PagedBodies(pages, codec)
-        history = self._bodies.history
-        self.timeline = Timeline(history=history)
-        self.presence = Presence(history)
-        self.quiet = Quiet(config.quiet_ms, history)
         self.engine: Engine[Event] = Engine(
             config.node,
             cluster_hash(config.cluster),
@@ -121,6 +116,9 @@ class Replica:
             partial(opened, codec),
         )
         self._emitter = Emitter(config.node, codec, moderator or Moderator(config.policy))
+        self.past = Past(self._bodies, codec, self.engine, self._emitter, config.quiet_ms)
+        self.timeline, self.presence = self.past.timeline, self.past.presence
+        self.quiet = self.past.quiet
         self._epochs = Epochs(self._emitter.own, self.engine.frontier, rng)
         self._pending = Pending()
         self._outbox = Outbox()
@@ -133,30 +131,24 @@ class Replica:
 
     # --- before the first turn ------------------------------------------------------------------
 
+    def recall(self, checkpoints: Iterable[Checkpoint]) -> None:
+        """The first part of the node's own past, at once; before any record is restored."""
+        assert not self._booted
+        self._pending.intake.handed = self.past.recall(checkpoints)
+        self._counters["restored"] = len(self.timeline)
+
     def restore(self, records: Iterable[Record]) -> None:
         """The node's own past, from the journal, in order. May be called many times."""
         assert not self._booted
+        intake = self._pending.intake
         for record in records:
-            self._pending.intake.handed += 1
+            intake.handed += 1
             if type(record) is EpochRecord:
                 self._emitter.own.open(record.epoch)
             elif type(record) is EventRecord:
-                self._restore_event(record)
+                self._counters["restored"] += self.past.restore(record, intake.handed)
             else:
                 assert_never(record)
-
-    def _restore_event(self, record: EventRecord) -> None:
-        decoded = self._codec.decode(record.data)
-        dot = decoded.event.dot
-        entry = Entry(dot, decoded.prev, hash_of(record.data), record.data)
-        added = self.engine.restore(entry)
-        if added is not Added.NEW and added is not Added.RIVAL:
-            return  # written twice, or too far ahead to be of use: it comes again
-        self._counters["restored"] += 1
-        arrival = self._emitter.arrival(decoded.event, entry, record.received_at_ms, record.via)
-        if dot.origin != self.node:
-            self.engine.receipts.durable(dot.log, dot.seq)
-        self._evolve(arrival, entry, self._pending.intake.handed)
 
     def boot(self, now_ms: int, wall_ms: int, must_open_epoch: str, unsynced: int = 0) -> None:
         """Begin to live. `must_open_epoch` is the reason why own events need a new epoch, or "".
@@ -337,7 +329,7 @@ class Replica:
                 self._emitter.own.show(one.entry.dot)
                 self.engine.offer(one.entry, one.receipt)
                 posted.append(one.entry)
-            self._evolve(one.arrival, one.entry, one.number)
+            self.past.evolve(one.arrival, one.entry, one.number)
             self._outbox.publish.append((len(self.timeline), one.arrival))
         self.engine.receipts.vouched = intake.vouched
         for dot in intake.take_durable():
@@ -362,16 +354,6 @@ class Replica:
             self._emitter.take_back(one.entry, one.arrival.event)
         fields: Fields = {"code": failure.code, "final": failure.final}
         self._outbox.note.append(Note("writes_refused", "error", fields))
-
-    # --- evolving -------------------------------------------------------------------------------
-
-    def _evolve(self, arrival: Arrival, entry: Entry, number: int) -> None:
-        """This event, record `number` of the journal, is a fact here."""
-        self._bodies.take(arrival, entry, number)
-        self.timeline.apply(arrival)
-        self.presence.apply(arrival)
-        self.quiet.apply(arrival)
-        self._emitter.see(arrival.event)
 
     def _answer(self, answers: list[Answer]) -> None:
         if answers:

@@ -23,6 +23,7 @@ from contextlib import suppress
 from random import Random
 
 from gossip.packets import Packet
+from node.checkpoint import Seal
 from node.committer import Committer, JournalWorker, Progress
 from node.index import Placed
 from node.journal import Journal
@@ -81,7 +82,7 @@ class Runtime:
         self._turns = 0
         self._always = settings.durability == "always"
         self._committer = Committer(
-            journal, settings.durability, settings.interval_ms, self._from_committer
+            journal, settings.durability, settings.interval_ms, self._from_committer, self._unkept
         )
         self.running = Running(
             settings.node,
@@ -114,7 +115,6 @@ class Runtime:
             on_unreachable=self._refresh_addresses,
             on_damage=self._on_damage,
             counters=self.counters,
-            news=self._news,
             now_ms=self.now_ms,
             wall_ms=wall_ms,
         )
@@ -169,12 +169,13 @@ class Runtime:
         """Called in the committer's thread."""
         if self._always and type(progress) is Persisted and progress.durable < progress.written:
             return  # nothing comes of it before it is durable, and the sync runs already
-        placed = self._journal.take_placed()
+        placed, seals = self._journal.take_placed(), self._journal.take_seals()
         with suppress(RuntimeError):  # the loop has closed: nobody is left to be told
-            self._loop.call_soon_threadsafe(self._on_progress, progress, placed)
+            self._loop.call_soon_threadsafe(self._on_progress, progress, placed, seals)
 
-    def _on_progress(self, progress: Progress, placed: list[Placed]) -> None:
+    def _on_progress(self, progress: Progress, placed: list[Placed], seals: list[Seal]) -> None:
         self._pages.placed(placed)
+        self._replica.past.seal(seals)
         if type(progress) is Persisted:
             self.running.written, self.running.durable = progress.written, progress.durable
             if self._inbox and type(self._inbox[-1]) is Persisted:
@@ -190,6 +191,12 @@ class Runtime:
                 self.supervisor.fail("journal", progress.reason)
         self._inbox.append(progress)
         self._soon()
+
+    def _unkept(self, why: str) -> None:
+        """Called in any thread. A checkpoint could not be written: a later start reads more."""
+        with suppress(RuntimeError):  # the loop has closed
+            note = Note("checkpoint_unwritten", "warning", {"reason": why})
+            self._loop.call_soon_threadsafe(self._note, "journal", note)
 
     # --- the turn -------------------------------------------------------------------------------
 
@@ -228,6 +235,7 @@ class Runtime:
             else:
                 replica.step(item)
         self._execute(replica.drain())
+        self._committer.keep(replica.past.take_checkpoints())
         self._arm(now_ms)
         self._turns += 1
         if not self.control.flying:
@@ -367,16 +375,6 @@ class Runtime:
             "journal_commits": self._committer.commits,
             **self.feed.counters,
             "turns": self._turns,
-        }
-
-    def _news(self) -> dict[str, int]:
-        return {
-            "events": self._replica.frontier.count,
-            "missing": self._replica.frontier.missing,
-            "durable": self.running.durable,
-            "rejected": sum(self.transport.rejected.values()),
-            "bad": self.control.counters["control_bad"],
-            "refused": self.doors.counters["doors_refused"] if self.doors is not None else 0,
         }
 
     def _refresh_addresses(self) -> None:

@@ -124,7 +124,7 @@ class FileStorage(FileReader):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._appending: tuple[str, int] | None = None  # the one file kept open, and its descriptor
+        self._appending: dict[str, int] = {}  # the descriptors of the two files written last
         try:
             os.makedirs(path, mode=0o700, exist_ok=True)
             self._dir = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -190,26 +190,29 @@ class FileStorage(FileReader):
     def close(self) -> None:
         if self._dir < 0:
             return
-        self._forget(self._appending[0] if self._appending else "")
+        self._forget(*self._appending)
         os.close(self._dir)
         os.close(self._lock)  # last: this releases the lock
         self._dir = self._lock = -1
 
     def _open(self, name: str) -> int:
-        """The descriptor for `name`. Kept: a sync error shows only on the descriptor that wrote."""
-        if self._appending is not None:
-            if self._appending[0] == name:
-                return self._appending[1]
-            self._forget(self._appending[0])
+        """The descriptor for `name`. Kept: a sync error shows only on the descriptor that wrote.
+
+        Two are: the segment that grows, and what is written beside it.
+        """
+        if name in self._appending:
+            return self._appending[name]
+        if len(self._appending) > 1:
+            self._forget(next(iter(self._appending)))
         flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
         fd = os.open(name, flags, dir_fd=self._dir)
-        self._appending = (name, fd)
+        self._appending[name] = fd
         return fd
 
     def _forget(self, *names: str) -> None:
-        if self._appending is not None and self._appending[0] in names:
-            os.close(self._appending[1])
-            self._appending = None
+        for name in names:
+            if (fd := self._appending.pop(name, None)) is not None:
+                os.close(fd)
 
 
 # --- in memory ----------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from node import frames
+from node.checkpoint import Seal
 from node.codec import (
     FORMAT_VERSION,
     CleanStop,
@@ -91,6 +92,14 @@ class Survey(Struct):
     incarnation: int = 0  # the highest one seen in a segment header
     directory_id: bytes = b""
     index: Index = field(default_factory=Index)
+    began: int = 0  # the records before the last segment
+    tail: int = 0  # where the last valid frame begins
+    seals: list[Seal] = []  # of sealed segments, as far as nothing is wrong with the journal
+
+    @property
+    def damaged_from(self) -> int:
+        """The first segment that is not whole; 0 if all are, but for a torn tail."""
+        return min([hole.segment for hole in self.holes], default=0)
 
 
 def segment_name(number: int) -> str:
@@ -125,25 +134,29 @@ def list_segments(reader: Reader) -> list[Segment]:
     return [Segment(number, name, reader.size(name)) for number, name in sorted(found)]
 
 
-def survey(reader: Reader, directory_id: bytes = b"") -> Survey:
+def survey(reader: Reader, directory_id: bytes = b"", begun: Survey | None = None) -> Survey:
     """Read everything once. Raises RecoveryRefused only for a format that is too new.
 
     `directory_id` is the one from IDENTITY, if known; segments with another one are foreign.
+    `begun`: what is known of the first segments, which are then not read. It is gone on with.
     """
-    surveyor = Surveyor(directory_id)
+    surveyor = Surveyor(directory_id, begun)
     segments = list_segments(reader)
-    for index, segment in enumerate(segments):
+    for index in range(len(surveyor.result.segments), len(segments)):
+        segment, is_last = segments[index], index == len(segments) - 1
         data = reader.read(segment.name, 0, segment.size)
-        for _ in surveyor.steps(segment, data, is_last=index == len(segments) - 1):
+        for _ in surveyor.steps(segment, data, is_last=is_last):
             pass
+        if not is_last:
+            surveyor.seal(segment)
     return surveyor.done()
 
 
 class Surveyor:
     """A survey in small steps, one segment after the other. `survey` takes them all at once."""
 
-    def __init__(self, directory_id: bytes) -> None:
-        self.result = Survey(directory_id=directory_id)
+    def __init__(self, directory_id: bytes, begun: Survey | None = None) -> None:
+        self.result = Survey(directory_id=directory_id) if begun is None else begun
         self.known: set[tuple[int, int, int]] = set()
         # Holes whose end has not been seen yet: the next number tells how much was in them.
         self.open: list[Hole] = []
@@ -170,6 +183,7 @@ class Surveyor:
             cause = f"missing: {names_of_range(before + 1, segment.number - 1)}"
             self._damage(gone, Damage(0, 0, cause, moved=False), torn=False)
         out.segments.append(segment)
+        out.began = out.records
         for found in frames.scan(data):
             if type(found) is Frame:
                 self._frame(segment, data, found)
@@ -202,7 +216,7 @@ class Surveyor:
         self._close_holes(lost)
         self.broken = False
         out.frames += 1
-        out.crc = frame.crc
+        out.crc, out.tail = frame.crc, frame.offset
         out.clean_stop = 0
         out.next_number = frame.number + frame.count
         if frame.type == frames.BLOCK:
@@ -216,6 +230,26 @@ class Surveyor:
             segment.ranges[-1] = (segment.ranges[-1][0], frame.end)
         else:
             segment.ranges.append((frame.offset, frame.end))
+
+    def seal(self, segment: Segment) -> None:
+        """This segment, which was the last one looked at, has one after it."""
+        out = self.result
+        if not (out.holes or self.open or out.missing or out.foreign):
+            points = out.index.rows(segment.number)
+            out.seals.append(
+                Seal(
+                    segment.number,
+                    segment.size,
+                    out.tail,
+                    out.crc,
+                    out.began + 1,
+                    out.records,
+                    out.next_number,
+                    out.epoch or 0,
+                    out.epoch_number,
+                    points,
+                )
+            )
 
     def _header(self, segment: Segment, data: bytes, frame: Frame) -> bool:
         """Take in the first frame. False: the file does not belong here and is skipped."""

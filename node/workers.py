@@ -42,7 +42,6 @@ class Hooks(Struct, frozen=True):
     on_unreachable: Callable[[], None]
     on_damage: Callable[[StorageError], None]
     counters: Callable[[], dict[str, int]]
-    news: Callable[[], dict[str, int]]
     now_ms: Callable[[], int]
     wall_ms: Callable[[], int]
 
@@ -112,11 +111,21 @@ class Workers:
         )
         self.telemetry = Telemetry(
             loop,
-            news=hooks.news,
+            news=partial(self._news, replica, running),
             counters=hooks.counters,
             on_note=partial(note, "telemetry"),
             guard=partial(guard, "telemetry"),
         )
+
+    def _news(self, replica: Replica, running: Running) -> dict[str, int]:
+        return {
+            "events": replica.frontier.count,
+            "missing": replica.frontier.missing,
+            "durable": running.durable,
+            "rejected": sum(self.transport.rejected.values()),
+            "bad": self.control.counters["control_bad"],
+            "refused": self.doors.counters["doors_refused"] if self.doors is not None else 0,
+        }
 
 
 async def start_transport(start: Callable[[Worker], None], transport: Transport) -> None:

@@ -5,6 +5,7 @@ a search that takes two states for one does not look at what comes after the sec
 with their order, for some mean something by it.
 """
 
+from array import array
 from collections import deque
 from collections.abc import Iterator
 from enum import Enum
@@ -34,6 +35,10 @@ ABSTRACTED: dict[str, frozenset[str]] = {
     "Frontier": frozenset({"_root", "_sorted", "_origins", "_begun"}),
     "Membership": frozenset({"_names"}),
     "Timeline": frozenset({"_causal", "_pending", "_last_key", "_sum", "_summed"}),
+    # Parts of the replica, which has them itself.
+    "Past": frozenset(
+        {"_bodies", "_codec", "_engine", "_emitter", "presence", "quiet", "timeline"}
+    ),
     # Given from outside, and the same for all states.
     "Emitter": frozenset({"_codec", "_moderator"}),
     "Rounds": frozenset({"_config"}),
@@ -66,7 +71,7 @@ def _canonical(one: Any, around: set[int]) -> object:
         return "(around)"
     around.add(id(one))
     try:
-        if isinstance(one, list | tuple | deque):
+        if isinstance(one, list | tuple | deque | array):
             return [_canonical(part, around) for part in one]
         if isinstance(one, dict):
             return [(_canonical(k, around), _canonical(v, around)) for k, v in one.items()]

@@ -13,6 +13,7 @@ from lab.sim.agenda import Agenda
 from lab.sim.disk import Died, SimDisk
 from node.committer import RENEW_S
 from node.journal import Journal
+from node.past import Past
 from node.ports import Durability, Record
 from node.storage import DiskFull, StorageError
 from node.turn import Persisted, PersistFailed
@@ -135,6 +136,13 @@ class Commits:
         if self._queue and not self.failed:
             self.log.append(self._queue)
             self._queue = []
+
+    def keep(self, past: Past) -> None:
+        """Write down the checkpoints that were made, and tell of what was sealed meanwhile."""
+        if isinstance(self.log, Journal):
+            past.seal(self.log.take_seals())
+            for one in past.take_checkpoints():
+                self.log.keep(one)
 
     # --- one commit -----------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from random import Random
 from typing import Literal
 
 from lab.faults import Site
+from node.checkpoints import CHECKPOINT_SUFFIX
 from node.storage import SECTOR_BYTES, MemoryStorage
 
 Fired = Callable[[str, str], None]  # the word of the fault, and where
@@ -48,10 +49,20 @@ class DiskFaults:
 class SimDisk:
     """Implements `node.storage.Storage`. Mutable."""
 
-    __slots__ = ("_doomed", "_fired", "_synced", "faults", "files", "opening")
+    __slots__ = (
+        *("_checkpoints", "_checkpoints_rng"),
+        "_doomed",
+        "_fired",
+        "_synced",
+        "faults",
+        "files",
+        "opening",
+    )
 
     def __init__(self, name: str, fired: Fired) -> None:
         self.files = MemoryStorage(name)
+        self._checkpoints = MemoryStorage(name)
+        self._checkpoints_rng = Random(f"checkpoints {name}")
         self.faults = DiskFaults()
         self.opening = False  # while the journal is opened: sites have another name
         self._fired = fired
@@ -61,13 +72,13 @@ class SimDisk:
     # --- reading --------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
-        return self.files.names()
+        return sorted(self.files.names() + self._checkpoints.names())
 
     def size(self, name: str) -> int:
-        return self.files.size(name)
+        return self._with(name).size(name)
 
     def read(self, name: str, offset: int, length: int) -> bytes:
-        return self.files.read(name, offset, length)
+        return self._with(name).read(name, offset, length)
 
     def place(self) -> str:
         return self.files.place()
@@ -78,17 +89,23 @@ class SimDisk:
     def close(self) -> None:
         self.files.close()
 
+    def _with(self, name: str) -> MemoryStorage:
+        """Where this file is. Checkpoints lie apart: what goes wrong with the journal does not
+        depend on them, so that a seed means with them what it meant without.
+        """
+        return self._checkpoints if CHECKPOINT_SUFFIX in name else self.files
+
     # --- writing --------------------------------------------------------------------------------
 
     def create(self, name: str) -> None:
         self._pass("write", name)
-        self.files.create(name)
+        self._with(name).create(name)
 
     def append(self, name: str, data: bytes) -> int:
         faults = self.faults
         if faults.errors or faults.full or faults.short or faults.dies is not None:
             data = self._admitted(name, data)
-        return self.files.append(name, data)
+        return self._with(name).append(name, data)
 
     def sync(self, name: str) -> None:
         try:
@@ -116,7 +133,7 @@ class SimDisk:
 
     def rename(self, old: str, new: str) -> None:
         self._pass("write", new)
-        self.files.rename(old, new)
+        self._with(new).rename(old, new)
         for about in (self._synced, self._doomed):
             about.pop(new, None)
             if old in about:
@@ -124,13 +141,15 @@ class SimDisk:
 
     def remove(self, name: str) -> None:
         self._pass("write", name)
-        self.files.remove(name)
+        self._with(name).remove(name)
         self._synced.pop(name, None)
         self._doomed.pop(name, None)
 
     def _pass(self, call: str, name: str) -> None:
         """Raises what goes wrong with this call, if anything does."""
         faults = self.faults
+        if CHECKPOINT_SUFFIX in name:
+            return
         if self.opening and faults.dies is not None and faults.dies("mid_open"):
             raise Died("mid_open")
         for share, rng in faults.errors.get(call, ()):
@@ -140,6 +159,8 @@ class SimDisk:
 
     def _admitted(self, name: str, data: bytes) -> bytes:
         """How much of this a write takes. Raises OSError where it takes nothing."""
+        if CHECKPOINT_SUFFIX in name:
+            return data
         self._pass("write", name)
         faults = self.faults
         if not self.opening and faults.dies is not None and faults.dies("mid_write"):
@@ -172,9 +193,11 @@ class SimDisk:
     def killed(self) -> None:
         """kill -9: the page cache survives."""
         self.files = self.files.killed()
+        self._checkpoints = self._checkpoints.killed()
 
     def power_cut(self, rng: Random) -> None:
         """What was synced, and any subset of the unsynced sectors, or none of them."""
+        self._checkpoints = self._checkpoints.power_cut(self._checkpoints_rng)
         self.files = self.files.power_cut(rng if rng.getrandbits(1) else None)
         for name, ranges in self._doomed.items():
             if name in self.files.names():

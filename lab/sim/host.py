@@ -27,7 +27,7 @@ from node.pages import Pages
 from node.ports import Record
 from node.replica import Replica, ReplicaConfig
 from node.storage import MemoryStorage, StorageError
-from node.survey import RecoveryRefused
+from node.survey import RecoveryRefused, read_records, survey
 from node.turn import Input, Outcome, Persisted
 
 RETRY_US = 500_000  # a start that failed is tried again
@@ -124,10 +124,13 @@ class Host:
             return
         self.disk.opening = True
         try:
-            options = JournalOptions(plan.durability, segment_bytes=plan.disk.segment_bytes)
+            there, whole = self._read()
+            options = JournalOptions(
+                plan.durability, segment_bytes=plan.disk.segment_bytes, trust=whole
+            )
             wall_ms = self.clock.read(self.shared.agenda.now_us)[1]
             journal, recovery = Journal.open(self.disk, self.name, options, wall_ms)
-            records = list(recovery.records)
+            records = there[: recovery.recalled] + list(recovery.records)
         except StorageError as error:
             self.tell(Refused(str(error)))
             self.disk.killed()
@@ -141,6 +144,15 @@ class Host:
         finally:
             self.disk.opening = False
         self._boot(journal, records, recovery)
+
+    def _read(self) -> tuple[list[Record], bool]:
+        """All records that the disk gives, and whether nothing of it is damaged.
+
+        Checkpoints are believed where it is so, whether or not somebody would have looked: then
+        a node with them and one without are the same.
+        """
+        found = survey(self.disk)
+        return list(read_records(self.disk, found.segments)), not found.holes
 
     def _boot(self, log: Log | Journal, records: list[Record], recovery: Recovery | None) -> None:
         shared = self.shared
@@ -157,7 +169,9 @@ class Host:
         pages = Pages(self.disk, recovery.index, PAGES_BYTES) if recovery is not None else None
         replica = Replica(self.config, shared.known, rng, self.incarnation, shared.moderator, pages)
         try:
-            replica.restore(records)
+            if recovery is not None and isinstance(log, Journal):
+                for _ in recovery.restore(replica, log.keep):
+                    pass
             replica.boot(now_ms, wall_ms, reason, unsynced)
         except Exception as error:
             self.core_failed(error)

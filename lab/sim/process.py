@@ -207,10 +207,9 @@ class Process:
             if recorder is not None:
                 recorder.step(tick)
             replica.step(tick)
-        if self._inbox:
-            inbox, self._inbox = self._inbox, []
-            for one, its_cause in inbox:
-                self._step(one, its_cause)
+        inbox, self._inbox = self._inbox, []
+        for one, its_cause in inbox:
+            self._step(one, its_cause)
         if item is not None:
             self._step(item, cause)
         out = replica.drain()
@@ -325,6 +324,7 @@ class Process:
         log = self.commits.log
         if self._pages is not None and isinstance(log, Journal):
             self._pages.placed(log.take_placed())
+            self.commits.keep(self.replica.past)
         if type(progress) is Persisted:
             cause = None
             if not self._lean:

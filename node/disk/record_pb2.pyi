@@ -406,6 +406,299 @@ class Quarantined(_message.Message):
 Global___Quarantined: _TypeAlias = Quarantined  # noqa: Y015
 
 @_typing.final
+class Checkpoint(_message.Message):
+    """What a sealed segment did to a node that took its records in, and to a survey that read it: the
+    joined payloads of all frames of a file NAME.checkpoint. Columns are arrays of little-endian
+    integers, of 4 bytes (u4) or 8 (u8), one for each arrival unless it says otherwise. Arrivals count
+    from 0, records from 1, both since the journal began, records that were lost not counted.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FORMAT_VERSION_FIELD_NUMBER: _builtins.int
+    DIRECTORY_ID_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    TAIL_FIELD_NUMBER: _builtins.int
+    CRC_FIELD_NUMBER: _builtins.int
+    FIRST_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    NEXT_NUMBER_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    EPOCH_NUMBER_FIELD_NUMBER: _builtins.int
+    POINT_RECORDS_FIELD_NUMBER: _builtins.int
+    POINT_OFFSETS_FIELD_NUMBER: _builtins.int
+    POINT_ENDS_FIELD_NUMBER: _builtins.int
+    FIRST_ARRIVAL_FIELD_NUMBER: _builtins.int
+    STAMPS_FIELD_NUMBER: _builtins.int
+    LOGS_FIELD_NUMBER: _builtins.int
+    SEQS_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    AUTHORS_FIELD_NUMBER: _builtins.int
+    RECEIVED_FIELD_NUMBER: _builtins.int
+    LOG_NAMES_FIELD_NUMBER: _builtins.int
+    AUTHOR_NAMES_FIELD_NUMBER: _builtins.int
+    JUMP_ARRIVALS_FIELD_NUMBER: _builtins.int
+    JUMP_OFFSETS_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    LATE_FIELD_NUMBER: _builtins.int
+    RAISED_BY_FIELD_NUMBER: _builtins.int
+    RAISED_LOGS_FIELD_NUMBER: _builtins.int
+    RAISED_BEFORE_FIELD_NUMBER: _builtins.int
+    RAISED_NAMES_FIELD_NUMBER: _builtins.int
+    MENTIONED_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    DECIDING_FIELD_NUMBER: _builtins.int
+    LOG_ROWS_FIELD_NUMBER: _builtins.int
+    HEADS_FIELD_NUMBER: _builtins.int
+    STAMP_FIELD_NUMBER: _builtins.int
+    format_version: _builtins.int
+    """of checkpoints; another one than this reader knows: pass over it"""
+    directory_id: _builtins.bytes
+    segment: _builtins.int
+    """The segment, and the survey after it."""
+    size: _builtins.int
+    """of its file"""
+    tail: _builtins.int
+    """where its last frame begins"""
+    crc: _builtins.int
+    """of the payload of that frame"""
+    first: _builtins.int
+    """its first record"""
+    last: _builtins.int
+    """its last record"""
+    next_number: _builtins.int
+    """what the next frame has as its number: lost records counted"""
+    epoch: _builtins.int
+    """the last one opened up to here, 0 if none was"""
+    epoch_number: _builtins.int
+    """the number of the record that opened it, lost records counted"""
+    point_records: _builtins.bytes
+    """u8: where its records are, one for each chunk: the first record,"""
+    point_offsets: _builtins.bytes
+    """u4: where the chunk begins,"""
+    point_ends: _builtins.bytes
+    """u4: and ends"""
+    first_arrival: _builtins.int
+    """The history."""
+    stamps: _builtins.bytes
+    """u8: ms << 16 | counter"""
+    logs: _builtins.bytes
+    """u4: by number, in the order of their first arrival"""
+    seqs: _builtins.bytes
+    """u8"""
+    tags: _builtins.bytes
+    """u8: the first 8 bytes of the hash, as a big-endian number"""
+    authors: _builtins.bytes
+    """u4: by number, in the order of their first arrival"""
+    received: _builtins.bytes
+    """u8: ms << 4 | 8 if skewed | way: 0 local, 1 rumor, 2 anti-entropy, 3 recovery"""
+    jump_arrivals: _builtins.bytes
+    """u8, where it changes: from this arrival on"""
+    jump_offsets: _builtins.bytes
+    """u8: arrival i is record i + this"""
+    order: _builtins.bytes
+    """The projections.
+    u4: the arrivals in causal order; empty: none was late
+    """
+    late: _builtins.bytes
+    """u4: the arrivals that were late"""
+    raised_by: _builtins.bytes
+    """u4: arrivals that named a further parent than was known"""
+    raised_logs: _builtins.bytes
+    """u4: in which log, by number in the order in which they were named"""
+    raised_before: _builtins.bytes
+    """u8: and what had been named there before"""
+    before: _builtins.bytes
+    """i4: the arrival that decided an author's presence before; -1 none, -2 it still does"""
+    stamp: _builtins.int
+    """the largest one that a clock follows, as in `stamps`"""
+    @_builtins.property
+    def log_names(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogName]:
+        """of the logs that are new here: the next numbers"""
+
+    @_builtins.property
+    def author_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """of the authors that are new here"""
+
+    @_builtins.property
+    def raised_names(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogName]:
+        """of the logs that are named for the first time"""
+
+    @_builtins.property
+    def mentioned(self) -> _containers.RepeatedCompositeFieldContainer[Global___Position]:
+        """what is named last, of each log in raised_logs"""
+
+    @_builtins.property
+    def deciding(self) -> _containers.RepeatedCompositeFieldContainer[Global___Deciding]: ...
+    @_builtins.property
+    def log_rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogRows]:
+        """What is held, and what the next own event builds on."""
+
+    @_builtins.property
+    def heads(self) -> _containers.RepeatedCompositeFieldContainer[Global___Dot]:
+        """in the order in which they were last seen"""
+
+    def __init__(
+        self,
+        *,
+        format_version: _builtins.int = ...,
+        directory_id: _builtins.bytes = ...,
+        segment: _builtins.int = ...,
+        size: _builtins.int = ...,
+        tail: _builtins.int = ...,
+        crc: _builtins.int = ...,
+        first: _builtins.int = ...,
+        last: _builtins.int = ...,
+        next_number: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        epoch_number: _builtins.int = ...,
+        point_records: _builtins.bytes = ...,
+        point_offsets: _builtins.bytes = ...,
+        point_ends: _builtins.bytes = ...,
+        first_arrival: _builtins.int = ...,
+        stamps: _builtins.bytes = ...,
+        logs: _builtins.bytes = ...,
+        seqs: _builtins.bytes = ...,
+        tags: _builtins.bytes = ...,
+        authors: _builtins.bytes = ...,
+        received: _builtins.bytes = ...,
+        log_names: _abc.Iterable[Global___LogName] | None = ...,
+        author_names: _abc.Iterable[_builtins.str] | None = ...,
+        jump_arrivals: _builtins.bytes = ...,
+        jump_offsets: _builtins.bytes = ...,
+        order: _builtins.bytes = ...,
+        late: _builtins.bytes = ...,
+        raised_by: _builtins.bytes = ...,
+        raised_logs: _builtins.bytes = ...,
+        raised_before: _builtins.bytes = ...,
+        raised_names: _abc.Iterable[Global___LogName] | None = ...,
+        mentioned: _abc.Iterable[Global___Position] | None = ...,
+        before: _builtins.bytes = ...,
+        deciding: _abc.Iterable[Global___Deciding] | None = ...,
+        log_rows: _abc.Iterable[Global___LogRows] | None = ...,
+        heads: _abc.Iterable[Global___Dot] | None = ...,
+        stamp: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_names", b"author_names", "authors", b"authors", "before", b"before", "crc", b"crc", "deciding", b"deciding", "directory_id", b"directory_id", "epoch", b"epoch", "epoch_number", b"epoch_number", "first", b"first", "first_arrival", b"first_arrival", "format_version", b"format_version", "heads", b"heads", "jump_arrivals", b"jump_arrivals", "jump_offsets", b"jump_offsets", "last", b"last", "late", b"late", "log_names", b"log_names", "log_rows", b"log_rows", "logs", b"logs", "mentioned", b"mentioned", "next_number", b"next_number", "order", b"order", "point_ends", b"point_ends", "point_offsets", b"point_offsets", "point_records", b"point_records", "raised_before", b"raised_before", "raised_by", b"raised_by", "raised_logs", b"raised_logs", "raised_names", b"raised_names", "received", b"received", "segment", b"segment", "seqs", b"seqs", "size", b"size", "stamp", b"stamp", "stamps", b"stamps", "tags", b"tags", "tail", b"tail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Checkpoint: _TypeAlias = Checkpoint  # noqa: Y015
+
+@_typing.final
+class LogName(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    origin: _builtins.str
+    epoch: _builtins.int
+    def __init__(
+        self,
+        *,
+        origin: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "origin", b"origin"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogName: _TypeAlias = LogName  # noqa: Y015
+
+@_typing.final
+class Position(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOG_FIELD_NUMBER: _builtins.int
+    SEQ_FIELD_NUMBER: _builtins.int
+    log: _builtins.int
+    seq: _builtins.int
+    def __init__(
+        self,
+        *,
+        log: _builtins.int = ...,
+        seq: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["log", b"log", "seq", b"seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Position: _TypeAlias = Position  # noqa: Y015
+
+@_typing.final
+class Deciding(_message.Message):
+    """The last event that decides whether this author is here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHOR_FIELD_NUMBER: _builtins.int
+    ARRIVAL_FIELD_NUMBER: _builtins.int
+    author: _builtins.str
+    arrival: _builtins.int
+    def __init__(
+        self,
+        *,
+        author: _builtins.str = ...,
+        arrival: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "author", b"author"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Deciding: _TypeAlias = Deciding  # noqa: Y015
+
+@_typing.final
+class LogRows(_message.Message):
+    """What a segment added to one log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    FIRSTS_FIELD_NUMBER: _builtins.int
+    LASTS_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    origin: _builtins.str
+    epoch: _builtins.int
+    numbers: _builtins.bytes
+    """u4, one for each position in this order: the record that holds it"""
+    total: _builtins.bytes
+    """the sum of the hashes as big-endian numbers, big-endian"""
+    @_builtins.property
+    def firsts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """of the ranges of positions, ascending"""
+
+    @_builtins.property
+    def lasts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        origin: _builtins.str = ...,
+        epoch: _builtins.int = ...,
+        firsts: _abc.Iterable[_builtins.int] | None = ...,
+        lasts: _abc.Iterable[_builtins.int] | None = ...,
+        numbers: _builtins.bytes = ...,
+        total: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "firsts", b"firsts", "lasts", b"lasts", "numbers", b"numbers", "origin", b"origin", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogRows: _TypeAlias = LogRows  # noqa: Y015
+
+@_typing.final
 class Identity(_message.Message):
     """Payload of the only frame of the file IDENTITY."""
 

@@ -7,13 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.arrival import Arrival
+from domain.clock import Stamp
 from domain.events import Event
 from domain.history import History, MemoryHistory, PagedHistory
 from domain.presence import Presence
 from domain.projection import Projection
 from domain.quiet import Quiet
 from domain.timeline import Timeline
-from tests.domain.builders import Step, histories, random_history, steps, visible
+from tests.domain.builders import (
+    Step,
+    arrival,
+    histories,
+    posted,
+    random_history,
+    steps,
+    visible,
+)
 
 
 class Shelf:
@@ -132,3 +141,83 @@ def test_how_an_event_came_is_kept(skewed: bool) -> None:
         arrival = Arrival(one.event, b"\0" * 7 + b"\1", 2**47, via, skewed)
         shelf.append(arrival)
         assert shelf.history[len(shelf.history) - 1] == arrival
+
+
+# --- rows -----------------------------------------------------------------------------------------
+
+Projections = tuple[Timeline, Presence, Quiet]
+
+
+def over(history: History) -> Projections:
+    return Timeline(history=history), Presence(history), Quiet(5, history)
+
+
+def extended(shelf: Shelf, projections: Projections, arrivals: list[Arrival]) -> None:
+    for one in arrivals:
+        shelf.append(one)
+        for projection in projections:
+            projection.apply(one)
+
+
+def handed_over(first: int, of: tuple[Shelf, Projections], to: tuple[Shelf, Projections]) -> None:
+    """What was appended from this index on, as rows; the names before it are known already."""
+    (shelf, (timeline, presence, _)), (other, (its_timeline, its_presence, its_quiet)) = of, to
+    other.events = list(shelf.events)
+    rows = shelf.history.rows(first, other.history.named)
+    its_named = its_timeline.named
+    other.history.take_rows(rows)
+    held = [(log, seq, seq) for log, found in shelf.history.positions(first) for seq, _ in found]
+    count = len(shelf.history) - first
+    its_timeline.take_rows(timeline.rows(first, its_named), count, held)
+    its_presence.take_rows(presence.rows(first))
+    its_quiet.take_rows(count)
+
+
+@given(
+    arrivals=histories().filter(lambda found: len({a.event.dot for a in found}) == len(found)),
+    cuts=st.lists(st.integers(0, 12), max_size=3),
+    steps=steps,
+)
+def test_rows_taken_at_once_are_arrivals_taken_one_by_one(
+    arrivals: list[Arrival], cuts: list[int], steps: list[Step]
+) -> None:
+    source, target = (Shelf(), Shelf())
+    made, taken = over(source.history), over(target.history)
+    ends = sorted({min(cut, len(arrivals)) for cut in cuts})
+    for first, end in zip([0, *ends], ends, strict=False):
+        extended(source, made, arrivals[first:end])
+        handed_over(first, (source, made), (target, taken))
+    assert [visible(one) for one in taken] == [visible(one) for one in made]
+    done = len(source.history)
+    told(target.history, arrivals[:done])
+    extended(source, made, arrivals[done:])  # and what comes after is taken in as ever
+    extended(target, taken, arrivals[done:])
+    for step in steps:
+        if step == "rewind" and len(made[0]):
+            assert [one.rewind() for one in taken] == [one.rewind() for one in made]
+        assert [visible(one) for one in taken] == [visible(one) for one in made]
+    assert [one.fingerprint() for one in taken] == [one.fingerprint() for one in made]
+
+
+def test_a_long_history_is_handed_over_in_parts() -> None:
+    arrivals = random_history(Random(5), 600, 0.3)
+    source, target = Shelf(), Shelf()
+    made, taken = over(source.history), over(target.history)
+    for first in range(0, 600, 150):
+        extended(source, made, arrivals[first : first + 150])
+        handed_over(first, (source, made), (target, taken))
+    assert [visible(one) for one in taken] == [visible(one) for one in made]
+    assert list(made[0].pick("causal")) == list(taken[0].pick("causal"))
+    for _ in arrivals:
+        assert [one.rewind() for one in taken] == [one.rewind() for one in made]
+        assert taken[0].holes() == made[0].holes()
+
+
+def test_the_last_stamp_is_one_that_a_clock_follows() -> None:
+    shelf = Shelf()
+    assert shelf.history.last_stamp(0) == Stamp(0, 0)
+    for ms, skewed in ((5, False), (900, True), (3, False)):
+        one = arrival(posted(f"n1:{ms}", ms))
+        shelf.append(Arrival(one.event, one.tag, 1, "rumor", skewed))
+    assert shelf.history.last_stamp(0) == Stamp(5, 0)
+    assert shelf.history.last_stamp(1) == Stamp(3, 0)

@@ -325,3 +325,43 @@ def test_reading_a_part_of_a_log_by_tag_reads_across_spans_and_gaps() -> None:
     log = frontier.ensure(log_of(entries))
     rows = [seq for seq, _, _ in frontier.tagged(log, 200, 660)]
     assert rows == [*range(200, 601), *range(651, 661)]
+
+
+# --- filled at once -------------------------------------------------------------------------------
+
+
+@given(
+    seqs=st.sets(st.integers(1, 14)),
+    more=st.lists(st.integers(1, 14), max_size=6),
+    told=st.booleans(),
+)
+def test_a_frontier_that_is_filled_at_once_is_one_that_was_told_entry_by_entry(
+    seqs: set[int], more: list[int], told: bool
+) -> None:
+    entries = {one.dot.seq: one for one in chain("n1", 14)}
+    slowly = holding([entries[seq] for seq in sorted(seqs, key=lambda seq: (seq % 3, seq))])
+    store = MemoryStore()
+    for seq in seqs:
+        store.put(entries[seq])
+    quickly = Frontier(store, 16)
+    for third in range(3):  # as parts of a past, each with holes that others fill
+        part = [seq for seq in sorted(seqs) if seq % 3 == third]
+        total = sum(int.from_bytes(entries[seq].hash, "big") for seq in part)
+        if part:
+            quickly.fill(N1, [(seq, seq) for seq in part], total)
+    for log in quickly:
+        if told:
+            quickly.line(log)
+        loose = [(seq, entries[seq].prev, entries[seq].link) for seq in seqs if seq > log.prefix]
+        log.settle(entries[log.prefix].link if log.prefix else GENESIS, loose)
+    for seq in [*more, *range(1, 15)]:
+        assert quickly.root == slowly.root
+        assert quickly.lines() == slowly.lines()
+        assert quickly.add(entries[seq]) is slowly.add(entries[seq])
+    (log,) = quickly
+    assert not log.forked
+    assert (log.head, log.above, log.total) == (entries[14].tag, b"", log_total(slowly))
+
+
+def log_total(frontier: Frontier) -> int:
+    return sum(log.total for log in frontier)

@@ -66,3 +66,11 @@ def test_a_peers_word_only_rises_and_copies_are_counted_by_peer() -> None:
     receipts.told("n3", Stored("n1", 1, 4))
     assert [receipts.copies(N1, seq) for seq in (3, 4, 5, 6)] == [2, 2, 1, 0]
     assert receipts.copies(LogId("n1", 2), 1) == 0
+
+
+def test_a_range_that_is_durable_is_every_position_in_it() -> None:
+    receipts = Receipts()
+    receipts.durable(N1, 2, 5)
+    assert receipts.stored_of("n1") == []
+    receipts.durable(N1, 1)
+    assert receipts.stored_of("n1") == [Stored("n1", 1, 5)]

@@ -1,6 +1,7 @@
 """Mutants of the journal and of recovery: what a disk is asked, and what is believed of it."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 from msgspec.structs import replace
 
@@ -238,10 +239,11 @@ def _only_sync(self: Journal, name: str) -> None:
     "torn-twice",
 )
 def one_record_too_many() -> Swaps:
-    original: Callable[[Reader, bytes], Survey] = standing(journal, "survey")
+    original: Callable[[Reader, bytes, Survey], Survey] = standing(journal, "survey")
 
-    def survey(reader: Reader, directory_id: bytes) -> Survey:
-        found = original(reader, directory_id)
+    def survey(reader: Reader, directory_id: bytes, begun: Survey) -> Survey:
+        again = deepcopy(begun)  # a survey goes on with what it is given
+        found = original(reader, directory_id, begun)
         torn = found.torn
         if torn is None or not torn.length:
             return found
@@ -250,7 +252,7 @@ def one_record_too_many() -> Swaps:
         if len(whole) < 2 or whole[-1].type != BLOCK:
             return found
         at = whole[-1].offset
-        again = original(_Cut(reader, torn.name, at), directory_id)
+        again = original(_Cut(reader, torn.name, at), directory_id, again)
         length = torn.offset + torn.length - at
         again.torn = Torn(torn.segment, torn.name, at, length, torn.cause)
         return again
@@ -286,14 +288,16 @@ class _Cut:
 def crc_ignored() -> Swaps:
     original = frames.parse
 
-    def parse(data: bytes, at: int) -> Frame | str:
-        found = original(data, at)
+    def parse(data: bytes, at: int, base: int = 0) -> Frame | str:
+        found = original(data, at, base)
         if type(found) is str and found.startswith("payload CRC"):
             body = at + HEADER_BYTES
             head = frames._LAYOUT.unpack(data[at : body - 4])
             _, _, kind, flags, length, count, offset, previous, number, crc = head
-            if offset == at:
-                return Frame(at, body + length, kind, flags, count, previous, number, crc)
+            if offset == base + at:
+                return Frame(
+                    offset, base + body + length, kind, flags, count, previous, number, crc
+                )
         return found
 
     return [(frames, "parse", parse)]
@@ -307,10 +311,10 @@ def crc_ignored() -> Swaps:
     "bit-rot",
 )
 def holes_unsaid() -> Swaps:
-    original: Callable[[Reader, bytes], Survey] = standing(journal, "survey")
+    original: Callable[[Reader, bytes, Survey], Survey] = standing(journal, "survey")
 
-    def survey(reader: Reader, directory_id: bytes) -> Survey:
-        found = original(reader, directory_id)
+    def survey(reader: Reader, directory_id: bytes, begun: Survey) -> Survey:
+        found = original(reader, directory_id, begun)
         found.holes = []
         return found
 

@@ -84,7 +84,10 @@ class Bench:
         self.storage.syncs = 0
         self.progress = Progresses()
         self.writer = Writer()
-        self.committer = Committer(self.journal, durability, interval_ms, self.progress, **limits)
+        self.unkept: list[str] = []
+        self.committer = Committer(
+            self.journal, durability, interval_ms, self.progress, self.unkept.append, **limits
+        )
 
     def submit(self, count: int = 1) -> list[Record]:
         batch = self.writer.events(count)

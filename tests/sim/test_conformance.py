@@ -1,7 +1,7 @@
 """Conformance replay: the recorded inputs give the recorded outputs, and a change is seen."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from msgspec.structs import replace
@@ -9,9 +9,14 @@ from msgspec.structs import replace
 from lab.conformance import replay
 from lab.kinds import Got, Out, PacketIn, TickIn
 from lab.scenario import named, names
-from lab.sim.world import run
+from lab.sim.host import Host
+from lab.sim.swarm import draw
+from lab.sim.world import run, run_plan
 from lab.trace import Event
 from lab.tracefile import read_lines, write_lines
+from node.checkpoint import Checkpoint
+from node.opening import Recovery
+from node.replica import Replica
 
 
 @pytest.mark.parametrize("name", names())
@@ -63,3 +68,27 @@ def test_the_first_difference_of_a_life_is_named() -> None:
     (difference,) = replay(events)
     assert (difference.node, difference.seq) == (events[place].node, place)
     assert difference.recorded == "0" * 32
+
+
+def test_a_start_by_checkpoints_goes_on_as_one_by_the_whole_journal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The replay restores all records, one by one, and its Outboxes are the same to the byte."""
+    recalled: list[int] = []
+    restore, read = Recovery.restore, Host._read
+
+    def counted(self: Recovery, replica: Replica, keep: Callable[[Checkpoint], str]) -> object:
+        recalled.append(self.recalled)
+        return restore(self, replica, keep)
+
+    monkeypatch.setattr(Recovery, "restore", counted)
+    for name in ("crash-storm", "power-cuts", "all"):
+        for seed in range(600, 603):
+            plan = draw(named(name), seed)
+            plan = replace(plan, disk=replace(plan.disk, segment_bytes=500))
+            by_checkpoints = run_plan(plan, detail="full")
+            assert replay(by_checkpoints.trace) == []
+            with monkeypatch.context() as without:
+                without.setattr(Host, "_read", lambda self: (read(self)[0], False))
+                assert run_plan(plan, detail="full").trace.hash == by_checkpoints.trace.hash
+    assert sum(one > 0 for one in recalled) > 20, recalled
