@@ -9,6 +9,8 @@ import contextlib
 import os
 from pathlib import Path
 
+import zmq
+
 from node.pump import RawSocket
 
 PATH_BYTES_MAX = 107  # sockaddr_un, less its final zero
@@ -38,7 +40,7 @@ class IpcPath:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             socket.bind(f"ipc://{self.path}")
             self._inode = os.stat(self.path).st_ino
-        except OSError as error:  # a ZMQError is an OSError
+        except (OSError, zmq.ZMQError) as error:
             raise IpcError(f"{self.path}: cannot bind a socket there: {error.strerror}") from None
         finally:
             os.umask(before)
