@@ -155,7 +155,10 @@ class Process:
     def arrive(self, packet: Packet, size: int, payload: int, cause: int | None) -> None:
         if payload:
             self._network.ledger.duplicate_bytes += payload
-        self.take(Received(packet, size), cause)
+        if self._turn_us:
+            self.take(Received(packet, size), cause)
+        else:
+            self.turn(Received(packet, size), cause)
 
     def take(self, item: Input, cause: int | None) -> None:
         """An input comes: a turn for it alone, or soon, together with what follows."""
@@ -184,7 +187,8 @@ class Process:
             return
         if out.persist:
             self._persist(out.persist, self._makers(out), cause)
-        self._asked.clear()
+        if self._asked:
+            self._asked.clear()
         if out.send and self.alive:
             self._send(out.send, cause)
         if not self.alive:
@@ -198,11 +202,11 @@ class Process:
         self._arm()
 
     def _stepped(self, item: Input | None, cause: int | None) -> Outbox:
-        replica, recorder = self.replica, self._recorder
-        now_ms, wall_ms = self._clock.read(self._agenda.now_us)
+        replica, recorder, now_us = self.replica, self._recorder, self._agenda.now_us
+        now_ms, wall_ms = self._clock.read(now_us)
         if now_ms != self._ticked_ms:
             self._ticked_ms = now_ms
-            self._silence.look(self._agenda.now_us, wall_ms)
+            self._silence.look(now_us, wall_ms)
             tick = Tick(now_ms, wall_ms)
             if recorder is not None:
                 recorder.step(tick)
@@ -211,13 +215,15 @@ class Process:
             inbox, self._inbox = self._inbox, []
             for one, its_cause in inbox:
                 self._step(one, its_cause)
-        if item is not None:
+        if type(item) is Received and recorder is None:  # most are
+            replica.step(item)
+        elif item is not None:
             self._step(item, cause)
         out = replica.drain()
         if recorder is not None:
             recorder.drained(out)
         if out.publish:
-            self._silence.look(self._agenda.now_us, wall_ms)
+            self._silence.heard(now_us, wall_ms)
         return out
 
     def _step(self, item: Input, cause: int | None) -> None:
