@@ -202,6 +202,8 @@ class Membership:
     def opinions_for(self, peer: str) -> list[Opinion]:
         """What rides on a packet to this peer; the freshest news first."""
         told: list[Opinion] = []
+        if not (self._telling or self.suspecting or self.dead_count or self._own_retells):
+            return told
         about = self._members.get(peer)
         if about is not None and about.state is not State.ALIVE:
             # Whoever is doubted must hear it, or it can never refute.

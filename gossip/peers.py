@@ -129,7 +129,8 @@ class Rounds:
             wake_ms = self._dead_next_ms
         if self._open:
             oldest = next(iter(self._open.values()))
-            wake_ms = min(wake_ms, oldest.sent_ms + self._config.exchange_timeout_ms)
+            late_ms = oldest.sent_ms + self._config.exchange_timeout_ms
+            wake_ms = min(wake_ms, late_ms)
         return wake_ms
 
     def _pick(self, now_ms: int) -> str | None:
@@ -154,7 +155,16 @@ class Rounds:
 
     def _jittered(self, pause_ms: int) -> int:
         spread = int(pause_ms * _JITTER)
-        return max(1, pause_ms - spread + self._rng.randrange(2 * spread + 1))
+        return pause_ms - spread + below(self._rng, 2 * spread + 1) or 1
+
+
+def below(rng: Random, n: int) -> int:
+    """As `rng.randrange(n)`, from the same bits, without its checks: every call begins with it."""
+    bits = n.bit_length()
+    drawn = rng.getrandbits(bits)
+    while drawn >= n:
+        drawn = rng.getrandbits(bits)
+    return drawn
 
 
 def sample(rng: Random, names: Sequence[str], k: int) -> list[str]:

@@ -24,13 +24,14 @@ CACHE_BYTES = 2 * 1024 * 1024
 class Pages:
     """Implements `node.ports.Pages`. Mutable; not thread-safe."""
 
-    __slots__ = ("_cache", "_cached_bytes", "_index", "_reader", "cache_bytes")
+    __slots__ = ("_cache", "_cached_bytes", "_index", "_last", "_reader", "cache_bytes")
 
     def __init__(self, reader: Reader, index: Index, cache_bytes: int = CACHE_BYTES) -> None:
         self._reader = reader
         self._index = index
         self._cache: OrderedDict[int, tuple[list[bytes], int]] = OrderedDict()  # by first record
         self._cached_bytes = 0
+        self._last: tuple[int, list[bytes]] = (0, [])  # read last, hence the last to leave
         self.cache_bytes = cache_bytes
 
     def placed(self, places: Iterable[Placed]) -> None:
@@ -42,14 +43,17 @@ class Pages:
     def cut(self, kept: int) -> None:
         """The records after `kept` are not in the journal any more."""
         self._index.cut(kept)
+        self._cache.clear()
+        self._cached_bytes = 0
+        self._last = (0, [])
 
     def events(self, numbers: Sequence[int]) -> list[bytes]:
         """The bytes of these events, in this order. Quick where the numbers come in runs."""
         found: list[bytes] = []
-        first, chunk = 0, list[bytes]()
+        first, chunk = self._last
         for number in numbers:
             if not 0 <= number - first < len(chunk):
-                first, chunk = self._chunk_with(number)
+                first, chunk = self._last = self._chunk_with(number)
             found.append(chunk[number - first])
         return found
 

@@ -50,14 +50,14 @@ class Conservation:
             self._disks[event.node] = self._disks.get(event.node, 0) + 1
 
     def _on_sent(self, event: Event) -> None:
-        data, node = event.data, event.node
+        data, node, msg_id = event.data, event.node, event.msg_id
         assert type(data) is Sent
-        if event.msg_id is None:
+        if msg_id is None:
             return
-        if event.msg_id[0] != node or event.msg_id[1] < event.inc:
+        if msg_id[0] != node or msg_id[1] < event.inc:
             self._found.add(f"{node} names a packet after another life", event.seq)
         life = self._boots.get(node, -1)
-        name = (node, event.msg_id, self._disks.get(node, 0))
+        name = (node, msg_id, self._disks.get(node, 0))
         known = self._named.get(name)
         if known is None:
             self._named[name] = (life, event, {event.peer})

@@ -20,13 +20,14 @@ def state_of(replica: Replica) -> State:
 
 def final_of(replica: Replica, known: Known, now_ms: int) -> Final:
     arrivals = replica.timeline.select("arrival")
+    causal = [arrivals[index] for index in replica.timeline.pick("causal")]
     return Final(
         replica.root.hex(),
         known.refs_of(arrivals),
-        known.refs_of(replica.timeline.select("causal")),
-        print_of(replica.timeline),
+        known.refs_of(causal),
+        print_of(replica.timeline, causal),
         replica.presence.fingerprint().hex(),
-        *refolded(replica),
+        *refolded(arrivals),
         replica.frontier.missing,
         tuple(replica.frontier.forked),
         len(replica.timeline.holes()),

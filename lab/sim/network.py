@@ -23,7 +23,7 @@ from typing import Protocol, get_args
 import msgspec
 from msgspec import Struct
 
-from gossip.packets import WITH_RUNS, Ack, Body, Packet, Syn, SynAck, Unfold
+from gossip.packets import WITH_RUNS, Ack, Body, Packet, Same, Syn, SynAck, Unfold
 from gossip.wire import WireError, decode, encode
 from lab.faults import Cut, NetworkOptions, word
 from lab.kinds import Copied, Dropped, Got, Sent
@@ -341,6 +341,8 @@ class Network:
 def described(packet: Packet, data: bytes) -> Sent:
     """What the bytes of a packet are for."""
     body = packet.body
+    if type(body) is Same:  # many are, and nothing of them is a digest or payload
+        return Sent("Same", 0, 0, len(data), 0)
     digest = payload = entries = 0
     if isinstance(body, WITH_RUNS):
         for run in body.runs:

@@ -198,11 +198,11 @@ class Process:
         self._arm()
 
     def _stepped(self, item: Input | None, cause: int | None) -> Outbox:
-        replica, recorder = self.replica, self._recorder
-        now_ms, wall_ms = self._clock.read(self._agenda.now_us)
+        replica, recorder, now_us = self.replica, self._recorder, self._agenda.now_us
+        now_ms, wall_ms = self._clock.read(now_us)
         if now_ms != self._ticked_ms:
             self._ticked_ms = now_ms
-            self._silence.look(self._agenda.now_us, wall_ms)
+            self._silence.look(now_us, wall_ms)
             tick = Tick(now_ms, wall_ms)
             if recorder is not None:
                 recorder.step(tick)
@@ -216,7 +216,7 @@ class Process:
         if recorder is not None:
             recorder.drained(out)
         if out.publish:
-            self._silence.look(self._agenda.now_us, wall_ms)
+            self._silence.heard(now_us, wall_ms)
         return out
 
     def _step(self, item: Input, cause: int | None) -> None:

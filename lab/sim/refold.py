@@ -4,32 +4,33 @@ A timeline's own fingerprint is of the set of its events. Here its order counts,
 breaks may be the order alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
 from domain.arrival import Arrival
 from domain.presence import Presence
 from domain.timeline import Timeline
-from node.replica import Replica
 
 UNFOLDED = ("",) * 8  # of a node that nobody looked at so closely
 Prints = tuple[str, str, str, str, str, str, str, str]
 
 
-def print_of(timeline: Timeline) -> str:
-    """Equal where nodes hold the same events, and show them in one order."""
+def print_of(timeline: Timeline, causal: Iterable[Arrival] | None = None) -> str:
+    """Equal where nodes hold the same events, and show them in one order.
+
+    `causal`: what the timeline shows in causal order, from a caller who has just read it.
+    """
     digest = blake2b(timeline.fingerprint(), digest_size=16)
-    for arrival in timeline.select("causal"):
+    for arrival in timeline.select("causal") if causal is None else causal:
         digest.update(arrival.tag)
     digest.update(repr(timeline.holes()).encode())
     return digest.hexdigest()
 
 
-def refolded(replica: Replica) -> Prints:
+def refolded(arrivals: Sequence[Arrival]) -> Prints:
     """Of timeline and presence in turn, as `lab.kinds.Final` has them: folded anew, half of it,
     that half folded anew, and with the other half applied again.
     """
-    arrivals = replica.timeline.select("arrival")
     half = len(arrivals) // 2
     timeline, presence = _folded(arrivals)
     again = (print_of(timeline), presence.fingerprint().hex())

@@ -164,18 +164,19 @@ class World:
     def _final(self, host: Host, replica: Replica, *, again: bool) -> Final:
         known, now_us = self.shared.known, self.agenda.now_us
         lean = self.detail == "lean"
-        arrivals = replica.timeline.select("arrival")
-        causal = [] if lean else replica.timeline.select("causal")
+        timeline = replica.timeline
+        arrivals = timeline.select("arrival")  # from the disk, each once; all else is in its order
+        causal = [arrivals[index] for index in timeline.pick("causal")]
         return Final(
             replica.root.hex(),
             () if lean else known.refs_of(arrivals),
-            known.refs_of(causal),
-            print_of(replica.timeline),
+            () if lean else known.refs_of(causal),
+            print_of(timeline, causal),
             replica.presence.fingerprint().hex(),
-            *(refolded(replica) if again else UNFOLDED),
+            *(refolded(arrivals) if again else UNFOLDED),
             replica.frontier.missing,
             tuple(replica.frontier.forked),
-            0 if lean else len(replica.timeline.holes()),
+            0 if lean else len(timeline.holes()),
             replica.state,
             replica.wake_at_ms - host.clock.read(now_us)[0],
             {} if lean else replica.counters,

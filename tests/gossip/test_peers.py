@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gossip.config import GossipConfig
 from gossip.membership import Membership
 from gossip.packets import Opinion
-from gossip.peers import Exchange, Rounds, sample
+from gossip.peers import Exchange, Rounds, below, sample
 
 CONFIG = GossipConfig()
 ROOT, OTHER = b"r" * 16, b"o" * 16
@@ -283,3 +283,10 @@ def test_a_sample_is_of_different_names_or_of_all() -> None:
     assert all(800 < count < 1000 for count in counts.values())
     assert sample(rng, names[:3], 3) == names[:3]
     assert sample(rng, [], 3) == []
+
+
+@given(st.integers(1, 2**40), st.integers(0, 2**32))
+def test_below_draws_what_randrange_draws(n: int, seed: int) -> None:
+    ours, theirs = Random(seed), Random(seed)
+    assert [below(ours, n) for _ in range(8)] == [theirs.randrange(n) for _ in range(8)]
+    assert ours.getstate() == theirs.getstate()

@@ -94,6 +94,16 @@ def test_what_was_taken_back_is_forgotten() -> None:
     assert len(index) == index.last == 0
 
 
+def test_what_was_read_and_then_taken_back_is_not_given_out() -> None:
+    shelf = Shelf()
+    entries = chain("n2", 3)
+    shelf.append(records_of(entries))
+    assert shelf.pages.events([2, 3]) == [entries[1].data, entries[2].data]
+    shelf.pages.cut(2)
+    with pytest.raises(AssertionError):
+        shelf.pages.events([3])
+
+
 def test_a_disk_that_changes_under_a_running_node_is_noticed() -> None:
     shelf = Shelf(cache_bytes=0)
     entries = chain("n2", 3)
