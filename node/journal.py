@@ -91,9 +91,8 @@ class Journal:
             found = survey(storage, directory_id, told.survey)
             recovery.refuse_unless_ours(node, options.recover, identity, found)
             # The wish for an epoch is on disk before anything is repaired.
-            now = recovery.next_identity(
-                storage, node, options.durability, identity, found, wall_ms
-            )
+            mode = options.durability
+            now = recovery.next_identity(storage, node, mode, identity, found, wall_ms)
             # Until what is left has been written anew, the mode that it was left in counts.
             doubted = recovery.doubted_mode(identity, found)
             recovery.save_identity(storage, replace(now, durability=doubted or now.durability))
@@ -105,6 +104,12 @@ class Journal:
                     storage.remove(name)
             journal = cls(storage, options, now)
             journal._begin(found, doubted=bool(doubted))
+            if (
+                identity is None
+                and journal._segment == found.last_segment
+                and not journal.unrenewed
+            ):
+                journal._rotate()  # so that the count of starts goes on, should it be lost again
             journal._keeper = Keeper(storage, now.directory_id, told.crc)
             if doubted and doubted != now.durability and not journal.unrenewed:
                 recovery.save_identity(storage, now)

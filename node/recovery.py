@@ -174,7 +174,9 @@ def next_identity(
         directory_id, incarnation = identity.directory_id, identity.incarnation
     else:
         directory_id = found.directory_id or storage.nonce(DIRECTORY_ID_BYTES)
-        incarnation = found.incarnation + LOST_IDENTITY_JUMP if found.segments else 0
+        # A start without it begins a segment, so that the next one jumps further, whatever is left.
+        seen = max(found.incarnation, found.last_segment * LOST_IDENTITY_JUMP)
+        incarnation = seen + LOST_IDENTITY_JUMP if found.segments else 0
     return Identity(
         node=node,
         directory_id=directory_id,

@@ -97,6 +97,11 @@ class Survey(Struct):
     seals: list[Seal] = []  # of sealed segments, as far as nothing is wrong with the journal
 
     @property
+    def last_segment(self) -> int:
+        """Its number; 0 if there is none."""
+        return self.segments[-1].number if self.segments else 0
+
+    @property
     def damaged_from(self) -> int:
         """The first segment that is not whole; 0 if all are, but for a torn tail."""
         return min([hole.segment for hole in self.holes], default=0)

@@ -287,6 +287,22 @@ def test_incarnations_only_grow() -> None:
     assert found.must_open_epoch == "the identity file is lost"
 
 
+def test_incarnations_grow_when_the_identity_is_lost_again_and_again() -> None:
+    """Also when no header of a segment can be read any more."""
+    storage, held = small_journal()
+    seen = [0]
+    for header_too in (False, True, True, False, False):
+        storage = storage.killed()
+        storage.remove(IDENTITY_FILE)
+        if header_too:
+            storage = damaged(storage, segments_of(storage)[-1], 20)
+        journal, found = open_journal(storage)
+        assert found.incarnation > seen[-1]
+        assert found.count == len(held)
+        seen.append(found.incarnation)
+        journal.close(clean=True)
+
+
 def test_a_damaged_identity_counts_as_lost() -> None:
     storage, held = small_journal()
     after = damaged(storage, IDENTITY_FILE, 60)

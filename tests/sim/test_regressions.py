@@ -30,6 +30,12 @@ from tests.sim.judged import wrong
         # Journal: the same, where the disk was full at the next start, so that nothing could be
         # written anew: it only synced, and called durable what no sync could write.
         ("power-cuts", 1004319),
+        # Recovery: a node that lost its IDENTITY twice counted the same starts again, because no
+        # header of a segment had said how far it had come; or because that was lost as well.
+        ("bit-rot", 20000576),
+        ("bad-hardware", 20001235),
+        ("bit-rot", 20028362),
+        ("all", 20045069),
         # Simulator: a narrow link kept its queue after it was healed, for minutes.
         ("hot-origin", 2073),
         ("hot-origin", 2900),
