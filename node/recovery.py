@@ -17,6 +17,8 @@ the wish, then the copy, then the cut, then the epoch record.
 
 from typing import Literal
 
+from msgspec.structs import replace
+
 from node import frames
 from node.codec import (
     DIRECTORY_ID_BYTES,
@@ -121,13 +123,28 @@ def _node_of(found: Survey) -> str | None:
     return next((s.header.node for s in found.segments if s.header and not s.skipped), None)
 
 
+def _unsettled(identity: Identity, found: Survey) -> bool:
+    """The last start asked for an epoch, and did not come to open it."""
+    settled = found.epoch is not None and found.epoch_number >= identity.must_open_from
+    return bool(identity.must_open_epoch) and not settled
+
+
+def told(identity: Identity | None, found: Survey) -> tuple[Hole, ...]:
+    """The holes, those among them known that a node has lived with.
+
+    A start that set a hole aside and then failed has told nobody.
+    """
+    if identity is None or not _unsettled(identity, found):
+        return tuple(found.holes)
+    first = identity.must_open_from
+    return tuple([replace(h, known=h.known and h.marked < first) for h in found.holes])
+
+
 def epoch_reason(identity: Identity | None, found: Survey, place: str) -> str:
     """Why a new epoch must be opened; "" if own events can go on where they ended."""
     reasons: list[str] = []
-    if identity is not None and identity.must_open_epoch:
-        settled = found.epoch is not None and found.epoch_number >= identity.must_open_from
-        if not settled:
-            reasons.append(identity.must_open_epoch)
+    if identity is not None and _unsettled(identity, found):
+        reasons.append(identity.must_open_epoch)
     if not reasons and found.epoch is None and not found.holes:
         reasons.append("new log")
     if found.torn is not None and found.torn.length:

@@ -55,6 +55,7 @@ class Hole(Struct, frozen=True):
     records: int
     cause: str
     known: bool = False  # quarantined by an earlier start
+    marked: int = 0  # the number of the next record where it was
 
 
 class Torn(Struct, frozen=True):
@@ -162,7 +163,7 @@ class Surveyor:
 
     def __init__(self, directory_id: bytes, begun: Survey | None = None) -> None:
         self.result = Survey(directory_id=directory_id) if begun is None else begun
-        self.known: set[tuple[int, int, int]] = set()
+        self.known: dict[tuple[int, int, int], int] = {}
         # Holes whose end has not been seen yet: the next number tells how much was in them.
         self.open: list[Hole] = []
         self.broken = False  # there was damage since the last valid frame
@@ -300,7 +301,7 @@ class Surveyor:
         if type(mark) is CleanStop:
             self.result.clean_stop = mark.incarnation
         elif type(mark) is Quarantined:
-            self.known.add((mark.segment, mark.offset, mark.length))
+            self.known.setdefault((mark.segment, mark.offset, mark.length), frame.number)
 
     def _damage(self, segment: Segment, damage: Damage, *, torn: bool) -> None:
         out = self.result
@@ -323,9 +324,10 @@ class Surveyor:
     def done(self) -> Survey:
         self._close_holes(0)
         out = self.result
-        out.holes = [
-            replace(h, known=(h.segment, h.offset, h.length) in self.known) for h in out.holes
-        ]
+        for index, hole in enumerate(out.holes):
+            marked = self.known.get((hole.segment, hole.offset, hole.length))
+            if marked is not None:
+                out.holes[index] = replace(hole, known=True, marked=marked)
         if out.torn is not None and out.torn.length:
             out.clean_stop = 0
         return out

@@ -224,7 +224,7 @@ def test_damage_behind_a_checkpoint_is_found_by_reading_and_set_aside_by_the_nex
         names = checkpoints_of(storage)
         assert list(names) == [checkpoint_name(1)]  # beside a hole there is nothing to believe
         believing = Life(storage, segment_bytes=SEGMENT_BYTES)
-        assert [hole.known for hole in believing.found.quarantined] == [True]
+        assert [hole.marked > 0 for hole in believing.found.quarantined] == [True]
         assert known(believing.replica) == known(doubting.replica)
     assert met > 3
 

@@ -36,6 +36,8 @@ from tests.sim.judged import wrong
         ("bad-hardware", 20001235),
         ("bit-rot", 20028362),
         ("all", 20045069),
+        # Recovery: a start set a hole aside and failed after that; the next one called it known.
+        ("power-cuts", 20030119),
         # Simulator: a narrow link kept its queue after it was healed, for minutes.
         ("hot-origin", 2073),
         ("hot-origin", 2900),
