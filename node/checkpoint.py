@@ -24,7 +24,7 @@ from domain.presence import Presence, PresenceRows
 from domain.quiet import Quiet
 from domain.timeline import Timeline, TimelineRows
 from gossip.engine import Engine
-from gossip.entry import GENESIS, PREV_BYTES, Entry, hash_of
+from gossip.entry import PREV_BYTES, Entry, hash_of
 from gossip.log import Log
 from node.bodies import LogRows, PagedBodies
 from node.emitter import Emitter
@@ -192,12 +192,11 @@ class Checkpointer:
 
     def _settle(self, log: Log, codec: EventCodec) -> None:
         """Links are in the bodies, and not written down a second time."""
-        get, prefix = self._bodies.get, log.prefix
-        link = _link(get(log.id, prefix)) if prefix else GENESIS
+        link = self._engine.frontier.link_at(log.id, log.prefix)
         loose: list[tuple[int, bytes, bytes]] = []
         for first, last in log.held.above_prefix():
             for seq, data in enumerate(self._bodies.span(log.id, first, last), first):
-                loose.append((seq, codec.decode(data).prev, _link(data)))
+                loose.append((seq, codec.decode(data).prev, hash_of(data)[:PREV_BYTES]))
         log.settle(link, loose)
 
 
@@ -215,7 +214,3 @@ def _ranges_of(rows: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
         at = seq
     found.append((start, at))
     return tuple(found)
-
-
-def _link(data: bytes) -> bytes:
-    return hash_of(data)[:PREV_BYTES]

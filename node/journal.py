@@ -130,7 +130,7 @@ class Journal:
             torn_bytes=torn.length if torn else 0,
             torn_cause=torn.cause if torn and torn.length else "",
             kept_as=kept_as,
-            quarantined=recovery.told(identity, found),
+            quarantined=recovery.holes_as_told(identity, found),
             missing=tuple(names_of_range(*gap) for gap in found.missing),
             segments=len(found.segments),
             size_bytes=sum(segment.size for segment in found.segments),

@@ -129,7 +129,7 @@ def _unsettled(identity: Identity, found: Survey) -> bool:
     return bool(identity.must_open_epoch) and not settled
 
 
-def told(identity: Identity | None, found: Survey) -> tuple[Hole, ...]:
+def holes_as_told(identity: Identity | None, found: Survey) -> tuple[Hole, ...]:
     """The holes, those among them known that a node has lived with.
 
     A start that set a hole aside and then failed has told nobody.

@@ -4,13 +4,13 @@ from unittest.mock import patch
 
 import pytest
 
-from domain.arrival import Arrival
-from domain.presence import NO_CHANGE, Presence
 from domain.quiet import Quiet
 from lab.judging import Judged, run_judged
 from lab.kinds import Handed, Invoke
 from lab.scenario import named
 from node.epochs import Epochs
+from tests.mutants.planting import swapped
+from tests.mutants.projections import undo_forgets
 
 
 def verdicts(scenario: str, seeds: range) -> list[Judged]:
@@ -62,14 +62,7 @@ def test_who_does_not_watch_its_log_forks_it() -> None:
 
 
 def test_a_broken_undo_is_seen() -> None:
-    def rewind(self: Presence) -> Arrival:
-        arrival = self._newest()
-        if self._before.pop() != NO_CHANGE:
-            self._deciding.pop(arrival.event.author, None)
-        self._give_back()
-        return arrival
-
-    with patch.object(Presence, "rewind", rewind):
+    with swapped(undo_forgets()):
         assert "C10" in failing(verdicts("calm", range(3)))
 
 
