@@ -19,6 +19,7 @@ FEW = 10
 PAIR = ("n1", "n2")
 WINDOWS = 3
 CONVERGED_S = 300
+POLL_S = 0.1
 
 
 def run(session: Session) -> list[Figure]:
@@ -53,12 +54,13 @@ def _measured(cluster: Cluster, scale: Scale) -> tuple[list[float], list[float]]
     sent: list[float] = []
     cpu: list[float] = []
     for _ in range(WINDOWS):
-        before = _sent(cluster), _cpu(cluster), time.monotonic()
+        start_s, before, bytes_before = time.monotonic(), _cpu(cluster), _sent(cluster)
         time.sleep(scale.window_s)
-        after = _cpu(cluster), time.monotonic()
-        took_s = after[1] - before[2]
-        sent.append((_sent(cluster) - before[0]) / took_s)
-        cpu += [100 * (now - then) / took_s for now, then in zip(after[0], before[1], strict=True)]
+        while (total := _sent(cluster)) == bytes_before:  # a window shorter than a slow round
+            time.sleep(POLL_S)
+        after, took_s = _cpu(cluster), time.monotonic() - start_s
+        sent.append((total - bytes_before) / took_s)
+        cpu += [100 * (now - then) / took_s for now, then in zip(after, before, strict=True)]
     return sent, cpu
 
 
