@@ -19,7 +19,6 @@ from signal import SIGCONT, SIGINT, SIGKILL, SIGTERM, Signals
 import msgspec
 from msgspec import Struct
 
-from lab.launched import read_launched
 from lab.places import Place
 from lab.problem import Exit, Problem
 from lab.process import live_record, record_of, send_signal, state_of, wait_gone
@@ -251,11 +250,6 @@ class Cluster:
         from lab.addresses import assign  # lazy: only a start needs it
 
         assign(self.place, anyone_runs=bool(self.running()))
-
-    def exit_of(self, name: str) -> str:
-        """How the node's last process ended, as the launcher saw it."""
-        seen = read_launched(self.place.launched_file).nodes.get(name)
-        return seen.exit if seen is not None else ""
 
 
 def last_lines(path: str | Path, count: int) -> list[str]:
