@@ -29,6 +29,8 @@ from lab.compiled.tree import (
 )
 from lab.problem import Problem
 
+pytestmark = pytest.mark.timeout(600)  # whoever comes first waits for the tree
+
 LONG = os.environ.get("CHATLAB_LONG") == "1"
 SEEDS = 220 if LONG else 11
 FEW = ["domain.clock", "lab.sim.agenda"]  # one with a value in it, one without
@@ -249,7 +251,6 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder / "tree"
 
 
-@pytest.mark.timeout(600)
 def test_compiled_runs_have_the_same_tokens_traces_and_verdicts(tree: Path) -> None:
     compiled, *there = run_in(tree, sys.executable, "-c", TELL, str(SEEDS)).splitlines()
     interpreted, *here = run_in(ROOT, sys.executable, "-c", TELL, str(SEEDS)).splitlines()
