@@ -21,6 +21,7 @@ class Scale(Struct, frozen=True):
     window_s: float
     moderated: int  # texts of a kind
     sim: float  # share of a simulated length or size
+    compiled: bool  # whether the compiled tree is built and measured too
 
 
 FULL = Scale(
@@ -39,6 +40,7 @@ FULL = Scale(
     window_s=5.0,
     moderated=2000,
     sim=1.0,
+    compiled=True,
 )
 QUICK = Scale(
     small=300,
@@ -56,4 +58,5 @@ QUICK = Scale(
     window_s=1.2,
     moderated=50,
     sim=0.01,
+    compiled=False,
 )

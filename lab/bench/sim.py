@@ -2,28 +2,34 @@
 
     python -m lab.bench.sim            all of them
     python -m lab.bench.sim seeds      one: packets, seeds, thousand, ten-thousand
-    scripts/bench sim                  the same, beside the goals
+    scripts/bench sim                  the same, beside the goals, and the first two compiled
 
 `packets`: a cluster of five that has nothing new to say and says so all the time, every packet in
 the trace. `seeds`: fault seeds of four scenarios. Of these two the trace is hashed, and judged by
 all checkers. `thousand`: one rumor to 1,000 nodes that all know each other. `ten-thousand`: 30
 rounds of a second, 20 peers each.
 
-Processor time is measured, not time on the wall.
+Processor time is measured, not time on the wall. A figure says in its name that it was taken from
+compiled code (`lab.compiled`); these are taken in a process of their own.
 """
 
 import gc
+import subprocess
 import sys
 from collections.abc import Callable
 from time import process_time
 from typing import TypeVar
+
+import msgspec
 
 from gossip.config import GossipConfig
 from lab.bench.figures import Figure, figure
 from lab.bench.scale import FULL
 from lab.bench.session import Session
 from lab.checkers import judge
+from lab.compiled.tree import built, environment, is_compiled
 from lab.faults import DiskOptions, NetworkOptions, Op, Plan
+from lab.problem import Problem
 from lab.scenario import named
 from lab.sim import world as sim
 
@@ -31,6 +37,7 @@ Of = TypeVar("Of")
 
 RUNS = 3
 SEEDS = 60
+COMPILED = ("packets", "seeds")
 HELLO = (Op(1, 1_000_000, "c1", "n1", "post", "ann", "hello"),)
 
 
@@ -46,7 +53,7 @@ def packets(scale: float) -> Figure:
     for _ in range(RUNS):
         result, spent_s = _timed(lambda: _judged(sim.run_plan(plan)))
         rates.append(result.deliveries / spent_s)
-    return figure("sim", "packet deliveries", "1/s", rates, goal=60_000, at_most=False)
+    return figure("sim", _name("packet deliveries"), "1/s", rates, goal=60_000, at_most=False)
 
 
 def seeds(scale: float) -> Figure:
@@ -58,7 +65,7 @@ def seeds(scale: float) -> Figure:
             _judged(sim.run(scenarios[seed % len(scenarios)], seed))
 
     rates = [count / _timed(all_of_them)[1] for _ in range(RUNS)]
-    return figure("sim", "five-node fault seeds", "1/s", rates, goal=80, at_most=False)
+    return figure("sim", _name("five-node fault seeds"), "1/s", rates, goal=80, at_most=False)
 
 
 def _judged(result: sim.Result) -> sim.Result:
@@ -80,7 +87,7 @@ def thousand(scale: float) -> Figure:
         disk=DiskOptions(model=False),
     )
     spent_s = [_timed(lambda: _until_all_know(plan))[1] for _ in range(RUNS)]
-    return figure("sim", f"{count:,} nodes, one rumor", "s", spent_s, goal=20)
+    return figure("sim", _name(f"{count:,} nodes, one rumor"), "s", spent_s, goal=20)
 
 
 def _until_all_know(plan: Plan) -> None:
@@ -111,7 +118,11 @@ def ten_thousand(scale: float) -> Figure:
         disk=DiskOptions(model=False),
     )
     _, spent_s = _timed(lambda: sim.run_plan(plan, detail="lean"))
-    return figure("sim", f"{count:,} nodes, 30 rounds", "s", [spent_s], goal=60)
+    return figure("sim", _name(f"{count:,} nodes, 30 rounds"), "s", [spent_s], goal=60)
+
+
+def _name(what: str) -> str:
+    return f"{what}, compiled" if is_compiled() else what
 
 
 def _timed(of: Callable[[], Of]) -> tuple[Of, float]:
@@ -134,16 +145,35 @@ def run(session: Session, names: list[str] | None = None) -> list[Figure]:
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)
     try:
-        return [BENCHES[name](session.scale.sim) for name in names or BENCHES]
+        found = [BENCHES[name](session.scale.sim) for name in names or BENCHES]
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+    if session.scale.compiled and not names and not is_compiled():
+        found += _compiled()
+    return found
 
 
-def main(names: list[str] | None = None) -> None:
+def _compiled() -> list[Figure]:
+    """Some of them again, from the compiled tree. If there can be none, that is said."""
+    try:
+        tree = built()
+    except Problem as problem:
+        print(f"sim: no compiled figures: {problem}", file=sys.stderr)
+        return []
+    command = [sys.executable, "-m", "lab.bench.sim", "--json", *COMPILED]
+    done = subprocess.run(command, env=environment(tree), stdout=subprocess.PIPE, check=True)
+    return [msgspec.json.decode(line, type=Figure) for line in done.stdout.splitlines()]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    names = [one for one in arguments or [] if one != "--json"]
     for one in run(Session(FULL), names):
+        if names != arguments:
+            print(msgspec.json.encode(one.as_json()).decode(), flush=True)
+            continue
         sign = "<=" if one.at_most else ">="
-        print(f"{one.name:26} {one.median:12,.1f} {one.unit:4} goal {sign} {one.goal:,g}")
+        print(f"{one.name:32} {one.median:12,.1f} {one.unit:4} goal {sign} {one.goal:,g}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ An acknowledged event is in every live node's log at the end. Three things are t
   before the node was told of a sync, `replicated:k` before k other disks held it.
 """
 
+from typing import ClassVar
+
 from lab.checkers.case import Case
 from lab.checkers.disks import GONE, UNSYNCED
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
@@ -25,7 +27,7 @@ RULE = Rule(
 
 
 class AckedLoss:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -12,6 +12,8 @@ what is missing. So out-of-order showings are counted and broken rules are these
   whose write failed has named nothing, and a restart forgets nothing.
 """
 
+from typing import ClassVar
+
 from lab.checkers.case import Case
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
 from lab.kinds import Boot, Final, Handed, Unwritten, Visible
@@ -58,7 +60,7 @@ class _Names:
 
 
 class Causality:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -11,6 +11,8 @@
 That C1 to C10 hold under clock faults too is seen from their own verdicts.
 """
 
+from typing import ClassVar
+
 import msgspec
 from msgspec import Struct
 
@@ -44,7 +46,7 @@ class _Options(Struct, frozen=True):
 
 
 class Clocks:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -9,6 +9,8 @@ that it is gone. It is given to one packet, which goes to each peer once. A node
 aside counts its lives anew, and with them its packets.
 """
 
+from typing import ClassVar
+
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
 from lab.kinds import Boot, Copied, Dropped, Got, Sent, Totals
@@ -22,7 +24,7 @@ RULE = Rule(
 
 
 class Conservation:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

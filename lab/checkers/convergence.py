@@ -8,6 +8,8 @@ Calibrate by `healed_us`: 1.3 times the largest of at least 3,000 runs of the so
 same options. Convergence that comes late but in time is C20's business.
 """
 
+from typing import ClassVar
+
 from lab.checkers.case import Case
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
 from lab.kinds import Final, Phase
@@ -21,7 +23,7 @@ RULE = Rule(
 
 
 class Convergence:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

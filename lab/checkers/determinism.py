@@ -5,6 +5,7 @@ byte. The first event that is not is the witness.
 """
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from lab.checkers.sameness import compare
 from lab.checkers.verdict import Rule, Verdict
@@ -14,7 +15,7 @@ RULE = Rule("C19", "determinism", "What a run was made from decides every event 
 
 
 class Determinism:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def compare(self, one: Iterable[Event], other: Iterable[Event]) -> Verdict:
         return compare(RULE, one, other, "both runs are the same")

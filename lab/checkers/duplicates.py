@@ -5,6 +5,7 @@ what a reader is given. Multiplicity counts, not membership.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
@@ -15,7 +16,7 @@ RULE = Rule("C4", "no duplicates", "No projection shows an event twice, at any t
 
 
 class Duplicates:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -16,6 +16,7 @@ m - 1.15 (m - lo). What nearly never happens has no such limit.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -88,7 +89,7 @@ def calibrate(batches: Sequence[Sequence[Sample]]) -> Band | None:
 
 
 class LagBand:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def judge(self, samples: Sequence[Sample], band: Band | None) -> Verdict:
         means = means_of(samples)

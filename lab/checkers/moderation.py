@@ -10,6 +10,7 @@
 """
 
 import re
+from typing import ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -39,7 +40,7 @@ class _Options(Struct, frozen=True):
 
 
 class Moderation:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

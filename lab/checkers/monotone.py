@@ -10,6 +10,7 @@
 """
 
 from collections import deque
+from typing import ClassVar
 
 from lab.checkers.case import Case
 from lab.checkers.disks import DAMAGED, Reopening, numbered
@@ -56,7 +57,7 @@ class _Life:
 
 
 class Monotone:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -9,6 +9,7 @@ others that did, is the business of the batch: over all its runs every fault mus
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from lab.checkers.case import Case
 from lab.checkers.meter import Sample, silent_of
@@ -24,7 +25,7 @@ RULE = Rule(
 
 
 class Nontrivial:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history
@@ -81,7 +82,7 @@ class Nontrivial:
 class Coverage:
     """The same over a batch of runs under a swarm."""
 
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def judge(self, samples: Sequence[Sample]) -> Verdict:
         enabled = sorted({word for one in samples for word in one.enabled})

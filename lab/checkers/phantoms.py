@@ -11,6 +11,7 @@ know, and writes nothing more there.
 """
 
 from itertools import pairwise
+from typing import ClassVar
 
 from lab.checkers.case import Case
 from lab.checkers.disks import OLDER
@@ -29,7 +30,7 @@ _WHATS = {"post": "posted", "join": "joined", "leave": "left"}
 
 
 class Phantoms:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

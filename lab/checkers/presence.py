@@ -5,6 +5,8 @@ suspicion: of a node that runs; a partition makes those, and they are no fault. 
 `Limits.unsuspected_us` is set: nobody who has lived in peace that long is suspected by anybody.
 """
 
+from typing import ClassVar
+
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
 from lab.kinds import Boot, Crash, Note, Paused, Resumed, Stopped
@@ -19,7 +21,7 @@ RULE = Rule(
 
 
 class PresenceFigures:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -7,6 +7,7 @@ they are declared (`Limits`), and told in any case.
 
 from bisect import bisect_right
 from operator import attrgetter
+from typing import ClassVar
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
@@ -24,7 +25,7 @@ _seq = attrgetter("seq")
 
 
 class Progress:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -11,6 +11,7 @@ An acknowledged event that all disks lost leaves everybody unstable for ever; C1
 """
 
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 from msgspec import Struct
 
@@ -61,7 +62,7 @@ class _Watch:
 
 
 class QuietPeriods:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -6,6 +6,8 @@ end is what it showed, in that order. Nodes that met the same events in differen
 and the same causal order, and what readers were shown on the way was never in another.
 """
 
+from typing import ClassVar
+
 from lab.checkers.case import Case
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
 from lab.kinds import Final, Ok
@@ -20,7 +22,7 @@ RULE = Rule(
 
 
 class Reversible:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -9,6 +9,8 @@ is acknowledged is as safe as the node's durability says. What a disk lost with 
 longer owes. A *roaming* session is promised nothing; how often it is surprised is counted.
 """
 
+from typing import ClassVar
+
 from lab.checkers.case import Case
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
 from lab.kinds import Boot, Final, Invoke, Ok
@@ -35,7 +37,7 @@ class _Session:
 
 
 class Sessions:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

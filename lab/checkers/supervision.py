@@ -12,6 +12,7 @@
 """
 
 from collections import deque
+from typing import ClassVar
 
 from lab.checkers.case import Case
 from lab.checkers.disks import HARM
@@ -28,7 +29,7 @@ _DISK = HARM | {"disk_errors", "disk_full", "short_writes", "disk_older"}
 
 
 class Supervision:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -4,6 +4,8 @@
 not: its event is in no log at any time. An op has one answer.
 """
 
+from typing import ClassVar
+
 from lab.checkers.case import Case
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
 from lab.kinds import Fail, Info
@@ -18,7 +20,7 @@ RULE = Rule(
 
 
 class Unknowns:
-    rule = RULE
+    rule: ClassVar[Rule] = RULE
 
     def __init__(self, case: Case) -> None:
         self._history = case.history

@@ -6,7 +6,7 @@ the end, or there is nothing to measure against. Unknown is no kind of pass.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from msgspec import Struct
 
@@ -38,7 +38,7 @@ class Verdict(Struct, frozen=True):
 class Checker(Protocol):
     """Judges one run. It is shown the events that it wants, in order, and asked once at the end."""
 
-    rule: Rule
+    rule: ClassVar[Rule]
 
     def wants(self) -> Wants: ...
 
@@ -48,7 +48,7 @@ class Checker(Protocol):
 class PairChecker(Protocol):
     """Judges two runs that should have been the same."""
 
-    rule: Rule
+    rule: ClassVar[Rule]
 
     def compare(self, one: Iterable[Event], other: Iterable[Event]) -> Verdict: ...
 

@@ -73,13 +73,16 @@ def _packages() -> Finding:
     """The four packages have common names: another distribution may shadow one of them."""
     import importlib.util
 
+    from lab.compiled.tree import is_compiled
+
     folders: dict[str, str] = {}
     for name in ("domain", "gossip", "node", "lab"):
         spec = importlib.util.find_spec(name)
         places = list(spec.submodule_search_locations or []) if spec is not None else []
         folders[name] = str(Path(places[0]).resolve().parent) if places else "missing"
     if len(set(folders.values())) == 1 and "missing" not in folders.values():
-        return True, f"domain, gossip, node and lab come from {folders['lab']}"
+        how = ", compiled" if is_compiled() else ""
+        return True, f"domain, gossip, node and lab come from {folders['lab']}{how}"
     found = ", ".join(f"{name}: {folder}" for name, folder in folders.items())
     return False, f"the packages come from different places ({found}): use an own environment"
 

@@ -31,10 +31,13 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import PackageNotFoundError, version  # lazy: rarely asked
 
+        from lab.compiled.tree import is_compiled
+
+        how = " (compiled)" if is_compiled() else ""
         try:
-            print(f"chatlab {version('chatlab')}")
+            print(f"chatlab {version('chatlab')}{how}")
         except PackageNotFoundError:
-            print("chatlab (not installed, run from its sources)")
+            print(f"chatlab (not installed, run from its sources){how}")
         raise typer.Exit
 
 

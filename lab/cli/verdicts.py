@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from lab.cli.common import hint
+from lab.compiled.tree import is_compiled
 from lab.display import display_safe
 from lab.steps import lasting, seconds, steps
 from lab.tables import Paint, table, width_max_of
@@ -199,7 +200,7 @@ def show_found(found: "Found", paint: Paint) -> None:
     print(
         f"{found.simulated_us / 3.6e9:.2f} simulated hours, {found.deliveries:,} packets, "
         f"{found.wall_s:.1f} s, {found.seeds_s:.1f} seeds/s on {jobs} "
-        f"job{'s' if jobs != 1 else ''}{_ended(found)}"
+        f"job{'s' if jobs != 1 else ''}{', compiled' if is_compiled() else ''}{_ended(found)}"
     )
 
 
