@@ -7,6 +7,10 @@ Rules
 - A record that is gone after a boot was lost. The excuse is the mildest that covers it: the disk
   was destroyed, an older copy was put back, bits or sectors of it were damaged, or the record was
   above the floor. No excuse is "", and that is a lie of the journal.
+- What damage took may come back: a sector that the disk writes to the wrong place may bring the
+  very bytes that once stood there. Such a record stands where it stood, with the same number,
+  behind the same one, and is true again. So its place is kept in mind, and it may be found there,
+  and only there, at a start before which the disk was damaged once more.
 """
 
 from collections.abc import Sequence
@@ -34,6 +38,7 @@ class Reopening(Struct, frozen=True):
 
     event: Event
     before: list[str]
+    stood: list[str]  # `before`, and in its place what damage took and could have given back
     floor: int
     damaged: bool
     tried: bool  # a start failed before this one
@@ -53,12 +58,14 @@ class Disk:
         "durable",
         "flipped",
         "floor",
+        "harmed",
         "losses",
         "number_of",
         "past",
         "records",
         "reopening",
         "sure",
+        "taken",
         "tried",
         "up",
         "written",
@@ -74,6 +81,8 @@ class Disk:
         self.up = False
         self.damaged = False  # bits were flipped, and may be found at any start
         self.flipped = False  # at any time: a copy may be of then
+        self.harmed = False  # since the last life began
+        self.taken: list[tuple[int, str]] = []  # by damage: after so many records stood this one
         self.tried = False  # since the last life a start failed, and told nobody what it repaired
         self.losses: dict[str, Loss] = {}
         self.past: list[list[str]] = []  # the records at the end of each life
@@ -86,6 +95,7 @@ class Disk:
         """Records after `kept` are not there."""
         del self.records[kept:]
         self.number_of = numbered(self.records)
+        self.taken = [(min(after, kept), name) for after, name in self.taken]
 
     def put(self, number: int, name: str) -> None:
         if number <= len(self.records):  # given out before, and nobody said that it failed: see C5
@@ -94,6 +104,32 @@ class Disk:
             self.records.append("")  # a gap, which C5 tells of
         self.records.append(name)
         self.number_of[name] = number
+
+    def stood(self) -> list[tuple[int, str]]:
+        """The records by number, and in their places, with number 0, those that damage took."""
+        found: list[tuple[int, str]] = []
+        done = 0
+        for after, name in self.taken:
+            found += enumerate(self.records[done:after], start=done + 1)
+            found.append((0, name))
+            done = max(done, after)
+        found += enumerate(self.records[done:], start=done + 1)
+        return found
+
+    def taken_now(self, found: Sequence[str], floor: int) -> list[tuple[int, str]]:
+        """What damage has taken, once this is all that is found on the same disk.
+
+        What was lost with something found after it is in a hole, so its bytes are still there. With
+        nothing after it, it was cut off, but for what should have come back.
+        """
+        taken: list[tuple[int, str]] = []
+        at = 0
+        for number, name in self.stood():
+            if (number or self.harmed) and at < len(found) and found[at] == name:
+                at += 1
+            elif not number or at < len(found) or (self.damaged and number <= floor):
+                taken.append((at, name))
+        return taken
 
 
 class Disks:
@@ -178,7 +214,7 @@ class Disks:
         assert type(event.data) is Fired
         if event.data.what in HARM:
             disk = self.disk(event.node)
-            disk.damaged = disk.flipped = True
+            disk.damaged = disk.flipped = disk.harmed = True
 
     def _on_boot(self, event: Event) -> None:
         data = event.data
@@ -208,7 +244,10 @@ class Disks:
             # A copy that came back from peers and was not synced: what was synced went earlier.
             if loss.excuse != UNSYNCED or earlier is None or earlier.excuse not in GONE:
                 disk.losses[name] = loss
-        disk.reopening = Reopening(event, before, floor, disk.damaged, disk.tried, lost)
+        stood = [name for _, name in disk.stood()] if disk.harmed else before
+        disk.reopening = Reopening(event, before, stood, floor, disk.damaged, disk.tried, lost)
+        disk.taken = disk.taken_now(data.recovered, floor) if data.disk == "same" else []
+        disk.harmed = False
         if data.disk in ("new", "empty"):
             disk.damaged = False
         disk.records = list(data.recovered)

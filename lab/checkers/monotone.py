@@ -6,7 +6,8 @@
 - Own events count 1, 2, ... in the log that is open; a log is opened once, by a record that stands
   in the journal before its first event.
 - Across a crash: what was below the floor (`lab.checkers.disks`) comes back, nothing is invented or
-  changes its place, and where bits were flipped the journal says that something is missing.
+  changes its place, and where bits were flipped the journal says that something is missing. What
+  damage took may come back where it stood, if the disk was damaged again.
 """
 
 from collections import deque
@@ -246,7 +247,7 @@ class Monotone:
             elif not told:
                 self._found.add(f"{node}'s journal has a hole and does not say so", event.seq)
             return
-        if not _is_part(found, before):
+        if not _is_part(found, reopening.stood):
             self._found.add(f"{node}'s journal gives records that were not there", event.seq)
         if any(loss.excuse == DAMAGED for loss in reopening.lost.values()) and not told:
             self._found.add(f"{node}'s journal lost records and does not say so", event.seq)

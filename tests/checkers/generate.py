@@ -91,8 +91,25 @@ def step(book: Book, rng: Random) -> None:
         note(book, rng, name)
     elif act < 0.95:
         book.stop(name)
-    else:
+    elif act < 0.98:
         book.crash(name, rng.choice(("kill", "power", "point", "storage")))
+    else:
+        lost_and_found(book, rng, name)
+
+
+def lost_and_found(book: Book, rng: Random, name: str) -> None:
+    """Damage takes a record, and more damage brings it back."""
+    book.crash(name)
+    book.flip(name)
+    for _ in range(rng.randrange(1, 3)):
+        book.boot(name)
+        book.sync(name)
+        if rng.random() < 0.5:
+            book.carry(rng.choice([one for one in book.nodes if one != name]), name)
+            book.sync(name)
+        book.crash(name)
+    book.mend(name)
+    book.boot(name)
 
 
 def burst(book: Book, rng: Random, name: str) -> None:

@@ -81,7 +81,8 @@ class Book:
         if node.flipped or (self.durability != "always" and not fresh) or node.disk == "older":
             must = "damage"  # a careful node: an older disk put back is noticed
         recovered = tuple(node.records)
-        node.arrivals = [one for one in node.records if not one.startswith("epoch ")]
+        events = [one for one in node.records if not one.startswith("epoch ")]
+        node.arrivals = list(dict.fromkeys(events))  # what was pulled back may be there twice
         if must:
             self.epochs += 1
             node.log, node.seq = f"{name}.{self.epochs:x}", 0
@@ -138,6 +139,7 @@ class Book:
         """Another disk, while it is down: `empty`, or `older`, as its first life began."""
         node = self.nodes[name]
         node.records = [] if disk == "empty" else node.records[:2]
+        node.hole = None
         node.disk = disk
         self.fire(f"disk_{disk}")
 
@@ -145,9 +147,19 @@ class Book:
         """Bits of the last record are wrong, while it is down."""
         node = self.nodes[name]
         if len(node.records) > 1:
-            node.records.pop()
+            lost = node.records.pop()
+            node.hole = (len(node.records), lost)
             node.flipped = True
             self.fire("flip", name)
+
+    def mend(self, name: str) -> None:
+        """A sector that belongs elsewhere brings back the record that was flipped last."""
+        node = self.nodes[name]
+        if node.hole is not None:
+            node.records.insert(*node.hole)
+            node.hole = None
+            node.flipped = True
+            self.fire("misdirected", name)
 
     def _cut_off(self, node: Node) -> None:
         for op in node.waiting:
@@ -161,14 +173,7 @@ class Book:
         self.ops += 1
         session = session or f"s-{name}"
         ack = "written" if self.durability == "none" else "durable"
-        data = kinds.Invoke(
-            self.ops,
-            session,
-            action,
-            session,
-            text,
-            ack,
-        )
+        data = kinds.Invoke(self.ops, session, action, session, text, ack)
         self.invokes[self.ops] = self.add(name, data)
         return self.ops
 

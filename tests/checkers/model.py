@@ -46,6 +46,7 @@ class Node(Struct):
     first: list[str] = []  # records at the start of the first life
     disk: Any = "new"
     flipped: bool = False
+    hole: tuple[int, str] | None = None  # after so many records: what was flipped there
 
 
 def causes_of(posted: Posted) -> list[str]:

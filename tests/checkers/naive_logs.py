@@ -228,12 +228,62 @@ def reopens_well(events: list[Any], at: int, d: kinds.Boot) -> bool:
             return True
         told = bool(d.quarantined or d.torn_bytes or before.tried)
         return before.flipped and told and any(within(found, past) for past in pasts)
-    if not within(found, before.records):
+    if not within(found, before.records) and not within(found, stood(events[:at], node)):
         return False
     told = bool(d.quarantined or d.torn_bytes or before.tried)
     if any(one.excuse == "damaged" for one in lost) and not told:
         return False
     return not clean or before.records[: len(found)] == found
+
+
+def stood(events: list[Any], node: str) -> list[str]:
+    """What is on the disk, and if it was damaged since the last boot, what may be back there."""
+    mine = [e for e in events if e.node == node]
+    there: list[tuple[str, bool]] = []  # what stands there, or (False) stood there until a hole
+    for at, e in enumerate(mine):
+        if type(e.data) in (kinds.Handed, kinds.Epoch):
+            number = max(e.data.number - 1, 0)
+            there = kept(there, number)
+            there += [("", True)] * (number - sum(one for _, one in there))
+            name = e.data.ref if type(e.data) is kinds.Handed else f"epoch {e.data.log}"
+            there.append((name, True))
+        elif type(e.data) is kinds.Unwritten:
+            there = kept(there, e.data.kept)
+        elif type(e.data) is kinds.Boot:
+            there = found_there(there, mine[:at], e)
+    return [name for name, one in there if one or harmed(mine)]
+
+
+def kept(there: list[tuple[str, bool]], count: int) -> list[tuple[str, bool]]:
+    """So many records, and what is in holes."""
+    stands = [at for at, one in enumerate(there) if one[1]]
+    gone = set(stands[count:])
+    return [one for at, one in enumerate(there) if at not in gone]
+
+
+def harmed(mine: list[Any]) -> bool:
+    boots = [at for at, e in enumerate(mine) if type(e.data) is kinds.Boot]
+    since = mine[boots[-1] :] if boots else mine
+    return any(e.data.what in ("flip", "stale", "misdirected") for e in of(since, kinds.Fired))
+
+
+def found_there(
+    there: list[tuple[str, bool]], mine: list[Any], boot: Any
+) -> list[tuple[str, bool]]:
+    left = list(boot.data.recovered)
+    if boot.data.disk != "same":
+        return [(name, True) for name in left]
+    j, back = journal(mine, boot.node), harmed(mine)
+    floor = j.written if j.up else j.floor
+    found: list[tuple[str, bool]] = []
+    number = 0
+    for name, stands in there:
+        number += stands
+        if left and left[0] == name and (stands or back):
+            found.append((left.pop(0), True))
+        elif left or not stands or (j.damaged and number <= floor):
+            found.append((name, False))
+    return found + [(name, True) for name in left]
 
 
 def within(found: list[str], there: list[str]) -> bool:

@@ -98,6 +98,52 @@ def test_an_older_copy_may_be_damaged_if_the_journal_says_so() -> None:
     assert outcome("C5", edited(events, at, recovered=swapped)) == "fail"
 
 
+def taken_and_back(*, harmed: bool = True, place: int = 2) -> list[Event]:
+    """A sector is spoilt, and a record is gone; later another one lands there by mistake, with the
+    very bytes. Meanwhile a peer has sent the event again.
+    """
+    book = two()
+    said(book, "n1", "one")
+    said(book, "n1", "two")
+    shared(book, "n1", "n2")
+    book.crash("n1")
+    book.flip("n1")
+    book.boot("n1")
+    book.sync("n1")
+    shared(book, "n2", "n1")
+    said(book, "n1", "three")
+    book.crash("n1")
+    node = book.nodes["n1"]
+    assert node.hole is not None
+    at, lost = node.hole
+    assert at == 2 and lost in node.records, "it was pulled back"
+    if harmed:
+        book.fire("misdirected", "n1")
+    node.records.insert(place, lost)
+    node.flipped = True
+    book.boot("n1")
+    book.sync("n1")
+    return book.finish()
+
+
+def test_what_a_sector_took_may_come_back_with_another_one_where_it_stood() -> None:
+    assert outcome("C5", taken_and_back()) == "pass"
+    assert outcome("C5", taken_and_back(harmed=False)) == "fail"
+    for elsewhere in (0, 1, 3, 4, 5, 6):
+        assert outcome("C5", taken_and_back(place=elsewhere)) == "fail", elsewhere
+
+
+def test_a_record_does_not_come_and_go_by_itself() -> None:
+    """Nothing was damaged between the last three starts; one of them says that it is gone again."""
+    events = taken_and_back()
+    at = places(events, kinds.Boot, "n1")[-1]
+    data: Any = events[at].data
+    boot, crash = events[at], events[places(events, kinds.Crash, "n1")[-1]]
+    without = edited(events, at, recovered=(*data.recovered[:2], *data.recovered[3:]))[at]
+    assert outcome("C5", [*events[:at], boot, crash, boot, crash, *events[at:]]) == "pass"
+    assert outcome("C5", [*events[:at], boot, crash, without, crash, *events[at:]]) == "fail"
+
+
 # --- C7 -------------------------------------------------------------------------------------------
 
 

@@ -145,6 +145,20 @@ def test_damage_is_noted_once_and_the_epoch_it_cost_is_opened_once() -> None:
     assert (later.new_holes, later.lost, later.count) == (0, 0, found.count + 3)
 
 
+def test_what_damage_took_is_read_again_where_it_stood_if_its_bytes_come_back() -> None:
+    """So a sector that the disk writes to the wrong place may do (`bad-hardware` 20065695)."""
+    storage, held = small_journal()
+    after = damaged(storage, "00000002.seg", 300)
+    journal, found = open_journal(after)
+    gone = [record for record in held if record not in list(found.records)]
+    assert len(gone) == found.lost > 0
+    later = [Writer(epoch=EPOCH + 1).opening(), *gone]  # peers had them
+    commit(journal, later)
+    _, found = open_journal(damaged(after, "00000002.seg", 300))
+    assert list(found.records) == held + later
+    assert (found.quarantined, found.torn_bytes, found.must_open_epoch) == ((), 0, "")
+
+
 def test_garbage_and_zeros_at_the_end_are_a_torn_tail() -> None:
     storage, held = small_journal()
     name = segments_of(storage)[-1]
