@@ -22,7 +22,7 @@ but the code point, hence on the Unicode data of the interpreter: see `UNICODE_V
 import re
 import unicodedata
 from collections.abc import Sequence
-from itertools import chain, repeat
+from itertools import chain, compress, repeat
 from typing import Final
 
 from msgspec import Struct
@@ -101,14 +101,30 @@ class Codes(dict[int, str]):
         return code
 
 
+class Sizes(dict[int, str]):
+    """How many signs are read in a code point, as a character below 0x100."""
+
+    def __init__(self, signs: Signs) -> None:
+        super().__init__()
+        self._signs = signs
+
+    def __missing__(self, point: int) -> str:
+        if len(self) >= MEMO_MAX:
+            self.clear()
+        size = self[point] = chr(len(self._signs[point]))
+        return size
+
+
 class Folding:
     """One of the two foldings. Mutable: its tables remember what they have met."""
 
-    __slots__ = ("_chars", "_codes")
+    __slots__ = ("_chars", "_codes", "_last", "_sizes")
 
     def __init__(self, look: bool) -> None:
         self._chars = Signs(look)
         self._codes = Codes(self._chars)
+        self._sizes = Sizes(self._chars)
+        self._last: Folded | None = None  # a text with hits is folded for its allowed words, too
 
     def codes(self, text: str) -> bytes:
         """The codes alone."""
@@ -116,16 +132,23 @@ class Folding:
             return text.lower().encode()
         return text.translate(self._codes).encode("latin-1")
 
-    def fold(self, text: str) -> Folded:
+    def fold(self, text: str, codes: bytes | None = None) -> Folded:
+        """`codes`, if they are known."""
         if text.isascii():
             lower = text.lower()
             return Folded(text, lower, lower.encode(), range(len(text)))
+        if self._last is not None and self._last.original is text:
+            return self._last
         chars = text.translate(self._chars)
         at: Sequence[int] = range(len(text))
-        sizes = list(map(len, map(self._chars.__getitem__, map(ord, text))))
-        if set(sizes) != {1}:
+        sizes = text.translate(self._sizes).encode("latin-1")
+        if sizes.translate(None, b"\0\1"):
             at = list(chain.from_iterable(map(repeat, at, sizes)))
-        return Folded(text, chars, self.codes(text), at)
+        elif len(chars) < len(text):
+            at = list(compress(at, sizes))
+        codes = self.codes(text) if codes is None else codes
+        self._last = Folded(text, chars, codes, at)
+        return self._last
 
 
 def fold_point(char: str, look: bool) -> str:

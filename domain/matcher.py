@@ -26,7 +26,6 @@ from domain.views import (
     collapsed,
     has_singles,
     joined,
-    shape_of,
     spaced_out,
 )
 
@@ -145,7 +144,7 @@ class Matcher:
         return False
 
     def _in_singles(self, stream: bytes) -> bool:
-        row, _ = joined(stream, shape_of(stream))
+        row, _ = joined(stream)
         return bool(self._inner.find_matches_as_indexes(collapsed(row)))
 
     def _in_parts(self, codes: bytes) -> bool:

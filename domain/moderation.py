@@ -22,23 +22,26 @@ A node judges by its own rules and only what its own people say. Events of other
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Literal
 
 from msgspec import Struct
 
-from domain.evidence import DIGITS_MAX, GAP_CODES_MAX, Context, Proposal, Way
-from domain.folding import Folding, is_mark
+from domain.evidence import DIGITS_MAX, GAP_CODES_MAX, Context
+from domain.folding import Folded, Folding, is_mark
 from domain.lexicon import Lexicon
-from domain.search import CROWDED, Effort, Search, Sighting
+from domain.matcher import Matcher
+from domain.search import APART, CROWDED, NEAR, Effort, Search, Sighting
 from domain.shapes import (
     RIGHT_TO_LEFT,
     has_turned,
+    reversed_places,
     reversed_runs,
     shaped,
     shaped_codes,
     turned,
+    turned_places,
 )
 from domain.verdict import Censored, Clean, Hit, Rejected, Verdict
 from domain.views import PLAIN, READINGS, SPACE, views_of
@@ -111,25 +114,24 @@ class Moderator:
         first: dict[tuple[int, int, int], Sighting] = {}
         for one in seen:
             first.setdefault((one.start, one.end, one.rule), one)
-        rules = self.policy.rules
-        return tuple(
-            Hit(rules[rule].id, start, end, first[start, end, rule].view)
-            for start, end, rule in sorted(first)
-        )
+        names = [rule.id for rule in self.policy.rules]
+        return tuple([Hit(names[key[2]], key[0], key[1], first[key].view) for key in sorted(first)])
 
     # --- looking --------------------------------------------------------------------------------
 
     def _seen(self, text: str, effort: Effort) -> list[Sighting]:
         """If it is too much for the effort, the last one is of the whole text."""
-        if text.isascii() and not self._banned.literals:  # the shortest way through for most texts
-            codes = text.lower().encode()
-            if not self._banned.look.suspects(codes) and shaped_codes(codes) is codes:
-                return []
-        seen = list(self._sightings(text, effort))
-        if not text.isascii():
-            seen = [self._whole(text, one) for one in seen]
+        codes = self._look.codes(text)
+        suspect, drawn = self._banned.look.suspects(codes), shaped_codes(codes)
+        if not suspect and drawn is codes and text.isascii() and not self._banned.literals:
+            return []  # the shortest way through, for most texts
+        seen = list(self._sightings(text, codes, suspect, drawn, effort))
+        if seen and not text.isascii() and (marks := frozenset(filter(is_mark, set(text)))):
+            seen = [whole(text, one, marks) for one in seen]
         if seen and self.policy.allow:
-            allowed = Allowed(self._spans_allowed(text))
+            allowed = Allowed(self._spans_allowed(text, effort))
+            if effort.allowing < 0 and effort.crowded is None:
+                effort.crowded = seen[0].rule
             seen = [one for one in seen if not allowed.covers(one.start, one.end)]
         if effort.crowded is not None:
             seen.append(Sighting(effort.crowded, 0, len(text), CROWDED))
@@ -157,75 +159,108 @@ class Moderator:
                 seen.append(Sighting(one.rule, first, last, one.view))
         return seen
 
-    def _sightings(self, text: str, effort: Effort) -> Iterator[Sighting]:
-        """Each way of looking has its prefilter: most texts pass them all, and are done."""
+    def _sightings(
+        self, text: str, codes: bytes, suspect: bool, drawn: bytes, effort: Effort
+    ) -> Iterator[Sighting]:
+        """Each way of looking has its prefilter: most texts pass them all, and are done.
+
+        `suspect`: the prefilter's word on `codes`; `drawn`: those with every shape as its letter.
+        """
         banned, look, search = self._banned, self._look, self._look_search
-        codes = look.codes(text)
         context = Context(text)
-        if banned.look.suspects(codes):
-            yield from search.sightings(look.fold(text), READINGS, context, "", effort)
-        drawn = shaped_codes(codes)
-        if drawn is not codes and banned.look.suspects(drawn):
-            yield from search.sightings(
-                shaped(look.fold(text)), READINGS, context, "shapes", effort
-            )
+        is_drawn = drawn is not codes and banned.look.suspects(drawn)
+        if suspect or is_drawn:
+            folded = look.fold(text, codes)
+            if suspect:
+                yield from search.sightings(folded, READINGS, context, "", effort)
+            if is_drawn:
+                yield from search.sightings(shaped(folded), READINGS, context, "shapes", effort)
         if banned.literals:
             native = self._native.fold(text)
             for rule, start, end in banned.literals.find(native.chars):
                 yield Sighting(rule, *native.span(start, end), "plain")
         if text.isascii():
             return
-        if self._native_search and self._native_search.matcher.suspects(self._native.codes(text)):
-            native = self._native.fold(text)
+        if self._native_search and self._native_search.matcher.suspects(
+            codes := self._native.codes(text)
+        ):
+            native = self._native.fold(text, codes)
             yield from self._native_search.sightings(native, (PLAIN,), context, "", effort)
         if RIGHT_TO_LEFT in text:
-            yield from self._through(*reversed_runs(text), context, "reversed", effort)
+            yield from self._through(
+                reversed_runs(text), text, reversed_places, context, "reversed", effort
+            )
         if has_turned(text):
-            for one in self._through(*turned(text), context, "turned", effort):
+            for one in self._through(turned(text), text, turned_places, context, "turned", effort):
                 if has_turned(text[one.start : one.end]):
                     yield one
 
     def _through(
-        self, shown: str, order: Sequence[int], context: Context, how: str, effort: Effort
+        self,
+        shown: str,
+        text: str,
+        places_of: Callable[[str], Sequence[int]],
+        context: Context,
+        how: str,
+        effort: Effort,
     ) -> Iterator[Sighting]:
         """Sightings in a text of which each code point is elsewhere in the original."""
-        if not self._banned.look.suspects(self._look.codes(shown)):
+        codes = self._look.codes(shown)
+        if not self._banned.look.suspects(codes):
             return
-        folded = self._look.fold(shown)
-        for one in self._look_search.sightings(folded, READINGS, context, how, effort):
+        folded = self._look.fold(shown, codes)
+        seen = self._look_search.sightings(folded, READINGS, context, how, effort)
+        order = places_of(text) if seen else ()
+        for one in seen:
             places = order[one.start : one.end]
             yield Sighting(one.rule, min(places), max(places) + 1, one.view)
 
-    def _whole(self, text: str, one: Sighting) -> Sighting:
-        """With the marks that are drawn onto its last sign."""
-        end = one.end
-        while end < len(text) and is_mark(text[end]):
-            end += 1
-        return one if end == one.end else Sighting(one.rule, one.start, end, one.view)
-
-    def _spans_allowed(self, text: str) -> Iterator[Span]:
-        """Where allowed words stand, as they are written."""
+    def _spans_allowed(self, text: str, effort: Effort) -> Iterator[Span]:
+        """Where allowed words stand, as they are written. None, if it is too much to look at."""
         allowed = self._allowed
         for folding, matcher in ((self._look, allowed.look), (self._native, allowed.native)):
             if matcher:
-                folded = folding.fold(text)
-                view = next(views_of(folded.codes.translate(PLAIN)))
-                way = Way(folded, view, PLAIN, "")
-                proposed = matcher.find(view)
-                origin = view.origin(2 * len(proposed))
-                for index, first, last in proposed:
-                    words, start, end = matcher.words[index], origin[first], origin[last]
-                    found = Proposal(words, way, first, last, start, end)
-                    letters = "".join(filter(str.isalpha, found.chars))
-                    apart = view.stream[first - 1] == SPACE == view.stream[last]
-                    if (apart or index in matcher.unspaced) and any(
-                        letters == one.letters for one in words
-                    ):
-                        yield found.span
+                yield from spans_written(matcher, folding.fold(text), effort)
         if allowed.literals:
             native = self._native.fold(text)
             for _, start, end in allowed.literals.find(native.chars):
                 yield native.span(start, end)
+
+
+def whole(text: str, one: Sighting, marks: frozenset[str]) -> Sighting:
+    """With the marks that are drawn onto its last sign."""
+    end = one.end
+    while end < len(text) and text[end] in marks:
+        end += 1
+    return one if end == one.end else Sighting(one.rule, one.start, end, one.view)
+
+
+def spans_written(matcher: Matcher, folded: Folded, effort: Effort) -> list[Span]:
+    """Of the words of a matcher that stand as they are written: no letter more, none less."""
+    view = next(views_of(folded.codes.translate(PLAIN)))
+    stream, chars, unspaced = view.stream, folded.chars, matcher.unspaced
+    proposed = matcher.find(view)
+    effort.allowing -= NEAR * len(proposed)
+    apart = [
+        one
+        for one in proposed
+        if stream[one[1] - 1] == SPACE == stream[one[2]] or one[0] in unspaced
+    ]
+    effort.allowing -= APART * len(apart)
+    if effort.allowing < 0:
+        return []
+    origin, spans = view.origin(2 * len(apart)), list[Span]()
+    written = dict[tuple[int, str], bool]()
+    for index, first, last in apart:
+        start, end = origin[first] - 1, origin[last] - 1
+        key = index, chars[start:end]
+        known = written.get(key)
+        if known is None:
+            letters = "".join(filter(str.isalpha, key[1]))
+            known = written[key] = any(letters == one.letters for one in matcher.words[index])
+        if known:
+            spans.append(folded.span(start, end))
+    return spans
 
 
 class Allowed:

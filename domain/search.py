@@ -35,6 +35,7 @@ from domain.views import BETWEEN, LETTER, LETTERS, PLAIN, SPACE, WIDEST, Kind, v
 EFFORT_MAX = 64_000  # for one text: some 10 ms
 # What is done at a proposal costs so much. A letter beside it mostly dismisses it at once.
 NEAR, CLOSE, NEW, HIT = 1, 3, 50, 4
+APART = 2  # an allowed word, whether it stands as it is written
 CROWDED = "crowded"  # the view of a sighting of all that is there
 
 MEMO_MAX = 1 << 14
@@ -68,6 +69,7 @@ class Effort(Struct, gc=False):
     """
 
     left: int = EFFORT_MAX
+    allowing: int = EFFORT_MAX  # the same for the allowed words; below 0: they were too many
     crowded: int | None = None  # the rule of the word at which it was too much
 
 

@@ -1,6 +1,7 @@
 """Letters that are drawn by several signs (`|<`), and texts that are read backwards.
 
-Each function makes a text to be read out of another, and keeps the way back to the original.
+Each function makes a text to be read out of another; the way back to the original comes with it, or
+for texts that are read backwards from another function, as it is seldom needed.
 """
 
 import re
@@ -18,6 +19,7 @@ _CODED_SHAPE = re.compile(b"|".join(map(re.escape, _CODED)))
 _PH, _VV = re.compile(b"ph").search, re.compile(b"vv").search
 _UNDRAWN = bytes(code for code in range(256) if code not in rb"|\([<}")
 _RUN = re.compile("\u202e[^\u202c\n\r\u0085\u2029]*")  # up to PDF or the end of the paragraph
+_ANY_TURNED = re.compile(f"[{re.escape(''.join(TURNED))}]").search
 _TURN = str.maketrans(TURNED | TURNED_TOO)
 
 
@@ -55,24 +57,29 @@ def shaped(folded: Folded) -> Folded:
     return Folded(folded.original, chars, codes, at, until)
 
 
-def reversed_runs(text: str) -> tuple[str, Sequence[int]]:
-    """The text as a screen shows it, and where each code point is in the original."""
-    parts, order, done = list[str](), list[int](), 0
+def reversed_runs(text: str) -> str:
+    """The text as a screen shows it."""
+    return _RUN.sub(lambda match: match[0][::-1], text)
+
+
+def reversed_places(text: str) -> Sequence[int]:
+    """Where each code point of the text, as a screen shows it, is in the original."""
+    order = list(range(len(text)))
     for match in _RUN.finditer(text):
         start, end = match.span()
-        parts += (text[done:start], text[start:end][::-1])
-        order += range(done, start)
-        order += range(end - 1, start - 1, -1)
-        done = end
-    parts.append(text[done:])
-    order += range(done, len(text))
-    return "".join(parts), order
+        order[start:end] = range(end - 1, start - 1, -1)
+    return order
 
 
 def has_turned(text: str) -> bool:
-    return not TURNED.keys().isdisjoint(text)
+    return _ANY_TURNED(text) is not None
 
 
-def turned(text: str) -> tuple[str, Sequence[int]]:
-    """The text upside down, and where each code point is in the original."""
-    return text[::-1].translate(_TURN), range(len(text) - 1, -1, -1)
+def turned(text: str) -> str:
+    """The text upside down."""
+    return text[::-1].translate(_TURN)
+
+
+def turned_places(text: str) -> Sequence[int]:
+    """Where each code point of the text, upside down, is in the original."""
+    return range(len(text) - 1, -1, -1)

@@ -5,7 +5,7 @@ from typing import final
 from msgspec import Struct
 
 
-class Hit(Struct, frozen=True):
+class Hit(Struct, frozen=True, gc=False):
     """A rule met the text at [start, end), in code points of the original; `view` says how.
 
     The view is the reading of the text in which the banned word stood: see `domain.views`.

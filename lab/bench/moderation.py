@@ -46,8 +46,11 @@ PARTS = [
     *("ass(", "he'll ", "h3||! ", "tit7i7", "arse4r5e a r s e a.r.s.e ", "а", "аѕѕ ", "ass\u0301 "),
     *("a\u0301", "a" + "\u0301" * 50, "\u200b", "a\u200bs\u200bs ", "\u202essa\u202c ", "\u202e"),
     *("ｈｅｌｌ ", "ⓗⓔⓛⓛ", "🇭🇪🇱🇱", "ɥǝll ", "👨\u200d👩", "한글", "汉字", "ß", "ﬁ", "é", "\ud800"),
-    *("ass é ", "рее ass é", "(ass", "a$$hell", "a s s, "),
+    *("ass é ", "рее ass é", "(ass", "a$$hell", "a s s, ", "ass hell ", "hell, ass ", "as "),
+    *("|_|(|<[) ", "phvv()", "ass hell é "),
 ]
+# Words of everyday and phrases that cover banned words and overlap each other.
+ALLOWED = ("as", "assess", "ass hell", "hell ass", "ass hell ass", "hell ass hell", "ass ass")
 
 
 DISGUISES = ("ass", "a5s", "4ss", "@$$", "a.s.s", "a s s", "h3ll", "h.e.l.l", "t1t", *" .!(15e")
@@ -73,10 +76,15 @@ def stresses() -> Iterator[tuple[str, Callable[[int], str]]]:
     def crowded(size: int) -> str:
         return "".join(Random(size).choices(DISGUISES, k=size))[:size]
 
+    def mixed(words: tuple[str, ...]) -> Callable[[int], str]:
+        return lambda size: " ".join(Random(size).choices(words, k=size // 2))[:size]
+
     for part in PARTS:
         yield repr(part)[:24], repeated(part)
     yield "words in many disguises", crowded
     yield "random letters of words", drawn("as hel.ti4$! ")
+    yield "allowed and banned words", mixed((*ALLOWED, "ass", "hell"))
+    yield "random signs of shapes", drawn("|<()[]\\/_-phvas ")
     yield "random ASCII", drawn("".join(map(chr, range(32, 127))))
     yield "random Unicode", drawn("".join(map(chr, range(0x80, 0xD800))))
     yield "random look-alikes", drawn("аѕhеӏ4$ .⁠é")
@@ -125,6 +133,7 @@ def run(session: Session) -> list[Figure]:
     rules = max(int(10_000 * scale.sim), 100)
     builds = [build_ms(banned(rules, Random(seed))) for seed in range(3)]
     size = max(int(SIZE * scale.sim), 100)
+    moderator = Moderator(Policy((Rule("bench", words, "censor"),), ALLOWED))
     stress, doubled = list[float](), list[float]()
     for _, text_of in stresses():
         once, twice = (seconds(moderator, sized(text_of(n), n)) for n in (size, 2 * size))
@@ -184,7 +193,7 @@ def stress() -> None:
     words = banned(1000, Random(1000))
     print(f"\n{'texts of 64 KiB':28}{'first ms':>10}{'best ms':>10}{'2x size':>10}")
     for name, text_of in stresses():
-        moderator = Moderator(Policy((Rule("bench", words, "censor"),)))
+        moderator = Moderator(Policy((Rule("bench", words, "censor"),), ALLOWED))
         text, longer = sized(text_of(SIZE), SIZE), sized(text_of(2 * SIZE), 2 * SIZE)
         first = seconds(moderator, text, 1)
         best, twice = seconds(moderator, text), seconds(moderator, longer)

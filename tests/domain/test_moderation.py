@@ -267,6 +267,24 @@ def test_what_covering_brings_to_light_counts_too(monkeypatch: pytest.MonkeyPatc
     assert censored(judge, text) == "*" * len(text)
 
 
+def test_allowed_words_that_are_too_many_to_look_at_excuse_nothing() -> None:
+    """The work is bounded, whatever the list: here fifteen phrases stand at every word."""
+    phrases = tuple(" ".join(["so", "la"] * n) for n in range(1, 16))
+    judge = moderator("hell", allow=(*phrases, "la hell"))
+    assert judge.judge("so la " * 100 + "hell") == Clean()
+    text = "so la " * 5_000 + "hell"
+    verdict = judge.judge(text)
+    assert type(verdict) is Censored
+    assert verdict.text == "*" * len(text)
+    assert verdict.hits[-1].view == CROWDED
+
+
+def test_many_allowed_words_without_a_banned_one_cost_no_effort_to_speak_of() -> None:
+    judge = moderator("hell", allow=("as", "hell as"))
+    assert judge.judge("as " * 21_000 + "hell as") == Clean()
+    assert censored(judge, "as " * 21_000 + "hell").endswith("as ****")
+
+
 def test_a_long_text_with_few_words_is_not_crowded() -> None:
     """Whether it is one word for ever, allowed, a part of another, or a dump of bytes."""
     assert censored(MILD, "hell " * 7_000) == "**** " * 7_000

@@ -6,10 +6,17 @@ from hypothesis import strategies as st
 
 from domain import folding
 from domain.evidence import Context, spells
-from domain.folding import Codes, Folding, Signs, code_of, fold_point, script_of
+from domain.folding import Codes, Folding, Signs, Sizes, code_of, fold_point, script_of
 from domain.lexicon import Lexicon
 from domain.search import Effort, Search
-from domain.shapes import reversed_runs, shaped, shaped_codes, turned
+from domain.shapes import (
+    reversed_places,
+    reversed_runs,
+    shaped,
+    shaped_codes,
+    turned,
+    turned_places,
+)
 from domain.views import (
     LETTER,
     PLAIN,
@@ -18,9 +25,8 @@ from domain.views import (
     Offsets,
     View,
     collapsed,
-    kept_of,
-    select,
     views_of,
+    without_runs,
 )
 
 LOOK, NATIVE = Folding(look=True), Folding(look=False)
@@ -90,24 +96,27 @@ def test_shapes_lead_back_too(text: str) -> None:
 
 @given(signs)
 def test_texts_read_backwards_are_the_same_signs(text: str) -> None:
-    shown, order = reversed_runs(text)
-    assert shown == "".join(text[index] for index in order)
+    order = reversed_places(text)
+    assert reversed_runs(text) == "".join(text[index] for index in order)
     assert sorted(order) == list(range(len(text)))
-    assert len(turned(text)[0]) == len(text)
+    upside = turned_places(text)
+    assert sorted(upside) == sorted(order) and len(turned(text)) == len(text)
 
 
 def test_a_table_forgets_before_it_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folding, "MEMO_MAX", 2)
     signs = Signs(look=True)
-    codes = Codes(signs)
+    codes, sizes = Codes(signs), Sizes(signs)
     assert [codes[point] for point in (0xE9, 0xEA, 0xEB, 0xFB01)] == ["e", "e", "e", "fi"]
-    assert len(signs) <= 2 and len(codes) <= 2
+    assert [ord(sizes[point]) for point in (0xE9, 0x301, 0xFB01)] == [1, 0, 2]
+    assert len(signs) <= 2 and len(codes) <= 2 and len(sizes) <= 2
 
 
 @given(st.binary().map(lambda data: data.replace(b"\0", b"")))
 def test_runs_are_collapsed(data: bytes) -> None:
     expected = bytes(byte for i, byte in enumerate(data) if not i or data[i - 1] != byte)
-    assert collapsed(data) == select(data, kept_of(data)) == expected
+    kept = bytes(0 if i and data[i - 1] == byte else 255 for i, byte in enumerate(data))
+    assert collapsed(data) == expected and without_runs(data) == (expected, kept)
 
 
 def test_views_undo_one_thing_each() -> None:
