@@ -33,27 +33,24 @@ def shaped_codes(codes: bytes) -> bytes:
 
 def shaped(folded: Folded) -> Folded:
     """The text with every shape as its letter; the same object if there is none."""
-    chars, codes, at, until = "", b"", list[int](), list[int]()
-    plain = folded.at if isinstance(folded.at, range) else None
+    at, lasts = list[int](), list[tuple[int, int]]()
     parts, coded, done = list[str](), list[bytes](), 0
     for match in _SHAPE.finditer(folded.chars):
         start, end = match.span()
-        parts += (folded.chars[done:start], SHAPES[match[0]])
-        coded += (folded.codes[done:start], SHAPES[match[0]].encode())
+        letter = SHAPES[match[0]]
+        parts += (folded.chars[done:start], letter)
+        coded += (folded.codes[done:start], letter.encode())
         at += folded.at[done : start + 1]
-        if plain is None:
-            until += map((1).__add__, folded.at[done:start])
-            until.append(folded.at[end - 1] + 1)
+        lasts.append((len(at) - 1, end - 1))
         done = end
     if not done:
         return folded
     chars = "".join(parts) + folded.chars[done:]
     codes = b"".join(coded) + folded.codes[done:]
     at += folded.at[done:]
-    if plain is not None:
-        until = [*at[1:], len(plain)]  # every sign ends where the next one begins
-    else:
-        until += map((1).__add__, folded.at[done:])
+    until = list(map((1).__add__, at))
+    for index, last in lasts:
+        until[index] = folded.at[last] + 1
     return Folded(folded.original, chars, codes, at, until)
 
 
