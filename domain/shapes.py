@@ -6,6 +6,7 @@ for texts that are read backwards from another function, as it is seldom needed.
 
 import re
 from collections.abc import Sequence
+from itertools import compress
 
 from domain.confusables import SHAPES, TURNED, TURNED_TOO
 from domain.folding import Folded
@@ -33,25 +34,23 @@ def shaped_codes(codes: bytes) -> bytes:
 
 def shaped(folded: Folded) -> Folded:
     """The text with every shape as its letter; the same object if there is none."""
-    at, lasts = list[int](), list[tuple[int, int]]()
+    size = len(folded.chars)
+    first = bytearray(b"\1") * size  # the signs that are alone or the first of their shape
     parts, coded, done = list[str](), list[bytes](), 0
     for match in _SHAPE.finditer(folded.chars):
         start, end = match.span()
         letter = SHAPES[match[0]]
         parts += (folded.chars[done:start], letter)
         coded += (folded.codes[done:start], letter.encode())
-        at += folded.at[done : start + 1]
-        lasts.append((len(at) - 1, end - 1))
+        first[start + 1 : end] = bytes(end - start - 1)
         done = end
     if not done:
         return folded
     chars = "".join(parts) + folded.chars[done:]
     codes = b"".join(coded) + folded.codes[done:]
-    at += folded.at[done:]
-    until = list(map((1).__add__, at))
-    for index, last in lasts:
-        until[index] = folded.at[last] + 1
-    return Folded(folded.original, chars, codes, at, until)
+    ends = range(1, size + 1) if isinstance(folded.at, range) else map((1).__add__, folded.at)
+    until = list(compress(ends, first[1:] + b"\1"))
+    return Folded(folded.original, chars, codes, list(compress(folded.at, first)), until)
 
 
 def reversed_runs(text: str) -> str:
