@@ -5,7 +5,7 @@ from typing import final
 from msgspec import Struct
 
 
-class Hit(Struct, frozen=True):
+class Hit(Struct, frozen=True, gc=False):
     """A rule met the text at [start, end), in code points of the original; `view` says how.
 
     The view is the reading of the text in which the banned word stood: see `domain.views`.
@@ -18,12 +18,12 @@ class Hit(Struct, frozen=True):
 
 
 @final
-class Clean(Struct, frozen=True):
+class Clean(Struct, frozen=True, gc=False):
     """No rule has anything against it: the text goes out as it is."""
 
 
 @final
-class Censored(Struct, frozen=True):
+class Censored(Struct, frozen=True, gc=False):
     """The text may go out in this form: every code point of every hit is replaced."""
 
     text: str
@@ -31,7 +31,7 @@ class Censored(Struct, frozen=True):
 
 
 @final
-class Rejected(Struct, frozen=True):
+class Rejected(Struct, frozen=True, gc=False):
     """The text may not go out at all. The hits are those of the rejecting rules."""
 
     hits: tuple[Hit, ...]

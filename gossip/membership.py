@@ -40,7 +40,7 @@ class State(IntEnum):
     DEAD = 2
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """A belief that has just changed; `because` is one of missed, silent, heard, told."""
 
     name: str
@@ -49,7 +49,7 @@ class Change(Struct, frozen=True):
     because: str
 
 
-class Member(Struct):
+class Member(Struct, gc=False):
     name: str
     state: State = State.ALIVE
     incarnation: int = 0

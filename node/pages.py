@@ -11,10 +11,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from node import frames
-from node.codec import decode_block
+from node.codec import events_of
 from node.frames import Frame
 from node.index import Chunk, Index, Placed
-from node.ports import CodecError, EventRecord
+from node.ports import CodecError
 from node.storage import Reader, StorageError
 from node.survey import segment_name
 
@@ -95,7 +95,6 @@ class Pages:
             payloads.append(frames.payload_of(data, frame, at.offset))
             offset = frame.end - at.offset
         try:
-            records = decode_block(b"".join(payloads))
+            return events_of(b"".join(payloads))
         except CodecError as error:
             raise StorageError(f"{name}: offset {at.offset}: {error}", final=True) from None
-        return [record.data if type(record) is EventRecord else b"" for record in records]

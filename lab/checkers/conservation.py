@@ -32,7 +32,7 @@ class Conservation:
         self._copied: list[Event] = []
         self._boots: dict[str, int] = {}  # by node: the `seq` of its last start
         self._disks: dict[str, int] = {}  # by node: starts on another disk than before
-        self._named: dict[tuple[str, MsgId, int], tuple[int, Event, set[str | None]]] = {}
+        self._named: dict[tuple[str, MsgId, int], tuple[int, Event, list[str | None]]] = {}
 
     def wants(self) -> Wants:
         return {
@@ -60,14 +60,14 @@ class Conservation:
         name = (node, msg_id, self._disks.get(node, 0))
         known = self._named.get(name)
         if known is None:
-            self._named[name] = (life, event, {event.peer})
+            self._named[name] = (life, event, [event.peer])
             return
         first_life, first, peers = known
         told = first.data
         assert type(told) is Sent
         if first_life != life or told != data or event.peer in peers:
             self._found.add(f"{node} gives two packets one name", event.seq, first.seq)
-        peers.add(event.peer)
+        peers.append(event.peer)
 
     def verdict(self) -> Verdict:
         history = self._history
