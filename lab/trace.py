@@ -42,7 +42,7 @@ from msgspec import Struct
 from lab.kinds import Data
 
 HASH_BYTES = 16
-_CHUNK = 8192  # events encoded at once
+_CHUNK = 8192  # events encoded at once, fewer than 65,536: see `_head_bytes`
 
 MsgId = tuple[str, int, int]  # sender, incarnation, number
 
@@ -134,8 +134,8 @@ class Trace:
 
 
 def _head_bytes(length: int) -> int:
-    """Of a MessagePack array."""
-    return 1 if length < 16 else 3 if length < 65_536 else 5
+    """Of a MessagePack array of fewer than 65,536."""
+    return 1 if length < 16 else 3
 
 
 def encoded(events: Iterable[Event]) -> bytearray:
