@@ -16,7 +16,7 @@ Via = Literal["local", "rumor", "anti-entropy", "recovery"]
 TAG_BYTES = 8
 
 
-class Arrival(Struct, frozen=True):
+class Arrival(Struct, frozen=True, gc=False):
     event: Event
     tag: bytes  # TAG_BYTES
     received_at_ms: int  # wall clock of the node that received it: a label, never an order

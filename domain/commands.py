@@ -6,18 +6,18 @@ from msgspec import Struct
 
 
 @final
-class PostMessage(Struct, frozen=True):
+class PostMessage(Struct, frozen=True, gc=False):
     author: str
     text: str
 
 
 @final
-class Join(Struct, frozen=True):
+class Join(Struct, frozen=True, gc=False):
     author: str
 
 
 @final
-class Leave(Struct, frozen=True):
+class Leave(Struct, frozen=True, gc=False):
     author: str
 
 

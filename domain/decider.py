@@ -36,7 +36,7 @@ class Known(Protocol):
     def of(self, author: str) -> PresenceOf | None: ...
 
 
-class Context(Struct, frozen=True):
+class Context(Struct, frozen=True, gc=False):
     """The header of the event, should there be one."""
 
     dot: Dot

@@ -15,7 +15,7 @@ from domain.dot import Dot
 
 
 @final
-class MessagePosted(Struct, frozen=True, tag="posted"):
+class MessagePosted(Struct, frozen=True, tag="posted", gc=False):
     """`text` is what was emitted; where moderation censored it, `censored_by` names the rules."""
 
     dot: Dot
@@ -27,7 +27,7 @@ class MessagePosted(Struct, frozen=True, tag="posted"):
 
 
 @final
-class ParticipantJoined(Struct, frozen=True, tag="joined"):
+class ParticipantJoined(Struct, frozen=True, tag="joined", gc=False):
     dot: Dot
     stamp: Stamp
     parents: tuple[Dot, ...]
@@ -35,7 +35,7 @@ class ParticipantJoined(Struct, frozen=True, tag="joined"):
 
 
 @final
-class ParticipantLeft(Struct, frozen=True, tag="left"):
+class ParticipantLeft(Struct, frozen=True, tag="left", gc=False):
     dot: Dot
     stamp: Stamp
     parents: tuple[Dot, ...]
@@ -43,7 +43,7 @@ class ParticipantLeft(Struct, frozen=True, tag="left"):
 
 
 @final
-class UnknownEvent(Struct, frozen=True, tag="unknown"):
+class UnknownEvent(Struct, frozen=True, tag="unknown", gc=False):
     """An event whose kind came from a newer version; `kind` is its field number on disk."""
 
     dot: Dot

@@ -38,6 +38,8 @@ class SeqSet:
     def above_prefix(self) -> list[tuple[int, int]]:
         """The ranges that are not part of the contiguous prefix."""
         skip = 1 if self.prefix else 0
+        if len(self._firsts) == skip:  # as nearly always
+            return []
         return list(zip(self._firsts[skip:], self._lasts[skip:], strict=True))
 
     def gaps(self) -> Iterator[tuple[int, int]]:

@@ -18,12 +18,12 @@ class Hit(Struct, frozen=True, gc=False):
 
 
 @final
-class Clean(Struct, frozen=True):
+class Clean(Struct, frozen=True, gc=False):
     """No rule has anything against it: the text goes out as it is."""
 
 
 @final
-class Censored(Struct, frozen=True):
+class Censored(Struct, frozen=True, gc=False):
     """The text may go out in this form: every code point of every hit is replaced."""
 
     text: str
@@ -31,7 +31,7 @@ class Censored(Struct, frozen=True):
 
 
 @final
-class Rejected(Struct, frozen=True):
+class Rejected(Struct, frozen=True, gc=False):
     """The text may not go out at all. The hits are those of the rejecting rules."""
 
     hits: tuple[Hit, ...]

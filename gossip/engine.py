@@ -172,9 +172,10 @@ class Engine(Generic[Value]):
         """The packets to send, by the name of the peer."""
         if self._offered:
             self._push_offered()
-        for origin, stored in self.receipts.due().items():
-            if origin in self.exchanges:
-                self._send([origin], Receipt(stored))
+        if self.receipts.touched:
+            for origin, stored in self.receipts.due().items():
+                if origin in self.exchanges:
+                    self._send([origin], Receipt(stored))
         sent, self._sent = self._sent, []
         return sent
 

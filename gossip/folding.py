@@ -42,7 +42,7 @@ LEGS = 6  # Unfolds after the first one in an exchange: 16^6 logs and more
 _NOTHING = root_of(0, 0)
 
 
-class Summary(Struct, frozen=True):
+class Summary(Struct, frozen=True, gc=False):
     """What one packet says of what its sender holds."""
 
     lines: list[Line]
@@ -50,7 +50,7 @@ class Summary(Struct, frozen=True):
     whole: bool = True  # of everything; False: of the epochs of its folds and no others
 
 
-class Compared(Struct, frozen=True):
+class Compared(Struct, frozen=True, gc=False):
     lacks: list[Lack]  # what we hold and they do not
     differing: list[Fold]  # theirs, of which neither side knows yet what is different
 

@@ -40,7 +40,10 @@ class State(IntEnum):
     DEAD = 2
 
 
-class Change(Struct, frozen=True):
+_STATES = tuple(State)  # by number
+
+
+class Change(Struct, frozen=True, gc=False):
     """A belief that has just changed; `because` is one of missed, silent, heard, told."""
 
     name: str
@@ -49,15 +52,22 @@ class Change(Struct, frozen=True):
     because: str
 
 
-class Member(Struct):
-    name: str
-    state: State = State.ALIVE
-    incarnation: int = 0
-    heard_ms: int | None = None  # monotonic; None: not yet
-    since_ms: int = 0  # when the state was entered; a suspicion, in its incarnation
-    misses: int = 0
-    leapt_ms: int | None = None  # when an opinion last raised its incarnation by more than a start
-    retells: int = 0  # how often the belief is still to be passed on
+class Member:
+    """Mutable."""
+
+    __slots__ = (
+        *("heard_ms", "incarnation", "leapt_ms", "misses", "name", "retells", "since_ms", "state"),
+    )
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state = State.ALIVE
+        self.incarnation = 0
+        self.heard_ms: int | None = None  # monotonic; None: not yet
+        self.since_ms = 0  # when the state was entered; a suspicion, in its incarnation
+        self.misses = 0
+        self.leapt_ms: int | None = None  # when an opinion last raised it by more than a start
+        self.retells = 0  # how often the belief is still to be passed on
 
 
 class Membership:
@@ -145,7 +155,7 @@ class Membership:
 
     def told(self, opinion: Opinion, now_ms: int) -> None:
         """A third node passes on what it believes."""
-        state = State(opinion.state)
+        state = _STATES[opinion.state]
         if opinion.name == self.node:
             if state is not State.ALIVE and self.incarnation <= opinion.incarnation < NUMBER_MAX:
                 self._refute(opinion.incarnation, now_ms)

@@ -24,7 +24,7 @@ _STRETCH = 1.5
 _JITTER = 0.2  # of the pause, so that nodes started together do not stay in step
 
 
-class Exchange(Struct, frozen=True):
+class Exchange(Struct, frozen=True, gc=False):
     """An exchange that we began and that is not answered yet."""
 
     token: int  # by which the answer will name it
@@ -142,7 +142,7 @@ class Rounds:
                 if member is not None and self._worth(member, now_ms):
                     return name
             self._order = self._members.names(State.ALIVE, State.SUSPECT)
-            self._rng.shuffle(self._order)
+            shuffle(self._rng, self._order)
         return None
 
     def _worth(self, member: Member, now_ms: int) -> bool:
@@ -165,6 +165,13 @@ def below(rng: Random, n: int) -> int:
     while drawn >= n:
         drawn = rng.getrandbits(bits)
     return drawn
+
+
+def shuffle(rng: Random, names: list[str]) -> None:
+    """As `rng.shuffle(names)`, from the same bits."""
+    for last in range(len(names) - 1, 0, -1):
+        at = below(rng, last + 1)
+        names[last], names[at] = names[at], names[last]
 
 
 def sample(rng: Random, names: Sequence[str], k: int) -> list[str]:

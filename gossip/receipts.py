@@ -46,6 +46,11 @@ class Receipts:
         if self._prefix(log) >= owed:  # else there is nothing to tell that it has not heard
             self._touched[log] = None
 
+    @property
+    def touched(self) -> bool:
+        """Some log that its origin waits for has grown."""
+        return bool(self._touched)
+
     def due(self) -> dict[str, list[Stored]]:
         """What has become worth telling, by the origin that waits for it."""
         told: dict[str, list[Stored]] = {}

@@ -138,7 +138,7 @@ class PagedBodies:
 
     def span(self, log: LogId, first: int, last: int) -> list[bytes]:
         shelf = self._shelves[log]
-        if not shelf.instead and last <= len(shelf.numbers):
+        if not shelf.instead and last <= len(shelf.numbers) and first not in shelf.fresh:
             return self._pages.events(shelf.numbers[first - 1 : last])
         return [self.get(log, seq) for seq in range(first, last + 1)]
 

@@ -14,7 +14,7 @@ encoded here can be decoded everywhere, and whatever a stranger sends is bounded
 import re
 from collections.abc import Sequence
 from sys import intern
-from typing import Final, Never, assert_never, final
+from typing import Final, Never, TypeVar, assert_never, final
 
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -30,6 +30,7 @@ from node.disk import record_pb2 as pb
 from node.ports import CodecError, Decoded, EpochRecord, EventRecord, Record
 
 FORMAT_VERSION = 1
+Message = TypeVar("Message", pb.Block, pb.SegmentHeader, pb.Mark, pb.Identity)
 
 EVENT_BYTES_MAX = 128 * 1024
 AUTHOR_BYTES_MAX = 64
@@ -275,17 +276,23 @@ _VIA_NUMBERS: Final[dict[Via, pb.Via.ValueType]] = {
 _VIA_NAMES: Final[dict[int, Via]] = {number: name for name, number in _VIA_NUMBERS.items()}
 
 
+def _parsed(kind: type[Message], payload: bytes, what: str) -> Message:
+    try:
+        return kind.FromString(payload)
+    except DecodeError as error:
+        raise CodecError(f"not {what}: {error}") from None
+
+
 def encode_block(records: Sequence[Record]) -> bytes:
     block = pb.Block()
     add = block.records.add
     for record in records:
         if type(record) is EventRecord:
-            add(
-                event=record.data,
-                received_at_ms=record.received_at_ms,
-                via=_VIA_NUMBERS[record.via],
-                sender=record.sender,
-            )
+            message = add()  # to fill it takes less than to make it of keywords
+            message.event = record.data
+            message.received_at_ms = record.received_at_ms
+            message.via = _VIA_NUMBERS[record.via]
+            message.sender = record.sender
         elif type(record) is EpochRecord:
             opened = pb.EpochOpened(epoch=record.epoch, reason=record.reason)
             add(epoch_opened=opened, received_at_ms=record.opened_at_ms)
@@ -296,12 +303,8 @@ def encode_block(records: Sequence[Record]) -> bytes:
 
 def decode_block(payload: bytes) -> list[Record]:
     """The records of a block frame, in order."""
-    try:
-        block = pb.Block.FromString(payload)
-    except DecodeError as error:
-        raise CodecError(f"not a block: {error}") from None
     records: list[Record] = []
-    for record in block.records:
+    for record in _parsed(pb.Block, payload, "a block").records:
         data = record.event
         at_ms = record.received_at_ms
         if data:
@@ -317,6 +320,11 @@ def decode_block(payload: bytes) -> list[Record]:
     return records
 
 
+def events_of(payload: bytes) -> list[bytes]:
+    """Of the records of a block frame the events alone, in order; b"" where one is no event."""
+    return [record.event for record in _parsed(pb.Block, payload, "a block").records]
+
+
 def encode_segment_header(header: SegmentHeader) -> bytes:
     return pb.SegmentHeader(
         format_version=header.format_version,
@@ -328,10 +336,7 @@ def encode_segment_header(header: SegmentHeader) -> bytes:
 
 
 def decode_segment_header(payload: bytes) -> SegmentHeader:
-    try:
-        message = pb.SegmentHeader.FromString(payload)
-    except DecodeError as error:
-        raise CodecError(f"not a segment header: {error}") from None
+    message = _parsed(pb.SegmentHeader, payload, "a segment header")
     return SegmentHeader(
         message.node,
         message.segment,
@@ -345,20 +350,15 @@ def encode_mark(mark: Mark) -> bytes:
     if type(mark) is CleanStop:
         return pb.Mark(clean_stop=pb.CleanStop(incarnation=mark.incarnation)).SerializeToString()
     if type(mark) is Quarantined:
-        return pb.Mark(
-            quarantined=pb.Quarantined(
-                segment=mark.segment, offset=mark.offset, length=mark.length, records=mark.records
-            )
-        ).SerializeToString()
+        hole = pb.Quarantined(segment=mark.segment, offset=mark.offset)
+        hole.length, hole.records = mark.length, mark.records
+        return pb.Mark(quarantined=hole).SerializeToString()
     assert_never(mark)
 
 
 def decode_mark(payload: bytes) -> Mark | None:
     """None: a mark of a newer version, which this one may pass over."""
-    try:
-        message = pb.Mark.FromString(payload)
-    except DecodeError as error:
-        raise CodecError(f"not a mark: {error}") from None
+    message = _parsed(pb.Mark, payload, "a mark")
     if message.HasField("clean_stop"):
         return CleanStop(message.clean_stop.incarnation)
     if message.HasField("quarantined"):
@@ -382,10 +382,7 @@ def encode_identity(identity: Identity) -> bytes:
 
 
 def decode_identity(payload: bytes) -> Identity:
-    try:
-        message = pb.Identity.FromString(payload)
-    except DecodeError as error:
-        raise CodecError(f"not an identity: {error}") from None
+    message = _parsed(pb.Identity, payload, "an identity")
     return Identity(
         message.node,
         message.directory_id,

@@ -25,7 +25,7 @@ class Forks:
     def watch(self, entries: Iterable[Entry]) -> list[Note]:
         """These entries are new here: what they tell of forks."""
         notes = []
-        for log_id in dict.fromkeys(entry.dot.log for entry in entries):
+        for log_id in dict.fromkeys([entry.dot.log for entry in entries]):
             log = self._frontier.get(log_id)
             assert log is not None
             if log.forked and log_id not in self._told:

@@ -51,9 +51,11 @@ CHECKPOINT: Final = 5
 OPENS_EPOCH: Final = 1  # flag
 
 _LAYOUT: Final = Layout("<4sBBHIIIIQI")
+_WHOLE: Final = Layout("<4sBBHIIIIQII")  # with the CRC of what is before it
 _CRC: Final = Layout("<I")
 _CHECKED_BYTES: Final = HEADER_BYTES - _CRC.size
 assert _LAYOUT.size == _CHECKED_BYTES
+assert _WHOLE.size == HEADER_BYTES
 
 
 @final
@@ -111,12 +113,12 @@ def parse(data: bytes, at: int, base: int = 0) -> Frame | str:
     body = at + HEADER_BYTES
     if body > len(data):
         return f"{len(data) - at} bytes are left, too few for a frame header"
-    head = data[at : body - 4]
-    magic, version, kind, flags, length, count, offset, previous, number, crc = _LAYOUT.unpack(head)
+    magic, version, kind, flags, length, count, offset, previous, number, crc, expected = (
+        _WHOLE.unpack_from(data, at)
+    )
     if magic != MAGIC:
         return "there is no frame"
-    expected = _CRC.unpack_from(data, body - 4)[0]
-    actual = crc32c(head)
+    actual = crc32c(data[at : at + _CHECKED_BYTES])
     if actual != expected:
         return f"header CRC expected {expected:08x}, actual {actual:08x}"
     if version != FRAME_VERSION and offset == base + at:

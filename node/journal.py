@@ -64,6 +64,7 @@ class Journal:
         self._options = options
         self._identity = identity
         self._segment = 0
+        self._name = ""  # of the file of the current segment
         self._size = 0  # of the current segment, up to its last whole frame
         self._durable_size = 0
         self._crc = 0
@@ -244,10 +245,6 @@ class Journal:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    @property
-    def _name(self) -> str:
-        return segment_name(self._segment)
-
     def _check_usable(self) -> None:
         if self._failed:
             raise StorageError(self._failed, final=True)
@@ -261,7 +258,7 @@ class Journal:
         if last is None:
             self._new_segment(1)
         else:
-            self._segment = last.number
+            self._segment, self._name = last.number, last.name
             self._size = found.torn.offset if found.torn else last.size
             if self._size and not found.clean_stop and not last.skipped:
                 self._renew_left(last, doubted=doubted)
@@ -313,13 +310,13 @@ class Journal:
     def _rotate(self) -> None:
         """Seal the current segment and begin the next. If that fails the current one stays."""
         self.sync()
-        before = (self._segment, self._size, self._durable_size, self._crc)
+        before = (self._segment, self._name, self._size, self._durable_size, self._crc)
         seal = self._sealer.sealed(self._segment, self._size, self._crc, self._next_number)
         try:
             self._new_segment(self._segment + 1)
         except (OSError, StorageError) as error:
             name = self._name
-            self._segment, self._size, self._durable_size, self._crc = before
+            self._segment, self._name, self._size, self._durable_size, self._crc = before
             try:
                 self._storage.remove(name)
             except FileNotFoundError:
@@ -334,7 +331,8 @@ class Journal:
         self._sealer.begin(seal)
 
     def _new_segment(self, number: int) -> None:
-        self._segment, self._size, self._durable_size = number, 0, 0
+        self._segment, self._name = number, segment_name(number)
+        self._size = self._durable_size = 0
         self._storage.create(self._name)
         self._write_header()
 

@@ -11,10 +11,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from node import frames
-from node.codec import decode_block
+from node.codec import events_of
 from node.frames import Frame
 from node.index import Chunk, Index, Placed
-from node.ports import CodecError, EventRecord
+from node.ports import CodecError
 from node.storage import Reader, StorageError
 from node.survey import segment_name
 
@@ -64,11 +64,11 @@ class Pages:
         if cached is not None and number - at.first < len(cached[0]):
             self._cache.move_to_end(at.first)
             return at.first, cached[0]
-        chunk = self._read(at)
+        known, size = cached or ([], 0)
+        chunk = known + self._read(at, size)  # it may have grown since
         if number - at.first >= len(chunk):
             raise StorageError(f"{segment_name(at.segment)}: record {number} is gone", final=True)
-        if cached is not None:  # the chunk has grown since
-            self._cached_bytes -= cached[1]
+        self._cached_bytes -= size
         size = at.end - at.offset
         self._cache[at.first] = (chunk, size)
         self._cache.move_to_end(at.first)
@@ -77,25 +77,27 @@ class Pages:
             self._cached_bytes -= self._cache.popitem(last=False)[1][1]
         return at.first, chunk
 
-    def _read(self, at: Chunk) -> list[bytes]:
-        """What the records of this chunk hold, in order; b"" where one is no event."""
-        name = segment_name(at.segment)
+    def _read(self, at: Chunk, known: int) -> list[bytes]:
+        """What the records of this chunk hold, in order; b"" where one is no event.
+
+        Without those in its first `known` bytes, which end with a frame.
+        """
+        name, first = segment_name(at.segment), at.offset + known
         try:
-            data = self._reader.read(name, at.offset, at.end - at.offset)
+            data = self._reader.read(name, first, at.end - first)
         except OSError as error:
             reason = error.strerror or str(error)
             raise StorageError(f"journal: cannot read {name}: {reason}", final=True) from None
         payloads: list[bytes] = []
         offset = 0
         while offset < len(data):
-            frame = frames.parse(data, offset, base=at.offset)
+            frame = frames.parse(data, offset, base=first)
             if type(frame) is not Frame:
-                where = f"{name}: offset {at.offset + offset}"
+                where = f"{name}: offset {first + offset}"
                 raise StorageError(f"{where}: damaged while the node runs: {frame}", final=True)
-            payloads.append(frames.payload_of(data, frame, at.offset))
-            offset = frame.end - at.offset
+            payloads.append(frames.payload_of(data, frame, first))
+            offset = frame.end - first
         try:
-            records = decode_block(b"".join(payloads))
+            return events_of(b"".join(payloads))
         except CodecError as error:
-            raise StorageError(f"{name}: offset {at.offset}: {error}", final=True) from None
-        return [record.data if type(record) is EventRecord else b"" for record in records]
+            raise StorageError(f"{name}: offset {first}: {error}", final=True) from None

@@ -47,7 +47,7 @@ class EpochRecord(Struct, frozen=True, gc=False):
 Record = EventRecord | EpochRecord
 
 
-class Decoded(Struct, frozen=True):
+class Decoded(Struct, frozen=True, gc=False):
     event: Event
     prev: bytes  # head of the predecessor's hash, 16 bytes
 
@@ -87,7 +87,7 @@ def opened(codec: EventCodec, dot: Dot, data: bytes) -> tuple[bytes, Event] | No
     return (decoded.prev, decoded.event) if decoded.event.dot == dot else None
 
 
-class Note(Struct, frozen=True):
+class Note(Struct, frozen=True, gc=False):
     """One structured log line. It never affects state."""
 
     event: str  # a name registered in node.logs

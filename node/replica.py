@@ -202,8 +202,11 @@ class Replica:
 
     def _next_due_ms(self) -> int:
         wake_ms = self.engine.wake_at_ms
-        for other_ms in (self._pending.wake_at_ms, self._epochs.until_ms):
-            wake_ms = wake_ms if other_ms is None else min(wake_ms, other_ms)
+        pending_ms, recover_ms = self._pending.wake_at_ms, self._epochs.until_ms
+        if pending_ms is not None and pending_ms < wake_ms:
+            wake_ms = pending_ms
+        if recover_ms is not None and recover_ms < wake_ms:
+            wake_ms = recover_ms
         return wake_ms
 
     # --- what others look at --------------------------------------------------------------------

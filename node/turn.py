@@ -98,7 +98,7 @@ class Unmet(Struct, frozen=True, gc=False):
 Outcome = Acked | Denied | Unmet
 
 
-class Outbox(Struct):
+class Outbox(Struct, gc=False):
     """What a drain hands over. FIELD ORDER IS EXECUTION ORDER.
 
     Nothing in `send`, `publish` or `reply` speaks of an own event that is not yet as safe as the

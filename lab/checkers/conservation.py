@@ -33,8 +33,8 @@ class Conservation:
         self._dropped: list[Event] = []
         self._copied: list[Event] = []
         self._boots: dict[str, int] = {}  # by node: the `seq` of its last start
-        self._disks: dict[str, int] = {}  # by node: starts on another disk than before
-        self._named: dict[tuple[str, MsgId, int], tuple[int, Event, set[str | None]]] = {}
+        # By node and name: on which start it was given, first to what, and to whom so far.
+        self._named: dict[str, dict[MsgId, tuple[int, Event, list[str | None]]]] = {}
 
     def wants(self) -> Wants:
         return {
@@ -49,7 +49,7 @@ class Conservation:
         assert type(event.data) is Boot
         self._boots[event.node] = event.seq
         if event.data.disk != "same":
-            self._disks[event.node] = self._disks.get(event.node, 0) + 1
+            self._named.pop(event.node, None)
 
     def _on_sent(self, event: Event) -> None:
         data, node, msg_id = event.data, event.node, event.msg_id
@@ -59,17 +59,19 @@ class Conservation:
         if msg_id[0] != node or msg_id[1] < event.inc:
             self._found.add(f"{node} names a packet after another life", event.seq)
         life = self._boots.get(node, -1)
-        name = (node, msg_id, self._disks.get(node, 0))
-        known = self._named.get(name)
+        named = self._named.get(node)
+        if named is None:
+            named = self._named[node] = {}
+        known = named.get(msg_id)
         if known is None:
-            self._named[name] = (life, event, {event.peer})
+            named[msg_id] = (life, event, [event.peer])
             return
         first_life, first, peers = known
         told = first.data
         assert type(told) is Sent
         if first_life != life or told != data or event.peer in peers:
             self._found.add(f"{node} gives two packets one name", event.seq, first.seq)
-        peers.add(event.peer)
+        peers.append(event.peer)
 
     def verdict(self) -> Verdict:
         history = self._history
@@ -129,11 +131,12 @@ class Conservation:
             else:
                 self._found.add("what was never sent was copied", event.seq)
         for event in self._got:
-            source = sent.get(event.cause) if event.cause is not None else None
-            if source is None:
+            cause = event.cause
+            source = sent.get(cause) if cause is not None else None
+            if cause is None or source is None:
                 self._found.add(f"{event.node} received what was never sent", event.seq)
                 continue
-            left[source.seq] -= 1
+            left[cause] -= 1
             if source.peer != event.node or source.node != event.peer:
                 reason = f"{event.node} received what was sent elsewhere"
                 self._found.add(reason, event.seq, source.seq)

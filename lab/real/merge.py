@@ -37,7 +37,6 @@ from lab.trace import Observer, Trace
 from node import recording as raw
 
 PASSES_MAX = 100
-_UNTOLD = ("dropped", "fired", "decoded", "duplicate_bytes")
 
 
 class Merged(Struct, frozen=True):
@@ -229,10 +228,8 @@ def _unanswered(log: list[Draft], drafts: list[Draft], end_ns: int) -> list[Draf
 
 def _closing(plan: Plan, seen: Seen, matched: Matched) -> list[Draft]:
     ledger = matched.ledger
-    counts = {
-        name: getattr(ledger, name) for name in ledger.__struct_fields__ if name not in _UNTOLD
-    }
-    counts |= {f"dropped_{why}": count for why, count in sorted(ledger.dropped.items())}
+    counts = ledger.counts()
+    del counts["duplicate_bytes"]  # nobody here knows
     counts["in_flight"] = matched.in_flight
     for what, count in seen.fired.items():
         ledger.fired[what] = ledger.fired.get(what, 0) + count

@@ -9,6 +9,7 @@ Rules
 """
 
 import traceback
+from itertools import islice
 from random import Random
 from typing import Literal, Protocol
 
@@ -27,7 +28,7 @@ from node.pages import Pages
 from node.ports import Record
 from node.replica import Replica, ReplicaConfig
 from node.storage import MemoryStorage, StorageError
-from node.survey import RecoveryRefused, read_records, survey
+from node.survey import RecoveryRefused, Survey, read_records, survey
 from node.turn import Input, Outcome, Persisted
 
 RETRY_US = 500_000  # a start that failed is tried again
@@ -130,7 +131,10 @@ class Host:
             )
             wall_ms = self.clock.read(self.shared.agenda.now_us)[1]
             journal, recovery = Journal.open(self.disk, self.name, options, wall_ms)
-            records = there[: recovery.recalled] + list(recovery.records)
+            records = list(recovery.records)
+            if recovery.recalled:
+                recalled = islice(read_records(self.disk, there.segments), recovery.recalled)
+                records = [*recalled, *records]
         except StorageError as error:
             self.tell(Refused(str(error)))
             self.disk.killed()
@@ -145,14 +149,14 @@ class Host:
             self.disk.opening = False
         self._boot(journal, records, recovery)
 
-    def _read(self) -> tuple[list[Record], bool]:
-        """All records that the disk gives, and whether nothing of it is damaged.
+    def _read(self) -> tuple[Survey, bool]:
+        """What is on the disk, and whether nothing of it is damaged.
 
         Checkpoints are believed where it is so, whether or not somebody would have looked: then
         a node with them and one without are the same.
         """
         found = survey(self.disk)
-        return list(read_records(self.disk, found.segments)), not found.holes
+        return found, not found.holes
 
     def _boot(self, log: Log | Journal, records: list[Record], recovery: Recovery | None) -> None:
         shared = self.shared

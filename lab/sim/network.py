@@ -21,7 +21,6 @@ from statistics import NormalDist
 from typing import Protocol, get_args
 
 import msgspec
-from msgspec import Struct
 
 from gossip.packets import WITH_RUNS, Ack, Body, Packet, Same, Syn, SynAck, Unfold
 from gossip.wire import WireError, decode, encode
@@ -82,31 +81,58 @@ class Link:
         self.queue: deque[tuple[Flight, int]] = deque()  # while it is narrow, and what comes on top
 
 
-class Flight(Struct, frozen=True, gc=False):
-    """One transmission on its way."""
+class Flight:
+    """One transmission on its way. Immutable."""
 
-    link: Link
-    packet: Packet
-    data: bytes
-    wire: Sent
-    msg_id: MsgId
-    sent: int | None  # its event in the trace
+    __slots__ = ("data", "link", "msg_id", "packet", "sent", "wire")
+
+    def __init__(
+        self, link: Link, packet: Packet, data: bytes, wire: Sent, msg_id: MsgId, sent: int | None
+    ) -> None:
+        self.link = link
+        self.packet = packet
+        self.data = data
+        self.wire = wire
+        self.msg_id = msg_id
+        self.sent = sent  # its event in the trace
 
 
-class Ledger(Struct):
-    """What the network did, in packets and bytes. `fired`: what faults did, by their word."""
+class Ledger:
+    """What the network did, in packets and bytes. Mutable."""
 
-    sent: int = 0
-    copied: int = 0
-    delivered: int = 0
-    bytes: int = 0
-    digest_bytes: int = 0
-    payload_bytes: int = 0
-    framing_bytes: int = 0
-    duplicate_bytes: int = 0
-    decoded: int = 0
-    dropped: dict[str, int] = {}
-    fired: dict[str, int] = {}
+    __slots__ = (
+        *("bytes", "copied", "decoded", "delivered", "digest_bytes", "dropped"),
+        *("duplicate_bytes", "fired", "framing_bytes", "payload_bytes", "sent"),
+    )
+
+    def __init__(self) -> None:
+        self.sent = self.copied = self.delivered = self.decoded = 0
+        self.bytes = self.digest_bytes = self.payload_bytes = self.framing_bytes = 0
+        self.duplicate_bytes = 0
+        self.dropped: dict[str, int] = {}  # by cause
+        self.fired: dict[str, int] = {}  # what faults did, by their word
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Ledger):
+            return NotImplemented
+        mine, theirs = (self.counts(), self.fired), (other.counts(), other.fired)
+        return mine == theirs and self.decoded == other.decoded
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def counts(self) -> dict[str, int]:
+        """By the names that the trace has for them; each cause of a drop has its own."""
+        return {
+            "sent": self.sent,
+            "copied": self.copied,
+            "delivered": self.delivered,
+            "bytes": self.bytes,
+            "digest_bytes": self.digest_bytes,
+            "payload_bytes": self.payload_bytes,
+            "framing_bytes": self.framing_bytes,
+            "duplicate_bytes": self.duplicate_bytes,
+            **{f"dropped_{why}": count for why, count in sorted(self.dropped.items())},
+        }
 
 
 class Network:
@@ -151,14 +177,15 @@ class Network:
                 size = len(data)
                 wire = described(packet, data)
                 msg_id = (packet.sender, packet.incarnation, packet.number)
+                digest, payload, framing = wire.digest, wire.payload, wire.framing
             link = links.get(peer)
             if link is None:
                 link = links[peer] = Link(name, self._hosts[peer])
             ledger.sent += 1
             ledger.bytes += size
-            ledger.digest_bytes += wire.digest
-            ledger.payload_bytes += wire.payload
-            ledger.framing_bytes += wire.framing
+            ledger.digest_bytes += digest
+            ledger.payload_bytes += payload
+            ledger.framing_bytes += framing
             sent = None
             if self._traced:
                 sent = trace.add(now_us, name, source.incarnation, wire, cause, msg_id, peer, size)

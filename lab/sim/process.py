@@ -207,9 +207,10 @@ class Process:
             if recorder is not None:
                 recorder.step(tick)
             replica.step(tick)
-        inbox, self._inbox = self._inbox, []
-        for one, its_cause in inbox:
-            self._step(one, its_cause)
+        if self._inbox:
+            inbox, self._inbox = self._inbox, []
+            for one, its_cause in inbox:
+                self._step(one, its_cause)
         if item is not None:
             self._step(item, cause)
         out = replica.drain()
@@ -326,9 +327,8 @@ class Process:
             self._pages.placed(log.take_placed())
             self.commits.keep(self.replica.past)
         if type(progress) is Persisted:
-            cause = None
-            if not self._lean:
-                cause = self.tell(Written(progress.written, progress.durable), None)
+            told = Written(progress.written, progress.durable)
+            cause = None if self._lean else self.tell(told, None)
             self.turn(progress, cause)
         elif type(progress) is PersistFailed:
             self._failed(progress)

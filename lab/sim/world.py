@@ -130,12 +130,7 @@ class World:
                 again = host.name == tried and self.detail != "lean"
                 host.tell(self._final(host, host.process.replica, again=again))
         ledger = self.network.ledger
-        counts = {
-            name: getattr(ledger, name)
-            for name in ledger.__struct_fields__
-            if name not in ("dropped", "fired", "decoded")
-        }
-        counts |= {f"dropped_{why}": count for why, count in sorted(ledger.dropped.items())}
+        counts = ledger.counts()
         counts["in_flight"] = self.network.in_flight + sum(
             host.process.put_aside for host in self.hosts.values() if host.process is not None
         )

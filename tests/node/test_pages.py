@@ -190,3 +190,34 @@ def test_an_arrival_is_found_by_its_index_whatever_records_lie_between() -> None
         bodies.put(entry)
         bodies.take(arrival, entry, 2 * number)
     assert [bodies.history[index] for index in range(2)] == arrivals
+
+
+def test_of_a_chunk_that_has_grown_only_what_is_new_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shelf = Shelf()
+    entries = chain("n2", 3)
+    read: list[tuple[int, int]] = []
+    whole = shelf.storage.read
+
+    def counted(name: str, offset: int, length: int) -> bytes:
+        read.append((offset, length))
+        return whole(name, offset, length)
+
+    monkeypatch.setattr(shelf.storage, "read", counted)
+    for number, one in enumerate(entries, 1):
+        shelf.append(records_of([one]))
+        assert shelf.pages.events([number, 1]) == [one.data, entries[0].data]
+    ends = [offset + length for offset, length in read]
+    assert [offset for offset, _ in read][1:] == ends[:-1]
+
+
+def test_what_is_in_memory_is_not_read_from_the_journal() -> None:
+    shelf = Shelf()
+    bodies = PagedBodies(shelf.pages, ProtobufCodec())
+    entries = chain("n2", 3)
+    for number, one in enumerate(entries, 1):
+        bodies.put(one)
+        bodies.take(arrival_of(one), one, number)  # and nothing was placed
+    log = entries[0].dot.log
+    assert bodies.span(log, 1, 3) == [one.data for one in entries]

@@ -1,6 +1,7 @@
 """The trace: its file form, its hash, and that the text about it is complete."""
 
 import re
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from lab.kinds import KINDS, Copied, Facts, Handed, PacketIn, Run, Sent, Visible
 from lab.scenario import named
 from lab.sim.world import run
-from lab.trace import Event, Trace, dot_of, origin_of, tag_of
+from lab.trace import HASH_BYTES, Event, Trace, dot_of, encoded, origin_of, tag_of
 from lab.tracefile import TraceError, read_lines, write_lines
 
 DOCS = Path(__file__).parents[2] / "docs" / "trace.md"
@@ -45,6 +46,16 @@ def test_a_whole_run_survives_its_file() -> None:
     again = read_lines(lines)
     assert again.events == trace.events
     assert f'"hash":"{trace.hash}"'.encode() in lines[-1]
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 8192, 8193, 8208])
+def test_the_hash_is_of_all_encodings_in_order_however_many(count: int) -> None:
+    trace = Trace()
+    for number in range(count):
+        trace.add(number, "n1", 1, Copied())
+    at_once = blake2b(encoded(trace), digest_size=HASH_BYTES).hexdigest()
+    assert trace.hash == at_once
+    assert trace.hash == at_once, "asked for again"
 
 
 def test_a_line_says_when_where_what_and_why() -> None:

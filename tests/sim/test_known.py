@@ -1,0 +1,36 @@
+"""What a world knows of its events: by the real codec, or because it has encoded them."""
+
+import pytest
+
+from domain.clock import Stamp
+from domain.dot import Dot
+from domain.events import Event, MessagePosted, ParticipantJoined
+from gossip.entry import GENESIS
+from lab.sim.known import DECODE_EVERY, Known
+from node.codec import ProtobufCodec
+from node.ports import Decoded
+
+
+def event(seq: int) -> MessagePosted:
+    return MessagePosted(Dot("n1", 5, seq), Stamp(7, seq), (), "ann", f"text {seq}", ())
+
+
+def test_what_was_encoded_here_is_known_as_the_codec_would_have_it() -> None:
+    known, codec = Known(), ProtobufCodec()
+    for seq in range(1, 2 * DECODE_EVERY + 2):
+        prev = GENESIS if seq == 1 else bytes([seq]) * 16
+        data = known.encode(event(seq), prev)
+        assert known.decode(data) == codec.decode(data) == Decoded(event(seq), prev)
+
+
+def test_a_codec_that_does_not_give_back_what_it_took_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    encode = ProtobufCodec.encode
+
+    def forgetful(self: ProtobufCodec, one: Event, prev: bytes) -> bytes:
+        return encode(self, ParticipantJoined(one.dot, one.stamp, one.parents, one.author), prev)
+
+    monkeypatch.setattr(ProtobufCodec, "encode", forgetful)
+    with pytest.raises(AssertionError, match="not what its bytes say"):
+        Known().encode(event(1), GENESIS)
