@@ -6,6 +6,7 @@ for texts that are read backwards from another function, as it is seldom needed.
 
 import re
 from collections.abc import Sequence
+from itertools import compress
 
 from domain.confusables import SHAPES, TURNED, TURNED_TOO
 from domain.folding import Folded
@@ -33,28 +34,23 @@ def shaped_codes(codes: bytes) -> bytes:
 
 def shaped(folded: Folded) -> Folded:
     """The text with every shape as its letter; the same object if there is none."""
-    chars, codes, at, until = "", b"", list[int](), list[int]()
-    plain = folded.at if isinstance(folded.at, range) else None
+    size = len(folded.chars)
+    first = bytearray(b"\1") * size  # the signs that are alone or the first of their shape
     parts, coded, done = list[str](), list[bytes](), 0
     for match in _SHAPE.finditer(folded.chars):
         start, end = match.span()
-        parts += (folded.chars[done:start], SHAPES[match[0]])
-        coded += (folded.codes[done:start], SHAPES[match[0]].encode())
-        at += folded.at[done : start + 1]
-        if plain is None:
-            until += map((1).__add__, folded.at[done:start])
-            until.append(folded.at[end - 1] + 1)
+        letter = SHAPES[match[0]]
+        parts += (folded.chars[done:start], letter)
+        coded += (folded.codes[done:start], letter.encode())
+        first[start + 1 : end] = bytes(end - start - 1)
         done = end
     if not done:
         return folded
     chars = "".join(parts) + folded.chars[done:]
     codes = b"".join(coded) + folded.codes[done:]
-    at += folded.at[done:]
-    if plain is not None:
-        until = [*at[1:], len(plain)]  # every sign ends where the next one begins
-    else:
-        until += map((1).__add__, folded.at[done:])
-    return Folded(folded.original, chars, codes, at, until)
+    ends = range(1, size + 1) if isinstance(folded.at, range) else map((1).__add__, folded.at)
+    until = list(compress(ends, first[1:] + b"\1"))
+    return Folded(folded.original, chars, codes, list(compress(folded.at, first)), until)
 
 
 def reversed_runs(text: str) -> str:

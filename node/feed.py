@@ -55,6 +55,7 @@ class Feed:
         self._sockets: list[RawSocket] = []
         self._pumps: list[Pump] = []
         self._subscribed: set[Connection] = set()
+        self._astray: set[RawSocket] = set()  # where libzmq is wrong about whom a request is from
         self.endpoint = ""  # of the locked one
         self._encode = msgspec.msgpack.Encoder().encode
         self.published = 0
@@ -69,10 +70,11 @@ class Feed:
             self._locked = LockedDoor(self.endpoint, self._locked.keyring)
         # Subscriptions are taken in as they come, not at the next publication: that one would
         # already miss the newcomer.
-        self._pumps = [
-            Pump(self._loop, socket, guard=self._guard, on_frames=partial(self._on_frames, socket))
-            for socket in self._sockets
-        ]
+        self._pumps = [self._pump(socket) for socket in self._sockets]
+
+    def _pump(self, socket: RawSocket) -> Pump:
+        settle, hear = partial(self._settle, socket), partial(self._on_frames, socket)
+        return Pump(self._loop, socket, None, settle, self._guard, hear)
 
     def _pub(self) -> RawSocket:
         socket = self._context.socket(zmq.XPUB)
@@ -94,6 +96,7 @@ class Feed:
         self._pumps.clear()
         self._sockets.clear()
         self._subscribed.clear()
+        self._astray.clear()
 
     def leave(self) -> None:
         """Let nobody new in by the path. (Unbinding the other socket would cut who is in.)"""
@@ -128,13 +131,23 @@ class Feed:
         return False
 
     def _on_frames(self, socket: RawSocket, frames: list[zmq.Frame]) -> None:
-        """libzmq takes each part of a message for a request of its own, and so does this."""
+        """libzmq takes each part of a message for a request of its own, and so does this.
+
+        But when it hands over what is no request, it goes on to the next one in its list of whom
+        requests are from. From then on an answer would go to somebody else, until all has been read
+        that has come. Who asks in between is hung up on, too, and comes again.
+        """
         for frame in frames:
+            asked = frame.bytes
+            if asked[:1] not in (EVERYTHING, NOTHING):
+                self._astray.add(socket)
             who = connection_of(frame, socket)
             if who is None:
                 continue  # it has gone; its topics are forgotten
-            asked = frame.bytes
-            if asked == EVERYTHING:
+            if socket in self._astray:
+                self.refused += 1
+                who.hang_up()
+            elif asked == EVERYTHING:
                 socket.setsockopt(zmq.SUBSCRIBE, b"")  # of whom this was read from
                 self._subscribed.add(who)
             elif asked == NOTHING:
@@ -143,3 +156,12 @@ class Feed:
             else:
                 self.refused += 1
                 who.hang_up()
+
+    def _settle(self, socket: RawSocket) -> None:
+        """After a drain: whether nothing is left to read."""
+        if socket in self._astray:
+            events: int = socket.getsockopt(zmq.EVENTS)  # type: ignore[assignment]
+            if not events & zmq.POLLIN:
+                self._astray.discard(socket)
+            for pump in self._pumps:
+                pump.look()

@@ -270,6 +270,35 @@ def test_who_leaves_is_noticed_and_who_asks_for_a_topic_is_hung_up_on(tmp_path: 
     run(main)
 
 
+def test_who_sends_nonsense_does_not_make_others_deaf(tmp_path: Path) -> None:
+    """libzmq would take the subscription of one for that of another, in the same breath."""
+
+    async def main() -> None:
+        async with Bench(tmp_path) as bench:
+            for number in range(30):
+                evil = [bench.context.socket(zmq.XSUB) for _ in range(3)]
+                for one in evil:
+                    one.connect(f"ipc://{bench.path}")
+                    for frame in (b"\x05nonsense", b"\x07more of it", b"\x01topic"):
+                        one.send(frame)
+                observer = bench.context.socket(zmq.SUB)
+                observer.setsockopt(zmq.RECONNECT_IVL, 1)
+                observer.subscribe(b"")
+                observer.connect(f"ipc://{bench.path}")
+                evil[number % 3].send(b"\x01another topic")
+
+                def heard(observer: zmq.Socket[bytes] = observer) -> bool:
+                    bench.feed.publish([arrival(0)])
+                    return bool(observer.poll(0))
+
+                await until(heard)
+                for one in (*evil, observer):
+                    one.close(linger=0)
+            assert bench.feed.refused > 30
+
+    run(main)
+
+
 def test_a_restarted_feed_is_found_again_and_a_stopped_one_is_silent(tmp_path: Path) -> None:
     async def main() -> None:
         async with Bench(tmp_path) as bench:

@@ -1,7 +1,5 @@
 """R10 on a real node's sockets; `scripts/evidence flood --long` sends 10^6 frames to each."""
 
-import re
-
 import pytest
 
 from tests.cluster.conftest import Lab
@@ -12,6 +10,4 @@ pytestmark = pytest.mark.cluster
 
 
 def test_a_node_under_hostile_frames_counts_them_and_works_on(lab: Lab) -> None:
-    figure = flood(lab, 8000, 3000, 20_000)
-    grown = re.search(r"RSS ([+-][\d.]+) MiB", figure)
-    assert grown is not None and float(grown[1]) < 32, figure
+    assert "0 crashes, 0 worker restarts" in flood(lab, 8000, 8000, 20_000)
