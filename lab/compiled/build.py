@@ -83,6 +83,11 @@ def _forget_old(folder: Path, tree: Path) -> None:
 
 def compile_modules(tree: Path, modules: Sequence[str], work: Path) -> None:
     """Put C extensions beside the sources of these modules. `work` is made, and left."""
+    _compile_c(write_c(tree, modules, work), work, tree)
+
+
+def write_c(tree: Path, modules: Sequence[str], work: Path) -> list[Any]:
+    """The first half: values beside their modules, and C in `work`, as setuptools' extensions."""
     sources = []
     shutil.copytree(tree, work)
     for module in modules:
@@ -94,7 +99,7 @@ def compile_modules(tree: Path, modules: Sequence[str], work: Path) -> None:
                 beside = folder / path.with_stem(path.stem + SUFFIX)
                 beside.write_text(halves.values, encoding="utf-8")
         sources.append(str(path))
-    _compile_c(_written_in_c(work, sources), work, tree)
+    return _written_in_c(work, sources)
 
 
 def values_of(module: str) -> Callable[[str], bool]:
@@ -109,7 +114,7 @@ def values_of(module: str) -> Callable[[str], bool]:
 
 
 def _written_in_c(work: Path, sources: list[str]) -> list[Any]:
-    """The extensions (of setuptools) as mypyc wants them built, with files relative to `work`."""
+    """The extensions as mypyc wants them built, with files relative to `work`."""
     from mypyc.build import mypycify  # lazy: a tool of developers
 
     output = io.StringIO()

@@ -4,12 +4,14 @@ CHATLAB_LONG=1 builds the whole tree and compares 220 seeds. Here two modules ar
 """
 
 import ast
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,40 @@ def test_every_hot_module_can_be_split(module: str) -> None:
     compile(halves.values, module, "exec")
 
 
+def test_no_interpreted_class_inherits_from_a_compiled_one() -> None:
+    """mypyc forbids it, and only when the module is loaded: a node would not start."""
+    hot = {name: building.values_of(name) for name in hot_modules(ROOT)}
+
+    def is_native(one: type) -> bool:
+        return one.__module__ in hot and not hot[one.__module__](one.__name__)
+
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files_of(ROOT)]
+    loaded = [
+        import_module(name) for name in names if not name.startswith("lab.cli") and is_code(name)
+    ]
+    classes = {one for module in loaded for one in vars(module).values() if isinstance(one, type)}
+    heirs = {one for one in classes if any(is_native(base) for base in one.__mro__[1:])}
+    assert heirs
+    assert [one for one in heirs if not is_native(one)] == []
+
+
+def is_code(name: str) -> bool:
+    return ROOT.joinpath(*name.split(".")).with_suffix(".py").is_file() and "__" not in name
+
+
+@pytest.mark.skipif(importlib.util.find_spec("setuptools") is None, reason="mypyc asks for it")
+def test_mypyc_takes_every_hot_module(tmp_path: Path) -> None:
+    """The half of the build that is ours, without the C compiler."""
+    code = (
+        "import sys; from pathlib import Path; from lab.compiled.build import write_c;"
+        "from lab.compiled.hot import hot_modules;"
+        "write_c(Path(sys.argv[1]), hot_modules(Path(sys.argv[1])), Path(sys.argv[2]))"
+    )
+    copy_into(tmp_path / "tree", ROOT)
+    run_in(ROOT, sys.executable, "-c", code, str(tmp_path / "tree"), str(tmp_path / "work"))
+    assert (tmp_path / "work" / "build" / "__native_gossip___engine.c").is_file()
+
+
 # --- the tree -------------------------------------------------------------------------------------
 
 
@@ -224,9 +260,9 @@ def has_compiler() -> bool:
     return True
 
 
-def run_in(tree: Path, *command: str) -> str:
+def run_in(tree: Path, *command: str, cwd: Path | None = None) -> str:
     done = subprocess.run(
-        command, env=environment(tree), capture_output=True, text=True, check=False
+        command, env=environment(tree), cwd=cwd, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -272,3 +308,23 @@ def test_a_compiled_run_says_so_and_its_workers_are_compiled_too(tree: Path) -> 
     assert not run_in(ROOT, "chatlab", "--version").endswith("(compiled)\n")
     explored = run_in(tree, "chatlab", "lab", "explore", "lossy", "--seeds", "4", "-j", "2")
     assert "on 2 jobs, compiled" in explored
+
+
+@pytest.mark.cluster
+def test_nodes_run_compiled_too(tree: Path, tmp_path: Path) -> None:
+    def chatlab(*arguments: str) -> str:
+        return run_in(tree, "chatlab", *arguments, cwd=tmp_path)
+
+    try:
+        chatlab("cluster", "up", "-n", "2", "-d")
+        chatlab("send", "n1", "hello", "--ack", "replicated:1")
+        chatlab("cluster", "kill", "n1")
+        chatlab("cluster", "restart", "n1")
+        assert "hello" in chatlab("timeline", "n1")
+        (node, _) = [json.loads(line) for line in chatlab("cluster", "ps", "--json").splitlines()]
+        maps = Path(f"/proc/{node['pid']}/maps")
+        if maps.exists():
+            assert f"{tree}/" in maps.read_text(encoding="utf-8")  # only extensions are mapped
+        assert "lab come from " + str(tree) + ", compiled" in chatlab("doctor")
+    finally:
+        chatlab("cluster", "down")
