@@ -6,8 +6,6 @@ look-up of its class. A judge can be an observer of a trace, and then judges whi
 
 from collections.abc import Callable, Collection, Iterable
 
-from msgspec import Struct
-
 from lab.checkers.acked_loss import AckedLoss
 from lab.checkers.case import Case
 from lab.checkers.causality import Causality
@@ -38,11 +36,14 @@ from lab.kinds import KINDS
 from lab.trace import Event
 
 
-class Single(Struct, frozen=True):
+class Single:
     """A checker of one run, as it is registered."""
 
-    rule: Rule
-    make: Callable[[Case], Checker]
+    __slots__ = ("make", "rule")
+
+    def __init__(self, rule: Rule, make: Callable[[Case], Checker]) -> None:
+        self.rule = rule
+        self.make = make
 
     @property
     def id(self) -> str:
