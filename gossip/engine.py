@@ -83,7 +83,7 @@ class Engine(Generic[Value]):
         )
         self.rounds = Rounds(self.members, config, rng)
         self.rumors = Rumors(config.rumor_k)
-        self.receipts = Receipts()
+        self.receipts = Receipts(self.frontier)
         self.awaits_receipts = False  # set by the caller: somebody waits for copies elsewhere
         self._direct = len(peers) <= config.direct_peers_max
         self._offered: list[Entry] = []
@@ -372,9 +372,11 @@ class Engine(Generic[Value]):
 
     def _on_stored(self, peer: str, stored: list[Stored]) -> None:
         for one in stored:
-            known = self.frontier.get(LogId(one.origin, one.epoch)) is not None
-            if one.origin == self.node and known:
-                self.receipts.told(peer, one)
+            log = self.frontier.get(LogId(one.origin, one.epoch))
+            if one.origin == self.node and log is not None:
+                self.frontier.claim(log.id, one.prefix)
+                if self.frontier.agrees(log, one.prefix, one.head):
+                    self.receipts.told(peer, one)
 
     def _hear_opinions(self, body: Syn | Same | SynAck) -> None:
         for opinion in body.members:

@@ -244,6 +244,21 @@ class Frontier:
         self._sum_up(log, -int.from_bytes(gone, "big"), -1)
         return Added.RIVAL
 
+    def agrees(self, log: Log, prefix: int, head: bytes) -> bool:
+        """Whether 1..prefix of a peer, with this tag at the prefix, are held here as well.
+
+        False also if that cannot be known yet. If the tag is another one, the log is disputed.
+        """
+        if not 0 < prefix <= log.prefix:
+            return False
+        agreed = head == self.head_at(log, prefix)
+        if not agreed:
+            self.dispute(log)
+        return agreed
+
+    def head_at(self, log: Log, prefix: int) -> bytes:
+        return log.head if prefix == log.prefix else self.tag_at(log.id, prefix)
+
     def tag_at(self, log: LogId, seq: int) -> bytes:
         return hash_of(self.store.get(log, seq))[:TAG_BYTES]
 

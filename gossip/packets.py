@@ -98,11 +98,16 @@ class Fold(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Stored(Struct, frozen=True, array_like=True, gc=False):
-    """The sender holds 1..prefix of this log on disk, durably."""
+    """The sender holds 1..prefix of this log on disk, durably; `head` is the tag at the prefix.
+
+    Without the tag, a word about the log as it was, before an older copy of its origin's disk was
+    put back, would be taken for one about what the origin wrote at the same positions since.
+    """
 
     origin: Name
     epoch: Epoch
     prefix: Prefix
+    head: Head
 
 
 class Opinion(Struct, frozen=True, array_like=True, gc=False):

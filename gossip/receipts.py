@@ -4,11 +4,15 @@ Two sides of one thing. What is *durable here* is counted per log as records rea
 told to the origin that asked for it. What is *durable there* is what peers told us of our own logs;
 a peer's word only ever rises, because what is durable stays so. A receipt that is lost on the way
 is told again in the answer to the next Syn that asks for it. While the node's past may not be
-durable (not `vouched`), nothing is told.
+durable (not `vouched`), nothing is told; and nothing about a forked log, because what is durable is
+counted by position, and a position no longer says which branch is meant.
 """
+
+from collections.abc import Iterable
 
 from domain.dot import LogId
 from domain.seqset import SeqSet
+from gossip.frontier import Frontier
 from gossip.packets import Stored
 
 STORED_PER_PACKET_MAX = 64
@@ -17,9 +21,10 @@ STORED_PER_PACKET_MAX = 64
 class Receipts:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_durable", "_owed", "_touched", "_word", "vouched")
+    __slots__ = ("_durable", "_frontier", "_owed", "_touched", "_word", "vouched")
 
-    def __init__(self) -> None:
+    def __init__(self, frontier: Frontier) -> None:
+        self._frontier = frontier
         self.vouched = True
         self._durable: dict[LogId, SeqSet] = {}  # of other origins, here
         self._owed: dict[LogId, int] = {}  # the origin waits until this seq is durable here
@@ -57,19 +62,25 @@ class Receipts:
         if not self._touched or not self.vouched:
             return told
         for log in self._touched:
-            prefix = self._prefix(log)
-            if prefix:
-                told.setdefault(log.origin, []).append(Stored(log.origin, log.epoch, prefix))
-            if prefix >= self._owed[log]:
+            told.setdefault(log.origin, []).extend(self._stored([log]))
+            if self._prefix(log) >= self._owed[log]:
                 del self._owed[log]
         self._touched.clear()
-        return {peer: stored[:STORED_PER_PACKET_MAX] for peer, stored in told.items()}
+        return {peer: stored[:STORED_PER_PACKET_MAX] for peer, stored in told.items() if stored}
 
     def stored_of(self, origin: str) -> list[Stored]:
         """Everything of one origin that is durable here, the newest logs last."""
         logs = [log for log in self._durable if log.origin == origin and self.vouched]
-        stored = [Stored(log.origin, log.epoch, self._prefix(log)) for log in logs]
-        return [one for one in stored if one.prefix][-STORED_PER_PACKET_MAX:]
+        return self._stored(logs)[-STORED_PER_PACKET_MAX:]
+
+    def _stored(self, logs: Iterable[LogId]) -> list[Stored]:
+        stored = []
+        for log in logs:
+            held, prefix = self._frontier.get(log), self._prefix(log)
+            if held is not None and prefix and not held.forked:
+                head = self._frontier.head_at(held, prefix)
+                stored.append(Stored(log.origin, log.epoch, prefix, head))
+        return stored
 
     def _prefix(self, log: LogId) -> int:
         held = self._durable.get(log)
@@ -78,7 +89,7 @@ class Receipts:
     # --- durable there --------------------------------------------------------------------------
 
     def told(self, peer: str, stored: Stored) -> None:
-        """A peer says how much of a log of ours is durable there."""
+        """A peer says how much of a log of ours is durable there, and its head is ours."""
         word = self._word.setdefault(LogId(stored.origin, stored.epoch), {})
         word[peer] = max(stored.prefix, word.get(peer, 0))
 

@@ -45,10 +45,7 @@ class Vector:
         return lacks
 
     def _learn(self, frontier: Frontier, log: Log, line: Line) -> None:
-        if 0 < line.prefix <= log.prefix:
-            ours = log.head if line.prefix == log.prefix else None
-            if (ours or frontier.tag_at(log.id, line.prefix)) != line.head:
-                frontier.dispute(log)
+        frontier.agrees(log, line.prefix, line.head)
         same = line.prefix == log.prefix and line.ranges == log.held.above_prefix()
         if line.above and same and line.above != log.above:
             frontier.dispute(log)

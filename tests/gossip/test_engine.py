@@ -299,6 +299,7 @@ def test_a_lost_receipt_is_told_in_the_answer_to_a_syn_that_asks() -> None:
     net.hold("n2", chain("n9", 1))
     net.emit("n1")
     net.flying.clear()
+    net.hold("n2", net.logs["n1"][1:])
     net["n2"].receipts.durable(log, 2)
     net.call("n1", "n2")
     net.settle()
@@ -322,7 +323,23 @@ def test_a_receipt_for_an_origin_that_is_no_peer_goes_nowhere() -> None:
     assert net["n1"].flush() == []
 
 
+def test_a_receipt_about_what_the_log_was_before_an_older_copy_came_back_is_no_copy() -> None:
+    """The peer holds three entries; the origin has lost two of them, and has written another."""
+    net = Net("n1", "n2")
+    old = chain("n1", 3)
+    net.hold("n1", old[:1])
+    log = old[0].dot.log
+    ahead, other = (Stored("n1", 1, one.dot.seq, one.tag) for one in (old[2], old[1]))
+    net.arrive(Flying("n2", "n1", sent_by("n2", Receipt([ahead]))))
+    held = net["n1"].frontier.get(log)
+    assert held is not None and held.claimed == 3, "it is known that more exists"
+    net.hold("n1", chain("n1", 1, after=old[0], branch="b"))
+    net.arrive(Flying("n2", "n1", sent_by("n2", Receipt([other]))))
+    assert held.disputed, "and that it is another history"
+    assert [net["n1"].receipts.copies(log, seq) for seq in (1, 2, 3)] == [0, 0, 0]
+
+
 def test_a_receipt_about_somebody_elses_log_is_ignored() -> None:
     net = Net("n1", "n2")
-    net.arrive(Flying("n2", "n1", sent_by("n2", Receipt([Stored("x", 1, 9)]))))
+    net.arrive(Flying("n2", "n1", sent_by("n2", Receipt([Stored("x", 1, 9, b"tag")]))))
     assert net["n1"].receipts.copies(entry("x", 1).dot.log, 1) == 0

@@ -43,7 +43,7 @@ seqs = st.integers(1, SEQ_MAX)
 numbers = st.integers(0, NUMBER_MAX)
 roots = st.binary(min_size=ROOT_BYTES, max_size=ROOT_BYTES)
 tag = st.binary(min_size=8, max_size=8)
-stored = st.lists(st.builds(Stored, names, seqs, numbers), max_size=4)
+stored = st.lists(st.builds(Stored, names, seqs, numbers, tag), max_size=4)
 opinions = st.lists(st.builds(Opinion, names, st.integers(0, 2), numbers), max_size=4)
 
 
@@ -345,11 +345,11 @@ def test_the_last_of_all_positions_is_a_position() -> None:
     [
         Syn(ROOT[1:], 1),
         Syn(ROOT, -1),
-        Same(1, ROOT, [Stored("n1", 1, 1)] * 65),
+        Same(1, ROOT, [Stored("n1", 1, 1, HEAD_TAG)] * 65),
         Same(1, ROOT, [], [Opinion("n1", 3, 1)]),
         Same(1, ROOT, [], [Opinion("n1", 1, 1)] * 257),
         Feedback(1, [True] * 16_385),
-        Receipt([Stored("n1", 1, -1)]),
+        Receipt([Stored("n1", 1, -1, HEAD_TAG)]),
         Syn(ROOT, 1, [LINE] * 16_385),
     ],
 )

@@ -277,8 +277,8 @@ def a_receipt_waits_for_the_disk() -> bool:
 
 @probes("own-copy-counted")
 def copies_are_elsewhere() -> bool:
-    receipts, log = Receipts(), LogId("n1", 1)
-    receipts.told("n2", Stored("n1", 1, 3))
+    receipts, log = Receipts(holding()), LogId("n1", 1)
+    receipts.told("n2", Stored("n1", 1, 3, b"head"))
     return receipts.copies(log, 3) == 1
 
 

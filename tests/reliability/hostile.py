@@ -241,7 +241,13 @@ class Packets:
     def _stored(self) -> list[Stored]:
         count = self.rng.choice((0, 1, 60))
         return [
-            Stored(self.name(), self._epoch(), self.rng.choice((0, *SEQS))) for _ in range(count)
+            Stored(
+                self.name(),
+                self._epoch(),
+                self.rng.choice((0, *SEQS)),
+                self.rng.choice((b"", bytes(8))),
+            )
+            for _ in range(count)
         ]
 
     def _members(self) -> list[Opinion]:

@@ -183,7 +183,9 @@ def test_receipts_for_logs_that_nobody_knows_are_not_remembered() -> None:
     receipts: Receipts = net["n1"].receipts
     assert receipts._owed == {}
     hear(net, Syn(bytes(16), 1, []))
-    same = SynAck(1, bytes(16), 1, [], [], False, [Stored("n1", e, 9) for e in range(1, 60)])
+    same = SynAck(
+        1, bytes(16), 1, [], [], False, [Stored("n1", e, 9, bytes(8)) for e in range(1, 60)]
+    )
     hear(net, same)
     assert receipts._word == {}
 

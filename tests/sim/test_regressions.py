@@ -38,6 +38,10 @@ from tests.sim.judged import wrong
         ("all", 20045069),
         # Recovery: a start set a hole aside and failed after that; the next one called it known.
         ("power-cuts", 20030119),
+        # Receipts: after an older copy of its disk was put back, a node took a peer's word about
+        # what its log had been for one about what it wrote at the same positions since.
+        ("churn", 60086954),
+        ("churn", 60096337),
         # Simulator: a narrow link kept its queue after it was healed, for minutes.
         ("hot-origin", 2073),
         ("hot-origin", 2900),
