@@ -317,7 +317,9 @@ def test_a_push_relayed_for_a_stranger_owes_nothing() -> None:
 
 def test_a_receipt_for_an_origin_that_is_no_peer_goes_nowhere() -> None:
     net = Net("n1", "n2")
-    log = entry("x", 1).dot.log
+    one = entry("x", 1)
+    log = one.dot.log
+    net.hold("n1", [one])
     net["n1"].receipts.owe(log, 1)
     net["n1"].receipts.durable(log, 1)
     assert net["n1"].flush() == []
