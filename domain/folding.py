@@ -21,7 +21,7 @@ but the code point, hence on the Unicode data of the interpreter: see `UNICODE_V
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, compress, repeat
 from typing import Final
 
@@ -72,47 +72,33 @@ class Folded(Struct, frozen=True):
         return self.at[start], last
 
 
-class Signs(dict[int, str]):
-    """For `str.translate`: code point -> what is read in it. Filled as code points are met."""
+class Table(dict[int, str]):
+    """For `str.translate`: by code point. Filled as code points are met."""
 
-    def __init__(self, look: bool) -> None:
+    def __init__(self, of: Callable[[int], str]) -> None:
         super().__init__()
-        self._look = look
+        self._of = of
 
     def __missing__(self, point: int) -> str:
         if len(self) >= MEMO_MAX:
             self.clear()
-        read = self[point] = fold_point(chr(point), self._look)
-        return read
+        made = self[point] = self._of(point)
+        return made
 
 
-class Codes(dict[int, str]):
+def signs_by(look: bool) -> Table:
+    """What is read in a code point."""
+    return Table(lambda point: fold_point(chr(point), look))
+
+
+def codes_by(signs: Table) -> Table:
     """The same, coded."""
-
-    def __init__(self, signs: Signs) -> None:
-        super().__init__()
-        self._signs = signs
-
-    def __missing__(self, point: int) -> str:
-        if len(self) >= MEMO_MAX:
-            self.clear()
-        read = self._signs[point]
-        code = self[point] = code_of(read) if len(read) == 1 else "".join(map(code_of, read))
-        return code
+    return Table(lambda point: "".join(map(code_of, signs[point])))
 
 
-class Sizes(dict[int, str]):
+def sizes_by(signs: Table) -> Table:
     """How many signs are read in a code point, as a character below 0x100."""
-
-    def __init__(self, signs: Signs) -> None:
-        super().__init__()
-        self._signs = signs
-
-    def __missing__(self, point: int) -> str:
-        if len(self) >= MEMO_MAX:
-            self.clear()
-        size = self[point] = chr(len(self._signs[point]))
-        return size
+    return Table(lambda point: chr(len(signs[point])))
 
 
 class Folding:
@@ -121,9 +107,9 @@ class Folding:
     __slots__ = ("_chars", "_codes", "_last", "_sizes")
 
     def __init__(self, look: bool) -> None:
-        self._chars = Signs(look)
-        self._codes = Codes(self._chars)
-        self._sizes = Sizes(self._chars)
+        self._chars = signs_by(look)
+        self._codes = codes_by(self._chars)
+        self._sizes = sizes_by(self._chars)
         self._last: Folded | None = None  # a text with hits is folded for its allowed words, too
 
     def codes(self, text: str) -> bytes:

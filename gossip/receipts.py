@@ -8,7 +8,7 @@ durable (not `vouched`), nothing is told; and nothing about a forked log, becaus
 counted by position, and a position no longer says which branch is meant.
 """
 
-from collections.abc import Iterable
+from itertools import islice
 
 from domain.dot import LogId
 from domain.seqset import SeqSet
@@ -59,28 +59,31 @@ class Receipts:
     def due(self) -> dict[str, list[Stored]]:
         """What has become worth telling, by the origin that waits for it."""
         told: dict[str, list[Stored]] = {}
-        if not self._touched or not self.vouched:
+        if not self.vouched:
             return told
         for log in self._touched:
-            told.setdefault(log.origin, []).extend(self._stored([log]))
+            stored = self._stored(log)
+            if stored is not None:
+                told.setdefault(log.origin, []).append(stored)
             if self._prefix(log) >= self._owed[log]:
                 del self._owed[log]
         self._touched.clear()
-        return {peer: stored[:STORED_PER_PACKET_MAX] for peer, stored in told.items() if stored}
+        return {peer: stored[:STORED_PER_PACKET_MAX] for peer, stored in told.items()}
 
     def stored_of(self, origin: str) -> list[Stored]:
         """Everything of one origin that is durable here, the newest logs last."""
-        logs = [log for log in self._durable if log.origin == origin and self.vouched]
-        return self._stored(logs)[-STORED_PER_PACKET_MAX:]
+        if not self.vouched:
+            return []
+        logs = [log for log in self._durable if log.origin == origin]
+        newest = filter(None, map(self._stored, reversed(logs)))
+        return list(islice(newest, STORED_PER_PACKET_MAX))[::-1]
 
-    def _stored(self, logs: Iterable[LogId]) -> list[Stored]:
-        stored = []
-        for log in logs:
-            held, prefix = self._frontier.get(log), self._prefix(log)
-            if held is not None and prefix and not held.forked:
-                head = self._frontier.head_at(held, prefix)
-                stored.append(Stored(log.origin, log.epoch, prefix, head))
-        return stored
+    def _stored(self, log: LogId) -> Stored | None:
+        """What can be said of one log; None, if that is nothing."""
+        held, prefix = self._frontier.get(log), self._prefix(log)
+        if held is None or not prefix or held.forked:
+            return None
+        return Stored(log.origin, log.epoch, prefix, self._frontier.head_at(held, prefix))
 
     def _prefix(self, log: LogId) -> int:
         held = self._durable.get(log)

@@ -144,13 +144,11 @@ class Feed:
             who = connection_of(frame, socket)
             if who is None:
                 continue  # it has gone; its topics are forgotten
-            if socket in self._astray:
-                self.refused += 1
-                who.hang_up()
-            elif asked == EVERYTHING:
+            known = socket not in self._astray
+            if known and asked == EVERYTHING:
                 socket.setsockopt(zmq.SUBSCRIBE, b"")  # of whom this was read from
                 self._subscribed.add(who)
-            elif asked == NOTHING:
+            elif known and asked == NOTHING:
                 socket.setsockopt(zmq.UNSUBSCRIBE, b"")
                 self._subscribed.discard(who)
             else:

@@ -17,6 +17,7 @@ import gc
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from time import process_time
 from typing import TypeVar
 
@@ -27,7 +28,8 @@ from lab.bench.figures import Figure, figure
 from lab.bench.scale import FULL
 from lab.bench.session import Session
 from lab.checkers import judge
-from lab.compiled.tree import built, environment, is_compiled
+from lab.compiled.build import build
+from lab.compiled.tree import environment, is_compiled
 from lab.faults import DiskOptions, NetworkOptions, Op, Plan
 from lab.problem import Problem
 from lab.scenario import named
@@ -157,7 +159,7 @@ def run(session: Session, names: list[str] | None = None) -> list[Figure]:
 def _compiled() -> list[Figure]:
     """Some of them again, from the compiled tree. If there can be none, that is said."""
     try:
-        tree = built()
+        tree = build(partial(print, "compile:", file=sys.stderr, flush=True))
     except Problem as problem:
         print(f"sim: no compiled figures: {problem}", file=sys.stderr)
         return []

@@ -10,15 +10,12 @@ run. A tree is built aside and renamed: it is whole, or not there.
 
 import os
 import shutil
-import subprocess
 import sys
 import sysconfig
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-
-from lab.problem import Problem
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ".compiled"
@@ -70,18 +67,6 @@ def fresh_tree(root: Path = ROOT) -> Path | None:
     """The tree of the sources as they are now, if it is built."""
     tree = root / FOLDER / stamp_of(root)
     return tree if tree.is_dir() else None
-
-
-def built() -> Path:
-    """The same, built first if need be, by a process of its own. Raises Problem."""
-    tree = fresh_tree()
-    if tree is not None:
-        return tree
-    command = [sys.executable, "-m", "lab.compiled"]
-    done = subprocess.run(command, env=environment(ROOT), stdout=subprocess.PIPE, check=False)
-    if done.returncode:
-        raise Problem("the compiled tree cannot be built, see above")
-    return Path(done.stdout.decode().strip())
 
 
 def environment(tree: Path) -> dict[str, str]:

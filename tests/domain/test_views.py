@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 
 from domain import folding
 from domain.evidence import Context, spells
-from domain.folding import Codes, Folding, Signs, Sizes, code_of, fold_point, script_of
+from domain.folding import (
+    Folding,
+    code_of,
+    codes_by,
+    fold_point,
+    script_of,
+    signs_by,
+    sizes_by,
+)
 from domain.lexicon import Lexicon
 from domain.search import Effort, Search
 from domain.shapes import (
@@ -105,8 +113,8 @@ def test_texts_read_backwards_are_the_same_signs(text: str) -> None:
 
 def test_a_table_forgets_before_it_grows_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folding, "MEMO_MAX", 2)
-    signs = Signs(look=True)
-    codes, sizes = Codes(signs), Sizes(signs)
+    signs = signs_by(look=True)
+    codes, sizes = codes_by(signs), sizes_by(signs)
     assert [codes[point] for point in (0xE9, 0xEA, 0xEB, 0xFB01)] == ["e", "e", "e", "fi"]
     assert [ord(sizes[point]) for point in (0xE9, 0x301, 0xFB01)] == [1, 0, 2]
     assert len(signs) <= 2 and len(codes) <= 2 and len(sizes) <= 2
