@@ -100,3 +100,16 @@ def test_a_log_with_two_histories_is_not_vouched_for() -> None:
     receipts.durable(N1, 1, 5)
     assert receipts.due() == {}
     assert receipts.stored_of("n1") == []
+
+
+def test_nothing_is_told_until_the_nodes_past_is_durable() -> None:
+    receipts = receipts_of()
+    receipts.vouched = False
+    receipts.owe(N1, 2)
+    receipts.durable(N1, 1, 2)
+    assert receipts.touched
+    assert receipts.due() == {}
+    assert receipts.stored_of("n1") == []
+    receipts.vouched = True
+    assert receipts.due() == {"n1": [stored(2)]}, "it was not forgotten"
+    assert receipts.stored_of("n1") == [stored(2)]
