@@ -131,8 +131,9 @@ class Outgoing:
             if pump is not None:
                 pump.close()
         self._pump = self._monitor_pump = None
-        if self._dealer is not None:
-            self._dealer.disable_monitor()  # closes our end of it as well
+        if self._dealer is not None and self._monitor is not None:
+            self._dealer.disable_monitor()  # first, or libzmq waits for ever to tell a closed end
+            self._monitor.close(linger=0)
             self._dealer.close(linger=0)
         self._dealer = self._monitor = None
 

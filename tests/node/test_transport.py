@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from random import Random
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ from gossip.packets import PROTOCOL_VERSION, Packet, Push, Run, Same
 from gossip.wire import PACKET_BYTES_MAX, cluster_hash, encode
 from node.link import FaultTable
 from node.ports import Note
-from node.pump import RawContext
+from node.pump import RawContext, RawSocket
 from node.transport import AddressInUse, Transport
 from tests.node.loops import run, until
 
@@ -105,6 +105,28 @@ def test_packets_arrive_in_order_and_are_counted_at_both_ends() -> None:
             assert sent.sent_packets == came.received_packets == 3000
             assert sent.sent_bytes == came.received_bytes
             assert sent.dropped == {}
+
+    run(main)
+
+
+def test_a_stopped_transport_has_closed_each_of_its_sockets_itself() -> None:
+    """None is left to the garbage collector: a context with an open socket never ends."""
+    made: list[RawSocket] = []
+
+    class Watched(zmq.Context[RawSocket]):
+        def socket(self, *args: Any, **options: Any) -> RawSocket:
+            made.append(super().socket(*args, **options))
+            return made[-1]
+
+    async def main() -> None:
+        with Watched() as context:
+            a, b = End(context, "a"), End(context, "b")
+            a.transport.set_endpoint("b", b.transport.endpoint)
+            await until(lambda: a.transport.connected("b"))
+            a.transport.stop()
+            b.transport.stop()
+            assert len(made) == 4  # two doors, one way with its monitor
+            assert [socket.closed for socket in made] == [True] * 4
 
     run(main)
 
