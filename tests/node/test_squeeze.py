@@ -6,8 +6,8 @@ import zstandard
 
 from gossip.wire import PACKET_BYTES_MAX, encode
 from node.squeeze import MAGIC, expanded, squeezed
+from tests.node.ends import Pair, large
 from tests.node.loops import run, until
-from tests.node.test_transport import Pair, large
 
 
 def test_large_packets_are_compressed_where_it_is_asked_for_and_understood_by_all() -> None:
