@@ -127,6 +127,7 @@ class Context:
     def __init__(self, text: str) -> None:
         self._text = text
         self._decided: dict[tuple[str, Word], bool] = {}
+        self._denied: dict[tuple[str, Word], str] = {}
 
     @cached_property
     def _scripts(self) -> Counter[str]:
@@ -144,7 +145,15 @@ class Context:
             known = self._decided[key] = self._speaks_for(word, part) and not (
                 chars == word.letters and self._is_spelt_with_marks(word, part)
             )
+            if not known:
+                self._denied[key] = chars
         return known
+
+    def after(self, text: str) -> tuple["Context", bool]:
+        """That of a text of which something was covered; and whether it allows what this denied."""
+        context = Context(text)
+        denied = [context.allows(word, part, chars) for (part, word), chars in self._denied.items()]
+        return context, any(denied)
 
     def _speaks_for(self, word: Word, part: str) -> bool:
         """Whether letters that only look like the word's script are to be read as such.

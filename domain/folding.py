@@ -21,6 +21,7 @@ but the code point, hence on the Unicode data of the interpreter: see `UNICODE_V
 
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import chain, compress, repeat
 from typing import Final
@@ -33,6 +34,7 @@ from domain.confusables import LETTERS, SIGNS, STROKES
 # on it: what was emitted is a fact, whatever another node would have said of it.
 UNICODE_VERSION: Final = unicodedata.unidata_version
 
+LAST_MAX = 3  # a text as it is, and the two ways in which it is read backwards
 MEMO_MAX = 1 << 16  # code points that a table remembers; a text cannot make it grow beyond
 
 STROKE = "ı"  # in `chars`: a letter that can be an i or an l
@@ -110,7 +112,8 @@ class Folding:
         self._chars = signs_by(look)
         self._codes = codes_by(self._chars)
         self._sizes = sizes_by(self._chars)
-        self._last: Folded | None = None  # a text with hits is folded for its allowed words, too
+        # A text with hits is folded for its allowed words, too.
+        self._last: deque[Folded] = deque(maxlen=LAST_MAX)
 
     def codes(self, text: str) -> bytes:
         """The codes alone."""
@@ -123,18 +126,23 @@ class Folding:
         if text.isascii():
             lower = text.lower()
             return Folded(text, lower, lower.encode(), range(len(text)))
-        if self._last is not None and self._last.original is text:
-            return self._last
-        chars = text.translate(self._chars)
-        at: Sequence[int] = range(len(text))
+        for known in self._last:
+            if known.original is text:
+                return known
+        codes = self.codes(text) if codes is None else codes
+        folded = Folded(text, text.translate(self._chars), codes, self.places(text))
+        self._last.append(folded)
+        return folded
+
+    def places(self, text: str) -> Sequence[int]:
+        """Where each sign of the folded text is in the original."""
+        places: Sequence[int] = range(len(text))
+        if text.isascii():
+            return places
         sizes = text.translate(self._sizes).encode("latin-1")
         if sizes.translate(None, b"\0\1"):
-            at = list(chain.from_iterable(map(repeat, at, sizes)))
-        elif len(chars) < len(text):
-            at = list(compress(at, sizes))
-        codes = self.codes(text) if codes is None else codes
-        self._last = Folded(text, chars, codes, at)
-        return self._last
+            return list(chain.from_iterable(map(repeat, places, sizes)))
+        return list(compress(places, sizes)) if b"\0" in sizes else places
 
 
 def fold_point(char: str, look: bool) -> str:

@@ -67,6 +67,7 @@ class Matcher:
         "_rows",
         "_runs",
         "_whole",
+        "phrases",
         "unspaced",
         "words",
     )
@@ -95,7 +96,10 @@ class Matcher:
         self._whole = _automaton(b" " + form + b" " for form in whole)
         self._inner = _automaton(self._inner_forms)
         self._phrases = _automaton(self._phrase_forms)
-        # Of words without boundaries, by their index.
+        # By their index: forms of several words, and of words without boundaries.
+        self.phrases = frozenset(
+            index for index, form in enumerate(self._inner_forms) if b" " in form
+        )
         self.unspaced = frozenset(
             index for index, same in enumerate(self.words) if any(word.unspaced for word in same)
         )

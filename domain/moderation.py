@@ -15,7 +15,8 @@ searched for all words at once (`domain.matcher`), and what is found is held aga
 (`domain.evidence`). Nearly all texts are clean, and a prefilter says so without any of that.
 Censoring is a fixed point: what is left after it is judged again, and where something new has come
 to light, the whole token goes. Everything is linear in the text, for it is a stranger's, and so is
-what there is to look at bounded: a text that is crowded with words and near-words goes as a whole.
+what there is to look at bounded: a text that is crowded with words and near-words goes as a whole,
+and so does a long one of which too much would have to be judged again.
 
 A node judges by its own rules and only what its own people say. Events of others are facts.
 """
@@ -38,6 +39,7 @@ from domain.shapes import (
     has_turned,
     reversed_places,
     reversed_runs,
+    runs_of,
     shaped,
     shaped_codes,
     turned,
@@ -45,14 +47,15 @@ from domain.shapes import (
 )
 from domain.verdict import Censored, Clean, Hit, Rejected, Verdict
 from domain.views import PLAIN, READINGS, SPACE, views_of
+from domain.windows import CLOSE, Span, Window, merged, windows_around
 
 __all__ = ["Censored", "Clean", "Moderator", "Policy", "Rejected", "Rule", "Verdict"]
 
 REPLACEMENT = "*"  # one byte: a censored text is never longer than the original
 GAP = " " * (GAP_CODES_MAX + 2)  # no word is spelt across it
+LONG = 8_192  # code points: what is shorter may be judged again as a whole, each time
 ROUNDS_MAX = 3  # of judging what censoring has left, before nothing is left at all
 
-Span = tuple[int, int]
 _CLEAN = Clean()
 
 
@@ -77,17 +80,16 @@ class Moderator:
         words = [(index, rule.words) for index, rule in enumerate(policy.rules)]
         self._banned = Lexicon(words, self._look, self._native)
         self._allowed = Lexicon([(0, policy.allow)], self._look, self._native)
-        longest = max(
-            (len(one.letters) for same in self._banned.look.words for one in same), default=0
-        )
-        self._reach = (GAP_CODES_MAX + 1) * longest + DIGITS_MAX  # of a word that is spelt out
+        self._reach = reach_of(self._banned)
+        self._margin = reach_of(self._allowed)
+        self._rejects = any(rule.action == "reject" for rule in policy.rules)
         self._look_search = Search(self._banned.look)
         self._native_search = Search(self._banned.native) if self._banned.native else None
 
     def judge(self, text: str) -> Verdict:
         """Raises nothing, whatever the text; the same text always gets the same verdict."""
-        effort = Effort()
-        seen = self._seen(text, effort)
+        effort, context = Effort(), Context(text)
+        seen = self._seen(text, effort, context)
         if not seen:
             return _CLEAN
         rules = self.policy.rules
@@ -96,16 +98,18 @@ class Moderator:
             return Rejected(self._hits(rejecting))
         if seen[-1].view == CROWDED:
             return Censored(REPLACEMENT * len(text), self._hits(seen[-1:]))
-        left = cover(text, seen)
+        before, left, more = text, cover(text, seen), seen
         for _ in range(ROUNDS_MAX):
-            near = self._seen_near(left, seen, effort)
+            context, allows = context.after(left)
+            anywhere = allows or runs_of(left) != runs_of(before)
+            near = self._seen_again(left, more, anywhere, effort, context)
             if effort.crowded is not None:
                 break
             more = widened(near, left)
             if not more:
                 return Censored(left, self._hits(seen))
             seen += more
-            left = cover(left, more)
+            before, left = left, cover(left, more)
         seen.append(Sighting(seen[0].rule, 0, len(text), seen[0].view))
         return Censored(REPLACEMENT * len(text), self._hits(seen))
 
@@ -119,16 +123,17 @@ class Moderator:
 
     # --- looking --------------------------------------------------------------------------------
 
-    def _seen(self, text: str, effort: Effort) -> list[Sighting]:
+    def _seen(self, text: str, effort: Effort, context: Context) -> list[Sighting]:
         """If it is too much for the effort, the last one is of the whole text."""
+        effort.ways = int(not text.isascii())
         codes = self._look.codes(text)
         suspect, drawn = self._banned.look.suspects(codes), shaped_codes(codes)
         if not suspect and drawn is codes and text.isascii() and not self._banned.literals:
             return []  # the shortest way through, for most texts
-        seen = list(self._sightings(text, codes, suspect, drawn, effort))
+        seen = list(self._sightings(text, codes, suspect, drawn, effort, context))
         if seen and not text.isascii() and (marks := frozenset(filter(is_mark, set(text)))):
             seen = [whole(text, one, marks) for one in seen]
-        if seen and self.policy.allow:
+        if seen and self.policy.allow and (effort.crowded is None or self._rejects):
             allowed = Allowed(self._spans_allowed(text, effort))
             if effort.allowing < 0 and effort.crowded is None:
                 effort.crowded = seen[0].rule
@@ -137,49 +142,74 @@ class Moderator:
             seen.append(Sighting(effort.crowded, 0, len(text), CROWDED))
         return seen
 
-    def _seen_near(self, text: str, covered: Iterable[Sighting], effort: Effort) -> list[Sighting]:
-        """What has come to light by covering: in a long ASCII text only near to what was covered.
+    def _seen_again(
+        self,
+        text: str,
+        covered: Sequence[Sighting],
+        anywhere: bool,
+        effort: Effort,
+        context: Context,
+    ) -> list[Sighting]:
+        """What has come to light by covering: in a long text only near to what was covered.
 
-        Elsewhere, letters of another script may have been all that spoke for a language. All that
-        is near is one text, with gaps between its parts that no word is spelt across.
+        Unless it may be anywhere. All that is near is one text, with gaps between its parts that no
+        word is spelt across. If that is too much to be judged again, `effort` says so then.
         """
-        reach = self._reach
-        if not text.isascii() or len(text) < 8 * reach:
-            return self._seen(text, effort)
-        spans = windows(((one.start, one.end) for one in covered), reach, len(text))
-        steps = (end - start + len(GAP) for start, end in spans)
-        starts = list(accumulate(steps, initial=0))
+        everywhere = [Window(0, len(text), 0, len(text))]
+        windows = everywhere if anywhere else self._windows(text, covered) or everywhere
+        starts = list(accumulate((len(one) + len(GAP) for one in windows), initial=0))
+        near = GAP.join(text[one.start : one.end] for one in windows)
+        if len(text) > LONG:
+            effort.again -= effort.ways * len(near)
+        if effort.again < 0:
+            effort.crowded = covered[0].rule
+            return []
         seen = list[Sighting]()
-        for one in self._seen(GAP.join(text[start:end] for start, end in spans), effort):
+        for one in self._seen(near, effort, context):
             index = bisect_right(starts, one.start) - 1
-            (start, end), by = spans[index], spans[index][0] - starts[index]
+            window, by = windows[index], windows[index].start - starts[index]
             first, last = one.start + by, one.end + by
-            # What stands at an edge may be a part of something longer.
-            if (first > start or not start) and (last < end or last == end == len(text)):
+            # What stands at an edge may be a part of something longer, or of an allowed phrase.
+            if window.inner <= first and last <= window.outer:
                 seen.append(Sighting(one.rule, first, last, one.view))
         return seen
 
+    def _windows(self, text: str, covered: Sequence[Sighting]) -> list[Window]:
+        """None of them, if most of the text is near."""
+        if len(text) < 8 * self._reach:
+            return []
+        close = merged([(one.start, one.end) for one in covered], CLOSE, len(text))
+        if 2 * sum(end - start for start, end in close) > len(text):
+            return []
+        windows = windows_around(close, text, self._look, self._reach, self._margin)
+        return windows if 2 * sum(map(len, windows)) < len(text) else []
+
     def _sightings(
-        self, text: str, codes: bytes, suspect: bool, drawn: bytes, effort: Effort
+        self,
+        text: str,
+        codes: bytes,
+        suspect: bool,
+        drawn: bytes,
+        effort: Effort,
+        context: Context,
     ) -> Iterator[Sighting]:
         """Each way of looking has its prefilter: most texts pass them all, and are done.
 
         `suspect`: the prefilter's word on `codes`; `drawn`: those with every shape as its letter.
         """
         banned, look, search = self._banned, self._look, self._look_search
-        context = Context(text)
         is_drawn = drawn is not codes and banned.look.suspects(drawn)
         if suspect or is_drawn:
             folded = look.fold(text, codes)
             if suspect:
                 yield from search.sightings(folded, READINGS, context, "", effort)
-            if is_drawn:
+            if is_drawn and effort.crowded is None:
                 yield from search.sightings(shaped(folded), READINGS, context, "shapes", effort)
         if banned.literals:
             native = self._native.fold(text)
             for rule, start, end in banned.literals.find(native.chars):
                 yield Sighting(rule, *native.span(start, end), "plain")
-        if text.isascii():
+        if text.isascii() or effort.crowded is not None:
             return
         if self._native_search and self._native_search.matcher.suspects(
             codes := self._native.codes(text)
@@ -225,6 +255,12 @@ class Moderator:
             native = self._native.fold(text)
             for _, start, end in allowed.literals.find(native.chars):
                 yield native.span(start, end)
+
+
+def reach_of(lexicon: Lexicon) -> int:
+    """In signs: of the longest word, spelt out, and of the digits beside it."""
+    longest = max((len(one.letters) for same in lexicon.look.words for one in same), default=0)
+    return (GAP_CODES_MAX + 1) * longest + DIGITS_MAX
 
 
 def whole(text: str, one: Sighting, marks: frozenset[str]) -> Sighting:
@@ -284,17 +320,6 @@ def cover(text: str, seen: Iterable[Sighting]) -> str:
             parts += (text[done:start], REPLACEMENT * (end - max(start, done)))
             done = end
     return "".join([*parts, text[done:]])
-
-
-def windows(spans: Iterable[Span], reach: int, size: int) -> list[Span]:
-    """What is within reach of the spans. Windows that would meet are one."""
-    found = list[Span]()
-    for start, end in sorted(spans):
-        first, last = max(0, start - reach), min(size, end + reach)
-        if found and first <= found[-1][1]:
-            first, last = found[-1][0], max(last, found.pop()[1])
-        found.append((first, last))
-    return found
 
 
 def widened(seen: Sequence[Sighting], text: str) -> list[Sighting]:

@@ -33,6 +33,7 @@ from domain.matcher import Matcher
 from domain.views import BETWEEN, LETTER, LETTERS, PLAIN, SPACE, WIDEST, Kind, views_of
 
 EFFORT_MAX = 64_000  # for one text: some 10 ms
+AGAIN_MAX = 80_000  # code points of a long text that are judged again, after covering
 # What is done at a proposal costs so much. A letter beside it mostly dismisses it at once.
 NEAR, CLOSE, NEW, HIT = 1, 3, 50, 4
 APART = 2  # an allowed word, whether it stands as it is written
@@ -70,6 +71,8 @@ class Effort(Struct, gc=False):
 
     left: int = EFFORT_MAX
     allowing: int = EFFORT_MAX  # the same for the allowed words; below 0: they were too many
+    again: int = AGAIN_MAX  # code points that may be judged again, each once for each way
+    ways: int = 0  # to go through the last text: to fold it, as it is, by its shapes, backwards...
     crowded: int | None = None  # the rule of the word at which it was too much
 
 
@@ -96,6 +99,7 @@ class Search:
 
         `how` says how the text was made readable.
         """
+        effort.ways += 1
         read: set[bytes] = set()
         done: set[tuple[int, int, int]] = set()
         seen: list[Sighting] = []
@@ -121,7 +125,8 @@ class Search:
         stream, classes, forms = view.stream, view.classes, self.matcher.words
         codes = b" " + folded.codes + b" "  # aligned with the classes
         original, plain, tokens = folded.original, way.reading is PLAIN, view.kind == "tokens"
-        widest, unspaced = way.reading is WIDEST, self.matcher.unspaced
+        widest = way.reading is WIDEST
+        unspaced, phrases = self.matcher.unspaced, self.matcher.phrases
         memo = self._meant.setdefault((view.kind, way.reading, way.how), {})
         seen: list[Sighting] = []
         proposed = self.matcher.find(view)
@@ -136,14 +141,17 @@ class Search:
         origin = view.origin(2 * len(proposed))
         spent, new = NEAR * len(proposed), set[object]()
         for index, first, last in proposed:
-            words = forms[index]
-            apart = stream[first - 1] == SPACE == stream[last] or index in unspaced
             start, end = origin[first], origin[last]
-            if not tokens:  # what follows in the stream may be behind a gap
+            if not tokens:
+                if end - start == last - first and index not in phrases:
+                    continue  # nothing was undone
+                # What follows in the stream may be behind a gap.
                 inner = classes[start:end].rstrip(BETWEEN)
                 end = start + len(inner)
                 if not inner.strip(LETTERS):
-                    continue  # nothing was undone
+                    continue  # nothing inside was undone
+            words = forms[index]
+            apart = stream[first - 1] == SPACE == stream[last] or index in unspaced
             if widest and codes[end - 1] == EXCLAMATION:
                 # At the end of a word it mostly ends a sentence.
                 end = start + len(codes[start:end].rstrip(b"!"))

@@ -13,9 +13,13 @@ from domain.folding import Folded
 
 RIGHT_TO_LEFT = "\u202e"  # RIGHT-TO-LEFT OVERRIDE: what follows is shown backwards
 
-_SHAPE = re.compile("|".join(map(re.escape, SHAPES)))
+_SHAPE = re.compile(f"({'|'.join(map(re.escape, SHAPES))})")
 _CODED = {shape.encode(): letter.encode() for shape, letter in SHAPES.items()}
-_CODED_SHAPE = re.compile(b"|".join(map(re.escape, _CODED)))
+# Shapes are made of signs that are their own codes, so they stand in both at the same places.
+_REST = b"\xff"  # of a shape: what is not its first sign. No code.
+_FIRST = {shape: shape[:1] + _REST * (len(shape) - 1) for shape in _CODED}
+_IS_FIRST = bytes([1]) * 255 + bytes([0])
+_CODED_SHAPE = re.compile(b"(%b)" % b"|".join(map(re.escape, _CODED)))
 # One of these or a drawing sign is in every shape. Nearly all texts are done with these searches.
 _PH, _VV = re.compile(b"ph").search, re.compile(b"vv").search
 _UNDRAWN = bytes(code for code in range(256) if code not in rb"|\([<}")
@@ -28,29 +32,38 @@ def shaped_codes(codes: bytes) -> bytes:
     """The codes alone, with every shape as its letter; the same object if there is none."""
     if not (codes.translate(None, _UNDRAWN) or _PH(codes) or _VV(codes)):
         return codes
-    drawn, count = _CODED_SHAPE.subn(lambda match: _CODED[match[0]], codes)
-    return drawn if count else codes
+    parts = _CODED_SHAPE.split(codes)  # every other one is a shape
+    if len(parts) == 1:
+        return codes
+    parts[1::2] = map(_CODED.__getitem__, parts[1::2])
+    return b"".join(parts)
 
 
 def shaped(folded: Folded) -> Folded:
     """The text with every shape as its letter; the same object if there is none."""
-    size = len(folded.chars)
-    first = bytearray(b"\1") * size  # the signs that are alone or the first of their shape
-    parts, coded, done = list[str](), list[bytes](), 0
-    for match in _SHAPE.finditer(folded.chars):
-        start, end = match.span()
-        letter = SHAPES[match[0]]
-        parts += (folded.chars[done:start], letter)
-        coded += (folded.codes[done:start], letter.encode())
-        first[start + 1 : end] = bytes(end - start - 1)
-        done = end
-    if not done:
+    parts = _CODED_SHAPE.split(folded.codes)
+    if len(parts) == 1:
         return folded
-    chars = "".join(parts) + folded.chars[done:]
-    codes = b"".join(coded) + folded.codes[done:]
+    shapes = parts[1::2]
+    parts[1::2] = map(_CODED.__getitem__, shapes)
+    codes = b"".join(parts)
+    parts[1::2] = map(_FIRST.__getitem__, shapes)
+    first = b"".join(parts).translate(_IS_FIRST)
+    if folded.chars.isascii():
+        chars = codes.decode()
+    else:
+        signs = _SHAPE.split(folded.chars)
+        signs[1::2] = map(SHAPES.__getitem__, signs[1::2])
+        chars = "".join(signs)
+    size = len(first)
     ends = range(1, size + 1) if isinstance(folded.at, range) else map((1).__add__, folded.at)
     until = list(compress(ends, first[1:] + b"\1"))
     return Folded(folded.original, chars, codes, list(compress(folded.at, first)), until)
+
+
+def runs_of(text: str) -> list[tuple[int, int]]:
+    """What is shown backwards: [start, end) of each part."""
+    return [match.span() for match in _RUN.finditer(text)]
 
 
 def reversed_runs(text: str) -> str:
@@ -61,8 +74,7 @@ def reversed_runs(text: str) -> str:
 def reversed_places(text: str) -> Sequence[int]:
     """Where each code point of the text, as a screen shows it, is in the original."""
     order = list(range(len(text)))
-    for match in _RUN.finditer(text):
-        start, end = match.span()
+    for start, end in runs_of(text):
         order[start:end] = range(end - 1, start - 1, -1)
     return order
 

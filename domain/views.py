@@ -91,6 +91,7 @@ _OTHERS = bytes(range(255, -1, -1))  # of a mask: what it does not keep
 _DOTS_TO_SPACE = bytes(SPACE if code == ord(".") else code for code in range(256))
 
 _SPACED = {reading: reading.translate(_DOTS_TO_SPACE) for reading in READINGS}
+PLAIN_WORDS: Final = _SPACED[PLAIN]  # with a space for all that is between words
 
 
 def number_of(data: bytes) -> int:

@@ -1,14 +1,13 @@
 """Moderation: verdicts and their rules. What is found how is in the transcript and the corpus."""
 
 import unicodedata
-from collections.abc import Iterable
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.evidence import CONTEXT_CHARS
+from domain.evidence import CONTEXT_CHARS, Context
 from domain.folding import UNICODE_VERSION, is_mark
 from domain.moderation import (
     Censored,
@@ -17,40 +16,14 @@ from domain.moderation import (
     Policy,
     Rejected,
     Rule,
-    windows,
 )
-from domain.search import CROWDED, EFFORT_MAX, MEMO_MAX, Effort, Sighting, remember
+from domain.search import CROWDED, EFFORT_MAX, MEMO_MAX, Effort, remember
 from domain.verdict import Hit, rules_of
+from tests.domain.judges import MILD, WORDS, censored, moderator
 
-WORDS = (
-    "darn",
-    "ass",
-    "hell",
-    "top hats",
-    "silly",
-    "merde",
-    "pédé",
-    "сука",
-    "Scheiße",
-    "傻逼",
-    "fu",
-)
 LETTERS = "darnhelstop 4@$1|!()<*.-'\u200b\u0301\u202e\u202cаеѕｄⓐé\n傻逼сукаI🇦ɐ\ud800"
 hostile = st.text(st.sampled_from(LETTERS), max_size=40) | st.text(max_size=30)
 pieces = st.lists(st.sampled_from([*WORDS, *LETTERS, " ", "d4rn", "h e l l", "(a$$", "a.s.s"]))
-
-
-def moderator(*words: str, allow: tuple[str, ...] = ()) -> Moderator:
-    return Moderator(Policy((Rule("r", words, "censor"),), allow))
-
-
-MILD = moderator(*WORDS)
-
-
-def censored(judge: Moderator, text: str) -> str:
-    verdict = judge.judge(text)
-    assert type(verdict) is not Rejected
-    return verdict.text if type(verdict) is Censored else text
 
 
 def test_a_clean_text_is_clean() -> None:
@@ -200,49 +173,6 @@ def test_marks_are_not_left_behind() -> None:
     assert censored(MILD, "e\u0301 hell") == "e\u0301 ****"
 
 
-def test_what_is_left_is_judged_again() -> None:
-    judge = moderator("ass", "hell")
-    assert censored(judge, "a$$hell of") == "******* of"
-    assert censored(judge, "(ass" * 3) == "(***" * 3
-
-
-def test_a_long_text_is_judged_again_near_to_what_was_covered() -> None:
-    judge = moderator("ass", "hell", "sob")
-    far = "class of hello " * 30
-    text = f"{far}a$$hell and hell {far} a$$sob {far}sob"
-    assert censored(judge, text) == f"{far}******* and **** {far} ****** {far}***"
-    cut = " " * 29 + "hello" + " x" * 200  # the window ends within hello
-    assert censored(moderator("hell"), f"hell{cut}") == f"****{cut}"
-
-
-class Naive(Moderator):
-    """Judges again window by window, as it was before all of them became one text."""
-
-    def _seen_near(self, text: str, covered: Iterable[Sighting], effort: Effort) -> list[Sighting]:
-        reach, seen = self._reach, list[Sighting]()
-        if not text.isascii() or len(text) < 8 * reach:
-            return self._seen(text, effort)
-        for start, end in windows(((one.start, one.end) for one in covered), reach, len(text)):
-            part = text[start:end]
-            for one in self._seen(part, effort):
-                if (one.start or not start) and (one.end < len(part) or end == len(text)):
-                    seen.append(Sighting(one.rule, one.start + start, one.end + start, one.view))
-        return seen
-
-
-@given(
-    st.lists(
-        st.sampled_from(["a$$", "hell", "sob", "(ass", "a.s.s", "h e l l", "top", "hats", "e", "4"])
-        | st.sampled_from([" ", "  ", ".", "class of hello " * 12, " " * 90, "x. " * 40]),
-        min_size=8,
-        max_size=30,
-    ).map("".join)
-)
-def test_windows_as_one_text_show_what_they_show_one_by_one(text: str) -> None:
-    policy = Policy((Rule("r", ("ass", "hell", "sob", "top hats"), "censor"),))
-    assert Moderator(policy).judge(text) == Naive(policy).judge(text)
-
-
 def test_a_crowded_text_goes_as_a_whole_however_its_words_are_hidden() -> None:
     rng = Random(3)
     pieces = [*("ass", "a5s", "4ss", "@$$", "a.s.s", "h3ll", "d4rn"), " ", ".", "!", "(", "1", "e"]
@@ -262,7 +192,7 @@ def test_what_covering_brings_to_light_counts_too(monkeypatch: pytest.MonkeyPatc
     enough = censored(judge, text)
     assert enough == "******* of " * 100
     spent = Effort()
-    judge._seen(text, spent)
+    judge._seen(text, spent, Context(text))
     monkeypatch.setattr("domain.moderation.Effort", lambda: Effort(EFFORT_MAX - spent.left + 50))
     assert censored(judge, text) == "*" * len(text)
 
