@@ -35,7 +35,7 @@ from domain.views import BETWEEN, LETTER, LETTERS, PLAIN, SPACE, WIDEST, Kind, v
 EFFORT_MAX = 64_000  # for one text: some 10 ms
 AGAIN_MAX = 80_000  # code points of a long text that are judged again, after covering
 # What is done at a proposal costs so much. A letter beside it mostly dismisses it at once.
-NEAR, CLOSE, NEW, HIT = 1, 3, 50, 4
+NEAR, CLOSE, NEW, HIT = 1, 3, 50, 5
 APART = 2  # an allowed word, whether it stands as it is written
 CROWDED = "crowded"  # the view of a sighting of all that is there
 
