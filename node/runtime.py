@@ -247,7 +247,7 @@ class Runtime:
         self._held.clear()
         self._replica.step(failure)
         self._committer.resume()
-        self._release()
+        self._pause(paused=False)  # nothing is held any more
 
     def _execute(self, outbox: Outbox) -> None:
         if outbox.persist:
