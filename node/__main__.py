@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from node.keyring import Keyring
     from node.lifecycle import Plan
     from node.paths import ClusterPaths, NodePaths
+    from node.stopping import Stopping
+    from node.storage import FileStorage
 
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG, EXIT_STORAGE = 0, 1, 2, 5
 LIBZMQ_MIN = (4, 3, 5)
@@ -37,16 +39,21 @@ def prepare() -> None:
     import node.config
     import node.lifecycle
     import node.logs
-    import node.paths  # noqa: F401
+    import node.paths
+    import node.stopping  # noqa: F401
 
 
 def run(name: str, file: Path, ready: Callable[[], None] | None = None) -> int:
     """Be this node until asked to stop. `ready` is called once it answers."""
     from node.config import ConfigError
+    from node.stopping import StopAsked, Stopping
     from node.storage import StorageError
 
     try:
-        return _run(name, Path(file), ready)
+        with Stopping() as stopping:
+            return _run(name, Path(file), ready, stopping)
+    except StopAsked:
+        return EXIT_OK
     except ConfigError as error:
         return _complain(str(error), EXIT_CONFIG)
     except StorageError as error:
@@ -59,10 +66,24 @@ def run(name: str, file: Path, ready: Callable[[], None] | None = None) -> int:
         return _complain(f"{name}: {type(error).__name__}: {error}", EXIT_FAILED)
 
 
-def _run(name: str, file: Path, ready: Callable[[], None] | None) -> int:
+def _run(name: str, file: Path, ready: Callable[[], None] | None, stopping: "Stopping") -> int:
+    with contextlib.ExitStack() as stack:
+        with stopping.interrupts():
+            from node.lifecycle import live
+
+            plan, storage = _prepared(name, file, ready, stack)
+        ending = live(plan, storage, stopping)
+    if ending.code:
+        return _complain(f"{name}: {ending.reason}", ending.code)
+    return EXIT_OK
+
+
+def _prepared(
+    name: str, file: Path, ready: Callable[[], None] | None, stack: contextlib.ExitStack
+) -> "tuple[Plan, FileStorage]":
+    """What a life needs. The stack takes back what must not outlive the process."""
     from node.config import load
     from node.keyring import keyring_of
-    from node.lifecycle import live
     from node.paths import ClusterPaths
     from node.pidfile import remove_pid_file, write_pid_file
     from node.storage import FileStorage
@@ -79,18 +100,11 @@ def _run(name: str, file: Path, ready: Callable[[], None] | None) -> int:
     paths.make()
     # The lock comes before anything that could touch what another process of this node uses.
     storage = FileStorage(paths.journal_dir)
-    try:
-        plan = _plan(name, file, config, cluster_paths, paths, keyring, ready)
-        write_pid_file(paths.pid_file)
-        try:
-            ending = live(plan, storage)
-        finally:
-            remove_pid_file(paths.pid_file)
-    finally:
-        storage.close()
-    if ending.code:
-        return _complain(f"{name}: {ending.reason}", ending.code)
-    return EXIT_OK
+    stack.callback(storage.close)
+    plan = _plan(name, file, config, cluster_paths, paths, keyring, ready)
+    stack.callback(remove_pid_file, paths.pid_file)
+    write_pid_file(paths.pid_file)
+    return plan, storage
 
 
 def _plan(

@@ -1,20 +1,20 @@
 """The life of a node process: open, restore, run, end, and begin again if the core fails.
 
     lock the directory -> open the journal -> restore -> boot -> start the workers -> ready
-    SIGTERM, SIGINT: stop in order, within 2 s; a second one: at once
+    SIGTERM, SIGINT: stop in order, within 2 s; a second one: at once (`node.stopping`)
     SIGHUP: read the moderation lists again, open the log file anew
 
 The lock comes before anything else, so that a second process on one directory changes nothing. An
 exception out of the replica ends one life; the next one starts from the journal, within the same
-budget as any worker's restarts, and then the process ends with the reason.
+budget as any worker's restarts, and then the process ends with the reason. Whoever is asked to stop
+begins no other life.
 """
 
 import asyncio
 import gc
 import os
-import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -22,6 +22,7 @@ from random import Random
 import msgspec
 import zmq
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.moderation import Policy
 from node.codec import ProtobufCodec
@@ -38,6 +39,7 @@ from node.replica import Replica, ReplicaConfig
 from node.runtime import Runtime, wall_ms
 from node.scrub import Scrub, Scrubbed
 from node.settings import Addresses, Ending, Settings, WriteNote
+from node.stopping import StopAsked, Stopping
 from node.storage import FileStorage
 from node.supervisor import Fields, RestartBudget, one_line
 from node.survey import Hole
@@ -62,6 +64,7 @@ class Plan(Struct, frozen=True):
 class Legacy(Struct):
     """What the lives of one process leave to each other."""
 
+    replica: ReplicaConfig  # with the lists that were read last
     scrubbed: Scrubbed = msgspec.field(default_factory=Scrubbed)
     trust: bool = True  # believe checkpoints: only the first life does, the others look for damage
     answered: bool = False  # a life was ready: whoever started the process was told, once
@@ -77,6 +80,7 @@ class Life:
         context: RawContext,
         rng: Random,
         legacy: Legacy,
+        stopping: Stopping,
     ) -> None:
         self._plan = plan
         self._legacy = legacy
@@ -86,25 +90,29 @@ class Life:
         self._replica: Replica | None = None
         self._runtime: Runtime | None = None
         self._recorder: Recorder | None = None
-        self._asked = ""  # to stop, and by what
+        self._stopping = stopping
 
     async def run(self) -> Ending:
         """Raises StorageError or OSError if the node cannot start."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._stopping.fd, self._on_signal)
+        self._on_signal()  # what came between two lives
         try:
-            return await self._run()
+            return await self._run(loop)
+        except StopAsked:
+            return Ending(self._stopping.asked)
         finally:
+            loop.remove_reader(self._stopping.fd)
             if self._recorder is not None:
                 self._recorder.close()
 
-    async def _run(self) -> Ending:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-        node = self._plan.replica
+    async def _run(self, loop: asyncio.AbstractEventLoop) -> Ending:
+        """Raises StopAsked, too, where the journal has not been opened yet."""
+        node = self._legacy.replica
         trust = self._legacy.trust and self._plan.trace_dir is None  # a recording holds all of it
         options = JournalOptions(node.durability, self._plan.recover, trust=trust)
-        journal, recovery = Journal.open(self._storage, node.node, options, wall_ms())
+        with self._stopping.interrupts():  # as a kill might
+            journal, recovery = Journal.open(self._storage, node.node, options, wall_ms())
         try:
             runtime = await self._build(loop, journal, recovery)
         except Exception as error:
@@ -117,22 +125,17 @@ class Life:
         except BaseException:
             journal.close(clean=True)
             raise
-        if runtime is None:
-            journal.close(clean=True)
-            return Ending(self._asked)
         return await self._live(runtime)
 
     async def _build(
         self, loop: asyncio.AbstractEventLoop, journal: Journal, recovery: Recovery
-    ) -> Runtime | None:
-        """Restore the replica and put the runtime around it. None: asked to stop meanwhile."""
+    ) -> Runtime:
+        """Restore the replica and put the runtime around it. Raises StopAsked if asked to stop."""
         began_s = time.monotonic()
         pages = Pages(self._storage, recovery.index)
         self._replica = replica = self._make_replica(recovery, pages)
-        for _ in recovery.restore(replica, journal.keep):
+        for _ in self._pieces(recovery.restore(replica, journal.keep)):
             await asyncio.sleep(0)
-            if self._asked:
-                return None
         self._note_opening(recovery, time.monotonic() - began_s)
         self._legacy.scrubbed.open(recovery.quarantined)
         now_ms, why = int(loop.time() * 1000), recovery.must_open_epoch
@@ -142,18 +145,26 @@ class Life:
         degraded = recovery.new_holes > 0
         return self._make_runtime(loop, replica, journal, pages, degraded=degraded)
 
+    def _pieces(self, restoring: Iterator[None]) -> Iterator[None]:
+        """Piece after piece of the past; all checkpoints together are one."""
+        while True:
+            with self._stopping.interrupts():
+                if next(restoring, True):
+                    return
+            yield
+
     def _make_replica(self, recovery: Recovery, pages: Pages) -> Replica:
         """With chance of its own, from a number that can be written down: so it can be replayed."""
         plan, rng_seed = self._plan, self._rng.getrandbits(63)
-        codec, incarnation = ProtobufCodec(), recovery.incarnation
+        config, codec, incarnation = self._legacy.replica, ProtobufCodec(), recovery.incarnation
         if plan.trace_dir is not None:
-            self._recorder = begin(plan.trace_dir, plan.replica, rng_seed, recovery)
+            self._recorder = begin(plan.trace_dir, config, rng_seed, recovery)
             if self._recorder is None:
                 self._note("recording_stopped", "warning", {"reason": "no file could be begun"})
         if self._recorder is None:
             rng = Random(rng_seed)
-            return Replica(plan.replica, codec, rng, incarnation, pages=pages)
-        return RecordedReplica(plan.replica, codec, rng_seed, incarnation, self._recorder, pages)
+            return Replica(config, codec, rng, incarnation, pages=pages)
+        return RecordedReplica(config, codec, rng_seed, incarnation, self._recorder, pages)
 
     def _make_runtime(
         self,
@@ -221,8 +232,8 @@ class Life:
             await runtime.finish()
             raise
         self._runtime = runtime
-        if self._asked:
-            runtime.stop(self._asked)
+        if self._stopping.asked:
+            runtime.stop(self._stopping.asked)
         else:
             settings = plan.settings
             fields: Fields = {"pid": settings.pid, "listen": runtime.transport.endpoint}
@@ -245,12 +256,12 @@ class Life:
 
     # --- signals --------------------------------------------------------------------------------
 
-    def _on_stop(self, number: signal.Signals) -> None:
-        if self._asked:
-            os._exit(1)  # asked twice: at once, as kill -9 would
-        self._asked = number.name
-        if self._runtime is not None:
-            self._runtime.stop(number.name)
+    def _on_signal(self) -> None:
+        self._stopping.woken()
+        if self._stopping.take_hangup():
+            self._on_hangup()
+        if self._stopping.asked and self._runtime is not None:
+            self._runtime.stop(self._stopping.asked)
 
     def _on_hangup(self) -> None:
         plan = self._plan
@@ -263,9 +274,10 @@ class Life:
         except (ValueError, OSError) as error:
             self._note("policy_kept", "error", {"reason": str(error)})
             return
+        self._legacy.replica = replace(self._legacy.replica, policy=policy)
         if self._replica is not None:
             self._replica.set_policy(policy)
-            self._note("policy_read", "info", {"rules": len(policy.rules)})
+        self._note("policy_read", "info", {"rules": len(policy.rules)})
 
     # --- notes ----------------------------------------------------------------------------------
 
@@ -296,7 +308,7 @@ class Life:
         self._plan.write_note(Note(event, level, fields), worker)  # type: ignore[arg-type]
 
 
-def live(plan: Plan, storage: FileStorage) -> Ending:
+def live(plan: Plan, storage: FileStorage, stopping: Stopping) -> Ending:
     """Run the node to its end, through as many lives as its budget allows. Closes the storage."""
     seed = int.from_bytes(os.urandom(8), "big")
     rng = Random(seed)
@@ -307,11 +319,13 @@ def live(plan: Plan, storage: FileStorage) -> Ending:
     )
     context: RawContext = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 4 * len(settings.peers) + 64)  # also the monitors'
-    legacy = Legacy()
+    legacy = Legacy(plan.replica)
     try:
         while True:
-            ending = asyncio.run(Life(plan, storage, context, rng, legacy).run())
+            ending = asyncio.run(Life(plan, storage, context, rng, legacy, stopping).run())
             legacy.trust = False
+            if ending.reopen and stopping.asked:
+                return Ending(stopping.asked)
             if ending.reopen:
                 storage = FileStorage(plan.journal_dir)
                 continue
@@ -325,7 +339,9 @@ def live(plan: Plan, storage: FileStorage) -> Ending:
             plan.write_note(
                 Note("core_restarts", "warning", {"wait_ms": round(wait_s * 1000)}), "node"
             )
-            time.sleep(wait_s)
+            stopping.rest(wait_s)
+            if stopping.asked:  # and nothing wrote down that all is in order
+                return Ending(f"{stopping.asked}; {one_line(ending.crash)}", 1)
             storage = FileStorage(plan.journal_dir)
     finally:
         storage.close()

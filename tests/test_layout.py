@@ -32,7 +32,6 @@ SCRIPT_LINES_MAX = 45
 # An event loop never sleeps, and a core has no clock. These block a process of their own.
 SLEEPERS = {
     "lab/bench/idle.py": "a bench that measures what a node costs while nothing happens",
-    "node/lifecycle.py": "between two lives of a node: there is no event loop",
     "lab/cli/logs.py": "a terminal that follows log files",
     "lab/cluster.py": "a command that waits for processes to come and go",
     "lab/converge.py": "a command that waits for roots to be equal",
