@@ -25,13 +25,13 @@ from gossip.delta import cut, room_beside, runs_of
 from gossip.entry import Entry
 from gossip.folding import LEGS, Folding, Summary
 from gossip.frontier import Added, Frontier
+from gossip.holders import Holders
 from gossip.incarnation import incarnation_of, token_of
 from gossip.learnt import COUNTERS, Learnt, OpenEntry, Value, learn
+from gossip.mail import Mail
 from gossip.membership import Membership, State
 from gossip.packets import (
-    PROTOCOL_VERSION,
     Ack,
-    Body,
     Feedback,
     Packet,
     Push,
@@ -66,7 +66,6 @@ class Engine(Generic[Value]):
         open_entry: OpenEntry[Value],
     ) -> None:
         self.node = node
-        self._cluster = cluster
         self._config = config
         self._rng = rng
         self._store = store
@@ -81,17 +80,18 @@ class Engine(Generic[Value]):
             dead_ms=config.dead_ms,
             trust_ms=2 * config.exchange_timeout_ms,
         )
+        self._mail = Mail(self.members, cluster)
         self.rounds = Rounds(self.members, config, rng)
         self.rumors = Rumors(config.rumor_k)
         self.receipts = Receipts(self.frontier)
         self.awaits_receipts = False  # set by the caller: somebody waits for copies elsewhere
+        self.holding = False  # set by the caller: it cannot keep entries now, peers shall send none
+        self._holders = Holders()
         self._direct = len(peers) <= config.direct_peers_max
         self._offered: list[Entry] = []
         self._offered_receipt = False
         self._rumor_next_ms = 0
         self._now_ms = 0
-        self._number = 0
-        self._sent: list[tuple[str, Packet]] = []
         self._backlogs = Backlogs(config.exchange_timeout_ms)
         self.exchanges: dict[str, int] = dict.fromkeys(peers, 0)  # finished ones that we began
         self.bad_entries: dict[str, int] = dict.fromkeys(peers, 0)
@@ -175,9 +175,8 @@ class Engine(Generic[Value]):
         if self.receipts.touched:
             for origin, stored in self.receipts.due().items():
                 if origin in self.exchanges:
-                    self._send([origin], Receipt(stored))
-        sent, self._sent = self._sent, []
-        return sent
+                    self._mail.send([origin], Receipt(stored))
+        return self._mail.take()
 
     def call(self, peer: str) -> None:
         """Begin an exchange with this peer now, unless one is open."""
@@ -191,14 +190,20 @@ class Engine(Generic[Value]):
         expects_same = self.rounds.calm or self.rounds.agrees(peer, root)
         ours = Summary([], []) if expects_same else self._folding.summarise(self.frontier)
         lines = None if expects_same else ours.lines
-        members, budget = self.members.opinions_for(peer), self._config.delta_bytes_max
+        members, budget = self.members.opinions_for(peer), self._budget_bytes
         syn = Syn(root, budget, lines, self.awaits_receipts, members, ours.folds)
-        token = self._next_token
-        self._send([peer], syn)
+        token = self._mail.next_token
+        self._mail.send([peer], syn)
         self.rounds.opened(peer, Exchange(token, self._now_ms, lines is not None))
         self.counters["rounds_begun"] += 1
 
+    @property
+    def _budget_bytes(self) -> int:
+        """What we ask for: bytes of entries that one leg to us may carry."""
+        return 0 if self.holding else self._config.delta_bytes_max
+
     def _on_same(self, peer: str, body: Same) -> list[Learnt[Value]]:
+        self._holders.agreed(peer)
         self._on_stored(peer, body.stored)
         self._hear_opinions(body)
         if self.rounds.answered(peer, body.re) is not None:
@@ -207,6 +212,7 @@ class Engine(Generic[Value]):
         return []
 
     def _on_syn_ack(self, peer: str, body: SynAck) -> list[Learnt[Value]]:
+        self._holders.heed(peer, body.budget)
         self._on_stored(peer, body.stored)
         self._hear_opinions(body)
         learnt = self._learn(peer, body.runs)
@@ -224,8 +230,8 @@ class Engine(Generic[Value]):
         else:
             lacks, ask = self._compared(theirs)
             runs, more = self._delta(peer, lacks, body.budget, ask, asked=False)
-            budget = self._config.delta_bytes_max
-            self._send([peer], Ack(body.re, runs, more, ask.lines, budget, ask.folds))
+            budget = self._budget_bytes
+            self._mail.send([peer], Ack(body.re, runs, more, ask.lines, budget, ask.folds))
         self._compare_roots(peer, body.root)
         if body.more and learnt:
             self._call(peer)
@@ -234,18 +240,19 @@ class Engine(Generic[Value]):
     # --- rounds: answering ----------------------------------------------------------------------
 
     def _on_syn(self, peer: str, token: int, body: Syn) -> list[Learnt[Value]]:
+        self._holders.heed(peer, body.budget)
         self._hear_opinions(body)
         root = self.frontier.root
         stored = self.receipts.stored_of(peer) if body.receipt else []
         members = self.members.opinions_for(peer)
         if body.root == root:
-            self._send([peer], Same(token, root, stored, members))
+            self._mail.send([peer], Same(token, root, stored, members))
         else:
             said = None if body.lines is None else Summary(body.lines, body.folds)
             lacks, ours = self._compared(said)
             runs, more = self._delta(peer, lacks, body.budget, ours, asked=said is not None)
-            budget = self._config.delta_bytes_max
-            self._send(
+            budget = self._budget_bytes
+            self._mail.send(
                 [peer],
                 SynAck(token, root, budget, ours.lines, runs, more, stored, members, ours.folds),
             )
@@ -255,6 +262,7 @@ class Engine(Generic[Value]):
     def _on_ack(self, peer: str, body: Ack) -> list[Learnt[Value]]:
         learnt = self._learn(peer, body.runs)
         if body.lines is not None:
+            self._holders.heed(peer, body.budget)
             theirs = Summary(body.lines, body.folds)
             self._answer(peer, body.re, theirs, body.budget, LEGS, asked=True)
         if body.more and learnt:
@@ -262,6 +270,7 @@ class Engine(Generic[Value]):
         return learnt
 
     def _on_unfold(self, peer: str, body: Unfold) -> list[Learnt[Value]]:
+        self._holders.heed(peer, body.budget)
         learnt = self._learn(peer, body.runs)
         theirs = Summary(body.lines, body.folds, whole=False)
         self._answer(peer, body.re, theirs, body.budget, body.legs, asked=True)
@@ -278,10 +287,12 @@ class Engine(Generic[Value]):
         ours = self._folding.unfold(self.frontier, differing)
         runs, more = self._delta(peer, compared.lacks, budget_bytes, ours, asked=asked)
         if ours.folds:
-            budget = self._config.delta_bytes_max
-            self._send([peer], Unfold(re, runs, more, ours.lines, ours.folds, budget, legs - 1))
+            budget = self._budget_bytes
+            self._mail.send(
+                [peer], Unfold(re, runs, more, ours.lines, ours.folds, budget, legs - 1)
+            )
         elif runs:
-            self._send([peer], Ack(re, runs, more))
+            self._mail.send([peer], Ack(re, runs, more))
 
     def _compare_roots(self, peer: str, theirs: bytes) -> None:
         """Both roots have been named in this exchange: do they agree, as things stand now?"""
@@ -316,7 +327,7 @@ class Engine(Generic[Value]):
         runs, more = cut(lacks, self._store, min(budget_bytes, self._config.delta_bytes_max, room))
         self.counters["entries_sent"] += sum(len(run.data) for run in runs)
         if asked:
-            self._backlogs.answered(peer, self._now_ms, more=more)
+            self._backlogs.answered(peer, self._now_ms, more=more and bool(runs))
         return runs, more
 
     # --- rumors ---------------------------------------------------------------------------------
@@ -331,17 +342,23 @@ class Engine(Generic[Value]):
                 self.rumors.learn(runs)
             self._tell_rumors()
             return
-        peers = self.members.names(State.ALIVE, State.SUSPECT)
+        peers = self._takers()
         for runs in packets:
             self.counters["entries_sent"] += len(peers) * sum(len(run.data) for run in runs)
-            self._send(peers, Push(runs, direct=True, receipt=receipt))
+            self._mail.send(peers, Push(runs, direct=True, receipt=receipt))
+
+    def _takers(self) -> list[str]:
+        """The peers to push to: they seem to be there, and have not asked to be sent nothing."""
+        live = self.members.names(State.ALIVE, State.SUSPECT)
+        takers = self._holders.takers(live)
+        self.counters["pushes_held"] = self._holders.held
+        return takers
 
     def _tell_rumors(self) -> None:
-        live = self.members.names(State.ALIVE, State.SUSPECT)
-        for peer in sample(self._rng, live, self._config.fanout):
+        for peer in sample(self._rng, self._takers(), self._config.fanout):
             # The token is needed before the packet is made: feedback will name it.
-            runs = self.rumors.tell(self._next_token, self._config.delta_bytes_max)
-            self._send([peer], Push(runs, direct=False, receipt=self.awaits_receipts))
+            runs = self.rumors.tell(self._mail.next_token, self._config.delta_bytes_max)
+            self._mail.send([peer], Push(runs, direct=False, receipt=self.awaits_receipts))
             self.counters["entries_sent"] += sum(len(run.data) for run in runs)
 
     def _on_push(self, peer: str, token: int, body: Push) -> list[Learnt[Value]]:
@@ -355,7 +372,7 @@ class Engine(Generic[Value]):
             if body.receipt and run.origin in self.exchanges and self.frontier.get(log):
                 self.receipts.owe(log, run.first + len(run.data) - 1)
         if not body.direct:
-            self._send([peer], Feedback(token, useful))
+            self._mail.send([peer], Feedback(token, useful))
             news = [run for run, new in zip(body.runs, useful, strict=True) if new]
             self.rumors.learn(news)
         return learnt
@@ -381,16 +398,3 @@ class Engine(Generic[Value]):
     def _hear_opinions(self, body: Syn | Same | SynAck) -> None:
         for opinion in body.members:
             self.members.told(opinion, self._now_ms)
-
-    @property
-    def _next_token(self) -> int:
-        """What answers to the next packet will call it."""
-        return token_of(self.members.incarnation, self._number + 1)
-
-    def _send(self, peers: list[str], body: Body) -> None:
-        """Queue one packet for these peers."""
-        self._number += 1
-        incarnation, number = self.members.incarnation, self._number
-        packet = Packet(PROTOCOL_VERSION, self._cluster, self.node, incarnation, number, body)
-        for peer in peers:
-            self._sent.append((peer, packet))

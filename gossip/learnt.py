@@ -21,7 +21,7 @@ OpenEntry = Callable[[Dot, bytes], tuple[bytes, Value] | None]
 COUNTERS = (
     *("rounds_begun", "rounds_same", "rounds_differed", "rounds_missed"),
     *("entries_sent", "entries_new", "entries_duplicate", "entries_rival"),
-    *("entries_far", "entries_bad", "strangers"),
+    *("entries_far", "entries_bad", "strangers", "pushes_held"),
 )
 
 

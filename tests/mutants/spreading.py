@@ -191,7 +191,7 @@ def always_the_same() -> Swaps:
     def on_syn(self: Engine[object], peer: str, number: int, body: Syn) -> list[object]:
         self._hear_opinions(body)
         stored = self.receipts.stored_of(peer) if body.receipt else []
-        self._send([peer], Same(number, body.root, stored, []))
+        self._mail.send([peer], Same(number, body.root, stored, []))
         return []
 
     return [(Engine, "_on_syn", on_syn)]

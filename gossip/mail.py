@@ -1,0 +1,35 @@
+"""Mail: the packets that wait to be sent, and the number of each."""
+
+from gossip.incarnation import token_of
+from gossip.membership import Membership
+from gossip.packets import PROTOCOL_VERSION, Body, Packet
+
+
+class Mail:
+    """Mutable; not thread-safe."""
+
+    __slots__ = ("_cluster", "_members", "_number", "_waiting")
+
+    def __init__(self, members: Membership, cluster: int) -> None:
+        self._members = members
+        self._cluster = cluster
+        self._number = 0
+        self._waiting: list[tuple[str, Packet]] = []
+
+    @property
+    def next_token(self) -> int:
+        """What answers to the next packet will call it."""
+        return token_of(self._members.incarnation, self._number + 1)
+
+    def send(self, peers: list[str], body: Body) -> None:
+        """Queue one packet for these peers."""
+        self._number += 1
+        node, incarnation = self._members.node, self._members.incarnation
+        packet = Packet(PROTOCOL_VERSION, self._cluster, node, incarnation, self._number, body)
+        for peer in peers:
+            self._waiting.append((peer, packet))
+
+    def take(self) -> list[tuple[str, Packet]]:
+        """What waits, by the name of the peer."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
