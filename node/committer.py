@@ -75,6 +75,7 @@ class Committer:
         self._stopping = False
         self._drain = True
         self._failed: PersistFailed | None = None
+        self.unclean = "the journal is not closed yet"  # why it has no mark of a clean stop, or ""
         self.commits = 0  # appends that were synced; written by the thread, read by anybody
         self._sync_at = self._renew_at = 0.0  # of the thread
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
@@ -149,7 +150,8 @@ class Committer:
     def stop(self, drain: bool = True, timeout_s: float | None = None) -> bool:
         """Write what is queued (`drain`), sync, note a clean stop, close. False: still at it.
 
-        Without `drain` the queue is dropped and the journal is left as a crash would leave it.
+        Whether the journal now says that the stop was clean is told by `unclean`. Without `drain`
+        the queue is dropped and the journal is left as a crash would leave it.
         """
         with self._lock:
             self._stopping = True
@@ -293,8 +295,9 @@ class Committer:
         """Close the journal. What its last sync made durable is reported too."""
         before = self._journal.durable
         try:
-            self._journal.close(clean=self._drain and self._failed is None)
+            self.unclean = self._journal.close(clean=self._drain and self._failed is None)
         except StorageError as error:
+            self.unclean = str(error)
             self._report_failure(str(error), final=True)
         else:
             if self._journal.durable > before:

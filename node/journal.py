@@ -20,13 +20,14 @@ Numbers: `written` and `durable` count the records that this journal delivered a
 those appended since. The numbers inside the frames also count lost records, and so never repeat.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from node import frames, recovery
+from node.blocks import blocks_of
 from node.checkpoint import Checkpoint, Seal
 from node.checkpoints import Believed, Keeper, Sealer, believed, remove_from
 from node.codec import (
@@ -35,19 +36,16 @@ from node.codec import (
     Mark,
     Quarantined,
     SegmentHeader,
-    encode_block,
     encode_mark,
     encode_segment_header,
 )
 from node.index import Placed
 from node.opening import Records, Recovery
-from node.ports import Durability, EpochRecord, EventRecord, Record
+from node.ports import Durability, Record
 from node.storage import DISK_FULL, DiskFull, Storage, StorageError
 from node.survey import Segment, Survey, names_of_range, read_records, segment_name, survey
 
 SEGMENT_BYTES = 4 * 1024 * 1024  # a start after a kill reads no more than this, and a commit
-BLOCK_RECORDS = 1024  # a larger append becomes several frames of one write
-BLOCK_BYTES = 1024 * 1024
 
 
 class JournalOptions(Struct, frozen=True):
@@ -146,29 +144,12 @@ class Journal:
         self.renew()
         if self._size >= self._options.segment_bytes:
             self._rotate()
-        parts: list[bytes] = []
-        placed: list[Placed] = []
-        offset, number, crc = self._size, self._next_number, self._crc
-        for block in _blocks(records):
-            flags = frames.OPENS_EPOCH if any(type(r) is EpochRecord for r in block) else 0
-            frame, crc = frames.encode(
-                encode_block(block),
-                type=frames.BLOCK,
-                offset=offset,
-                previous=crc,
-                number=number,
-                count=len(block),
-                flags=flags,
-            )
-            parts.append(frame)
-            placed.append(Placed(len(block), self._segment, offset, offset + len(frame)))
-            offset += len(frame)
-            number += len(block)
-        self._write(parts[0] if len(parts) == 1 else b"".join(parts))
-        self._sealer.wrote(placed, records, self._next_number)
-        self._next_number, self._crc = number, crc
+        new = blocks_of(records, self._segment, self._size, self._crc, self._next_number)
+        self._write(new.data)
+        self._sealer.wrote(new.placed, records, self._next_number)
+        self._next_number, self._crc = new.next_number, new.crc
         self.written += len(records)
-        self._placed += placed
+        self._placed += new.placed
 
     def take_placed(self) -> list[Placed]:
         """Where the records went that were appended since the last time."""
@@ -190,15 +171,7 @@ class Journal:
         if self._durable_size == self._size:
             self.durable = self.written
             return
-        try:
-            self._storage.sync(self._name)
-        except OSError as error:
-            failure = recovery.storage_error("sync", error, self._name, final=True)
-            self._failed = str(failure)
-            if self._options.durability == "always":
-                self._drop_unsynced()
-            raise failure from None
-        self._durable_size = self._size
+        self._sync_file(dropping=self._options.durability == "always")
         self.durable = self.written
 
     @property
@@ -222,21 +195,37 @@ class Journal:
         self._unrenewed = ""
         self.durable = self.written  # nothing was appended meanwhile
 
-    def close(self, clean: bool) -> None:
-        """Release the directory. `clean`: say in the journal that this stop was in order."""
+    def close(self, clean: bool) -> str:
+        """Release the directory. `clean`: say in the journal that this stop was in order.
+
+        Returns why the journal does not say so; "" if it does, durably. Then nothing before the
+        mark is in doubt; without it the next start is more careful. Raises StorageError where
+        something could not be synced.
+        """
         if self._closed:
-            return
+            return "the journal was closed before"
         try:
-            if clean and not self._failed:
-                # Without the mark the next start is more careful, no more.
-                with suppress(DiskFull):
-                    self.renew()
-                    self._append_mark(CleanStop(self._identity.incarnation))
-                if not self._unrenewed:
-                    self.sync()
+            if self._failed:
+                return self._failed
+            return self._mark_clean() if clean else "the journal is left as it is"
         finally:
             self._closed = True
             self._storage.close()
+
+    def _mark_clean(self) -> str:
+        """Sync, then write the mark, then sync that. Returns why there is none, or "".
+
+        Were the mark written first, a failed sync would leave it in the kernel's memory, where the
+        next start would read that nothing is in doubt.
+        """
+        try:
+            self.renew()
+            self.sync()
+            self._append_mark(CleanStop(self._identity.incarnation))
+        except DiskFull as error:
+            return str(error)
+        self._sync_file(dropping=True)  # nobody was promised a mark
+        return ""
 
     @property
     def failed(self) -> str:
@@ -260,10 +249,12 @@ class Journal:
         else:
             self._segment, self._name = last.number, last.name
             self._size = found.torn.offset if found.torn else last.size
-            if self._size and not found.clean_stop and not last.skipped:
-                self._renew_left(last, doubted=doubted)
             readable = last.ranges[-1][1] if last.ranges else 0
-            if last.skipped or readable != self._size:
+            damaged = last.skipped or readable != self._size
+            if self._size and not found.clean_stop and not last.skipped:
+                # The next start looks for doubt in the last segment only.
+                self._renew_left(last, doubted=doubted, may_wait=not damaged)
+            if damaged:
                 # Behind damage that is not a torn tail a new segment keeps the two apart.
                 self._new_segment(last.number + 1)
             elif self._size == 0:
@@ -276,13 +267,14 @@ class Journal:
         self._storage.sync_dir()
         self._durable_size = self._size
 
-    def _renew_left(self, last: Segment, *, doubted: bool) -> None:
+    def _renew_left(self, last: Segment, *, doubted: bool, may_wait: bool) -> None:
         """What the last process left is about to be called durable: write it anew.
 
         If a sync failed there, the kernel calls its pages clean, and no sync would write them.
         A full disk must not keep the node down. In mode `always` a failed sync leaves nothing
-        behind, so a sync will do; in the other modes the records wait for `renew`. A node that now
-        promises `always` shows nothing before it is durable, and so has to wait itself.
+        behind, so a sync will do; in the other modes the records wait for `renew`, if they may. A
+        node that now promises `always` shows nothing before it is durable, and so has to wait
+        itself.
         """
         try:
             self._write_anew(last.name)
@@ -292,7 +284,7 @@ class Journal:
             self._storage.sync(last.name)
             if not doubted:
                 return
-            if self._options.durability == "always":
+            if self._options.durability == "always" or not may_wait:
                 raise
             self._unrenewed = last.name
             self.durable -= sum(1 for _ in read_records(self._storage, [last]))
@@ -377,6 +369,17 @@ class Journal:
         self._failed = str(failure)
         return failure
 
+    def _sync_file(self, *, dropping: bool) -> None:
+        """`dropping`: after a failure cut off what is not durable. Raises StorageError, final."""
+        try:
+            self._storage.sync(self._name)
+        except OSError as error:
+            failure = self._fail(recovery.storage_error("sync", error, self._name, final=True))
+            if dropping:
+                self._drop_unsynced()
+            raise failure from None
+        self._durable_size = self._size
+
     def _drop_unsynced(self) -> None:
         """After a failed sync: what is not durable must not look so to the next process."""
         try:
@@ -384,15 +387,3 @@ class Journal:
         except OSError:
             return  # the disk is failing; the next start reads what is there
         self.written = self.durable
-
-
-def _blocks(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """Cut into blocks of at most BLOCK_RECORDS and about BLOCK_BYTES."""
-    first = size = 0
-    for index, record in enumerate(records):
-        if index > first and (size >= BLOCK_BYTES or index - first >= BLOCK_RECORDS):
-            yield records[first:index]
-            first, size = index, 0
-        if type(record) is EventRecord:
-            size += len(record.data)
-    yield records[first:]

@@ -40,7 +40,7 @@ from node.runtime import Runtime, wall_ms
 from node.scrub import Scrub, Scrubbed
 from node.settings import Addresses, Ending, Settings, WriteNote
 from node.stopping import StopAsked, Stopping
-from node.storage import FileStorage
+from node.storage import FileStorage, StorageError
 from node.supervisor import Fields, RestartBudget, one_line
 from node.survey import Hole
 
@@ -116,14 +116,17 @@ class Life:
         try:
             runtime = await self._build(loop, journal, recovery)
         except Exception as error:
-            journal.close(clean=True)
+            unclean = _close_quietly(journal)
             if not recovery.recalled:
                 raise
             reason = one_line(error)
             self._note("checkpoints_doubted", "error", {"reason": reason}, "journal")
-            return Ending(reason, reopen=True)
+            return Ending(reason, reopen=True, unclean=unclean)
+        except StopAsked:
+            unclean = journal.close(clean=True)
+            return _unclean(unclean) if unclean else Ending(self._stopping.asked)
         except BaseException:
-            journal.close(clean=True)
+            _close_quietly(journal)
             raise
         return await self._live(runtime)
 
@@ -245,14 +248,18 @@ class Life:
         level = "info" if ending.code == 0 else "error"
         self._note("node_stopping", level, {"reason": ending.reason})
         began_s = time.monotonic()
-        clean = await runtime.finish()
+        closed = await runtime.finish()
+        clean = not closed.unclean
         if self._recorder is not None and clean and ending.crash is None:
             self._recorder.ended(runtime.running.written, runtime.running.durable)
         took_ms = round((time.monotonic() - began_s) * 1000)
-        self._note("node_stopped", "info" if clean else "error", {"clean": clean, "ms": took_ms})
-        if not clean and ending.code == 0:
-            return Ending("the journal could not be written out in time", 5)
-        return ending
+        told: Fields = {"clean": clean, "ms": took_ms}
+        if not clean:
+            told["reason"] = closed.unclean
+        self._note("node_stopped", "info" if clean else "error", told)
+        if ending.reopen and closed.over:
+            return msgspec.structs.replace(ending, unclean=closed.unclean)
+        return ending if clean or ending.code else _unclean(closed.unclean)
 
     # --- signals --------------------------------------------------------------------------------
 
@@ -325,7 +332,7 @@ def live(plan: Plan, storage: FileStorage, stopping: Stopping) -> Ending:
             ending = asyncio.run(Life(plan, storage, context, rng, legacy, stopping).run())
             legacy.trust = False
             if ending.reopen and stopping.asked:
-                return Ending(stopping.asked)
+                return _unclean(ending.unclean) if ending.unclean else Ending(stopping.asked)
             if ending.reopen:
                 storage = FileStorage(plan.journal_dir)
                 continue
@@ -346,6 +353,18 @@ def live(plan: Plan, storage: FileStorage, stopping: Stopping) -> Ending:
     finally:
         storage.close()
         context.destroy(linger=0)
+
+
+def _unclean(why: str) -> Ending:
+    return Ending(f"the stop was not clean: {why}", 5)
+
+
+def _close_quietly(journal: Journal) -> str:
+    """Where there is a worse error to tell. Returns why there is no clean mark."""
+    try:
+        return journal.close(clean=True)
+    except StorageError as error:
+        return str(error)
 
 
 def _where(hole: Hole) -> Fields:

@@ -57,7 +57,7 @@ NOTES: dict[str, str] = {
     "node_gave_up": "The core failed more often than the budget allows; the node exits.",
     "node_ready": "The node answers commands and packets.",
     "node_started": "The process begins; with its pid and random seed.",
-    "node_stopped": "The node has stopped; clean says whether the journal was finished.",
+    "node_stopped": "The node has stopped; clean: the journal says so; reason: why it does not.",
     "node_stopping": "The node begins to stop, and why.",
     "own_log_ahead": "A peer holds more of this node's log than the node does.",
     "packets_dropped": "Packets for a peer were dropped; the reason says why.",

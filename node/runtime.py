@@ -34,7 +34,7 @@ from node.ports import Note, Record
 from node.pump import RawContext
 from node.replica import Replica
 from node.scrub import Scrub
-from node.settings import Addresses, Ending, Settings, WriteNote
+from node.settings import Addresses, Closed, Ending, Settings, WriteNote
 from node.storage import StorageError
 from node.supervisor import Fields, Supervisor, anatomy, one_line
 from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
@@ -326,11 +326,10 @@ class Runtime:
     def _on_give_up(self, worker: str, error: BaseException) -> None:
         self._end(Ending(f"worker {worker} crashed too often: {one_line(error)}", 1))
 
-    async def finish(self) -> bool:
+    async def finish(self) -> Closed:
         """Stop in order: no new commands, answer what is pending, write, sync, close.
 
-        After a crash of the core, only close: the journal is left as the crash left it. False: the
-        journal could not be finished in time.
+        After a crash of the core, only close: the journal is left as the crash left it.
         """
         ending = self.ended.result()
         self.running.stopping = True
@@ -350,7 +349,9 @@ class Runtime:
                 handle.cancel()
         self._timer = self._turn_handle = None
         self.supervisor.stop()
-        return stopped
+        if not stopped:
+            return Closed("the journal could not be written out in time", over=False)
+        return Closed(self._committer.unclean)
 
     async def _finish_commands(self) -> None:
         self._answered.clear()

@@ -30,6 +30,13 @@ class Settings(Struct, frozen=True):
     scrub_bytes_per_s: int = 0  # of the own journal, read again in the background; 0: never
 
 
+class Closed(Struct, frozen=True):
+    """How a runtime left its journal."""
+
+    unclean: str  # why it does not say, durably, that the stop was clean; "" if it does
+    over: bool = True  # nothing writes to it any more
+
+
 class Ending(Struct, frozen=True):
     """Why a runtime ends: asked to, out of restarts, or `crashed` in its core."""
 
@@ -37,3 +44,4 @@ class Ending(Struct, frozen=True):
     code: int = 0
     crash: BaseException | None = None
     reopen: bool = False  # the journal is opened anew: this is not the end of the process
+    unclean: str = ""  # why the journal does not say that this end was clean

@@ -173,7 +173,7 @@ def test_none_syncs_at_the_stop_only(make: Make) -> None:
     bench.progress.written(10)
     assert bench.storage.syncs == 0
     assert bench.committer.stop(timeout_s=WAIT_S)
-    assert bench.storage.syncs == 1
+    assert bench.storage.syncs == 2  # of the records, and then of the mark
     assert bench.progress.seen[-1] == Persisted(10, 10)
 
 
@@ -216,6 +216,7 @@ def test_the_stop_writes_what_is_queued_and_closes_clean() -> None:
     held = [*bench.submit(3), *bench.submit(2)]  # not yet started: all of it is queued
     bench.committer.start()
     assert bench.committer.stop(timeout_s=WAIT_S)
+    assert bench.committer.unclean == ""
     assert not bench.committer.submit(bench.writer.events(1))
     _, found = open_journal(bench.storage.power_cut())
     assert (list(found.records), found.clean) == (held, True)
@@ -227,6 +228,7 @@ def test_a_stop_without_drain_leaves_what_a_crash_would_leave() -> None:
     bench.committer.start()
     bench.progress.durable(3)
     assert bench.committer.stop(drain=False, timeout_s=WAIT_S)
+    assert bench.committer.unclean == "the journal is left as it is"
     _, found = open_journal(bench.storage.killed())
     assert (found.count, found.clean) == (3, False)
 
@@ -238,6 +240,7 @@ def test_a_stop_tells_when_the_disk_hangs() -> None:
     bench.submit()
     assert bench.storage.waiting.wait(WAIT_S)
     assert not bench.committer.stop(timeout_s=0.01)
+    assert bench.committer.unclean == "the journal is not closed yet"
     bench.storage.open.set()
     assert bench.committer.stop(timeout_s=WAIT_S)
 
@@ -289,6 +292,17 @@ def test_a_failed_sync_is_final_and_told_once(make: Make) -> None:
     assert bench.committer.stop(timeout_s=WAIT_S)
     assert [p for p in bench.progress.seen if type(p) is PersistFailed] == [failure]
     assert len(bench.found(bench.storage.killed())) == 2
+
+
+@pytest.mark.parametrize("durability", ["interval", "none"])
+def test_a_stop_whose_last_sync_fails_says_so(make: Make, durability: Durability) -> None:
+    bench = make(durability, 60_000)
+    bench.submit(2)
+    bench.progress.written(2)
+    bench.storage.fail_next(errno.EIO)
+    assert bench.committer.stop(timeout_s=WAIT_S)  # it is over
+    assert "cannot sync 00000001.seg: Input/output error" in bench.committer.unclean
+    assert bench.progress.failure().final
 
 
 def test_in_interval_mode_a_failed_sync_keeps_what_was_written(make: Make) -> None:

@@ -1,13 +1,13 @@
 """The journal writes all or nothing, says what is safe, and says why when it cannot."""
 
 import errno
-from functools import partial
 from pathlib import Path
 
 import pytest
 
-from node.journal import BLOCK_RECORDS, Journal, JournalOptions
-from node.ports import Durability, EpochRecord, EventRecord, Record
+from node.blocks import BLOCK_RECORDS
+from node.journal import Journal, JournalOptions
+from node.ports import EpochRecord, EventRecord, Record
 from node.storage import (
     DiskFull,
     FaultyStorage,
@@ -15,7 +15,7 @@ from node.storage import (
     MemoryStorage,
     StorageError,
 )
-from tests.node.journals import Crowded, Writer, commit, open_journal, small_journal
+from tests.node.journals import Writer, commit, open_journal, small_journal
 
 
 def test_what_was_appended_is_found_again_in_order() -> None:
@@ -129,8 +129,8 @@ def test_a_clean_stop_is_told_from_an_unclean_one() -> None:
 def test_closing_twice_is_closing_once() -> None:
     storage = MemoryStorage()
     journal, _ = open_journal(storage)
-    journal.close(clean=True)
-    journal.close(clean=True)
+    assert journal.close(clean=True) == ""
+    assert "closed before" in journal.close(clean=True)
 
 
 # --- failures -----------------------------------------------------------------------------------
@@ -268,72 +268,6 @@ def rewound(held: list[Record]) -> Writer:
     for _ in held:
         writer.event()
     return writer
-
-
-# --- what the last process left, and no room to write it anew ------------------------------------
-
-
-def left_unclean(durability: Durability) -> Crowded:
-    """Three synced records, two that are only written, no clean stop; and the disk is full."""
-    storage = Crowded()
-    journal, _ = open_journal(storage, durability=durability)
-    writer = Writer()
-    commit(journal, writer.events(3))
-    journal.append(writer.events(2))
-    storage.full = True
-    return storage
-
-
-def test_what_cannot_be_written_anew_is_not_called_durable_until_it_is() -> None:
-    storage = left_unclean("interval")
-    for _ in range(2):  # a stop in between is not clean, and the next start is as careful
-        journal, found = open_journal(storage, durability="interval")
-        assert (found.count, found.unsynced, found.clean) == (5, 5, False)
-        assert (journal.written, journal.durable, journal.unrenewed) == (5, 0, True)
-        append = partial(journal.append, Writer().events(1))
-        for call in (append, journal.sync, journal.renew):
-            with pytest.raises(DiskFull, match=r"renew 00000001\.seg: No space left") as caught:
-                call()
-            assert not caught.value.final
-            assert (journal.written, journal.durable) == (5, 0)
-            assert not any(name.endswith(".part") for name in storage.names())
-        journal.close(clean=True)
-    journal, _ = open_journal(storage, durability="interval")
-    storage.full = False
-    journal.append(Writer().events(1))
-    assert (journal.written, journal.durable, journal.unrenewed) == (6, 5, False)
-    assert open_journal(storage.power_cut(), durability="interval")[1].count == 5
-    journal.close(clean=True)
-    assert journal.durable == 6
-    assert open_journal(storage.power_cut(), durability="interval")[1].clean
-
-
-def test_only_the_last_segment_can_be_in_doubt() -> None:
-    storage = Crowded()
-    journal, _ = open_journal(storage, durability="none", segment_bytes=600)
-    writer = Writer()
-    while "00000003.seg" not in storage.names():
-        journal.append(writer.events(1))
-    sealed = journal.durable
-    journal.append(writer.events(1))
-    storage.full = True
-    journal, found = open_journal(storage, durability="none")
-    assert 0 < sealed == journal.durable == found.count - found.unsynced < found.count
-
-
-def test_mode_always_leaves_nothing_in_doubt_and_shows_nothing_in_doubt() -> None:
-    journal, found = open_journal(left_unclean("always"))
-    assert (found.unsynced, journal.durable) == (0, 5)
-    storage = left_unclean("interval")
-    for _ in range(2):
-        with pytest.raises(StorageError, match="No space left"):
-            open_journal(storage)
-    assert open_journal(storage, durability="interval")[1].unsynced == 5  # it was not forgotten
-    storage.full = False
-    journal, found = open_journal(storage)
-    assert (found.unsynced, found.must_open_epoch) == (0, "new log")
-    commit(journal, [Writer().opening()])
-    assert open_journal(storage)[1].must_open_epoch == ""  # it was left in mode always
 
 
 # --- one owner ----------------------------------------------------------------------------------
