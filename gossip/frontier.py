@@ -247,14 +247,15 @@ class Frontier:
     def agrees(self, log: Log, prefix: int, head: bytes) -> bool:
         """Whether 1..prefix of a peer, with this tag at the prefix, are held here as well.
 
-        False also if that cannot be known yet. If the tag is another one, the log is disputed.
+        False also if that cannot be known yet, or at all: of a forked log, the tag of one branch
+        says nothing of positions in another. If the tag is another one, the log is disputed.
         """
         if not 0 < prefix <= log.prefix:
             return False
         agreed = head == self.head_at(log, prefix)
         if not agreed:
             self.dispute(log)
-        return agreed
+        return agreed and not log.forked
 
     def head_at(self, log: Log, prefix: int) -> bytes:
         return log.head if prefix == log.prefix else self.tag_at(log.id, prefix)

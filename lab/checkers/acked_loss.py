@@ -7,7 +7,8 @@ An acknowledged event is in every live node's log at the end. Three things are t
 - *out of reach*: nobody who lives shows it, but it is on the disk of a node that is down, or on its
   way to a disk.
 - everything else is a loss, and so is a promise that was not yet true when it was given: `durable`
-  before the node was told of a sync, `replicated:k` before k other disks held it.
+  before the node was told of a sync, `replicated:k` before it was durable on k other disks. What
+  those lose afterwards is their loss; what was never synced there was never held.
 """
 
 from typing import ClassVar
@@ -61,13 +62,8 @@ class AckedLoss:
                 self._found.add(reason, event.seq)
 
     def _held_elsewhere(self, home: str, ref: str) -> int:
-        """Other disks that hold it for good, or did."""
-        held = 0
-        for node, disk in self._disks.of.items():
-            number = disk.number_of.get(ref)
-            if node != home:
-                held += ref in disk.losses or (number is not None and number <= disk.durable)
-        return held
+        """Other disks on which it was durable by now. What they lost unsynced they never held."""
+        return sum(ref in disk.synced for node, disk in self._disks.of.items() if node != home)
 
     def verdict(self) -> Verdict:
         history = self._history

@@ -5,7 +5,9 @@ what is missing. So out-of-order showings are counted and broken rules are these
 
 - where a strategy claims causal delivery (`Limits.causal`), each of them is one;
 - in the causal order no event stands above one of its parents, unless the parent's stamp was so
-  far in the future that its child's author did not follow it;
+  far in the future that its child's author did not follow it. A parent is named by its dot. Where
+  that is forked, the parent is the branch in the journal of the author's node at that time: another
+  branch may be younger than the child, and then rightly stands below it;
 - a timeline says that it has holes exactly if it has;
 - an event names as a parent the newest stranger that its node showed and that no own event before
   it named, itself or by a later one of its log: what is not named cannot be missed. An own event
@@ -64,11 +66,14 @@ class Causality:
 
     def __init__(self, case: Case) -> None:
         self._history = case.history
+        self._disks = case.disks
         self._claimed = case.limits.causal
         self._found = Findings(RULE)
         self._dots: dict[str, str] = {}  # by ref
         self._parents: dict[str, tuple[str, ...]] = {}  # by ref: dots
         self._causes: dict[str, tuple[str, ...]] = {}  # the same, and the one before in its log
+        self._branches: dict[str, list[str]] = {}  # by dot: refs; several where it is forked
+        self._behind: dict[str, list[str]] = {}  # by ref: its causes, as its author's node had them
         self._places: dict[str, tuple[str, str, int]] = {}  # by ref: origin, log, seq
         self._shown: dict[str, set[str]] = {}  # by node: dots
         self._newest: dict[str, tuple[str, int]] = {}  # by node: of others, not named yet: log, seq
@@ -96,8 +101,19 @@ class Causality:
                 causes = (*causes, f"{log}:{seq - 1}")
             self._causes[data.ref] = causes
             self._places[data.ref] = (origin_of(data.ref), log, seq)
+            self._branches.setdefault(dot, []).append(data.ref)
             if data.via == "local":
+                self._behind[data.ref] = self._held(event.node, causes)
                 self._on_own(event, data)
+
+    def _held(self, node: str, dots: tuple[str, ...]) -> list[str]:
+        """Which events these dots mean to this node: of a fork, the branches in its journal."""
+        places = self._disks.disk(node).number_of
+        found: list[str] = []
+        for dot in dots:
+            refs = self._branches.get(dot, ())
+            found += refs if len(refs) == 1 else [ref for ref in refs if ref in places]
+        return found
 
     def _on_own(self, event: Event, data: Handed) -> None:
         names = self._names(event.node)
@@ -182,14 +198,13 @@ class Causality:
         return self._found.verdict(figures, passed, unknown)
 
     def _judge_order(self, order: tuple[str, ...], event: Event) -> None:
-        dots = self._dots
-        skewed = {(node, dot_of(ref)) for node, ref in self._history.skewed}
-        known = [ref for ref in order if ref in dots]
-        place = {dots[ref]: at for at, ref in reversed(list(enumerate(known)))}
-        for at, ref in enumerate(known):
-            for cause in self._causes[ref]:
+        skewed = self._history.skewed
+        place = {ref: at for at, ref in reversed(list(enumerate(order)))}
+        for at, ref in enumerate(order):
+            for cause in self._behind.get(ref, ()):
                 if place.get(cause, -1) > at and (origin_of(ref), cause) not in skewed:
-                    self._found.add(f"{event.node} shows {ref} above its cause {cause}", event.seq)
+                    reason = f"{event.node} shows {ref} above its cause {dot_of(cause)}"
+                    self._found.add(reason, event.seq)
                     return
 
     def _judge_holes(self, node: str, event: Event) -> None:

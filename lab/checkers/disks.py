@@ -60,11 +60,13 @@ class Disk:
         "floor",
         "harmed",
         "losses",
+        "marked",
         "number_of",
         "past",
         "records",
         "reopening",
         "sure",
+        "synced",
         "taken",
         "tried",
         "up",
@@ -76,6 +78,8 @@ class Disk:
         self.number_of: dict[str, int] = {}
         self.written = 0  # as the node was told, in this life
         self.durable = 0
+        self.synced: set[str] = set()  # records that were durable here, whatever became of them
+        self.marked = 0  # of the records, so many are in `synced`
         self.sure = 0  # of the recovered: an earlier life had synced these, whatever this one knows
         self.floor = 0  # once it is down: records 1..floor must come back
         self.up = False
@@ -91,9 +95,17 @@ class Disk:
     def reached(self, data: Written | Crash | Stopped) -> None:
         self.written, self.durable = data.written, max(data.durable, self.sure)
 
+    def sync(self) -> None:
+        """Keep in mind what is durable now; a loss that comes later does not undo it."""
+        upto = min(self.durable, len(self.records))
+        if self.marked < upto:
+            self.synced.update(self.records[self.marked : upto])
+            self.marked = upto
+
     def cut(self, kept: int) -> None:
         """Records after `kept` are not there."""
         del self.records[kept:]
+        self.marked = min(self.marked, kept)
         self.number_of = numbered(self.records)
         self.taken = [(min(after, kept), name) for after, name in self.taken]
 
@@ -176,6 +188,7 @@ class Disks:
         assert type(data) is Written
         disk = self.disk(event.node)
         disk.reached(data)
+        disk.sync()
 
     def _on_unwritten(self, event: Event) -> None:
         assert type(event.data) is Unwritten
@@ -189,6 +202,7 @@ class Disks:
         if disk.up:
             disk.up = False
             disk.reached(data)
+            disk.sync()
             disk.floor = disk.durable if power else data.written
             disk.past.append(disk.records[:])
             disk.tried = False
@@ -206,6 +220,7 @@ class Disks:
         disk = self.disk(event.node)
         disk.up = False
         disk.reached(data)
+        disk.sync()
         disk.floor = data.written
         disk.tried = False
         disk.past.append(disk.records[:])
@@ -255,4 +270,6 @@ class Disks:
         disk.sure = disk.durable if before[: disk.durable] == disk.records[: disk.durable] else 0
         disk.written = len(data.recovered)
         disk.durable = max(disk.written - data.unsynced, disk.sure)
+        disk.marked = 0
+        disk.sync()
         disk.up = True

@@ -3,8 +3,9 @@
 - An exception out of the core is a bug, also where a restart heals it.
 - A node whose life ended starts again before the run ends. It may refuse to start only where its
   disk was damaged or failed.
-- A node that is up at the end runs. It may be read-only where a write of this life failed: then the
-  next command is the probe.
+- A node that is up at the end runs. It may be read-only where its storage failed for good in this
+  life: a failed sync says so (`final`). A write for which there was no room excuses nothing, for
+  every fault has ended: the node must have written what it owes by then.
 - Lives are counted: each start has a higher number than those before it on the same disk. Another
   disk counts by itself.
 - A worker that crashed runs again, or gave up, and is not restarted more often than its budget
@@ -39,7 +40,7 @@ class Supervision:
         self._restarts: dict[tuple[str, str], deque[int]] = {}
         self._gave_up: set[str] = set()
         self._restarted = 0
-        self._failed_writes: set[str] = set()  # nodes, in this life
+        self._failed: set[str] = set()  # nodes: their storage, for good, in this life
         self._lives: dict[str, Event] = {}  # by node: the start with the highest number, of a disk
 
     def wants(self) -> Wants:
@@ -51,7 +52,9 @@ class Supervision:
         }
 
     def _on_unwritten(self, event: Event) -> None:
-        self._failed_writes.add(event.node)
+        assert type(event.data) is Unwritten
+        if event.data.final:
+            self._failed.add(event.node)
 
     def _on_crash(self, event: Event) -> None:
         assert type(event.data) is Crash
@@ -70,7 +73,7 @@ class Supervision:
         for key in [key for key in self._crashed if key[0] == event.node]:
             del self._crashed[key]
         self._gave_up.discard(event.node)
-        self._failed_writes.discard(event.node)
+        self._failed.discard(event.node)
 
     def _on_note(self, event: Event) -> None:
         data = event.data
@@ -132,7 +135,7 @@ class Supervision:
     def _judge_health(self, node: str, final: Event) -> None:
         assert type(final.data) is Final
         health = final.data.health
-        if health != "running" and (health != "read_only" or node not in self._failed_writes):
+        if health != "running" and (health != "read_only" or node not in self._failed):
             self._found.add(f"{node} is {health or 'in no state'} at the end", final.seq)
 
     def _judge_refusal(self, node: str) -> None:

@@ -66,7 +66,8 @@ def step(book: Book, rng: Random) -> None:
     session = rng.choice(("", "", "", "roamer"))
     act = rng.random()
     if act < 0.25:
-        book.post(name, rng.choice(TEXTS), session, rng.choice(("post", "post", "join")))
+        far = rng.random() < 0.3
+        book.post(name, rng.choice(TEXTS), session, rng.choice(("post", "post", "join")), far=far)
         if rng.random() < 0.6:
             book.sync(name)
     elif act < 0.29:
@@ -236,6 +237,8 @@ def near(rng: Random, value: object) -> object:
         return other_tag(value)
     if isinstance(value, str) and value in ("same", "new", "empty", "older"):
         return rng.choice(("same", "empty", "older"))
+    if isinstance(value, str) and value in ("written", "durable", "replicated:1"):
+        return rng.choice(("written", "durable", "replicated:1", "replicated:2"))
     if isinstance(value, str) and value in ("kill", "power", "point", "storage"):
         return rng.choice(("kill", "power", "storage", "core"))
     return value if isinstance(value, Struct) else ""

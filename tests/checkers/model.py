@@ -41,6 +41,7 @@ class Node(Struct):
     stamp: tuple[int, int] = (0, 0)
     offset_ms: int = 0
     waiting: dict[int, str] = {}  # ops by what they wait for
+    promised: dict[int, str] = {}  # ops that are safe here, and wait for another disk
     heads: list[str] = []
     news_us: int = -1
     first: list[str] = []  # records at the start of the first life

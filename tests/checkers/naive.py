@@ -142,6 +142,7 @@ class Journal(Struct):
     durable: int = 0
     floor: int = 0
     up: bool = False
+    sure: int = 0  # of the recovered: durable before, whatever this life knows
     damaged: bool = False
     flipped: bool = False  # at any time
     tried: bool = False  # a start failed meanwhile
@@ -165,14 +166,15 @@ def journal(events: list[Any], node: str) -> Journal:
             j.records = (j.records + [""] * d.number)[: max(d.number - 1, 0)]
             j.records.append(d.ref if type(d) is kinds.Handed else f"epoch {d.log}")
         elif type(d) is kinds.Written:
-            j.written, j.durable = d.written, d.durable
+            j.written, j.durable = d.written, max(d.durable, j.sure)
         elif type(d) is kinds.Unwritten:
             j.records = j.records[: d.kept]
         elif type(d) is kinds.Fired and d.what in ("flip", "stale", "misdirected"):
             j.damaged = j.flipped = True
         elif type(d) is kinds.Stopped:
             j.pasts.append(j.records)
-            j.written, j.durable, j.floor, j.up = d.written, d.durable, d.written, False
+            j.written, j.durable = d.written, max(d.durable, j.sure)
+            j.floor, j.up = d.written, False
             j.tried = False
         elif type(d) is kinds.Refused:
             j.tried = True
@@ -180,8 +182,8 @@ def journal(events: list[Any], node: str) -> Journal:
             power = d.how in ("power", "storage") or d.site.endswith(", power")
             if j.up:
                 j.pasts.append(j.records)
-                j.written, j.durable, j.up = d.written, d.durable, False
-                j.floor = d.durable if power else d.written
+                j.written, j.durable, j.up = d.written, max(d.durable, j.sure), False
+                j.floor = j.durable if power else d.written
                 j.tried = False
             else:
                 j.tried = True
@@ -190,9 +192,25 @@ def journal(events: list[Any], node: str) -> Journal:
             if j.up:
                 j.pasts.append(j.records)
             j.damaged = j.flipped if d.disk == "older" else j.damaged and d.disk == "same"
+            same = j.records[: j.durable] == list(d.recovered)[: j.durable]
+            j.sure = j.durable if same else 0
             j.records, j.up = list(d.recovered), True
-            j.written = j.durable = len(d.recovered)
+            j.written = len(d.recovered)
+            j.durable = max(j.written - d.unsynced, j.sure)
     return j
+
+
+def was_durable(events: list[Any], node: str, ref: str) -> bool:
+    """At some moment this node's disk held it for good."""
+    for at, e in enumerate(events, start=1):
+        if e.node == node and type(e.data) in DISK_SAYS:
+            j = journal(events[:at], node)
+            if ref in j.records[: j.durable]:
+                return True
+    return False
+
+
+DISK_SAYS = (kinds.Written, kinds.Stopped, kinds.Crash, kinds.Boot)
 
 
 def losses(events: list[Any], node: str) -> list[Lost]:
@@ -235,6 +253,9 @@ def c1(events: list[Any]) -> Answer:
         at = number(j, e.data.ref)
         level = e.data.level.split(":")[0]
         fails |= at is None or at > (j.written if level == "written" else j.durable)
+        if level == "replicated":
+            elsewhere = [was_durable(upto, node, e.data.ref) for node in nodes if node != e.node]
+            fails |= sum(elsewhere) < int(e.data.level.split(":")[1])
     if nothing(events) or not acked(events) or "end" not in phases(events):
         return verdict(fails=fails, unknown=True)
     held = {node: e.data.arrivals for node, e in finals(events).items()}

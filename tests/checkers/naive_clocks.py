@@ -4,7 +4,7 @@ from typing import Any
 
 from lab import kinds
 from tests.checkers.naive import Answer, dot, finals, is_ref, made, of, origin, verdict
-from tests.checkers.naive_logs import skewed
+from tests.checkers.naive_causes import skewed
 
 
 def c16(events: list[Any]) -> Answer:

@@ -147,10 +147,12 @@ def c14(events: list[Any]) -> Answer:
     ends = finals(events)
     for node, e in ends.items():
         last = [one.seq for one in of(events, kinds.Boot, node)][-1:]
-        refused = [
-            one for one in of(events, kinds.Unwritten, node) if one.seq > max(last, default=-1)
+        failed = [
+            one
+            for one in of(events, kinds.Unwritten, node)
+            if one.seq > max(last, default=-1) and one.data.final
         ]
-        fails |= e.data.health not in (("running", "read_only") if refused else ("running",))
+        fails |= e.data.health not in (("running", "read_only") if failed else ("running",))
     if settled(events) and ends:
         fails |= any(
             node not in ends and any(type(e.data) in LIFE for e in events if e.node == node)

@@ -4,7 +4,7 @@ from typing import Any
 
 from lab import kinds
 from tests.checkers.naive import Answer, finals, invokes, losses, of, verdict
-from tests.checkers.naive_logs import skewed
+from tests.checkers.naive_causes import skewed
 
 
 def c8(events: list[Any]) -> Answer:

@@ -91,19 +91,25 @@ def test_lives_are_counted_upwards(numbers: tuple[int, ...], disk: str, expected
 
 
 @pytest.mark.parametrize(
-    ("health", "unwritten", "expected"),
+    ("health", "code", "restarted", "expected"),
     [
-        ("running", True, "pass"),
-        ("read_only", True, "pass"),
-        ("read_only", False, "fail"),
-        ("recovering", True, "fail"),
+        ("running", "disk_full", False, "pass"),
+        ("running", "storage_error", False, "pass"),
+        ("read_only", "storage_error", False, "pass"),
+        ("read_only", "storage_error", True, "fail"),  # of an earlier life
+        ("read_only", "disk_full", False, "fail"),  # there is room again: it must have gone on
+        ("read_only", "", False, "fail"),
+        ("recovering", "storage_error", False, "fail"),
     ],
 )
-def test_who_is_up_at_the_end_runs(health: str, unwritten: bool, expected: str) -> None:
+def test_who_is_up_at_the_end_runs(health: str, code: str, restarted: bool, expected: str) -> None:
     book = two()
     book.post("n1")
-    if unwritten:
-        book.unwritten("n1")
+    if code:
+        book.unwritten("n1", code)
+    if restarted:
+        book.crash("n1")
+        book.boot("n1")
     events = book.finish()
     at = places(events, kinds.Final, "n1")[0]
     assert outcome("C14", edited(events, at, health=health)) == expected

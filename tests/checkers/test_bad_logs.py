@@ -70,6 +70,22 @@ def c1_replicated_nowhere() -> list[Event]:
     return edited(events, places(events, kinds.Ok)[0], level="replicated:1")
 
 
+def c1_replicated_where_it_was_lost_unsynced() -> list[Event]:
+    """The other node wrote it, never synced it, and lost it before the client was told."""
+    book = two(durability="interval")
+    ref = book.post("n1", far=True)
+    book.sync("n1")
+    book.carry("n1", "n2")
+    book.sync("n2", durable=False)
+    book.crash("n2", "power")
+    book.boot("n2")
+    (op,) = book.nodes["n1"].promised
+    book.nodes["n1"].promised.clear()
+    ok = kinds.Ok(op, book.session(op), ref, "replicated:1", "hello", ())
+    book.add("n1", ok, book.invokes[op])
+    return book.finish()
+
+
 def c1_power_takes_what_was_synced() -> list[Event]:
     book = two()
     said(book, "n1")

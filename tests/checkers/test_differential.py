@@ -12,7 +12,7 @@ import pytest
 
 from lab.checkers import Judge, Verdict
 from lab.trace import Event
-from tests.checkers import naive, naive_clocks, naive_logs, naive_rest, naive_sessions
+from tests.checkers import naive, naive_causes, naive_clocks, naive_logs, naive_rest, naive_sessions
 from tests.checkers.generate import edited, good, torn_apart
 
 CHUNKS = 10
@@ -24,7 +24,7 @@ REFERENCES: dict[str, Callable[[list[Event]], str]] = {
     "C4": naive.c4,
     "C5": naive_logs.c5,
     "C6": naive_rest.c6,
-    "C7": naive_logs.c7,
+    "C7": naive_causes.c7,
     "C8": naive_sessions.c8,
     "C9": naive_rest.c9,
     "C10": naive_rest.c10,

@@ -8,7 +8,7 @@ import pytest
 from lab import kinds
 from lab.checkers import SINGLE, Judge, Verdict
 from lab.checkers.quiet import QuietPeriods
-from lab.trace import Event
+from lab.trace import Event, dot_of
 from tests.checkers.bad import said, shared, two
 from tests.checkers.edits import edited, places
 from tests.checkers.histories import QUIET_MS, Book
@@ -192,6 +192,41 @@ def unnamed(what_happens: str, *, forgets: bool) -> list[Event]:
 def test_parents_are_remembered(what_happens: str) -> None:
     assert outcome("C7", unnamed(what_happens, forgets=False)) == "pass"
     assert outcome("C7", unnamed(what_happens, forgets=True)) == "fail"
+
+
+def forked() -> list[Event]:
+    """n1 says one, two, three, and only one and three reach n2. An older copy of its disk is put
+    back, and n1 says another two, later than three, and another three.
+    """
+    book = two()
+    said(book, "n1", "one")
+    shared(book, "n1", "n2")
+    said(book, "n1", "two")
+    three = said(book, "n1", "three")
+    book._hand(book.nodes["n2"], three, "rumor", None, "n1")
+    book.sync("n2")
+    book.crash("n1")
+    node = book.nodes["n1"]
+    node.disk, node.records = "older", node.records[:2]
+    book.boot("n1")
+    book.sync("n1")
+    node.log, node.seq = "n1.1", 1
+    said(book, "n1", "another two")
+    said(book, "n1", "another three")
+    return book.finish()
+
+
+def test_of_a_fork_the_parent_is_the_branch_that_the_author_held() -> None:
+    events = forked()
+    assert outcome("C7", events) == "pass"
+    for node in ("n1", "n2"):
+        at = places(events, kinds.Final, node)[0]
+        data: Any = events[at].data
+        two_, three = data.causal[-2:]
+        assert dot_of(two_).endswith(":2") and dot_of(three).endswith(":3")
+        assert dot_of(data.causal[1]) == dot_of(three) and data.causal[1] != three
+        swapped = (*data.causal[:-2], three, two_)
+        assert outcome("C7", edited(events, at, causal=swapped)) == "fail"
 
 
 # --- C2, C3, C9 -----------------------------------------------------------------------------------

@@ -341,6 +341,22 @@ def test_a_receipt_about_what_the_log_was_before_an_older_copy_came_back_is_no_c
     assert [net["n1"].receipts.copies(log, seq) for seq in (1, 2, 3)] == [0, 0, 0]
 
 
+def test_a_receipt_about_a_log_that_is_known_to_be_forked_is_no_copy() -> None:
+    """Its head is held here, for the old branch came back: it says nothing of the new branch."""
+    net = Net("n1", "n2")
+    old = chain("n1", 3)
+    log = old[0].dot.log
+    net.hold("n1", old[:1])
+    net.hold("n1", chain("n1", 1, after=old[0], branch="b"))
+    net.hold("n1", old[1:])
+    held = net["n1"].frontier.get(log)
+    assert held is not None and held.forked and held.prefix == 3
+    told = Stored("n1", 1, 3, old[2].tag)
+    assert net["n1"].frontier.head_at(held, told.prefix) == told.head
+    net.arrive(Flying("n2", "n1", sent_by("n2", Receipt([told]))))
+    assert [net["n1"].receipts.copies(log, seq) for seq in (1, 2, 3)] == [0, 0, 0]
+
+
 def test_a_receipt_about_somebody_elses_log_is_ignored() -> None:
     net = Net("n1", "n2")
     net.arrive(Flying("n2", "n1", sent_by("n2", Receipt([Stored("x", 1, 9, b"tag")]))))
