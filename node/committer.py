@@ -11,7 +11,8 @@ What the last process left and a full disk keeps from being durable (`Journal.un
 again with every append, and every `RENEW_S` without one.
 
 Progress is reported from this thread. The runtime hands it to its event loop; nothing else is
-shared. `submit` never blocks: over the bounds of the queue it takes nothing and returns False.
+shared. `submit` never blocks. What may be queued is bounded by whoever hands it out, who counts
+what is not written (`node.writing`).
 
 **After a failure** (`PersistFailed`) the records that were handed out behind the failed ones must
 not be written, for they build on what is not there. So the committer drops what is queued and
@@ -32,15 +33,13 @@ from node.journal import Journal
 from node.ports import Durability, EventRecord, Record
 from node.storage import DiskFull, StorageError
 from node.turn import Persisted, PersistFailed
+from node.writing import RECORD_BYTES
 
 Progress = Persisted | PersistFailed
 
-QUEUE_RECORDS_MAX = 65_536
-QUEUE_BYTES_MAX = 64 * 1024 * 1024
 COMMIT_BYTES_MAX = 8 * 1024 * 1024  # of one append; what is left goes into the next
 CHECKPOINTS_MAX = 4  # that wait to be written
 RENEW_S = 0.5  # until the disk is asked again whether there is room
-RECORD_BYTES = 64  # what a record counts beside its data
 
 
 class Committer:
@@ -51,16 +50,11 @@ class Committer:
         interval_ms: int,
         on_progress: Callable[[Progress], None],
         on_unkept: Callable[[str], None] = lambda _: None,
-        *,
-        queue_records_max: int = QUEUE_RECORDS_MAX,
-        queue_bytes_max: int = QUEUE_BYTES_MAX,
     ) -> None:
         self._journal = journal
         self._durability = durability
         self._interval_s = interval_ms / 1000
         self._on_progress = on_progress
-        self._queue_records_max = queue_records_max
-        self._queue_bytes_max = queue_bytes_max
         self._on_unkept = on_unkept  # why a checkpoint could not be written
         # Wakes the thread. A Condition does that in Python, at several times the cost.
         self._woken: SimpleQueue[None] = SimpleQueue()
@@ -96,29 +90,20 @@ class Committer:
     def start(self) -> None:
         self._thread.start()
 
-    def submit(self, records: Sequence[Record]) -> bool:
-        """Queue records for the journal, in order. False: the queue is full, nothing was taken.
-
-        A batch is always taken by an empty queue, so that one that is larger than the bounds
-        cannot be refused for ever. The sequence must not be changed afterwards.
-        """
+    def submit(self, records: Sequence[Record]) -> None:
+        """Queue records for the journal, in order. The sequence must not be changed afterwards."""
         if not records:
-            return True
+            return
         size = _size_of(records)
         with self._lock:
             if self._dropping or self._failed is not None:
-                return True  # covered by the failure that was reported
-            full = (
-                self._queued_records + len(records) > self._queue_records_max
-                or self._queued_bytes + size > self._queue_bytes_max
-            )
-            if self._stopping or (full and self._queue):
-                return False
+                return  # covered by the failure that was reported
+            if self._stopping:
+                return  # too late: nobody was told that they are written
             self._queue.append((records, size))
             self._queued_records += len(records)
             self._queued_bytes += size
             self._wake()
-        return True
 
     def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
         """Write them when there is time. Over the bound they are dropped: a later start makes them.

@@ -76,6 +76,8 @@ NOTES: dict[str, str] = {
     "worker_restarted": "A crashed worker runs again.",
     "worker_started": "A worker runs.",
     "worker_stop_failed": "A worker raised an error while it was stopped.",
+    "writes_behind": "The disk is slow: peers are told to hold back until it has caught up.",
+    "writes_caught_up": "The disk has caught up: peers may send again.",
     "writes_refused": "The journal could not write: commands are refused meanwhile.",
     "writes_resumed": "The journal writes again.",
 }

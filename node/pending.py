@@ -2,9 +2,8 @@
 
 Trouble. When a write fails, own events that are not written never come to be: their senders hear
 of it, and the caller takes them back. What came from others cannot be taken back, for the frontier
-holds it: it is kept (`stuck`) and handed out again after `RETRY_MS`, in the same order. Meanwhile
-no command is taken, and the caller takes in nothing more from peers, or only memory would bound it.
-Where nothing is stuck, the next command is the probe. A final failure ends writing for this life.
+holds it: it is kept, and handed out again after `RETRY_MS`, in the order in which it came. What is
+taken in meanwhile, and when it is over, `node.writing` decides.
 """
 
 from msgspec import Struct
@@ -16,6 +15,7 @@ from node.intake import Incoming, Intake
 from node.ports import Record
 from node.promises import Answer, CopiesOf, Promise, Promises
 from node.turn import Persisted, PersistFailed, Submit, Unmet
+from node.writing import Bounds, State, Writing
 
 SUBMITTED_MAX = 65_536  # commands that wait for an outcome
 RETRY_MS = 500  # after a failed write, until the journal is tried again
@@ -31,30 +31,25 @@ class Failing(Struct, frozen=True):
 class Pending:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_persist", "_retry_ms", "_stuck", "intake", "promises", "trouble")
+    __slots__ = ("_persist", "_retry_ms", "_waiting", "intake", "promises", "writing")
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: Bounds) -> None:
         self.intake = Intake()
         self.promises = Promises()
-        self.trouble: PersistFailed | None = None  # of the last write, until one succeeds
+        self.writing = Writing(bounds)
         self._persist: list[Record] = []
-        self._stuck: list[Incoming] = []  # not in the journal, and to be handed out again
+        self._waiting: list[Incoming] = []  # not in the journal, and to be handed out again
         self._retry_ms = 0
-
-    @property
-    def failed(self) -> bool:
-        """The journal takes nothing more until the process starts again."""
-        return self.trouble is not None and self.trouble.final
-
-    @property
-    def stuck(self) -> bool:
-        """There is something that cannot be written now: nothing more must be taken in."""
-        return self.failed or bool(self._stuck)
 
     def hindrance(self) -> Unmet | None:
         """Why no command can be taken now."""
-        if self.trouble is not None and self.stuck:
-            return Unmet(self.trouble.code, self.trouble.reason)
+        writing = self.writing
+        if writing.refuses:
+            trouble = writing.trouble
+            assert trouble is not None
+            return Unmet(trouble.code, trouble.reason)
+        if writing.full:
+            return Unmet("busy", f"{writing.records} records wait for the disk: try again soon")
         if len(self.promises) >= SUBMITTED_MAX:
             return Unmet("busy", f"{SUBMITTED_MAX} commands wait for the disk: try again soon")
         return None
@@ -71,6 +66,7 @@ class Pending:
         number = self.intake.handed + 1
         self.intake.take(Incoming(number, record, arrival, entry, own, receipt))
         self._persist.append(record)
+        self.writing.handed_out(record)
 
     def promise(self, submit: Submit, event: Event, rules: tuple[str, ...], now_ms: int) -> None:
         """What was handed out last is this event, and its sender waits to hear how safe it is."""
@@ -87,33 +83,44 @@ class Pending:
         self.promises.make(promise)
 
     def take_persist(self) -> list[Record]:
-        persist, self._persist = self._persist, []
+        persist = self._persist
+        if persist:
+            self._persist = []
+            self.writing.sent(self.intake.handed)
         return persist
 
     def persisted(self, progress: Persisted, *, always: bool) -> bool:
         """The journal got on. True: writing works again after some trouble."""
         visible = progress.durable if always else progress.written
         self.intake.reached(visible, progress.durable)
-        if self.trouble is None or self.failed or progress.written <= self.trouble.kept:
-            return False
-        self.trouble = None
-        return True
+        resumed = self.writing.written(progress.written)
+        if resumed:
+            self._hand_out_again()
+        return resumed
 
     def persist_failed(self, failure: PersistFailed, now_ms: int) -> Failing:
-        self.trouble = failure
         self._retry_ms = now_ms + RETRY_MS
         lost = self.intake.failed(failure.kept)
-        self._stuck = [one for one in lost if not one.own] + self._stuck
+        # What waits already came before all that was handed out since.
+        self._waiting += [one for one in lost if not one.own]
+        self.writing.failed(failure, waits=bool(self._waiting))
         own = [one for one in reversed(lost) if one.own]
         unmet = Unmet(failure.code, failure.reason)
         return Failing(own, self.promises.failed(failure.kept, unmet))
 
     def retry(self, now_ms: int) -> None:
-        """Hand out again what is stuck, if it is time."""
-        if self._stuck and not self.failed and now_ms >= self._retry_ms:
-            again, self._stuck = self._stuck, []
-            for one in again:
-                self.hand_out(one.record, one.arrival, one.entry)
+        """Hand out again what waits, if it is time."""
+        if self._waiting and now_ms >= self._retry_ms and not self._final:
+            self._hand_out_again()
+
+    def _hand_out_again(self) -> None:
+        again, self._waiting = self._waiting, []
+        for one in again:
+            self.hand_out(one.record, one.arrival, one.entry)
+
+    @property
+    def _final(self) -> bool:
+        return self.writing.state is State.READ_ONLY
 
     def kept_promises(self, copies_of: CopiesOf) -> list[Answer]:
         return self.promises.kept(self.intake.visible, self.intake.durable, copies_of)
@@ -121,6 +128,6 @@ class Pending:
     @property
     def wake_at_ms(self) -> int | None:
         wake_ms = self.promises.wake_at_ms
-        if self._stuck and not self.failed and (wake_ms is None or self._retry_ms < wake_ms):
+        if self._waiting and not self._final and (wake_ms is None or self._retry_ms < wake_ms):
             wake_ms = self._retry_ms
         return wake_ms

@@ -72,6 +72,7 @@ from node.turn import (
     Tick,
     Unmet,
 )
+from node.writing import Bounds, State
 
 COUNTERS = ("posted", "received", "censored", "rejected", "refused", "unmet", "skewed")
 Health = Literal["starting", "running", "recovering", "read_only"]
@@ -85,6 +86,7 @@ class ReplicaConfig(Struct, frozen=True):
     policy: Policy = Policy((), ())
     quiet_ms: int = 2000
     gossip: GossipConfig = GossipConfig()
+    unwritten: Bounds = Bounds()
 
 
 class Replica:
@@ -120,11 +122,12 @@ class Replica:
         self.timeline, self.presence = self.past.timeline, self.past.presence
         self.quiet = self.past.quiet
         self._epochs = Epochs(self._emitter.own, self.engine.frontier, rng)
-        self._pending = Pending()
+        self._pending = Pending(config.unwritten)
         self._outbox = Outbox()
         self._now_ms = 0
         self._wall_ms = 0
         self._booted = False
+        self._writing = self._pending.writing.state  # as it was told last
         self._sleep_until_ms = 0  # after a drain, until the next step: before that no Tick matters
         self._forks = Forks(self.engine.frontier)
         self._counters = dict.fromkeys((*COUNTERS, "restored", "unwritable"), 0)
@@ -185,6 +188,8 @@ class Replica:
             self._on_persist_failed(item)
         else:
             assert_never(item)
+        if self._pending.writing.state is not self._writing:
+            self._watch_writing()
 
     def drain(self) -> Outbox:
         """Hand over what the steps since the last drain want done."""
@@ -229,7 +234,7 @@ class Replica:
     def state(self) -> Health:
         if not self._booted:
             return "starting"
-        if self._pending.stuck:
+        if self._pending.writing.refuses:
             return "read_only"
         return "running" if self._epochs.until_ms is None else "recovering"
 
@@ -293,7 +298,7 @@ class Replica:
 
     def _on_received(self, received: Received) -> None:
         packet = received.packet
-        if self._pending.stuck:  # it comes again by later rounds, for the roots will differ
+        if self._pending.writing.holds:  # it comes again by later rounds, for the roots will differ
             self._counters["unwritable"] += 1
             packet = without_runs(packet)
         learnt = self.engine.receive(packet, self._now_ms)
@@ -357,6 +362,17 @@ class Replica:
             self._emitter.take_back(one.entry, one.arrival.event)
         fields: Fields = {"code": failure.code, "final": failure.final}
         self._outbox.note.append(Note("writes_refused", "error", fields))
+
+    def _watch_writing(self) -> None:
+        """How writing goes has changed: peers hold back where nothing of them can be kept."""
+        writing = self._pending.writing
+        before, self._writing = self._writing, writing.state
+        self.engine.holding = writing.holds
+        fields: Fields = {"records": writing.records, "bytes": writing.bytes}
+        if writing.state is State.BEHIND:
+            self._outbox.note.append(Note("writes_behind", "warning", fields))
+        elif before is State.BEHIND and writing.state is State.RUNNING:
+            self._outbox.note.append(Note("writes_caught_up", "info", fields))
 
     def _answer(self, answers: list[Answer]) -> None:
         if answers:

@@ -9,16 +9,14 @@ Rules
   committer's thread speaks to the loop by `call_soon_threadsafe`.
 - Inputs that come while a turn waits to run share it: that batches syncs, packets and replies.
 - Nothing polls. A turn runs when something came, or when the replica asked to be woken.
-- What the committer cannot take is held here, and receiving pauses until it can: ZeroMQ's
-  high-water marks then hold the senders back.
+- Nothing that comes is held back here: the replica knows how far the disk is behind, takes nothing
+  more in then, and tells its peers (`node.writing`).
 - An exception out of the replica is an impossible state of its own. The runtime ends with it, and
   whoever runs it builds a new one from the journal.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
 
@@ -30,7 +28,7 @@ from node.journal import Journal
 from node.keyring import Keyring
 from node.link import FaultTable
 from node.pages import Pages
-from node.ports import Note, Record
+from node.ports import Note
 from node.pump import RawContext
 from node.replica import Replica
 from node.scrub import Scrub
@@ -75,7 +73,6 @@ class Runtime:
         self.ended: asyncio.Future[Ending] = loop.create_future()
         self._answered = asyncio.Event()
         self._inbox: list[Input] = []
-        self._held: deque[Sequence[Record]] = deque()
         self._turn_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0
@@ -180,10 +177,10 @@ class Runtime:
             self.running.written, self.running.durable = progress.written, progress.durable
             if self._inbox and type(self._inbox[-1]) is Persisted:
                 self._inbox.pop()  # the newer one says it all
-            self._release()
         elif type(progress) is PersistFailed:
             self._pages.cut(progress.kept)
-            self.running.written = self.running.durable = progress.kept
+            self.running.written = progress.kept
+            self.running.durable = min(self.running.durable, progress.kept)
             event = "storage_failed" if progress.final else "append_failed"
             why: Fields = {"reason": progress.reason, "code": progress.code, "kept": progress.kept}
             self._note("journal", Note(event, "error", why))
@@ -244,14 +241,12 @@ class Runtime:
     def _step_failure(self, failure: PersistFailed) -> None:
         """What was handed out before this moment is covered by the failure; the rest is written."""
         self._execute(self._replica.drain())
-        self._held.clear()
         self._replica.step(failure)
         self._committer.resume()
-        self._pause(paused=False)  # nothing is held any more
 
     def _execute(self, outbox: Outbox) -> None:
         if outbox.persist:
-            self._persist(outbox.persist)
+            self._committer.submit(outbox.persist)
         if outbox.send:
             self._send(outbox.send)
         if outbox.publish:
@@ -260,23 +255,6 @@ class Runtime:
             self._reply(outbox)
         for note in outbox.note:
             self._write_note(note, "replica")
-
-    def _persist(self, records: list[Record]) -> None:
-        if self._held or not self._committer.submit(records):
-            self._held.append(records)
-            self._pause(paused=True)
-
-    def _release(self) -> None:
-        """Hand over what was held, as far as it is taken."""
-        if not self._held:
-            return
-        while self._held and self._committer.submit(self._held[0]):
-            self._held.popleft()
-        self._pause(paused=bool(self._held))
-
-    def _pause(self, *, paused: bool) -> None:
-        self.transport.pause(paused)
-        self.control.pause(paused)
 
     def _send_all(self, packets: list[tuple[str, Packet]]) -> None:
         send = self.transport.send
@@ -355,7 +333,7 @@ class Runtime:
 
     async def _finish_commands(self) -> None:
         self._answered.clear()
-        if not (self.control.flying or self._inbox or self._held):
+        if not (self.control.flying or self._inbox):
             return
         self._soon()
         try:

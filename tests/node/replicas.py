@@ -11,6 +11,7 @@ from node.codec import ProtobufCodec
 from node.ports import AckLevel, Durability, EventRecord, Note, Record
 from node.replica import Replica, ReplicaConfig
 from node.turn import Outbox, Outcome, Persisted, PersistFailed, Received, Submit, Tick
+from node.writing import Bounds
 
 POLICY = Policy((Rule("no", ("forbidden",), "reject"), Rule("mild", ("dang",), "censor")), ())
 WALL_MS = 1_700_000_000_000
@@ -42,8 +43,9 @@ class Node:
         start: int = 1,
         persist: bool = True,
         unsynced: int = 0,
+        unwritten: Bounds = Bounds(),  # noqa: B008
     ) -> None:
-        config = ReplicaConfig(name, "test", peers, durability, POLICY)
+        config = ReplicaConfig(name, "test", peers, durability, POLICY, unwritten=unwritten)
         self.journal: list[Record] = list(records or [])
         rng, pages = Random(f"{name} {seed}"), ListPages(self.journal)
         self.replica = Replica(config, ProtobufCodec(), rng, start, pages=pages)

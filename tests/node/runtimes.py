@@ -29,6 +29,7 @@ from node.replica import Replica, ReplicaConfig
 from node.runtime import Runtime, wall_ms
 from node.settings import Settings
 from node.storage import MemoryStorage
+from node.writing import Bounds
 from tests.node.loops import until
 
 CLUSTER = cluster_hash("test")
@@ -90,7 +91,12 @@ class News:
 class RuntimeBench:
     """n1 of a cluster with n2, who is nowhere; packets of it are handed in by hand."""
 
-    def __init__(self, durability: Durability = "always", interval_ms: int = 10) -> None:
+    def __init__(
+        self,
+        durability: Durability = "always",
+        interval_ms: int = 10,
+        unwritten: Bounds = Bounds(),  # noqa: B008
+    ) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp")
         self.path = str(Path(self.folder.name) / "sock" / "control")
         self.context: RawContext = zmq.Context()
@@ -100,7 +106,7 @@ class RuntimeBench:
         loop = asyncio.get_running_loop()
         journal, recovery = Journal.open(self.disk, "n1", JournalOptions(durability), wall_ms())
         pages = Pages(self.disk, recovery.index)
-        config = ReplicaConfig("n1", "test", ("n2",), durability)
+        config = ReplicaConfig("n1", "test", ("n2",), durability, unwritten=unwritten)
         self.replica = Replica(
             config, ProtobufCodec(), Random(1), recovery.incarnation, pages=pages
         )
@@ -136,7 +142,7 @@ class RuntimeBench:
     async def __aenter__(self) -> Self:
         await self.runtime.start()
         self._client.connect(f"ipc://{self.path}")
-        await until(lambda: self.runtime.running.durable >= 1)  # the epoch
+        await until(lambda: self.runtime.running.written >= 1)  # the epoch
         return self
 
     async def __aexit__(self, *_: object) -> None:

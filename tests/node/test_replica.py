@@ -285,6 +285,8 @@ def test_an_epoch_that_could_not_be_written_is_written_before_its_events() -> No
     node.fail()
     assert type(node.post("too early")) is Unmet
     node.turn(ms=500)
+    assert type(node.post("still too early")) is Unmet, "handed out again is not written"
+    node.write()
     node.post("hello")
     node.write()
     assert [type(record) for record in node.journal] == [EpochRecord, EventRecord]

@@ -1,46 +1,84 @@
 """One node's real runtime, on a disk that stalls, fills up and fails."""
 
+from node.api import Failed, Post
+from node.writing import Bounds
 from tests.node.loops import run, until
 from tests.node.runtimes import RuntimeBench
 
+FEW = Bounds(records=4)
 
-async def _held_back(bench: RuntimeBench) -> None:
-    """One call to the disk stalls until more has come than the committer's queue takes."""
-    bench.runtime._committer._queue_records_max = 4
+
+async def _behind(bench: RuntimeBench) -> None:
+    """One call to the disk stalls until more has come than may wait for it."""
     bench.disk.going.clear()
     bench.receive(1)
     await until(bench.disk.stalled.is_set)
     for _ in range(3):
         bench.receive(4)
         await until(lambda: not bench.runtime._inbox)
-    assert bench.runtime._held
+    assert bench.said("writes_behind")
+    assert bench.replica.counters["unwritable"] == 2, "one packet went over the bound"
+
+
+def test_a_node_hears_and_answers_while_its_disk_stalls_and_catches_up_later() -> None:
+    async def main() -> None:
+        async with RuntimeBench(unwritten=FEW) as bench:
+            await _behind(bench)
+            assert (await bench.status()).state == "running"
+            bench.disk.going.set()
+            await until(lambda: bench.said("writes_caught_up"))
+            bench.receive(1)
+            await until(lambda: bench.runtime.running.durable >= 7)
+
+    run(main)
 
 
 def test_a_node_hears_again_after_a_stalled_write_that_fails() -> None:
     async def main() -> None:
-        async with RuntimeBench() as bench:
-            await _held_back(bench)
+        async with RuntimeBench(unwritten=FEW) as bench:
+            await _behind(bench)
             bench.disk.full = True
             bench.disk.going.set()
             await until(lambda: bench.said("writes_refused"))
             assert (await bench.status()).state == "read_only"
+            (refused,) = await bench.ask(Post(1, "ana", "no room", "", 1000))
+            assert type(refused) is Failed
+            assert refused.code == "disk_full"
             bench.disk.full = False
             await until(lambda: bench.said("writes_resumed"))
-            await until(lambda: bench.runtime.running.durable >= 14)
+            await until(lambda: bench.runtime.running.durable >= 6)
             status = await bench.status()
-            assert (status.state, status.events) == ("running", 13)
+            assert (status.state, status.events) == ("running", 5)
 
     run(main)
 
 
 def test_a_node_hears_again_after_a_stalled_sync_that_fails_and_stays_read_only() -> None:
     async def main() -> None:
-        async with RuntimeBench() as bench:
+        async with RuntimeBench(unwritten=FEW) as bench:
             bench.disk.stalls = "sync"
-            await _held_back(bench)
+            await _behind(bench)
             bench.disk.eio_at_sync = True
             bench.disk.going.set()
             await until(lambda: bench.said("writes_refused"))
             assert (await bench.status()).state == "read_only"
+
+    run(main)
+
+
+def test_nothing_is_called_durable_that_no_sync_has_seen() -> None:
+    """In a relaxed mode a failed write says how far the journal is written, and no more."""
+
+    async def main() -> None:
+        async with RuntimeBench("none") as bench:
+            bench.receive(10)
+            await until(lambda: bench.runtime.running.written == 11)
+            durable = bench.runtime.running.durable
+            bench.disk.full = True
+            bench.receive(1)
+            await until(lambda: bench.said("append_failed"))
+            status = await bench.status()
+            assert (status.written_upto, status.durable_upto) == (11, durable)
+            assert durable < 11
 
     run(main)
