@@ -1,9 +1,9 @@
 """What is known of the events of a run, shared by all its nodes, for speed and for the trace.
 
 Decoding is a pure function of the bytes, so the codec of a world remembers what it decoded: the
-first node pays, with the real codec, and the others get the same frozen value. What was encoded
-here is known already: one event in `DECODE_EVERY` is decoded all the same, and must be equal.
-Nothing else is shared between nodes.
+first that asks pays, with the real codec, and the others get the same frozen value. Nobody gets the
+event that was encoded; what comes out of the bytes must be equal to it. Nothing else is shared
+between nodes.
 """
 
 from typing import Final
@@ -16,8 +16,6 @@ from gossip.entry import TAG_BYTES, hash_of
 from lab.kinds import Facts, What
 from node.codec import ProtobufCodec
 from node.ports import Decoded, EpochRecord, Record
-
-DECODE_EVERY = 8
 
 WHATS: Final[dict[type, What]] = {
     MessagePosted: "posted",
@@ -36,12 +34,11 @@ class Named(Struct, frozen=True, gc=False):
 class Known:
     """Implements `node.ports.EventCodec`. Mutable."""
 
-    __slots__ = ("_codec", "_decoded", "_encoded", "_named", "_refs")
+    __slots__ = ("_codec", "_decoded", "_named", "_refs")
 
     def __init__(self) -> None:
         self._codec = ProtobufCodec()
         self._decoded: dict[bytes, Decoded] = {}
-        self._encoded = 0
         self._named: dict[bytes, Named] = {}
         self._refs: dict[bytes, str] = {}  # by tag
 
@@ -49,10 +46,7 @@ class Known:
 
     def encode(self, event: Event, prev: bytes) -> bytes:
         data = self._codec.encode(event, prev)
-        decoded = self._decoded[data] = Decoded(event, prev)
-        self._encoded += 1
-        if self._encoded % DECODE_EVERY == 1:
-            assert self._codec.decode(data) == decoded, "an event is not what its bytes say"
+        assert self.decode(data) == Decoded(event, prev), "an event is not what its bytes say"
         return data
 
     def decode(self, data: bytes) -> Decoded:

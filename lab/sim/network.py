@@ -4,10 +4,10 @@ Rules
 - Every packet is encoded by `gossip.wire`, and its bytes are counted by what they are for: digest
   (lines of frontiers), payload (entries), framing (all else). Payload that brought nothing new is
   counted as duplicate by the host that received it.
-- What arrives is the packet that was sent, for it is an immutable value; one packet in
-  `DECODE_EVERY`, in `paranoid` mode each, is decoded from its bytes, and the result must be equal.
-  A corrupted packet is always decoded, and whatever comes out of it is thrown away, as a transport
-  with a checksum does (TCP, CURVE).
+- What arrives is what `gossip.wire` reads in those bytes, never the packet that was sent; they are
+  read once, for all peers that they reach. One packet in `COMPARE_EVERY`, in `paranoid` mode each,
+  must be equal to the one that was sent. Of a corrupted one whatever is read is thrown away, as a
+  transport with a checksum does (TCP, CURVE).
 - A link delivers in order, as TCP does, except for what a fault reorders or repeats.
 - Conservation: sent + copied = delivered + dropped (by cause) + in flight.
 """
@@ -30,7 +30,7 @@ from lab.sim.agenda import Agenda
 from lab.sim.rules import Fate, NarrowRule, PacketFault, Rule, rule_of
 from lab.trace import MsgId, Trace
 
-DECODE_EVERY = 16
+COMPARE_EVERY = 16
 QUANTILES = 1024
 _LOGNORMAL_SIGMA = 1.0
 _STEPS = [(i + 0.5) / QUANTILES for i in range(QUANTILES)]
@@ -81,19 +81,27 @@ class Link:
         self.queue: deque[tuple[Flight, int]] = deque()  # while it is narrow, and what comes on top
 
 
+class Parcel:
+    """A packet in bytes, to one peer or to many. Mutable: it is read when it first arrives."""
+
+    __slots__ = ("data", "msg_id", "read", "told", "wire")
+
+    def __init__(self, packet: Packet) -> None:
+        self.told = packet  # by its sender; nobody else ever sees this object
+        self.data = encode(packet)
+        self.wire = described(packet, self.data)
+        self.msg_id: MsgId = (packet.sender, packet.incarnation, packet.number)
+        self.read: Packet | None = None
+
+
 class Flight:
     """One transmission on its way. Immutable."""
 
-    __slots__ = ("data", "link", "msg_id", "packet", "sent", "wire")
+    __slots__ = ("link", "parcel", "sent")
 
-    def __init__(
-        self, link: Link, packet: Packet, data: bytes, wire: Sent, msg_id: MsgId, sent: int | None
-    ) -> None:
+    def __init__(self, link: Link, parcel: Parcel, sent: int | None) -> None:
         self.link = link
-        self.packet = packet
-        self.data = data
-        self.wire = wire
-        self.msg_id = msg_id
+        self.parcel = parcel
         self.sent = sent  # its event in the trace
 
 
@@ -153,7 +161,7 @@ class Network:
         self._traced = packets_traced
         self._draw = rng.random
         self._delays = quantiles(options)
-        self._decode_every = 1 if paranoid else DECODE_EVERY
+        self._compare_every = 1 if paranoid else COMPARE_EVERY
         self._hosts: dict[str, Machine] = {}
         self._links: dict[str, dict[str, Link]] = {}
         self._rules: list[tuple[str, Rule]] = []
@@ -173,10 +181,8 @@ class Network:
         for peer, following in sends:
             if following is not packet:  # else the same one, to the next peer
                 packet = following
-                data = encode(packet)
-                size = len(data)
-                wire = described(packet, data)
-                msg_id = (packet.sender, packet.incarnation, packet.number)
+                parcel = Parcel(packet)
+                wire, msg_id, size = parcel.wire, parcel.msg_id, len(parcel.data)
                 digest, payload, framing = wire.digest, wire.payload, wire.framing
             link = links.get(peer)
             if link is None:
@@ -189,7 +195,7 @@ class Network:
             sent = None
             if self._traced:
                 sent = trace.add(now_us, name, source.incarnation, wire, cause, msg_id, peer, size)
-            flight = Flight(link, packet, data, wire, msg_id, sent)
+            flight = Flight(link, parcel, sent)
             if rules or link.blocked or link.held:
                 self._send_with_faults(flight)
                 continue
@@ -203,7 +209,7 @@ class Network:
             self.fire("partition")
             self.drop(flight, "partition")
             return
-        fate = Fate(link.pair, len(flight.data), now_us)
+        fate = Fate(link.pair, len(flight.parcel.data), now_us)
         for what, rule in self._rules:
             if rule.meet(fate):
                 self.fire(what)
@@ -243,7 +249,7 @@ class Network:
         self._agenda.at(at_us, self._arrive, flight)
 
     def _corrupt(self, flight: Flight, bit: int) -> None:
-        data = bytearray(flight.data)
+        data = bytearray(flight.parcel.data)
         data[bit // 8] ^= 1 << bit % 8
         with suppress(WireError):  # and it must not raise anything else
             decode(bytes(data))
@@ -266,9 +272,9 @@ class Network:
                 self._hosts[source].incarnation,
                 data,
                 flight.sent,
-                flight.msg_id,
+                flight.parcel.msg_id,
                 peer,
-                len(flight.data),
+                len(flight.parcel.data),
             )
 
     def _delay_us(self) -> int:
@@ -287,27 +293,27 @@ class Network:
 
     def deliver(self, flight: Flight, process: Receiver) -> None:
         """Hand it to the process, which is up and running."""
-        ledger, link = self.ledger, flight.link
+        ledger, link, parcel = self.ledger, flight.link, flight.parcel
         ledger.delivered += 1
-        size = len(flight.data)
-        got = flight.sent
+        size, got = len(parcel.data), flight.sent
         if self._traced:
             got = self._trace.add(
                 self._agenda.now_us,
                 link.pair[1],
                 process.incarnation,
-                _GOT[flight.wire.body],
+                _GOT[parcel.wire.body],
                 flight.sent,
-                flight.msg_id,
+                flight.parcel.msg_id,
                 link.pair[0],
                 size,
             )
-        packet = flight.packet
-        if ledger.delivered % self._decode_every == 0:
+        packet = parcel.read
+        if packet is None:
+            packet = parcel.read = decode(parcel.data)
             ledger.decoded += 1
-            packet = decode(flight.data)
-            assert packet == flight.packet, "a packet is not what its bytes say"
-        process.arrive(packet, size, flight.wire.payload, got)
+            if ledger.decoded % self._compare_every == 0:
+                assert packet == parcel.told, "a packet is not what its bytes say"
+        process.arrive(packet, size, parcel.wire.payload, got)
 
     # --- faults ---------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ def drops_unsaid() -> Swaps:
     original = Network.drop
 
     def drop(self: Network, flight: Flight, why: str) -> None:
-        if flight.msg_id[2] % 5:
+        if flight.parcel.msg_id[2] % 5:
             original(self, flight, why)
 
     return [(Network, "drop", drop)]
