@@ -124,6 +124,29 @@ def runs_of(entries: Iterable[Entry], budget_bytes: int) -> list[list[Run]]:
     return [runs for runs in packets if runs]
 
 
+def split(run: Run, budget_bytes: int) -> list[tuple[Run, int]]:
+    """The same entries in runs that cost at most `budget_bytes` on the wire, with what each costs.
+
+    An entry that alone costs more than that has a run of its own.
+    """
+    overhead = _run_bytes(run.origin)
+    parts: list[tuple[Run, int]] = []
+    begin, size = 0, overhead
+    for at, data in enumerate(run.data):
+        cost = len(data) + ENTRY_OVERHEAD_BYTES
+        if at > begin and size + cost > budget_bytes:
+            parts.append((_part(run, begin, at), size))
+            begin, size = at, overhead
+        size += cost
+    return [*parts, (_part(run, begin, len(run.data)), size)]
+
+
+def _part(run: Run, begin: int, end: int) -> Run:
+    if end - begin == len(run.data):
+        return run
+    return Run(run.origin, run.epoch, run.first + begin, run.data[begin:end])
+
+
 def _extend(runs: list[Run], origin: str, epoch: int, seq: int, data: bytes) -> None:
     """Lengthen the last run if this entry follows it, else begin another."""
     run = runs[-1] if runs else None

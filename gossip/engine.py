@@ -82,7 +82,7 @@ class Engine(Generic[Value]):
         )
         self._mail = Mail(self.members, cluster)
         self.rounds = Rounds(self.members, config, rng)
-        self.rumors = Rumors(config.rumor_k)
+        self.rumors = Rumors(config.rumor_k, config.delta_bytes_max)
         self.receipts = Receipts(self.frontier)
         self.awaits_receipts = False  # set by the caller: somebody waits for copies elsewhere
         self.holding = False  # set by the caller: it cannot keep entries now, peers shall send none

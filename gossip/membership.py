@@ -6,7 +6,8 @@ Rules
 - A belief is never a fact. Suspicion blocks no write, stops no probe and deletes nothing.
 - Hearing from a node is better evidence than any opinion about it.
 - What others say raises an incarnation by a bounded step and so often, here as at the node that
-  it is about: so a node can always refute, however high the incarnation it is called dead in.
+  it is about: so a node can always refute, however high the incarnation it is called dead in. The
+  header of a packet in its name does no more.
 - Only a node itself raises its incarnation, to refute: `alive` of a higher incarnation overrides
   `suspect` and `dead` of a lower one. Between equal incarnations dead > suspect > alive.
 
@@ -29,7 +30,7 @@ from gossip.incarnation import NUMBER_MAX, START
 from gossip.packets import Opinion
 
 OPINIONS_PER_PACKET_MAX = 8
-# What opinions may raise an incarnation by, once in `trust_ms`: a million starts. Without a bound,
+# What a packet may raise an incarnation by, once in `trust_ms`: a million starts. Without a bound,
 # a peer that calls another one dead in the last incarnation of all could never be refuted.
 LEAP_MAX = 1 << 30
 
@@ -124,11 +125,23 @@ class Membership:
             return
         member.heard_ms = now_ms
         member.misses = 0
-        member.incarnation = max(member.incarnation, incarnation)
+        if incarnation > member.incarnation:
+            self._raise(member, incarnation, now_ms)
         # With an older incarnation it does not know yet what is said about it. Whatever goes to it
         # tells it, and it will refute.
-        if member.state is not State.ALIVE and incarnation == member.incarnation:
+        if member.state is not State.ALIVE and incarnation >= member.incarnation:
             self._become(member, State.ALIVE, now_ms, "heard")
+
+    def _raise(self, member: Member, incarnation: int, now_ms: int) -> None:
+        """A header is no proof of who sent it: it raises an incarnation by no more than an opinion,
+        or the peer itself could not go beyond what somebody else has sent in its name.
+        """
+        leap = incarnation - member.incarnation
+        if leap > START:
+            if self._recently(member.leapt_ms, now_ms):
+                return
+            member.leapt_ms = now_ms
+        member.incarnation += min(leap, LEAP_MAX)
 
     def missed(self, name: str, now_ms: int) -> None:
         """An exchange with this peer was not answered."""

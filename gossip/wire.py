@@ -1,7 +1,8 @@
 """Packets to bytes and back: MessagePack by position, one packet a frame.
 
 Rules: version and cluster are checked before the body is believed; every size is bounded; whatever
-the bytes are, `decode` returns a Packet or raises WireError and nothing else. A recorded packet
+the bytes are, `decode` returns a Packet or raises WireError and nothing else; `encode` too raises
+nothing else, and only for a packet that is too large. A recorded packet
 encodes to the same bytes again, so that a trace can be replayed byte for byte.
 """
 
@@ -41,8 +42,13 @@ def cluster_hash(name: str) -> int:
 
 
 def encode(packet: Packet) -> bytes:
+    """Raises WireError if the packet is too large: nobody would take it, so it is not sent."""
     data = _encoder.encode(packet)
-    assert len(data) <= PACKET_BYTES_MAX, f"a {type(packet.body).__name__} of {len(data)} bytes"
+    if len(data) > PACKET_BYTES_MAX:
+        kind = type(packet.body).__name__
+        raise WireError(
+            "oversize", f"a {kind} of {len(data)} bytes; the limit is {PACKET_BYTES_MAX}"
+        )
     return data
 
 

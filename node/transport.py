@@ -223,7 +223,11 @@ class Transport:
         if link is None:
             self._reject("unknown_peer", f"a packet to {peer[:32]!r}, who is no peer of this node")
             return
-        data = self._bytes_of(packet)
+        try:
+            data = self._bytes_of(packet)
+        except WireError as error:  # the core sends none so large; if it does, that is one lost
+            self._reject("unsendable", f"a packet to {peer}: {error}")
+            return
         if self.faults.whole(peer):
             link.put(data)
             return

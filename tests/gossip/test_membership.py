@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.incarnation import NUMBER_MAX
+from gossip.incarnation import NUMBER_MAX, START
 from gossip.membership import LEAP_MAX, OPINIONS_PER_PACKET_MAX, Change, Member, Membership, State
 from gossip.packets import Opinion
 
@@ -339,3 +339,36 @@ def test_a_node_goes_towards_a_made_up_incarnation_of_itself_in_steps() -> None:
     assert membership.incarnation == 5 + LEAP_MAX + 1
     membership.told(Opinion("n1", DEAD, NUMBER_MAX - 1), 20_000)
     assert membership.incarnation == 5 + 2 * (LEAP_MAX + 1)
+
+
+# --- headers in the name of a peer --------------------------------------------------------------
+
+
+def test_a_header_raises_an_incarnation_by_a_bounded_step() -> None:
+    membership = members()
+    membership.heard("n2", NUMBER_MAX, 10_000)
+    assert of(membership).incarnation == LEAP_MAX
+    membership.heard("n2", NUMBER_MAX, 10_001)
+    assert of(membership).incarnation == LEAP_MAX, "one step, and then it can be refuted"
+    membership.heard("n2", LEAP_MAX + START, 10_002)
+    assert of(membership).incarnation == LEAP_MAX + START, "the next start is no leap"
+    membership.heard("n2", NUMBER_MAX, 20_000)
+    assert of(membership).incarnation == 2 * LEAP_MAX + START
+
+
+def test_a_peer_that_was_spoofed_comes_back_by_itself() -> None:
+    """Somebody sent a packet in its name with the largest incarnation, and then it was silent."""
+    n1 = members("n2")
+    n2 = Membership("n2", START, ("n1",), suspect_after_misses=MISSES, dead_ms=1, trust_ms=1)
+    n1.heard("n2", n2.incarnation, 1)
+    n1.heard("n2", NUMBER_MAX, 2)
+    for _ in range(MISSES):
+        n1.missed("n2", 10_000)
+    n1.tick(10_000 + DEAD_MS)
+    assert of(n1).state is DEAD
+    for round_number in range(3):
+        now_ms = 20_000 + 2_000 * round_number
+        n1.heard("n2", n2.incarnation, now_ms)
+        for opinion in n1.opinions_for("n2"):
+            n2.told(opinion, now_ms)
+    assert of(n1).state is ALIVE

@@ -151,8 +151,8 @@ def test_a_packet_without_its_runs_is_otherwise_the_same(body: Body) -> None:
         assert replace(bare, body=replace(bare.body, runs=getattr(body, "runs"))) == whole  # noqa: B009
 
 
-def test_a_packet_above_the_limit_is_a_bug_of_the_sender() -> None:
-    with pytest.raises(AssertionError, match="a Push of 1048"):
+def test_a_packet_above_the_limit_is_not_encoded() -> None:
+    with pytest.raises(WireError, match="a Push of 1048"):
         encode(packet(Push([Run("n1", 1, 1, [bytes(PACKET_BYTES_MAX)])], direct=True)))
 
 
