@@ -130,6 +130,8 @@ def failures(copy: Path, tests: tuple[str, ...]) -> list[str]:
         "-p",
         "no:cacheprovider",
     ]
-    ran = subprocess.run([*command, *tests], cwd=copy, capture_output=True, text=True, check=False)
-    assert ran.returncode in (0, 1), ran.stdout[-1000:] + ran.stderr[-1000:]
-    return re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", ran.stdout, re.MULTILINE)
+    ran = subprocess.run([*command, *tests], cwd=copy, capture_output=True, check=False)
+    # Bytes: what a broken promise lets through to the output need not be text.
+    told, errors = (out.decode(errors="backslashreplace") for out in (ran.stdout, ran.stderr))
+    assert ran.returncode in (0, 1), told[-1000:] + errors[-1000:]
+    return re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", told, re.MULTILINE)
