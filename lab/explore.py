@@ -198,7 +198,10 @@ def explore(options: Options, told: Callable[[Found], None] = lambda _: None) ->
 
 def look(options: Options, seed: int) -> Seen:
     """Run a seed and say in a few figures how it went."""
-    judged = run_judged(options.scenario_of(seed), seed)
+    return seen_of(run_judged(options.scenario_of(seed), seed))
+
+
+def seen_of(judged: Judged) -> Seen:
     rule = reason = token = ""
     if judged.outcome != "pass":
         rule, reason = blamed(judged)
@@ -206,7 +209,7 @@ def look(options: Options, seed: int) -> Seen:
         token = str(judged.token)
     totals = next((e.data for e in reversed(judged.trace.events) if type(e.data) is Totals), None)
     return Seen(
-        seed,
+        judged.seed,
         judged.outcome,
         rule,
         reason,

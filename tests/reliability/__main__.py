@@ -1,17 +1,23 @@
 """`python -m tests.reliability [NAME ...] [--long]`: run checks, print a line with each figure.
 
 `mutations` is one more name: every promise is broken in a copy, and some test must notice.
+`mutants` draws small mutants by a seed, and tries them by exploring and by the unit tests: see
+`scripts/evidence mutants --help`.
 """
 
 import argparse
 import sys
 import time
 
+from tests.mutants import drawn
 from tests.reliability.evidence import CHECKS
 from tests.reliability.mutations import mutations
 
 
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["mutants"]:  # has options of its own
+        return drawn.main(arguments[1:])
     parser = argparse.ArgumentParser(prog="scripts/evidence", description=__doc__)
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="which; default: all but mutations"
