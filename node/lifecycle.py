@@ -29,6 +29,7 @@ from node.codec import ProtobufCodec
 from node.journal import Journal, JournalOptions
 from node.keyring import Keyring
 from node.link import FaultTable
+from node.lives import Again, Lives, Over, not_restored, reopening, stopped_instead, unclean
 from node.opening import Recovery
 from node.pages import Pages
 from node.ports import Note
@@ -36,12 +37,13 @@ from node.pump import RawContext
 from node.recorder import RecordedFaults, RecordedReplica, Recorder, begin
 from node.recovery import Mode
 from node.replica import Replica, ReplicaConfig
+from node.restarts import RestartBudget, one_line
 from node.runtime import Runtime, wall_ms
-from node.scrub import Scrub, Scrubbed
+from node.scrub import Scrub
 from node.settings import Addresses, Ending, Settings, WriteNote
 from node.stopping import StopAsked, Stopping
 from node.storage import FileStorage, StorageError
-from node.supervisor import Fields, RestartBudget, one_line
+from node.supervisor import Fields
 from node.survey import Hole
 
 
@@ -65,8 +67,7 @@ class Legacy(Struct):
     """What the lives of one process leave to each other."""
 
     replica: ReplicaConfig  # with the lists that were read last
-    scrubbed: Scrubbed = msgspec.field(default_factory=Scrubbed)
-    trust: bool = True  # believe checkpoints: only the first life does, the others look for damage
+    lives: Lives
     answered: bool = False  # a life was ready: whoever started the process was told, once
 
 
@@ -109,22 +110,23 @@ class Life:
     async def _run(self, loop: asyncio.AbstractEventLoop) -> Ending:
         """Raises StopAsked, too, where the journal has not been opened yet."""
         node = self._legacy.replica
-        trust = self._legacy.trust and self._plan.trace_dir is None  # a recording holds all of it
+        trust = (
+            self._legacy.lives.trust and self._plan.trace_dir is None
+        )  # a recording holds all of it
         options = JournalOptions(node.durability, self._plan.recover, trust=trust)
         with self._stopping.interrupts():  # as a kill might
             journal, recovery = Journal.open(self._storage, node.node, options, wall_ms())
         try:
             runtime = await self._build(loop, journal, recovery)
         except Exception as error:
-            unclean = _close_quietly(journal)
-            if not recovery.recalled:
+            ending = not_restored(error, recovery.recalled, _close_quietly(journal))
+            if ending is None:
                 raise
-            reason = one_line(error)
-            self._note("checkpoints_doubted", "error", {"reason": reason}, "journal")
-            return Ending(reason, reopen=True, unclean=unclean)
+            self._note("checkpoints_doubted", "error", {"reason": ending.reason}, "journal")
+            return ending
         except StopAsked:
-            unclean = journal.close(clean=True)
-            return _unclean(unclean) if unclean else Ending(self._stopping.asked)
+            why = journal.close(clean=True)
+            return unclean(why) if why else Ending(self._stopping.asked)
         except BaseException:
             _close_quietly(journal)
             raise
@@ -140,7 +142,7 @@ class Life:
         for _ in self._pieces(recovery.restore(replica, journal.keep)):
             await asyncio.sleep(0)
         self._note_opening(recovery, time.monotonic() - began_s)
-        self._legacy.scrubbed.open(recovery.quarantined)
+        self._legacy.lives.scrubbed.open(recovery.quarantined)
         now_ms, why = int(loop.time() * 1000), recovery.must_open_epoch
         replica.boot(now_ms, wall_ms(), why, recovery.unsynced)
         gc.collect()
@@ -205,7 +207,7 @@ class Life:
             runtime.scrub = Scrub(
                 loop,
                 plan.journal_dir,
-                self._legacy.scrubbed,
+                self._legacy.lives.scrubbed,
                 plan.settings.scrub_bytes_per_s,
                 partial(self._on_damage, runtime),
                 lambda why: self._note("journal_unread", "error", {"reason": why}, "scrub"),
@@ -216,15 +218,12 @@ class Life:
     # --- damage ---------------------------------------------------------------------------------
 
     def _on_damage(self, runtime: Runtime, holes: list[Hole]) -> None:
-        """The journal is opened anew, as after a start: that sets damage aside and opens an epoch.
-
-        In mode strict an opening would refuse, and the node works: there it is only told.
-        """
+        """Opened anew, as after a start, the journal sets damage aside, and asks for an epoch."""
         for hole in holes:
             where: Fields = {**_where(hole), "cause": hole.cause}
             self._note("journal_damaged", "error", where, "scrub")
-        if self._plan.recover != "strict":
-            runtime.reopen(f"{holes[0].name} is damaged at offset {holes[0].offset}")
+        if why := reopening(holes, self._plan.recover):
+            runtime.reopen(why)
 
     async def _live(self, runtime: Runtime) -> Ending:
         plan = self._plan
@@ -259,7 +258,7 @@ class Life:
         self._note("node_stopped", "info" if clean else "error", told)
         if ending.reopen and closed.over:
             return msgspec.structs.replace(ending, unclean=closed.unclean)
-        return ending if clean or ending.code else _unclean(closed.unclean)
+        return ending if clean or ending.code else unclean(closed.unclean)
 
     # --- signals --------------------------------------------------------------------------------
 
@@ -320,43 +319,32 @@ def live(plan: Plan, storage: FileStorage, stopping: Stopping) -> Ending:
     seed = int.from_bytes(os.urandom(8), "big")
     rng = Random(seed)
     settings = plan.settings
-    budget = RestartBudget(rng, settings.restart_budget, settings.restart_window_s)
     plan.write_note(
         Note("node_started", "info", {"pid": settings.pid, "seed": f"{seed:x}"}), "node"
     )
     context: RawContext = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 4 * len(settings.peers) + 64)  # also the monitors'
-    legacy = Legacy(plan.replica)
+    lives = Lives(RestartBudget(rng, settings.restart_budget, settings.restart_window_s))
+    legacy = Legacy(plan.replica, lives)
     try:
         while True:
             ending = asyncio.run(Life(plan, storage, context, rng, legacy, stopping).run())
-            legacy.trust = False
-            if ending.reopen and stopping.asked:
-                return _unclean(ending.unclean) if ending.unclean else Ending(stopping.asked)
-            if ending.reopen:
-                storage = FileStorage(plan.journal_dir)
-                continue
-            if ending.crash is None:
-                return ending
-            wait_s = budget.crashed(time.monotonic())
-            if wait_s is None:
-                reason = f"the core failed too often: {one_line(ending.crash)}"
-                plan.write_note(Note("node_gave_up", "error", {"reason": reason}), "node")
-                return Ending(reason, 1)
-            plan.write_note(
-                Note("core_restarts", "warning", {"wait_ms": round(wait_s * 1000)}), "node"
-            )
-            stopping.rest(wait_s)
-            if stopping.asked:  # and nothing wrote down that all is in order
-                return Ending(f"{stopping.asked}; {one_line(ending.crash)}", 1)
+            what = lives.after(ending, time.monotonic(), stopping.asked)
+            if type(what) is Again and what.wait_s is not None:
+                fields: Fields = {"wait_ms": round(what.wait_s * 1000)}
+                plan.write_note(Note("core_restarts", "warning", fields), "node")
+                stopping.rest(what.wait_s)
+                if stopping.asked:
+                    what = Over(stopped_instead(ending, stopping.asked))
+            if type(what) is Over:
+                if what.gave_up:
+                    fields = {"reason": what.ending.reason}
+                    plan.write_note(Note("node_gave_up", "error", fields), "node")
+                return what.ending
             storage = FileStorage(plan.journal_dir)
     finally:
         storage.close()
         context.destroy(linger=0)
-
-
-def _unclean(why: str) -> Ending:
-    return Ending(f"the stop was not clean: {why}", 5)
 
 
 def _close_quietly(journal: Journal) -> str:

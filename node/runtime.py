@@ -31,10 +31,11 @@ from node.pages import Pages
 from node.ports import Note
 from node.pump import RawContext
 from node.replica import Replica
+from node.restarts import one_line
 from node.scrub import Scrub
 from node.settings import Addresses, Closed, Ending, Settings, WriteNote
 from node.storage import StorageError
-from node.supervisor import Fields, Supervisor, anatomy, one_line
+from node.supervisor import Fields, Supervisor, anatomy
 from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
 from node.views import Running
 from node.workers import Hooks, Workers, start_transport

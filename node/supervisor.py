@@ -13,7 +13,6 @@ life that has ended.
 """
 
 import traceback
-from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import Literal, ParamSpec, Protocol
@@ -22,47 +21,11 @@ from msgspec import Struct
 
 from node.api import WorkerStatus
 from node.ports import Note
+from node.restarts import BUDGET, WINDOW_S, RestartBudget, one_line
 from node.storage import StorageError
-
-BUDGET = 5
-WINDOW_S = 60.0
-BACKOFF_FIRST_S = 0.1
-BACKOFF_MAX_S = 5.0
 
 P = ParamSpec("P")
 Fields = dict[str, str | int | float | bool | list[str] | dict[str, int]]
-
-
-class RestartBudget:
-    """How long to wait before the next restart, and when there have been too many."""
-
-    def __init__(
-        self,
-        rng: Random,
-        budget: int = BUDGET,
-        window_s: float = WINDOW_S,
-        backoff_first_s: float = BACKOFF_FIRST_S,
-        backoff_max_s: float = BACKOFF_MAX_S,
-    ) -> None:
-        assert budget >= 0
-        assert window_s > 0
-        assert 0 < backoff_first_s <= backoff_max_s
-        self.budget = budget
-        self.window_s = window_s
-        self._rng = rng
-        self._first_s = backoff_first_s
-        self._max_s = backoff_max_s
-        self._crashes: deque[float] = deque()
-
-    def crashed(self, now_s: float) -> float | None:
-        """Seconds until the restart, or None: the budget is used up."""
-        while self._crashes and self._crashes[0] <= now_s - self.window_s:
-            self._crashes.popleft()
-        if len(self._crashes) >= self.budget:
-            return None
-        wait_s = min(self._first_s * 2.0 ** len(self._crashes), self._max_s)
-        self._crashes.append(now_s)
-        return wait_s * self._rng.uniform(0.5, 1.0)
 
 
 class Worker(Protocol):
@@ -212,11 +175,6 @@ class Supervisor:
         charge = self._charges[worker]
         counts: Fields = {"restarts": charge.restarts, "budget": charge.budget.budget}
         self._on_note(worker, Note(event, level, counts | (fields or {})))
-
-
-def one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def anatomy(error: BaseException) -> Fields:

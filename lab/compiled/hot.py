@@ -21,7 +21,7 @@ PATTERNS = (
     # The journal.
     *[f"node/{name}.py" for name in ("codec", "checkpoint_codec", "checkpoints", "frames")],
     *[f"node/{name}.py" for name in ("index", "journal", "located", "pages", "recovery")],
-    *[f"node/{name}.py" for name in ("storage", "survey")],
+    *[f"node/{name}.py" for name in ("passes", "storage", "survey")],
     # Cold, but with classes that inherit from the ones above: interpreted ones could not.
     *[f"node/{name}.py" for name in ("recorder", "scrub")],
 )

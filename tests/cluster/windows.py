@@ -155,7 +155,7 @@ def _finishing(send: Callable[[], None]) -> None:
 
 def _long_wait(_: Callable[[], None]) -> None:
     """The test itself sends the signal: nothing of the node runs while it waits."""
-    from node.supervisor import RestartBudget
+    from node.restarts import RestartBudget
 
     reopens(fail=True)
     RestartBudget.crashed = lambda *_: CRASH_WAIT_S  # type: ignore[method-assign]

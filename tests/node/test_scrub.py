@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import threading
+import time
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -9,13 +11,15 @@ from random import Random
 import pytest
 
 from node.journal import JournalOptions
-from node.scrub import STEP_BYTES, Passes, Scrub, Scrubbed
+from node.passes import STEP_BYTES, Passes, Scrubbed
+from node.scrub import ColdReader, Scrub
 from node.storage import FileStorage, MemoryStorage, StorageError
 from node.survey import Hole, survey
 from tests.node.journals import Writer, commit, damaged, open_journal, small_journal
-from tests.node.loops import run, until
+from tests.node.loops import PATIENCE_S, run, until
 
 STEPS_MAX = 10_000
+RATE = 1_000_000  # bytes a second; nobody rests here
 
 
 def passed(passes: Passes) -> list[Hole]:
@@ -30,7 +34,7 @@ def passed(passes: Passes) -> list[Hole]:
 def test_a_whole_journal_has_no_findings_and_each_pass_reads_all_of_it() -> None:
     storage, _ = small_journal()
     scrubbed = Scrubbed()
-    passes = Passes(storage, scrubbed, step_bytes=100)
+    passes = Passes(storage, scrubbed, RATE, step_bytes=100)
     assert passed(passes) == passed(passes) == []
     size = sum(storage.size(name) for name in storage.names() if name.endswith(".seg"))
     assert scrubbed.counters["scrub_bytes"] == 2 * size
@@ -40,7 +44,7 @@ def test_a_whole_journal_has_no_findings_and_each_pass_reads_all_of_it() -> None
 def test_a_step_reads_or_checks_a_bounded_piece() -> None:
     storage, _ = small_journal(segments=1, commits=50, records=10)
     scrubbed = Scrubbed()
-    passes = Passes(storage, scrubbed, step_bytes=256)
+    passes = Passes(storage, scrubbed, RATE, step_bytes=256)
     read = 0
     while passes.step() is None:
         assert scrubbed.counters["scrub_bytes"] - read <= 256
@@ -54,7 +58,7 @@ def test_a_flipped_byte_is_found_as_a_start_would_find_it_and_told_once(seed: in
     name = dice.choice(["00000001.seg", "00000002.seg"])
     after = damaged(storage, name, dice.randrange(storage.size(name)))
     scrubbed = Scrubbed()
-    passes = Passes(after, scrubbed, step_bytes=100)
+    passes = Passes(after, scrubbed, RATE, step_bytes=100)
     assert passed(passes) == [], "the first pass only suspects"
     assert passes.confirming
     found = passed(passes)
@@ -70,7 +74,7 @@ def test_what_an_opening_set_aside_is_no_finding() -> None:
     journal, recovery = open_journal(after)
     scrubbed = Scrubbed()
     scrubbed.open(recovery.quarantined)
-    passes = Passes(after, scrubbed)
+    passes = Passes(after, scrubbed, RATE)
     assert passed(passes) == passed(passes) == []
     journal.close(clean=True)
 
@@ -79,7 +83,7 @@ def test_a_finding_that_the_second_pass_does_not_see_is_none() -> None:
     storage, _ = small_journal()
     good = storage.read("00000001.seg", 0, storage.size("00000001.seg"))
     after = damaged(storage, "00000001.seg", 300)
-    passes = Passes(after, Scrubbed())
+    passes = Passes(after, Scrubbed(), RATE)
     assert passed(passes) == []
     after.set("00000001.seg", good)
     assert passed(passes) == passed(passes) == []
@@ -91,7 +95,7 @@ def test_the_end_that_is_being_written_is_no_damage() -> None:
     for cut in range(storage.size(name) - 80, storage.size(name)):
         growing = storage.killed()
         growing.truncate(name, cut)
-        passes = Passes(growing, Scrubbed())
+        passes = Passes(growing, Scrubbed(), RATE)
         assert passed(passes) == passed(passes) == []
 
 
@@ -116,7 +120,7 @@ def test_what_cannot_be_read_is_counted_and_no_finding() -> None:
         storage = kind()
         storage.set("00000001.seg", b"x" * 100)
         scrubbed = Scrubbed()
-        passes = Passes(storage, scrubbed)
+        passes = Passes(storage, scrubbed, RATE)
         assert passed(passes) == []
         assert passes.trouble == trouble
         assert scrubbed.counters["scrub_unreadable"] == bool(trouble)
@@ -129,7 +133,7 @@ def test_a_journal_of_a_newer_format_is_trouble_and_no_finding() -> None:
         def size(self, name: str) -> int:
             raise StorageError("journal format 2")
 
-    passes = Passes(Newer(), Scrubbed())
+    passes = Passes(Newer(), Scrubbed(), RATE)
     storage = passes._reader  # type: ignore[assignment]
     storage.set("00000001.seg", b"x")
     assert passed(passes) == []
@@ -201,3 +205,31 @@ def test_a_stopped_worker_says_nothing_more_and_a_restarted_one_goes_on(tmp_path
         journal.close(clean=True)
 
     run(main)
+
+
+def test_a_disk_that_does_not_answer_keeps_nobody_from_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, answers = threading.Event(), threading.Event()
+
+    def read(self: ColdReader, name: str, offset: int, length: int) -> bytes:
+        reading.set()
+        answers.wait()
+        return b""
+
+    monkeypatch.setattr(ColdReader, "read", read)
+    (tmp_path / "00000001.seg").write_bytes(b"x")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        scrub = Scrub(loop, tmp_path, Scrubbed(), RATE, print, print, pause_s=0.0)
+        scrub.start()
+        await until(reading.is_set)
+        scrub.stop()
+
+    began_s = time.monotonic()
+    try:
+        run(main)
+        assert time.monotonic() - began_s < PATIENCE_S
+    finally:
+        answers.set()

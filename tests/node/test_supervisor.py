@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.ports import Note
+from node.restarts import BACKOFF_MAX_S, RestartBudget
 from node.storage import StorageError
-from node.supervisor import BACKOFF_MAX_S, RestartBudget, Supervisor
+from node.supervisor import Supervisor
 
 
 class FakeTimer:
