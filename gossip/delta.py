@@ -1,16 +1,24 @@
 """Cuts what a peer lacks into runs within a budget of bytes, so that no quiet voice starves.
 
-Deficit round-robin (Shreedhar and Varghese 1995) across logs, the one with the fewest lacking
-entries first; within a log in seq order, so that what arrives extends a prefix. A log with three
-entries is never stuck behind a backlog of a million. An entry larger than a turn's quantum goes
-out at once and is paid back in later turns: saving up for it would let the backlog take the budget.
+Deficit round-robin (Shreedhar and Varghese 1995) across logs; within a log in seq order, so that
+what arrives extends a prefix. A log with three entries is never stuck behind a backlog of a
+million. An entry larger than a turn's quantum goes out at once and is paid back in later turns:
+saving up for it would let the backlog take the budget.
+
+The order of the first turns. What configured nodes write in now comes first: the log with the
+fewest lacking entries before the others. Then one log of each origin, and so on, so that an origin
+with thousands of logs does not stand before all others. A peer may have no place for some of them
+and is sent them all the same, for nobody says so: where an origin has many, they take turns.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
+from domain.dot import LogId
 from gossip.entry import Entry
+from gossip.frontier import Frontier
 from gossip.packets import Fold, Line, Run
+from gossip.places import Places
 from gossip.reconcile import Lack
 from gossip.store import Store
 
@@ -23,6 +31,7 @@ BESIDE_BYTES_MAX = (1024 - 8 - 64) * 1024
 LINE_BYTES = 68  # of a line with no range and no tag, beside its origin, at most
 FOLD_BYTES = 48  # beside its origin, at most
 RANGE_BYTES = 19
+TURNS = 32  # logs of one origin that need not take turns: each has its quantum in any budget
 _READ_AHEAD = 256
 
 
@@ -60,9 +69,10 @@ class _Source:
         return runs
 
 
-def cut(lacks: Sequence[Lack], store: Store, budget_bytes: int) -> tuple[list[Run], bool]:
+def cut(lacks: Iterable[Lack], frontier: Frontier, budget_bytes: int) -> tuple[list[Run], bool]:
     """Runs of at most `budget_bytes` on the wire, and whether something was left out."""
-    sources = [_Source(lack, store) for lack in sorted(lacks, key=lambda lack: lack.count)]
+    ordered = _in_turn(lacks, frontier.places)
+    sources = [_Source(lack, frontier.store) for lack in ordered]
     left = budget_bytes
     waiting = deque(source for source in sources if source.next is not None)
     while waiting and left > 0:
@@ -79,6 +89,34 @@ def cut(lacks: Sequence[Lack], store: Store, budget_bytes: int) -> tuple[list[Ru
         if source.next is not None:
             waiting.append(source)
     return [run for source in sources for run in source.runs()], bool(waiting)
+
+
+def _in_turn(lacks: Iterable[Lack], places: Places) -> list[Lack]:
+    """In the order of their first turns."""
+    of_origin: dict[str, list[Lack]] = {}
+    ranked: list[tuple[int, int, int, Lack]] = []
+    for lack in lacks:
+        if rank := places.rank(lack.log.id):
+            of_origin.setdefault(lack.log.id.origin, []).append(lack)
+        else:
+            ranked.append((0, rank, lack.count, lack))
+    places.turn += 1
+    for origin, group in of_origin.items():
+        group.sort(key=_count_of)
+        rank = places.rank(LogId(origin, 0))
+        start = places.turn * TURNS % len(group) if len(group) > TURNS else 0
+        for row, lack in enumerate(group[start:] + group[:start], 1):
+            ranked.append((row, rank, lack.count, lack))
+    ranked.sort(key=_place_of)
+    return [lack for *_, lack in ranked]
+
+
+def _count_of(lack: Lack) -> int:
+    return lack.count
+
+
+def _place_of(ranked: tuple[int, int, int, Lack]) -> tuple[int, int, int]:
+    return ranked[:3]
 
 
 def _cost(source: _Source) -> int:

@@ -68,10 +68,9 @@ class Engine(Generic[Value]):
         self.node = node
         self._config = config
         self._rng = rng
-        self._store = store
         self._folding = Folding(strategy)
         self._open_entry = open_entry
-        self.frontier = Frontier(store, config.ranges_max)
+        self.frontier = Frontier(store, config.ranges_max, (node, *peers))
         self.members = Membership(
             node,
             incarnation_of(start),
@@ -129,13 +128,12 @@ class Engine(Generic[Value]):
 
     def restore(self, entry: Entry) -> Added:
         """Take in an entry from the node's own past; nothing is said about it."""
-        self.frontier.ensure(entry.dot.log)
-        return self.frontier.add(entry)
+        return self.frontier.add(entry, always=True)
 
     def offer(self, entry: Entry, receipt: bool) -> Added:
         """A new own entry, as durable as promised: it goes out with the next flush."""
-        self.frontier.ensure(entry.dot.log)  # however many logs others have invented
-        added = self.frontier.add(entry)
+        self.frontier.places.write(entry.dot.log)
+        added = self.frontier.add(entry, always=True)
         self._offered.append(entry)
         self._offered_receipt |= receipt
         return added
@@ -190,11 +188,11 @@ class Engine(Generic[Value]):
         expects_same = self.rounds.calm or self.rounds.agrees(peer, root)
         ours = Summary([], []) if expects_same else self._folding.summarise(self.frontier)
         lines = None if expects_same else ours.lines
+        writes = 0 if expects_same else self.frontier.places.written(self.node).epoch
         members, budget = self.members.opinions_for(peer), self._budget_bytes
-        syn = Syn(root, budget, lines, self.awaits_receipts, members, ours.folds)
-        token = self._mail.next_token
+        syn = Syn(root, budget, lines, self.awaits_receipts, members, ours.folds, writes)
+        self.rounds.opened(peer, Exchange(self._mail.next_token, self._now_ms, lines is not None))
         self._mail.send([peer], syn)
-        self.rounds.opened(peer, Exchange(token, self._now_ms, lines is not None))
         self.counters["rounds_begun"] += 1
 
     @property
@@ -213,6 +211,7 @@ class Engine(Generic[Value]):
 
     def _on_syn_ack(self, peer: str, body: SynAck) -> list[Learnt[Value]]:
         self._holders.heed(peer, body.budget)
+        self.frontier.places.write(LogId(peer, body.writes))
         self._on_stored(peer, body.stored)
         self._hear_opinions(body)
         learnt = self._learn(peer, body.runs)
@@ -242,6 +241,7 @@ class Engine(Generic[Value]):
     def _on_syn(self, peer: str, token: int, body: Syn) -> list[Learnt[Value]]:
         self._holders.heed(peer, body.budget)
         self._hear_opinions(body)
+        self.frontier.places.write(LogId(peer, body.writes))
         root = self.frontier.root
         stored = self.receipts.stored_of(peer) if body.receipt else []
         members = self.members.opinions_for(peer)
@@ -251,11 +251,10 @@ class Engine(Generic[Value]):
             said = None if body.lines is None else Summary(body.lines, body.folds)
             lacks, ours = self._compared(said)
             runs, more = self._delta(peer, lacks, body.budget, ours, asked=said is not None)
-            budget = self._budget_bytes
-            self._mail.send(
-                [peer],
-                SynAck(token, root, budget, ours.lines, runs, more, stored, members, ours.folds),
-            )
+            budget, lines, folds = self._budget_bytes, ours.lines, ours.folds
+            writes = self.frontier.places.written(self.node).epoch
+            ack = SynAck(token, root, budget, lines, runs, more, stored, members, folds, writes)
+            self._mail.send([peer], ack)
         self._compare_roots(peer, body.root)
         return []
 
@@ -323,8 +322,8 @@ class Engine(Generic[Value]):
         """Of what they lack as much as both sides like in one leg, and whether more is left."""
         if not asked and self._backlogs.fetches(peer, self._now_ms):
             return [], False
-        room = room_beside(beside.lines, beside.folds)
-        runs, more = cut(lacks, self._store, min(budget_bytes, self._config.delta_bytes_max, room))
+        room = min(room_beside(beside.lines, beside.folds), self._config.delta_bytes_max)
+        runs, more = cut(lacks, self.frontier, min(budget_bytes, room))
         self.counters["entries_sent"] += sum(len(run.data) for run in runs)
         if asked:
             self._backlogs.answered(peer, self._now_ms, more=more and bool(runs))
@@ -371,10 +370,11 @@ class Engine(Generic[Value]):
             log = LogId(run.origin, run.epoch)
             if body.receipt and run.origin in self.exchanges and self.frontier.get(log):
                 self.receipts.owe(log, run.first + len(run.data) - 1)
+            if run.origin == peer and not self.frontier.room(log):
+                self.call(peer)  # to hear whether it really writes there
         if not body.direct:
             self._mail.send([peer], Feedback(token, useful))
-            news = [run for run, new in zip(body.runs, useful, strict=True) if new]
-            self.rumors.learn(news)
+            self.rumors.learn([run for run, new in zip(body.runs, useful, strict=True) if new])
         return learnt
 
     # --- taking in ------------------------------------------------------------------------------

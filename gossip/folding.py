@@ -3,8 +3,8 @@
 Rules
 - A fold is a statement about a range of epochs: all that I hold there and name in no line of this
   packet has this many entries and this root. So which logs to fold is the sender's choice, and
-  nobody has to know the other's: what was begun last, what is forked and what is disputed gets a
-  line, the rest is folded.
+  nobody has to know the other's: what was begun last, what a configured node writes in, what is
+  forked and what is disputed gets a line, the rest is folded.
 - Equal folds need nothing. If leaving out the logs that were begun last here makes them equal, then
   exactly these are lacking there: that is a new epoch, or all those of a partition.
 - Otherwise the fold is opened: smaller folds and at last lines, in `Unfold` packets that answer
@@ -77,6 +77,7 @@ class Folding:
                 lined += own
                 continue
             newest = {log.id for log in nlargest(kept_max, own, key=_age_of)}
+            newest.add(frontier.places.written(origin))
             rest = [log for log in own if log.id not in newest and log.id not in named]
             lined += [log for log in own if log.id in newest or log.id in named]
             if rest:

@@ -12,10 +12,10 @@ Rules
   the others are its rivals; no answer to a peer depends on which is which.
 - A line about a forked log names entries by tag, a window of positions at a time: windows take
   turns, and so do the logs, so that no entry stays unnamed, and lines do not grow without bound.
-- Bounded, whatever a peer invents: origins, logs, logs that are only claimed, ranges in all logs
-  together, rivals at one position. The last is a rule by tag and not by arrival (the smallest
-  stay), so that nodes that were offered the same still end with the same root. What one packet
-  says of all logs is bounded by `gossip.reconcile.folding`.
+- Bounded, whatever a peer invents: origins and logs (`gossip.places`), logs that are only claimed,
+  ranges in all logs together, rivals at one position. The last is a rule by tag and not by arrival
+  (the smallest stay), so that nodes that were offered the same still end with the same root. What
+  one packet says of all logs is bounded by `gossip.folding`.
 """
 
 from bisect import bisect_left, bisect_right
@@ -28,17 +28,15 @@ from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES, TAG_BYTES, Entry, hash_of
 from gossip.log import Log
 from gossip.packets import ROOT_BYTES, TAGS_MAX, Line
+from gossip.places import Places
 from gossip.store import Store
 
 _MASK = (1 << 256) - 1
 _NAMED_MAX = TAGS_MAX // 2  # tags in all lines together; the last position named may add as many
 _READ_AHEAD = 256
-# Peers can invent names and epochs. Of each origin one packet has room for a line and a fold. The
-# lines of so many origins with 16 ranges each would not fit into it, so the more logs there are,
-# the fewer ranges each may keep.
-ORIGINS_MAX = 2048
-LOGS_MAX = 16_384
 CLAIMED_LOGS_MAX = 256  # logs of which nothing is held here
+# The lines of many origins with 16 ranges each would not fit into a packet, so the more logs there
+# are, the fewer ranges each may keep.
 RANGES_SHARED = 4096  # by all logs, once there are more than a few hundred
 RIVALS_MAX = TAGS_MAX // 2 - 1  # beside the first entry of a position: one line can name them all
 
@@ -49,16 +47,17 @@ class Added(Enum):
     NEW = auto()
     KNOWN = auto()  # these very bytes were held already
     RIVAL = auto()  # the position was held with other bytes: a fork; kept beside it
-    FAR = auto()  # too many ranges, logs or rivals: not kept, it comes again later
+    FAR = auto()  # too many ranges or rivals: not kept, it comes again later
+    FULL = auto()  # no place for one more log
 
 
 class Frontier:
-    def __init__(self, store: Store, ranges_max: int) -> None:
+    def __init__(self, store: Store, ranges_max: int, configured: Iterable[str] = ()) -> None:
         self.store = store
+        self.places = Places(configured)
         self._ranges_max = ranges_max
         self._logs: dict[LogId, Log] = {}
         self._sorted: list[Log] = []  # by id; empty when it has to be sorted again
-        self._origins: dict[str, int] = {}  # how many logs of each
         self._begun = 0
         self._sum = 0
         self._root = b""
@@ -84,7 +83,6 @@ class Frontier:
             found = self._logs[log] = self._empty[log] = Log(log)
             self._begun += 1
             found.begun = self._begun
-            self._origins[log.origin] = self._origins.get(log.origin, 0) + 1
             self._sorted = []
         return found
 
@@ -92,7 +90,7 @@ class Frontier:
         """A peer says that it holds this log up to here. None: too many such logs are unknown."""
         log = self._logs.get(log_id)
         if log is None and last:
-            if len(self._empty) >= CLAIMED_LOGS_MAX or self._full(log_id):
+            if len(self._empty) >= CLAIMED_LOGS_MAX or not self.places.room(log_id):
                 self.claims_refused += 1
                 return None
             log = self.ensure(log_id)
@@ -106,10 +104,17 @@ class Frontier:
         log.claimed = 0
         self.claims_refused += 1
 
-    def _full(self, log: LogId) -> bool:
-        """There is no room for one more log, or not for one of another origin."""
-        strange = log.origin not in self._origins
-        return len(self._logs) >= LOGS_MAX or (strange and len(self._origins) >= ORIGINS_MAX)
+    def room(self, log_id: LogId) -> bool:
+        """Whether this log has its place, or could have one."""
+        log = self._logs.get(log_id)
+        return (log is not None and bool(log.count)) or self.places.room(log_id)
+
+    def _begin(self, log_id: LogId) -> Log:
+        """Something is about to be held of this log for the first time."""
+        log = self.ensure(log_id)
+        del self._empty[log_id]
+        self.places.take(log_id)
+        return log
 
     @property
     def root(self) -> bytes:
@@ -157,9 +162,6 @@ class Frontier:
     def _forget(self, log: LogId) -> None:
         del self._logs[log]
         self._sorted = []
-        self._origins[log.origin] -= 1
-        if not self._origins[log.origin]:
-            del self._origins[log.origin]
 
     def dispute(self, log: Log) -> None:
         """What a peer says it holds of this log does not fit what we hold."""
@@ -167,13 +169,14 @@ class Frontier:
             log.disputed = True
             self._disputed.append(log)
 
-    def add(self, entry: Entry) -> Added:
+    def add(self, entry: Entry, *, always: bool = False) -> Added:
+        """`always`: it is the node's own, or in its journal: there is a place for its log."""
         dot = entry.dot
         log = self._logs.get(dot.log)
-        if log is None:
-            if self._full(dot.log):
-                return Added.FAR
-            log = self.ensure(dot.log)
+        if log is None or not log.count:
+            if not always and not self.places.room(dot.log):
+                return Added.FULL
+            log = self._begin(dot.log)
         if dot.seq in log.held:
             outcome = self._rival(log, entry)
             if outcome is not Added.RIVAL:
@@ -183,8 +186,6 @@ class Frontier:
                 return Added.FAR
             self.store.put(entry)
             log.append(entry)
-            if self._empty:
-                self._empty.pop(dot.log, None)
             outcome = Added.NEW
         self._sum_up(log, int.from_bytes(entry.hash, "big"), 1)
         return outcome
@@ -194,9 +195,10 @@ class Frontier:
 
         The store has them. `Log.settle` must follow before anything else is added.
         """
-        log = self.ensure(log_id)
+        log = self._logs.get(log_id)
+        if log is None or not log.count:
+            log = self._begin(log_id)
         count = sum(log.held.add_range(first, last) for first, last in ranges)
-        self._empty.pop(log_id, None)
         self._sum_up(log, total, count)
 
     def _sum_up(self, log: Log, number: int, count: int) -> None:
@@ -284,8 +286,8 @@ class Frontier:
 
     @property
     def origins(self) -> int:
-        """How many origins there are."""
-        return len(self._origins)
+        """Of how many origins something is held."""
+        return self.places.origins
 
     def in_order(self) -> list[Log]:
         """All logs, by origin and epoch."""

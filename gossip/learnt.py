@@ -21,7 +21,7 @@ OpenEntry = Callable[[Dot, bytes], tuple[bytes, Value] | None]
 COUNTERS = (
     *("rounds_begun", "rounds_same", "rounds_differed", "rounds_missed"),
     *("entries_sent", "entries_new", "entries_duplicate", "entries_rival"),
-    *("entries_far", "entries_bad", "strangers", "pushes_held"),
+    *("entries_far", "entries_full", "entries_bad", "strangers", "pushes_held"),
 )
 
 
@@ -41,6 +41,10 @@ def learn(
     for run in runs:
         log = LogId(run.origin, run.epoch)
         known = frontier.get(log)
+        if not frontier.room(log):
+            frontier.places.refuse(log.origin, len(run.data))
+            counters["entries_full"] += len(run.data)
+            continue
         for seq, data in enumerate(run.data, run.first):
             # Most of what comes goes to the end of its log, and cannot be held already.
             held = known is not None and seq <= known.held.last

@@ -126,6 +126,7 @@ class Syn(Struct, frozen=True, array_like=True, tag=1, gc=False):
     receipt: bool = False  # the caller waits to hear how much of its own logs is durable there
     members: Opinions = []
     folds: Folds = []  # without lines: none
+    writes: Number = 0  # with lines: the epoch in which the caller writes now; 0: none
 
 
 @final
@@ -149,6 +150,7 @@ class SynAck(Struct, frozen=True, array_like=True, tag=3, gc=False):
     stored: Storeds = []
     members: Opinions = []
     folds: Folds = []
+    writes: Number = 0  # the epoch in which the sender writes now; 0: none
 
 
 @final

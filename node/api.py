@@ -196,6 +196,17 @@ class LogStatus(Struct, frozen=True):
     forked: bool = False
 
 
+class PlacesStatus(Struct, frozen=True):
+    """How many logs the node keeps. `full`: who was refused a further one, by name; "" stands for
+    all that nobody has configured. An entry counts in `refused` each time that it is refused.
+    """
+
+    origins: int
+    logs: int
+    refused: int
+    full: list[str]
+
+
 class Status(Struct, frozen=True, tag="status-page"):
     id: int
     node: str
@@ -219,6 +230,7 @@ class Status(Struct, frozen=True, tag="status-page"):
     forked: list[str]
     uptime_ms: int
     counters: dict[str, int]
+    places: PlacesStatus = PlacesStatus(0, 0, 0, [])
 
 
 class FrontierPage(Struct, frozen=True, tag="frontier-page"):

@@ -65,6 +65,7 @@ NOTES: dict[str, str] = {
     "peer_dead": "A suspect peer stayed silent; it is still probed.",
     "peer_suspect": "A peer missed exchanges; nothing is blocked by that.",
     "peers_without_key": "These peers have no trusted key: nothing is sent to them.",
+    "places_full": "A log was refused, for its origin has used up its places; told once each life.",
     "policy_kept": "The new moderation policy cannot be read; the old one stays.",
     "policy_read": "The moderation policy was read anew.",
     "recording_stopped": "The recording of this life ends here, or never began; the node goes on.",

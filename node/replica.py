@@ -58,6 +58,7 @@ from node.telling import (
     PeerState,
     membership_note,
     peer_states,
+    places_note,
     posted_note,
     received_note,
 )
@@ -166,6 +167,7 @@ class Replica:
         self.quiet.watch(wall_ms)
         self._forks.boot()
         why = self._epochs.boot(must_open_epoch)
+        self.frontier.places.write(self._emitter.own.log)
         if why:
             self._open_epoch(why)
         self.engine.start(now_ms)
@@ -198,6 +200,8 @@ class Replica:
         out.persist, out.send = self._pending.take_persist(), self.engine.flush()
         if self.engine.members.changes:
             out.note += map(membership_note, self.engine.members.take_changes())
+        if (places := self.frontier.places).news:
+            out.note += [places_note(whose, places) for whose in places.take_news()]
         self._sleep_until_ms = self._next_due_ms()
         return out
 
@@ -383,6 +387,7 @@ class Replica:
 
     def _open_epoch(self, reason: str) -> None:
         record, note = self._epochs.open(reason, self._wall_ms)
+        self.frontier.places.write(self._emitter.own.log)
         self._pending.hand_out(record)
         self._outbox.note.append(note)
 

@@ -12,6 +12,7 @@ from gossip.entry import Entry
 from gossip.incarnation import start_of
 from gossip.learnt import Learnt
 from gossip.membership import Change, State
+from gossip.places import Places
 from node.ports import Note
 
 Fields = dict[str, str | int | float | bool | list[str] | dict[str, int]]
@@ -55,6 +56,12 @@ def membership_note(change: Change) -> Note:
         "because": change.because,
     }
     return Note(f"peer_{state}", "info" if state == "alive" else "warning", fields)
+
+
+def places_note(whose: str, places: Places) -> Note:
+    """There was no place for a further log of this origin; told once in a life."""
+    fields: Fields = {"origin": whose or "not configured", "origins": places.origins}
+    return Note("places_full", "warning", {**fields, "logs": len(places)})
 
 
 def received_note(peer: str, via: Via, learnt: Sequence[Learnt[Event]]) -> Note:

@@ -21,6 +21,7 @@ from node.api import (
     LogStatus,
     Participant,
     PeerStatus,
+    PlacesStatus,
     PresencePage,
     ReadFrontier,
     ReadPresence,
@@ -162,7 +163,12 @@ class NodeViews:
             forked=list(replica.frontier.forked),
             uptime_ms=now_ms - running.started_ms,
             counters=self._counters(),
+            places=self._places(),
         )
+
+    def _places(self) -> PlacesStatus:
+        places = self._replica.frontier.places
+        return PlacesStatus(places.origins, len(places), places.refused, sorted(places.full))
 
     def _state(self) -> State:
         replica, running = self._replica, self._running

@@ -22,7 +22,7 @@ from lab.problem import Exit, Problem
 if TYPE_CHECKING:
     from lab.converge import Missing, Roots
     from lab.tables import Paint
-    from node.api import FrontierPage, Status
+    from node.api import FrontierPage, PlacesStatus, Status
 
 
 def status(context: typer.Context, nodes: SomeNodes = None, json: Json = False) -> None:
@@ -73,6 +73,17 @@ def _status_json(status: "Status") -> dict[str, object]:
     return built
 
 
+def _full_text(places: "PlacesStatus") -> str:
+    """Who has used up the places for logs, and what that has cost."""
+    from lab.display import display_safe
+
+    whose = [display_safe(name) if name else "names not configured" for name in places.full]
+    return (
+        f"full: {places.origins:,} origins, {places.logs:,} logs; {places.refused:,} entries "
+        f"refused ({', '.join(whose)})"
+    )
+
+
 def _show_status(status: "Status", paint: "Paint") -> None:
     from lab.display import display_safe
     from lab.tables import STATE_COLOURS, duration, table
@@ -96,6 +107,8 @@ def _show_status(status: "Status", paint: "Paint") -> None:
         passes = f"{status.counters['scrub_passes']} passes, {scrubbed} bytes"
         text = f"  scrub: {passes} read again, {damaged} damaged places found"
         print(paint(text, "red" if damaged else None))
+    if status.places.full:
+        print(paint(f"  {_full_text(status.places)}", "red"))
     if status.forked:
         print(paint(f"  forked: {display_safe(', '.join(status.forked))}", "red"))
     logs = [

@@ -105,7 +105,7 @@ def shipped(runs: list[Run]) -> list[Run]:
 
 def offered(frontier: Frontier, theirs: list[Line], budget_bytes: int) -> list[Run]:
     """The leg that answers these lines. Never above its budget."""
-    runs, _ = cut(Vector().compare(frontier, theirs), frontier.store, budget_bytes)
+    runs, _ = cut(Vector().compare(frontier, theirs), frontier, budget_bytes)
     assert wire_bytes(runs) <= budget_bytes
     return shipped(runs)
 

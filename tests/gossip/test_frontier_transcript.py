@@ -126,7 +126,7 @@ class Bench:
     def leg(self, one: str, other: str, budget: str) -> tuple[list[Run], bool]:
         frontier = self.node(one)
         lacks = Vector().compare(frontier, self.node(other).lines())
-        return cut(lacks, frontier.store, int(budget))
+        return cut(lacks, frontier, int(budget))
 
     def do_delta(self, one: str, other: str, budget: str = "100000") -> str:
         runs, more = self.leg(one, other, budget)

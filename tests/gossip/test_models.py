@@ -142,7 +142,7 @@ def test_each_cut_goes_on_exactly_where_the_last_one_ended(
             )
             for log in frontier
         ]
-        runs, more = cut(lacks, frontier.store, budget)
+        runs, more = cut(lacks, frontier, budget)
         for one in entries_of(runs):
             assert waiting[one.dot.log].pop(0) == (one.dot.seq, one.data)
         assert more == any(waiting.values())

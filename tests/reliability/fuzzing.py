@@ -5,7 +5,8 @@ from collections import deque
 from pathlib import Path
 from random import Random
 
-from gossip.frontier import CLAIMED_LOGS_MAX, LOGS_MAX
+from gossip.frontier import CLAIMED_LOGS_MAX
+from gossip.places import EACH_SHARED, STRANGE_LOGS_MAX
 from gossip.wire import WireError, decode, encode
 from lab import scenario
 from lab.places import PlaceError, parse
@@ -77,7 +78,7 @@ def _fuzz_life(packets: Packets, count: int) -> int:
             node.notes.clear()
             node.published.clear()
     frontier = node.replica.frontier
-    assert len(frontier) <= LOGS_MAX + 10
+    assert len(frontier) <= STRANGE_LOGS_MAX + 2 * EACH_SHARED + CLAIMED_LOGS_MAX
     assert sum(not log.held for log in frontier) <= CLAIMED_LOGS_MAX
     node.turn(ms=6000)
     assert node.post("still here") is not None

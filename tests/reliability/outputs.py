@@ -30,6 +30,7 @@ from node.api import (
     LogStatus,
     Participant,
     PeerStatus,
+    PlacesStatus,
     PresencePage,
     Refused,
     Status,
@@ -130,6 +131,7 @@ def _status(text: str) -> None:
         "root": text, "frontier": [log], "missing": 2, "peers": {text: peer}, "durability": text,
         "written_upto": 1, "durable_upto": 1, "quiet_for_ms": 1, "stable": True,
         "workers": {text: worker}, "forked": [text], "uptime_ms": 1, "counters": {text: 1},
+        "places": PlacesStatus(9, 9, 9, ["", text]),
     }  # fmt: skip
     looking._show_status(Status(**values), PLAIN)
 

@@ -13,11 +13,14 @@ from gossip.config import GossipConfig
 from gossip.delta import room_beside
 from gossip.entry import GENESIS, PREV_BYTES
 from gossip.folding import ITEMS_SHARED
-from gossip.frontier import CLAIMED_LOGS_MAX, LOGS_MAX, ORIGINS_MAX, RANGES_SHARED, Added
+from gossip.frontier import CLAIMED_LOGS_MAX, RANGES_SHARED, Added
 from gossip.packets import PROTOCOL_VERSION, Body, Line, Packet, Push, Run, Stored, Syn, SynAck
+from gossip.places import ORIGINS_MAX, STRANGE_LOGS_MAX
 from gossip.receipts import Receipts
 from gossip.rumor import RUMOR_BYTES_MAX, Rumors
 from gossip.wire import PACKET_BYTES_MAX, cluster_hash, encode
+from lab.cli.looking import _full_text
+from node.api import PlacesStatus
 from node.codec import EPOCH_MAX, ProtobufCodec
 from tests.gossip.builders import chain, entry, exchange, held, holding, take
 from tests.gossip.engines import Flying, Net, run_of, sent_by
@@ -79,11 +82,11 @@ def test_what_was_claimed_of_a_known_log_falls_back_too() -> None:
 
 def test_logs_that_hold_something_are_bounded_and_own_ones_are_always_taken() -> None:
     net = Net("n1", "n2")
-    for epoch in range(1, LOGS_MAX + 11):
+    for epoch in range(1, STRANGE_LOGS_MAX + 11):
         hear(net, Push([run_of(*chain("x", 1, epoch=epoch))], direct=True))
     engine = net["n1"]
-    assert len(engine.frontier) == LOGS_MAX
-    assert engine.counters["entries_far"] == 10
+    assert len(engine.frontier) == STRANGE_LOGS_MAX
+    assert engine.counters["entries_full"] == engine.frontier.places.refused == 10
     hear(net, Syn(bytes(16), 150_000, [MADE_UP]))
     assert engine.frontier.claims_refused == 1
     net.emit("n1", 3)
@@ -95,21 +98,23 @@ def test_logs_that_hold_something_are_bounded_and_own_ones_are_always_taken() ->
 def test_the_more_logs_the_fewer_ranges_each_and_all_lines_fit_into_a_packet() -> None:
     net = Net("n1", "n2")
     engine = net["n1"]
-    for number in range(LOGS_MAX):
-        name = f"{number % ORIGINS_MAX:x}".rjust(32, "z")
-        epoch = EPOCH_MAX - number // ORIGINS_MAX
+    origins = ORIGINS_MAX - 2  # n1 and n2 have their place
+    for number in range(STRANGE_LOGS_MAX):
+        name = f"{number % origins:x}".rjust(32, "z")
+        epoch = EPOCH_MAX - number // origins
         for seq in range(SEQ_MAX, SEQ_MAX - 40, -2):
             engine.frontier.add(entry(name, seq, bytes(PREV_BYTES), epoch=epoch))
-    assert engine.frontier.add(entry("one more", 1)) is Added.FAR
+    assert engine.frontier.add(entry("one more", 1)) is Added.FULL
     ranges = [len(log.held.above_prefix()) for log in engine.frontier]
     assert max(ranges) <= 17
-    assert ranges[-1] <= max(RANGES_SHARED // LOGS_MAX, 1) + 1
+    assert ranges[-1] <= max(RANGES_SHARED // STRANGE_LOGS_MAX, 1) + 1
     big = GossipConfig(delta_bytes_max=960 * 1024)
     engine._config = big
     answer = hear(net, Syn(bytes(16), 10**9, []))
     assert answer is not None and type(answer.body) is SynAck
     lines, folds = answer.body.lines, answer.body.folds
-    assert len(folds) == ORIGINS_MAX and len(lines) + len(folds) == ITEMS_SHARED
+    assert len({line.origin for line in lines} | {fold.origin for fold in folds}) == origins
+    assert origins <= len(lines) + len(folds) <= ITEMS_SHARED
     assert answer.body.runs and answer.body.more
     assert room_beside(lines, folds) > 150_000, "the largest entry has room beside the lines"
 
@@ -227,12 +232,14 @@ def test_a_delta_that_nobody_asked_for_is_a_delta() -> None:
 def test_an_epoch_flood_ends_at_the_limit_and_the_node_still_works() -> None:
     node, peer = Node("n1", ("n2",)), Node("n2", ("n1",))
     rng = Random(3)
-    epochs = rng.sample(range(1, EPOCH_MAX), LOGS_MAX + 500)
+    epochs = rng.sample(range(1, EPOCH_MAX), STRANGE_LOGS_MAX + 500)
     for number, first in enumerate(range(0, len(epochs), 1000)):
         runs = [Run("n9", one, 1, [event("n9", one, 1)]) for one in epochs[first : first + 1000]]
         node.receive(packet(Push(runs, direct=True), number + 1))
-    assert len(node.replica.frontier) == LOGS_MAX
-    assert node.replica.counters["entries_far"] == 500
+    assert len(node.replica.frontier) == STRANGE_LOGS_MAX
+    assert node.replica.counters["entries_full"] == 500
+    (told,) = node.said("places_full")
+    assert told.fields == {"origin": "not configured", "origins": 1, "logs": STRANGE_LOGS_MAX}
     node.post("still here")
     for _ in range(40):
         node.turn(ms=50)
@@ -240,6 +247,12 @@ def test_an_epoch_flood_ends_at_the_limit_and_the_node_still_works() -> None:
         talk(node, peer)
     assert "still here" in peer.texts
     assert all(len(encode(one)) <= PACKET_BYTES_MAX for _, one in node.sent)
+
+
+def test_status_says_who_is_refused_and_how_often() -> None:
+    text = _full_text(PlacesStatus(2048, 5000, 1311, ["", "n4"]))
+    expected = "full: 2,048 origins, 5,000 logs; 1,311 entries refused (names not configured, n4)"
+    assert text == expected
 
 
 def test_bytes_that_are_no_event_are_counted_against_their_sender() -> None:

@@ -85,7 +85,9 @@ def test_forged_entries_of_the_own_log_open_a_new_epoch_and_hold_nothing_once_ti
     stolen.post("one more")
     epoch = stolen.replica.epoch
     node.replica._emitter.own.open(epoch)  # the node has just opened the log that is forged
-    runs = [Run("n1", epoch, 1, stolen.replica.engine._store.span(LogId("n1", epoch), 1, 2))]
+    runs = [
+        Run("n1", epoch, 1, stolen.replica.engine.frontier.store.span(LogId("n1", epoch), 1, 2))
+    ]
     node.receive(told_by("n3", Push(runs, direct=True)))
     assert node.is_("running")
     assert node.replica.epoch != epoch
