@@ -19,7 +19,8 @@ Small changes by an operator, anywhere in `gossip`, `domain` and `node`, drawn b
 (`tests/mutants/drawing.py`). *explore*: the first rule that fails, and the seed, of {seeds} seeds
 over all scenarios. *traces*: of the seeds that ran, until one failed, how many had another trace,
 and how many seeds execute the line at all. *unit*: the first test that fails, of those that execute
-the line and need no processes of their own. A run that hangs, dies or cannot be imported is caught.
+the line and need no processes of their own; of lines that none of these executes, the first of
+tests/cluster. A run that hangs, dies or cannot be imported is caught.
 *Equivalent* ones were judged by hand (`tests/mutants/equivalent.json`), and count nowhere.
 *Driven* are the modules that the simulator imports: no seed can see a mutant elsewhere.
 """

@@ -7,7 +7,8 @@
 
 Rules
 - A site is a place in the body of a function and one change to it. What a module or a class
-  declares, what `__init__` sets, defaults, annotations, protocols, asserts and strings have none.
+  declares, what `__init__` sets, defaults, annotations, protocols, asserts (and `strict=` of a
+  zip, which is one) and strings have none.
 - The draw is uniform over all sites: they are ranked by a hash of the seed, of their function and
   of the change, and the first N are drawn. So a change elsewhere in the core leaves most of a
   sample as it is, and figures before and after speak of the same mutants.
@@ -122,8 +123,12 @@ Place = tuple[str, ast.stmt, str, "ast.expr | ast.stmt", "ast.expr | ast.stmt", 
 
 def _places(node: ast.AST, path: str, statement: ast.stmt | None) -> Iterator[Place]:
     """`statement` is the innermost one; outside of functions there is none."""
-    if isinstance(node, ast.Assert | ast.JoinedStr) or (
-        isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(b) for b in node.bases)
+    if (
+        isinstance(node, ast.Assert | ast.JoinedStr)
+        or getattr(node, "arg", "") == "strict"
+        or (
+            isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(b) for b in node.bases)
+        )
     ):
         return
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

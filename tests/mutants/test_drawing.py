@@ -40,6 +40,7 @@ CHANGED = [
     ("x = min(a, b.c)", ["x = max(a, b.c)"]),
     ("x = f(a, b.c)", ["x = f(b.c, a)"]),
     ("x = f(a, 'b')", []),
+    ("x = zip(a, b, strict=True)", []),
     ("f(a)", ["pass"]),
     ("a.b = c", ["pass"]),
     ("raise Wrong(3)", ["pass"]),
@@ -81,8 +82,8 @@ def test_what_a_function_returns_becomes_empty_and_its_body_ends_early(tmp_path:
 
 
 def test_every_mutant_of_the_core_can_be_compiled_and_is_another_program() -> None:
-    some = drawn(ROOT, 400, seed=3)
-    assert len({site.id for site in some}) == len({site.key for site in some}) == 400
+    some = drawn(ROOT, 150, seed=3)
+    assert len({site.id for site in some}) == len({site.key for site in some}) == 150
     for site in some:
         source = (ROOT / site.file).read_bytes()
         assert ast.dump(ast.parse(site.mutated(source))) != ast.dump(ast.parse(source)), site.id

@@ -39,6 +39,8 @@ TESTS_S_MAX = 60.0  # recorded seconds of the tests that are tried; the slowest 
 TEST_S_MAX = 30
 WALL_S_MAX = 420.0
 FEW_FILES = 3
+# Of lines that no other test executes, those of real processes.
+PROCESSES = tuple(f"tests/cluster/test_{one}.py" for one in ("commands", "starting", "stopping"))
 TAIL = 300
 
 
@@ -175,6 +177,8 @@ def by_tests(copy: Path, site: Site, tests: Mapping[str, Executed]) -> ByTests:
         for name in of.reached.at(site.file, keys, site.function):
             if name in of.took_s:
                 chosen.setdefault(file, {})[name] = of.took_s[name]
+    if not chosen:
+        return ByTests(0, _first_failing(copy, site, PROCESSES, "cluster"))
     own = f"test_{Path(site.file).stem}"
 
     def cost(file: str) -> tuple[bool, float]:
@@ -202,11 +206,13 @@ def _quick_first(of: Mapping[str, float]) -> list[str]:
     return sorted(of, key=lambda name: (of[name], name))
 
 
-def _first_failing(copy: Path, site: Site, names_: Sequence[str]) -> str:
+def _first_failing(
+    copy: Path, site: Site, names_: Sequence[str], marked: str = "not cluster"
+) -> str:
     left = list(names_)
     while left:
         with mutated(copy, site):
-            code, told = pytest(copy, left)
+            code, told = pytest(copy, left, marked=marked)
         if code == 0:
             return ""
         if code is None:
@@ -215,31 +221,24 @@ def _first_failing(copy: Path, site: Site, names_: Sequence[str]) -> str:
         if code != 1 or not failed:
             return "import" if code in (2, 4) else "died"
         name: str = failed[0]
-        if pytest(copy, [name])[0] == 0:
+        if pytest(copy, [name], marked=marked)[0] == 0:
             return name
         left = left[left.index(name) + 1 :] if name in left else []
     return ""
 
 
 def pytest(
-    copy: Path, names_: Sequence[str], more: Mapping[str, str] = {}
+    copy: Path, names_: Sequence[str], more: Mapping[str, str] = {}, marked: str = "not cluster"
 ) -> tuple[int | None, str]:
-    """Runs these tests, or files of tests, until one fails."""
+    """Runs these tests until one fails; or whole files, to the end, where they are recorded."""
     files = list(dict.fromkeys(name.partition("::")[0] for name in names_))
-    plugins = ["-p", "tests.mutants.choosing", "-p", "no:randomly", "-p", "no:cacheprovider"]
-    command = [
-        "-m",
-        "pytest",
-        "-q",
-        *plugins,
-        f"--timeout={TEST_S_MAX}",
-        "-m",
-        "not cluster",
-        *files,
-    ]
-    if CHOSEN not in more and any("::" in name for name in names_):
+    command = ["-m", "pytest", "-q", "-m", marked, f"--timeout={TEST_S_MAX}", *files]
+    for plugin in ("tests.mutants.choosing", "no:randomly", "no:cacheprovider"):
+        command += ["-p", plugin]
+    if not more:
+        command.append("-x")
+    if any("::" in name for name in names_):
         chosen = copy.parent / "chosen"
         chosen.write_text("\n".join(names_), encoding="utf-8")
-        command.insert(2, "-x")
         more = {**more, CHOSEN: str(chosen)}
     return run(copy, command, more=more)
