@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lab.checkers import RULES, Judge, Limits, Outcome, Rule, Sample, Verdict, overall
 from lab.faults import Plan, plan_from_json
@@ -27,6 +28,8 @@ from lab.trace import Observer, Trace
 
 LAB = Rule("LAB", "the laboratory", "Neither the simulator nor a checker fails.")
 ALL_RULES = {**RULES, LAB.id: LAB}
+IDLE_BYTES = 128  # of a question or its answer, with what is said of members
+USELESS_MAX = 200  # packets with entries in a row of which a node takes nothing
 PLAN_BYTES_MAX = 16 * 1024 * 1024
 
 
@@ -115,6 +118,7 @@ def run_judged(
         world = World(plan, detail=detail, observers=observers)
         trace = world.trace
         result = world.run()
+        limits = limits or calibrated(plan, limits_for(source))
         return judged(result, source, seed, limits=limits, only=only)
     except Exception as error:
         return _broken(source, seed, plan, trace, error)
@@ -123,6 +127,29 @@ def run_judged(
 def limits_for(source: Source) -> Limits:
     """Faults that a swarm drew may find no occasion. Those of a plan are meant to act."""
     return Limits(swarm=not isinstance(source, Plan))
+
+
+def calibrated(plan: Plan, limits: Limits) -> Limits:
+    """With what the sound core keeps within in the simulator, in the terms of its own knobs.
+
+    C6: nodes agree within two of the longest waits of each kind after the last fault.
+    C12: an idle node begins a round every `idle_round_ms`, answers one, and probes one dead peer
+    every `dead_round_ms`; half as much again, for pauses are jittered and may just have begun to
+    stretch. Rounds that still find something so long after the last change would do so for ever.
+    """
+    gossip = plan.gossip
+    waits_ms = gossip.idle_round_ms + gossip.dead_round_ms + gossip.exchange_timeout_ms
+    rounds_s = 1000 / gossip.idle_round_ms + 1000 / gossip.dead_round_ms
+    packets_s = 1.5 * (rounds_s + 1000 / gossip.idle_round_ms)
+    return replace(
+        limits,
+        bound_us=2000 * waits_ms,
+        calm_us=1000 * waits_ms,
+        idle_packets_s=packets_s,
+        idle_bytes_s=packets_s * IDLE_BYTES,
+        idle_rounds_s=1.5 * rounds_s,
+        useless_max=USELESS_MAX,
+    )
 
 
 def judged(

@@ -4,8 +4,9 @@ At the end all live nodes hold the same events, and whatever is said of them (ro
 projections) is equal exactly where they are. Agreement was reached, for good, within a bound: a
 calibrated one (`Limits.bound_us`), counted from the last fault, or else the one that the trace
 declares, counted from when nothing more is posted. Without either the verdict is unknown.
-Calibrate by `healed_us`: 1.3 times the largest of at least 3,000 runs of the sound core, at the
-same options. Convergence that comes late but in time is C20's business.
+In the simulator the bound is in the terms of the knobs of gossip (`lab.judging.calibrated`), at
+least 1.3 times the largest `healed_us` of 3,000 runs of the sound core. Convergence that comes late
+but in time is C20's business.
 """
 
 from typing import ClassVar

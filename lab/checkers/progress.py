@@ -1,8 +1,15 @@
 """C12: progress, and what it costs.
 
-No live node that knows of something missing sleeps without a timer. Once all agree, traffic falls
-to the declared idle rate; before that no storm of packets goes on. The two rates are judged where
-they are declared (`Limits`), and told in any case.
+- No live node that knows of something missing sleeps without a timer.
+- Nothing useless goes on without end. A node that is sent entries again and again, and takes none
+  of them (none is written), says so too rarely or is not listened to (`useless_max`): at any time,
+  faults or not.
+- Once nothing changes any more in any node, rounds find nothing. What is sent later than `calm_us`
+  after the last change is a question (Syn) or the answer that all is the same; a digest, a delta or
+  a rumor would be sent for ever. The rates of packets, bytes and rounds are then those of idling.
+- Before that no storm of packets goes on (`packets_per_event`).
+
+Each is judged where it is declared (`Limits`), and told in any case.
 """
 
 from bisect import bisect_right
@@ -11,7 +18,7 @@ from typing import ClassVar
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Final, Sent
+from lab.kinds import Boot, Final, Got, Handed, Sent, Unwritten, Written
 from lab.trace import Event
 
 RULE = Rule(
@@ -20,8 +27,12 @@ RULE = Rule(
     "Whoever lacks something has a timer that will ask for it, and whoever lacks nothing is calm.",
 )
 WAKE_MS_MAX = 60_000  # a timer further away than this is none
+IDLE = frozenset({"Syn", "Same"})  # what is sent where nothing is new
+
+_NEVER = 1 << 62
 
 _seq = attrgetter("seq")
+_t_us = attrgetter("t_us")
 
 
 class Progress:
@@ -31,9 +42,63 @@ class Progress:
         self._history = case.history
         self._limits = case.limits
         self._found = Findings(RULE)
+        self._loads: set[int] = set()  # packets with entries, by the seq of their sending
+        self._useless: dict[str, int] = {}  # by node: packets with entries since it took one
+        self._useless_max = 0
+        self._taking: dict[
+            str, int
+        ] = {}  # by node: the first record from elsewhere not written yet
 
     def wants(self) -> Wants:
-        return {}
+        return {
+            Sent: self._on_sent,
+            Got: self._on_got,
+            Handed: self._on_handed,
+            Written: self._on_written,
+            Unwritten: self._on_unwritten,
+            Boot: self._on_boot,
+        }
+
+    # --- what a node is given, and takes --------------------------------------------------------
+
+    def _on_sent(self, event: Event) -> None:
+        data = event.data
+        assert type(data) is Sent
+        if data.entries:
+            self._loads.add(event.seq)
+
+    def _on_got(self, event: Event) -> None:
+        if event.cause not in self._loads:
+            return
+        node = event.node
+        useless = self._useless[node] = self._useless.get(node, 0) + 1
+        if useless > self._useless_max:
+            self._useless_max = useless
+            if self._limits.useless_max and useless - 1 == self._limits.useless_max:
+                reason = f"{node} was sent entries {useless} times in a row, and took none"
+                self._found.add(reason, event.seq)
+
+    def _on_handed(self, event: Event) -> None:
+        assert type(event.data) is Handed
+        if event.data.via != "local":
+            self._taking.setdefault(event.node, event.data.number)
+
+    def _on_written(self, event: Event) -> None:
+        assert type(event.data) is Written
+        if self._taking.get(event.node, _NEVER) <= event.data.written:
+            del self._taking[event.node]
+            self._useless[event.node] = 0
+
+    def _on_unwritten(self, event: Event) -> None:
+        assert type(event.data) is Unwritten
+        if self._taking.get(event.node, 0) > event.data.kept:
+            del self._taking[event.node]
+
+    def _on_boot(self, event: Event) -> None:
+        self._useless[event.node] = 0
+        self._taking.pop(event.node, None)
+
+    # --- the end --------------------------------------------------------------------------------
 
     def verdict(self) -> Verdict:
         history = self._history
@@ -44,10 +109,10 @@ class Progress:
                 self._found.add(
                     f"{node} lacks {data.missing} events and waits for nothing", event.seq
                 )
-        figures: Figures = {}
+        figures: Figures = {"useless_max": self._useless_max}
         unknown = history.nothing()
         if not unknown and history.settled and not history.lean:
-            figures = self._traffic()
+            figures |= self._traffic()
         passed = "nobody is stuck"
         if "idle_packets_s" in figures:
             passed = f"{passed}; {figures['idle_packets_s']:.1f} packets/s of a node once all agree"
@@ -55,22 +120,15 @@ class Progress:
 
     def _traffic(self) -> Figures:
         history, limits = self._history, self._limits
-        sent, live = history.sent, len(history.finals)
-        calm = self._agreed()
-        end_us = history.phases["end"].t_us
-        split = bisect_right(sent, calm.seq, key=_seq)
+        sent = history.sent
+        last = self._agreed()
+        split = bisect_right(sent, last.seq, key=_seq)
         entries = 0
         for event in sent:
             assert type(event.data) is Sent
             entries += event.data.entries
         figures: Figures = {"packets": len(sent), "entries_sent": entries}
-        if end_us - calm.t_us >= 1_000_000:
-            seconds = (end_us - calm.t_us) / 1e6 * live
-            rate = figures["idle_packets_s"] = (len(sent) - split) / seconds
-            figures["idle_bytes_s"] = sum([one.bytes or 0 for one in sent[split:]]) / seconds
-            if limits.idle_packets_s and rate > limits.idle_packets_s:
-                reason = f"{rate:.1f} packets/s of a node, though all agree"
-                self._found.add(f"{reason}; {limits.idle_packets_s:g} are declared", sent[-1].seq)
+        figures |= self._idle(sent, max(last.t_us, self._healed_us()) + limits.calm_us)
         if history.exists:
             each = split / len(history.exists) / len(history.nodes)
             figures["packets_per_event"] = each
@@ -79,6 +137,40 @@ class Progress:
                 declared = f"{limits.packets_per_event:g} are declared"
                 self._found.add(f"{reason}; {declared}", sent[split - 1].seq)
         return figures
+
+    def _idle(self, sent: list[Event], calm_us: int) -> Figures:
+        """What is sent from this time on, when nothing changes any more."""
+        limits = self._limits
+        late = sent[bisect_right(sent, calm_us, key=_t_us) :]
+        rounds = size = 0
+        for event in late:
+            assert type(event.data) is Sent
+            body = event.data.body
+            rounds += body == "Syn"
+            size += event.bytes or 0
+            if limits.calm_us and body not in IDLE:
+                after_s = limits.calm_us / 1e6
+                reason = f"{event.node} sends {event.peer} a {body}, though nothing has changed"
+                self._found.add(f"{reason} for {after_s:.1f} s", event.seq)
+        figures: Figures = {}
+        idle_us = self._history.phases["end"].t_us - calm_us
+        if idle_us < limits.idle_us_min:
+            return figures
+        share = idle_us / 1e6 * len(self._history.finals)
+        for what, count, most in (
+            ("packets", len(late), limits.idle_packets_s),
+            ("bytes", size, limits.idle_bytes_s),
+            ("rounds", rounds, limits.idle_rounds_s),
+        ):
+            rate = figures[f"idle_{what}_s"] = count / share
+            if most and rate > most:
+                reason = f"{rate:.1f} {what}/s of a node, though all agree"
+                self._found.add(f"{reason}; {most:g} are declared", late[-1].seq)
+        return figures
+
+    def _healed_us(self) -> int:
+        phases = self._history.phases
+        return phases.get("heal", phases["liveness"]).t_us
 
     def _agreed(self) -> Event:
         """The event after which nothing changed in any live node, in the phase of liveness."""

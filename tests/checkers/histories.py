@@ -182,7 +182,7 @@ class Book(Lives):
     def send(self, source: str, target: str, payload: int = 0, entries: int = 0) -> int:
         self.packets += 1
         self.counts["sent"] += 1
-        data = kinds.Sent("Push", 0, payload, 30, entries)
+        data = kinds.Sent("Push" if entries else "Syn", 0, payload, 30, entries)
         for name, size in (
             ("bytes", payload + 30),
             ("payload_bytes", payload),
@@ -219,7 +219,7 @@ class Book(Lives):
         self.wait()
         for _ in range(1 + copies):
             self.counts["delivered"] += 1
-            got = self.add(target, kinds.Got("Push"), sent, source, size, msg_id)
+            got = self.add(target, kinds.Got("Push" if news else "Syn"), sent, source, size, msg_id)
         for ref in news:
             via = "recovery" if ref.startswith(f"{target}.") else "rumor"
             theirs.stamp = max(theirs.stamp, self.posted[ref].key[:2])

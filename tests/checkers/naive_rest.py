@@ -3,6 +3,7 @@
 from typing import Any
 
 from lab import kinds
+from lab.checkers import Limits
 from tests.checkers.naive import (
     Answer,
     acked,
@@ -28,7 +29,8 @@ def grows(e: Any) -> bool:
     return type(e.data) in (kinds.Boot, kinds.Visible)
 
 
-def c6(events: list[Any]) -> Answer:
+def c6(events: list[Any], limits: Limits | None = None) -> Answer:
+    limits = limits or Limits()
     ends = finals(events)
     if nothing(events) or len(ends) < 2 or not settled(events):
         return "unknown"
@@ -40,8 +42,10 @@ def c6(events: list[Any]) -> Answer:
         fails |= not same or a.root != b.root
         fails |= (a.timeline, a.presence) != (b.timeline, b.presence)
     live = phases(events)["liveness"]
-    bound_us = live.data.bound_us
-    late = [at - live.t_us for node in ends if (at := last_change(events, node)) is not None]
+    bound_us, since = live.data.bound_us, live
+    if limits.bound_us:
+        bound_us, since = limits.bound_us, phases(events).get("heal", live)
+    late = [at - since.t_us for node in ends if (at := last_change(events, node)) is not None]
     fails |= bool(bound_us) and max([0, *late]) > bound_us
     return verdict(fails=fails, unknown=not bound_us)
 
@@ -131,9 +135,71 @@ def fits(order: list[str], other: list[str]) -> bool:
     return not any(at[a] > at[b] for i, a in enumerate(both) for j, b in enumerate(both) if i < j)
 
 
-def c12(events: list[Any]) -> Answer:
+def c12(events: list[Any], limits: Limits | None = None) -> Answer:
+    limits = limits or Limits()
     fails = any(e.data.missing and e.data.wake_ms > 60_000 for e in finals(events).values())
-    return verdict(fails=fails, unknown=nothing(events))
+    if limits.useless_max:
+        nodes = {e.node for e in of(events, kinds.Got)}
+        fails |= any(limits.useless_max < n for node in nodes for n in useless(events, node))
+    ends = finals(events)
+    if nothing(events) or not settled(events):
+        return verdict(fails=fails, unknown=nothing(events))
+    changes = [at for at, e in enumerate(events) if e.node in ends and grows(e)]
+    live = next(at for at, e in enumerate(events) if e == phases(events)["liveness"])
+    last = events[max([live, *changes])]
+    healed = phases(events).get("heal", phases(events)["liveness"])
+    from_us = max(last.t_us, healed.t_us) + limits.calm_us
+    late = [e for e in of(events, kinds.Sent) if e.t_us > from_us]
+    fails |= bool(limits.calm_us) and any(e.data.body not in ("Syn", "Same") for e in late)
+    idle_us = phases(events)["end"].t_us - from_us
+    if idle_us >= limits.idle_us_min:
+        for count, most in (
+            (len(late), limits.idle_packets_s),
+            (sum(e.bytes or 0 for e in late), limits.idle_bytes_s),
+            (len([e for e in late if e.data.body == "Syn"]), limits.idle_rounds_s),
+        ):
+            fails |= bool(most) and count / (idle_us / 1e6 * len(ends)) > most
+    return verdict(fails=fails, unknown=False)
+
+
+def useless(events: list[Any], node: str) -> list[int]:
+    """How many packets with entries this node was given in a row, at each of them."""
+    counts: list[int] = []
+    for at, e in enumerate(events):
+        if e.node != node or type(e.data) is not kinds.Got or not loaded(events, e.cause, at):
+            continue
+        mine = [one for one in events[:at] if one.node == node]
+        took = [n for n in range(len(mine)) if takes(mine, n)]
+        since = mine[took[-1] :] if took else mine
+        counts.append(1 + sum(loaded(events, g.cause, at) for g in of(since, kinds.Got)))
+    return counts
+
+
+def takes(mine: list[Any], at: int) -> bool:
+    """This event of a node is its start, or says that something from elsewhere is written now."""
+    e = mine[at]
+    if type(e.data) is not kinds.Written:
+        return type(e.data) is kinds.Boot
+    handed: list[int] = []  # from elsewhere, not written
+    for one in mine[:at]:
+        d = one.data
+        if type(d) is kinds.Boot:
+            handed = []
+        elif type(d) is kinds.Handed and d.via != "local":
+            handed.append(d.number)
+        elif handed and (
+            handed[0] <= d.written
+            if type(d) is kinds.Written
+            else type(d) is kinds.Unwritten and handed[0] > d.kept
+        ):
+            handed = []
+    return bool(handed) and handed[0] <= e.data.written
+
+
+def loaded(events: list[Any], cause: int | None, at: int) -> bool:
+    """What was sent by then under this number carries entries."""
+    sent = [e for e in of(events[:at], kinds.Sent) if e.seq == cause]
+    return bool(sent) and sent[0].data.entries > 0
 
 
 def c14(events: list[Any]) -> Answer:

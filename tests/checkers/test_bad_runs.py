@@ -4,12 +4,13 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from lab import kinds
 from lab.checkers import Judge, Limits
 from lab.checkers.quiet import QuietPeriods
 from lab.trace import Event
-from tests.checkers.bad import outcome, two, verdict_of
+from tests.checkers.bad import outcome, said, two, verdict_of
 from tests.checkers.edits import edited, places, renumbered
 from tests.checkers.histories import Book
 
@@ -74,8 +75,8 @@ def test_who_lacks_something_and_waits_for_nothing_is_stuck() -> None:
     assert outcome("C12", edited(events, at, wake_ms=3_600_000)) == "pass"
 
 
-def noisy() -> list[Event]:
-    """Everybody agrees, and still talks a lot for two seconds."""
+def noisy(entries: int = 0) -> list[Event]:
+    """Everybody agrees, and still talks a lot for two seconds, perhaps of what all know."""
     book = two()
     book.post("n1")
     book.phase("heal")
@@ -83,7 +84,13 @@ def noisy() -> list[Event]:
     book.agree()
     for _ in range(100):
         book.wait(20_000)
-        book.carry("n1", "n2")
+        if entries:
+            sent = book.send("n1", "n2", 40, entries)
+            book.counts["delivered"] += 1
+            name = book.trace.events[sent].msg_id
+            book.add("n2", kinds.Got("Push"), sent, "n1", 70, name)
+        else:
+            book.carry("n1", "n2")
     book.end()
     return book.trace.events
 
@@ -93,6 +100,52 @@ def test_traffic_that_does_not_calm_down_is_found_where_a_rate_is_declared() -> 
     assert 20 < figures["idle_packets_s"] < 30
     assert outcome("C12", noisy(), Limits(idle_packets_s=30)) == "pass"
     assert outcome("C12", noisy(), Limits(idle_packets_s=20)) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        (Limits(idle_rounds_s=20), "rounds/s of a node"),
+        (Limits(idle_bytes_s=600), "bytes/s of a node"),
+        (Limits(idle_packets_s=20, calm_us=500_000), "packets/s of a node"),
+    ],
+)
+def test_each_rate_of_what_is_sent_once_all_agree_has_a_limit(limits: Limits, says: str) -> None:
+    verdict = verdict_of("C12", noisy(), limits)
+    assert verdict.outcome == "fail" and says in verdict.reason
+    assert outcome("C12", noisy(), replace(limits, idle_us_min=5_000_000)) == "pass"
+
+
+def test_entries_that_are_sent_though_nothing_changes_any_more_are_found() -> None:
+    """As two copies do that each refuse to keep what the other one sends, for ever."""
+    verdict = verdict_of("C12", noisy(entries=3), Limits(calm_us=1_000_000))
+    assert verdict.outcome == "fail"
+    assert "sends n2 a Push, though nothing has changed for 1.0 s" in verdict.reason
+    assert outcome("C12", noisy(), Limits(calm_us=1_000_000)) == "pass"
+    assert outcome("C12", noisy(entries=3), Limits(calm_us=10_000_000)) == "pass"
+
+
+def refusing(times: int) -> list[Event]:
+    """n2 cannot keep what n1 sends it, again and again; then it can."""
+    book = two()
+    said(book, "n1")
+    for _ in range(times):
+        sent = book.send("n1", "n2", 40, 1)
+        book.counts["delivered"] += 1
+        book.add("n2", kinds.Got("SynAck"), sent, "n1", 70, book.trace.events[sent].msg_id)
+        book.wait(200_000)
+    return book.finish()
+
+
+def test_entries_that_a_node_is_sent_again_and_again_and_never_takes_are_found() -> None:
+    """As a node with a full disk is, if nobody is told that it can keep nothing."""
+    limits = Limits(useless_max=20)
+    verdict = verdict_of("C12", refusing(22), limits)
+    assert verdict.outcome == "fail"
+    assert "n2 was sent entries 21 times in a row, and took none" in verdict.reason
+    assert verdict_of("C12", refusing(19), limits).figures["useless_max"] == 20  # it takes the last
+    assert outcome("C12", refusing(19), limits) == "pass"
+    assert outcome("C12", refusing(22)) == "pass"
 
 
 def test_a_storm_is_found_where_a_rate_is_declared() -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
-from lab.checkers import Judge, Verdict
+from lab.checkers import Judge, Limits, Verdict
 from lab.trace import Event
 from tests.checkers import naive, naive_causes, naive_clocks, naive_logs, naive_rest, naive_sessions
 from tests.checkers.generate import edited, good, torn_apart
@@ -34,6 +35,17 @@ REFERENCES: dict[str, Callable[[list[Event]], str]] = {
     "C17": naive_rest.c17,
     "C18": naive_rest.c18,
 }
+
+
+TIGHT = Limits(  # so that good histories meet them, and miss them, too
+    bound_us=12_000,
+    calm_us=19_000,
+    idle_us_min=2_000,
+    idle_packets_s=60,
+    idle_bytes_s=1_800,
+    idle_rounds_s=20,
+    useless_max=3,
+)
 
 
 def history(seed: int) -> list[Event]:
@@ -70,6 +82,24 @@ def look(seed: int, events: list[Event], verdict: Verdict) -> None:
         assert verdict.figures["violations"] >= 1, told
     assert verdict.reason, told
     assert "\n" not in verdict.reason, told
+
+
+@pytest.mark.parametrize("chunk", range(4))
+def test_limits_are_kept_or_not_as_their_references_say(chunk: int) -> None:
+    outcomes: Counter[tuple[str, str]] = Counter()
+    for seed in range(chunk * 200, (chunk + 1) * 200):
+        events = history(seed)
+        limits = replace(TIGHT, **{Random(seed).choice(KNOBS): 0})
+        judging = Judge(limits, only=("C6", "C12"))
+        judging.see_all(events)
+        for verdict in judging.verdicts():
+            reference = {"C6": naive_rest.c6, "C12": naive_rest.c12}[verdict.rule]
+            assert verdict.outcome == reference(events, limits), f"seed {seed}: {verdict}"
+            outcomes[verdict.rule, verdict.outcome] += 1
+    assert min(outcomes[rule, what] for rule in ("C6", "C12") for what in ("pass", "fail")) > 20
+
+
+KNOBS = ("calm_us", "idle_packets_s", "idle_bytes_s", "idle_rounds_s", "useless_max")
 
 
 def test_the_histories_meet_every_verdict_of_every_reference() -> None:
