@@ -50,6 +50,15 @@ class SeqSet:
                 yield (at, first - 1)
             at = last + 1
 
+    def within(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """What is held of first..last, ascending, as inclusive ranges."""
+        i = max(bisect_right(self._firsts, first) - 1, 0)
+        while i < len(self._firsts) and self._firsts[i] <= last:
+            low, high = max(self._firsts[i], first), min(self._lasts[i], last)
+            if low <= high:
+                yield low, high
+            i += 1
+
     def missing_from(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """The inclusive sub-ranges of first..last that are not held."""
         at = first

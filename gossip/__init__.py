@@ -11,5 +11,5 @@ this order, whenever something happened:
 
 Reading order: `entry` and `frontier` (what a node holds, and the root that proves it), `packets`
 and `wire` (what is said), `engine` (who says it when), then the parts that it joins: `reconcile`
-and `delta` (what the other lacks), `rumor`, `peers`, `membership`, `receipts`.
+and `delta` (what the other lacks), `rumor` and `pushing`, `peers`, `membership`, `receipts`.
 """

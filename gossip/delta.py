@@ -17,10 +17,11 @@ from collections.abc import Iterable, Iterator
 from domain.dot import LogId
 from gossip.entry import Entry
 from gossip.frontier import Frontier
+from gossip.meter import Meter
 from gossip.packets import Fold, Line, Run
 from gossip.places import Places
 from gossip.reconcile import Lack
-from gossip.store import Store
+from gossip.store import Store, read_ahead
 
 QUANTUM_BYTES = 8 * 1024
 ENTRY_OVERHEAD_BYTES = 5  # MessagePack header of one entry's bytes, at most
@@ -32,7 +33,7 @@ LINE_BYTES = 68  # of a line with no range and no tag, beside its origin, at mos
 FOLD_BYTES = 48  # beside its origin, at most
 RANGE_BYTES = 19
 TURNS = 32  # logs of one origin that need not take turns: each has its quantum in any budget
-_READ_AHEAD = 256
+FETCHED_BYTES_MAX = 2 * 1024 * 1024  # by the store, for one delta: entries may lie far apart
 
 
 class _Source:
@@ -49,11 +50,7 @@ class _Source:
     def _read(self, lack: Lack, store: Store) -> Iterator[tuple[int, bytes]]:
         yield from lack.tagged
         for first, last in lack.ranges:
-            for start in range(first, last + 1, _READ_AHEAD):
-                end = min(start + _READ_AHEAD - 1, last)
-                yield from zip(
-                    range(start, end + 1), store.span(lack.log.id, start, end), strict=True
-                )
+            yield from read_ahead(store, lack.log.id, first, last)
 
     def take(self) -> None:
         assert self.next is not None
@@ -70,13 +67,21 @@ class _Source:
 
 
 def cut(lacks: Iterable[Lack], frontier: Frontier, budget_bytes: int) -> tuple[list[Run], bool]:
-    """Runs of at most `budget_bytes` on the wire, and whether something was left out."""
-    ordered = _in_turn(lacks, frontier.places)
-    sources = [_Source(lack, frontier.store) for lack in ordered]
+    """Runs of at most `budget_bytes` on the wire, and whether something was left out.
+
+    Nothing is read of a log before its turn comes, and no more than the meter allows.
+    """
+    store = frontier.store
+    meter = Meter(store, FETCHED_BYTES_MAX)
+    sources: list[_Source] = []
     left = budget_bytes
-    waiting = deque(source for source in sources if source.next is not None)
-    while waiting and left > 0:
+    waiting: deque[Lack | _Source] = deque(_in_turn(lacks, frontier.places))
+    while waiting and left > 0 and not meter.spent():
         source = waiting.popleft()
+        if type(source) is Lack:
+            source = _Source(source, store)
+            sources.append(source)
+        assert type(source) is _Source
         source.deficit += QUANTUM_BYTES
         while source.next is not None and source.deficit > 0:
             cost = _cost(source)

@@ -21,15 +21,14 @@ from typing import Generic, assert_never
 from domain.dot import LogId
 from gossip.backlog import Backlogs
 from gossip.config import GossipConfig
-from gossip.delta import cut, room_beside, runs_of
+from gossip.delta import cut, room_beside
 from gossip.entry import Entry
 from gossip.folding import LEGS, Folding, Summary
 from gossip.frontier import Added, Frontier
-from gossip.holders import Holders
 from gossip.incarnation import incarnation_of, token_of
 from gossip.learnt import COUNTERS, Learnt, OpenEntry, Value, learn
 from gossip.mail import Mail
-from gossip.membership import Membership, State
+from gossip.membership import Membership
 from gossip.packets import (
     Ack,
     Feedback,
@@ -43,10 +42,10 @@ from gossip.packets import (
     SynAck,
     Unfold,
 )
-from gossip.peers import Exchange, Rounds, sample
+from gossip.peers import Exchange, Rounds
+from gossip.pushing import Pushing
 from gossip.receipts import Receipts
 from gossip.reconcile import Lack, Strategy
-from gossip.rumor import Rumors
 from gossip.store import Store
 
 
@@ -81,20 +80,18 @@ class Engine(Generic[Value]):
         )
         self._mail = Mail(self.members, cluster)
         self.rounds = Rounds(self.members, config, rng)
-        self.rumors = Rumors(config.rumor_k, config.delta_bytes_max)
         self.receipts = Receipts(self.frontier)
         self.awaits_receipts = False  # set by the caller: somebody waits for copies elsewhere
         self.holding = False  # set by the caller: it cannot keep entries now, peers shall send none
-        self._holders = Holders()
-        self._direct = len(peers) <= config.direct_peers_max
-        self._offered: list[Entry] = []
-        self._offered_receipt = False
-        self._rumor_next_ms = 0
         self._now_ms = 0
+        direct = len(peers) <= config.direct_peers_max
+        self.counters = dict.fromkeys(COUNTERS, 0)
+        self._pushing = Pushing(self.members, self._mail, config, rng, self.counters, direct=direct)
+        self.rumors = self._pushing.rumors
+        self._holders = self._pushing.holders
         self._backlogs = Backlogs(config.exchange_timeout_ms)
         self.exchanges: dict[str, int] = dict.fromkeys(peers, 0)  # finished ones that we began
         self.bad_entries: dict[str, int] = dict.fromkeys(peers, 0)
-        self.counters = dict.fromkeys(COUNTERS, 0)
 
     # --- driving it -----------------------------------------------------------------------------
 
@@ -111,9 +108,7 @@ class Engine(Generic[Value]):
         self.members.tick(now_ms)
         for peer in self.rounds.due(now_ms):
             self._call(peer)
-        if self.rumors and now_ms >= self._rumor_next_ms:
-            self._rumor_next_ms = now_ms + self._config.rumor_ms
-            self._tell_rumors()
+        self._pushing.tick(now_ms, awaits_receipts=self.awaits_receipts)
 
     @property
     def wake_at_ms(self) -> int:
@@ -122,8 +117,9 @@ class Engine(Generic[Value]):
             suspicion_ms = self.members.wake_at_ms
             if suspicion_ms is not None and suspicion_ms < wake_ms:
                 wake_ms = suspicion_ms
-        if self.rumors and self._rumor_next_ms < wake_ms:
-            wake_ms = self._rumor_next_ms
+        telling_ms = self._pushing.wake_at_ms
+        if telling_ms is not None and telling_ms < wake_ms:
+            wake_ms = telling_ms
         return wake_ms
 
     def restore(self, entry: Entry) -> Added:
@@ -134,8 +130,7 @@ class Engine(Generic[Value]):
         """A new own entry, as durable as promised: it goes out with the next flush."""
         self.frontier.places.write(entry.dot.log)
         added = self.frontier.add(entry, always=True)
-        self._offered.append(entry)
-        self._offered_receipt |= receipt
+        self._pushing.offer(entry, receipt=receipt)
         return added
 
     def receive(self, packet: Packet, now_ms: int) -> list[Learnt[Value]]:
@@ -146,6 +141,7 @@ class Engine(Generic[Value]):
             self.counters["strangers"] += 1
             return []
         self.members.heard(peer, packet.incarnation, now_ms)
+        self.frontier.meter.begin()
         if type(body) is Push:
             return self._on_push(peer, token_of(packet.incarnation, packet.number), body)
         if type(body) is Syn:
@@ -168,8 +164,9 @@ class Engine(Generic[Value]):
 
     def flush(self) -> list[tuple[str, Packet]]:
         """The packets to send, by the name of the peer."""
-        if self._offered:
-            self._push_offered()
+        if self._pushing.offered:
+            self.rounds.news(self._now_ms)
+            self._pushing.flush(awaits_receipts=self.awaits_receipts)
         if self.receipts.touched:
             for origin, stored in self.receipts.due().items():
                 if origin in self.exchanges:
@@ -330,35 +327,6 @@ class Engine(Generic[Value]):
         return runs, more
 
     # --- rumors ---------------------------------------------------------------------------------
-
-    def _push_offered(self) -> None:
-        packets = runs_of(self._offered, self._config.delta_bytes_max)
-        receipt = self._offered_receipt
-        self._offered, self._offered_receipt = [], False
-        self.rounds.news(self._now_ms)
-        if not self._direct:
-            for runs in packets:
-                self.rumors.learn(runs)
-            self._tell_rumors()
-            return
-        peers = self._takers()
-        for runs in packets:
-            self.counters["entries_sent"] += len(peers) * sum(len(run.data) for run in runs)
-            self._mail.send(peers, Push(runs, direct=True, receipt=receipt))
-
-    def _takers(self) -> list[str]:
-        """The peers to push to: they seem to be there, and have not asked to be sent nothing."""
-        live = self.members.names(State.ALIVE, State.SUSPECT)
-        takers = self._holders.takers(live)
-        self.counters["pushes_held"] = self._holders.held
-        return takers
-
-    def _tell_rumors(self) -> None:
-        for peer in sample(self._rng, self._takers(), self._config.fanout):
-            # The token is needed before the packet is made: feedback will name it.
-            runs = self.rumors.tell(self._mail.next_token, self._config.delta_bytes_max)
-            self._mail.send([peer], Push(runs, direct=False, receipt=self.awaits_receipts))
-            self.counters["entries_sent"] += sum(len(run.data) for run in runs)
 
     def _on_push(self, peer: str, token: int, body: Push) -> list[Learnt[Value]]:
         learnt: list[Learnt[Value]] = []

@@ -27,13 +27,14 @@ from domain.dot import Dot, LogId
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES, TAG_BYTES, Entry, hash_of
 from gossip.log import Log
+from gossip.meter import ENTRY_BYTES, Meter
 from gossip.packets import ROOT_BYTES, TAGS_MAX, Line
 from gossip.places import Places
-from gossip.store import Store
+from gossip.store import Store, read_ahead
 
 _MASK = (1 << 256) - 1
 _NAMED_MAX = TAGS_MAX // 2  # tags in all lines together; the last position named may add as many
-_READ_AHEAD = 256
+NAMED_BYTES_MAX = 512 * 1024  # of what is read for these tags, in one packet
 CLAIMED_LOGS_MAX = 256  # logs of which nothing is held here
 # The lines of many origins with 16 ranges each would not fit into a packet, so the more logs there
 # are, the fewer ranges each may keep.
@@ -55,6 +56,8 @@ class Frontier:
     def __init__(self, store: Store, ranges_max: int, configured: Iterable[str] = ()) -> None:
         self.store = store
         self.places = Places(configured)
+        self.meter = Meter(store)  # of what the packet at hand makes us read
+        self._naming = Meter(store, NAMED_BYTES_MAX)
         self._ranges_max = ranges_max
         self._logs: dict[LogId, Log] = {}
         self._sorted: list[Log] = []  # by id; empty when it has to be sorted again
@@ -143,7 +146,12 @@ class Frontier:
     def data_if_held(self, log: LogId, seq: int) -> bytes | None:
         """The bytes first seen at this position."""
         found = self._logs.get(log)
-        return self.store.get(log, seq) if found is not None and seq in found.held else None
+        return self._read(log, seq) if found is not None and seq in found.held else None
+
+    def _read(self, log: LogId, seq: int) -> bytes:
+        data = self.store.get(log, seq)
+        self.meter.spend(len(data) + ENTRY_BYTES)
+        return data
 
     def settled(self) -> None:
         """A peer names the same root: whatever was disputed between us is known to both.
@@ -218,8 +226,10 @@ class Frontier:
 
     def _rival(self, log: Log, entry: Entry) -> Added:
         """Keep other bytes for a position that is held, unless these bytes are known."""
-        seq, first = entry.dot.seq, self.store.get(log.id, entry.dot.seq)
-        if first == entry.data:
+        seq, first = entry.dot.seq, self._read(log.id, entry.dot.seq)
+        # Two entries at one dot with one tag are taken for the same: nobody could ask for the other
+        # one, and no order of display would tell them apart (docs/protocol.md, section 14).
+        if first == entry.data or entry.tag == hash_of(first)[:TAG_BYTES]:
             return Added.KNOWN
         others = log.rivals.setdefault(seq, {})
         if entry.tag in others:
@@ -232,6 +242,7 @@ class Frontier:
 
     def _crowded(self, log: Log, entry: Entry, first: bytes, others: dict[bytes, Entry]) -> Added:
         """The position is full: of all that claim it, those with the smallest tags stay."""
+        self.meter.spend(len(others))
         largest = others[max(others)]
         first_hash = hash_of(first)
         if entry.tag > max(largest.tag, first_hash[:TAG_BYTES]):
@@ -249,10 +260,11 @@ class Frontier:
     def agrees(self, log: Log, prefix: int, head: bytes) -> bool:
         """Whether 1..prefix of a peer, with this tag at the prefix, are held here as well.
 
-        False also if that cannot be known yet, or at all: of a forked log, the tag of one branch
-        says nothing of positions in another. If the tag is another one, the log is disputed.
+        False also if that cannot be known yet, or only by reading more than the packet at hand may
+        make us read, or at all: of a forked log, the tag of one branch says nothing of positions in
+        another. If the tag is another one, the log is disputed.
         """
-        if not 0 < prefix <= log.prefix:
+        if not 0 < prefix <= log.prefix or (prefix < log.prefix and self.meter.spent()):
             return False
         agreed = head == self.head_at(log, prefix)
         if not agreed:
@@ -263,7 +275,7 @@ class Frontier:
         return log.head if prefix == log.prefix else self.tag_at(log.id, prefix)
 
     def tag_at(self, log: LogId, seq: int) -> bytes:
-        return hash_of(self.store.get(log, seq))[:TAG_BYTES]
+        return hash_of(self._read(log, seq))[:TAG_BYTES]
 
     def link_at(self, log: LogId, seq: int) -> bytes:
         """What the successor of this entry must carry as `prev`."""
@@ -315,8 +327,9 @@ class Frontier:
         first = self._turn % len(naming)
         named: dict[LogId, Line] = {}
         tags = 0
+        self._naming.begin()
         for log in naming[first:] + naming[:first]:
-            if tags >= _NAMED_MAX:
+            if tags >= _NAMED_MAX or self._naming.spent():
                 break
             line = named[log.id] = self.line(log, each)
             tags += len(line.tags) // TAG_BYTES
@@ -329,27 +342,25 @@ class Frontier:
         tags: list[bytes] = []
         at, last = first, 0
         log.named = 1
-        for seq, tag, _ in self.tagged(log, first):
-            if len(tags) >= named_max and seq > at:  # a window ends between two positions
+        for seq, tag, data in self.tagged(log, first):
+            full = len(tags) >= named_max or self._naming.spent()
+            if full and seq > at and tags:  # a window ends between two positions
                 log.named, last = seq, seq - 1
                 break
             at = seq
             tags.append(tag)
+            self._naming.spend(len(data) + ENTRY_BYTES)
         return b"".join(tags[:TAGS_MAX]), first, last
 
     def tagged(
         self, log: Log, first: int = 1, last: int = SEQ_MAX
     ) -> Iterator[tuple[int, bytes, bytes]]:
         """The entries held from first to last as (seq, tag, data), rivals too, in a fixed order."""
-        for low, high in log.held.ranges():
-            end = min(high, last)
-            for start in range(max(low, first), end + 1, _READ_AHEAD):
-                stop = min(start + _READ_AHEAD - 1, end)
-                span = self.store.span(log.id, start, stop)
-                for seq, data in zip(range(start, stop + 1), span, strict=True):
-                    rows = [(hash_of(data)[:TAG_BYTES], data)]
-                    rows += [(tag, entry.data) for tag, entry in log.rivals.get(seq, {}).items()]
-                    yield from ((seq, tag, row) for tag, row in sorted(rows))
+        for low, high in log.held.within(first, last):
+            for seq, data in read_ahead(self.store, log.id, low, high):
+                rows = [(hash_of(data)[:TAG_BYTES], data)]
+                rows += [(tag, entry.data) for tag, entry in log.rivals.get(seq, {}).items()]
+                yield from ((seq, tag, row) for tag, row in sorted(rows))
 
     def dots_of_forks(self) -> list[Dot]:
         """The positions at which two entries are held."""

@@ -21,7 +21,7 @@ OpenEntry = Callable[[Dot, bytes], tuple[bytes, Value] | None]
 COUNTERS = (
     *("rounds_begun", "rounds_same", "rounds_differed", "rounds_missed"),
     *("entries_sent", "entries_new", "entries_duplicate", "entries_rival"),
-    *("entries_far", "entries_full", "entries_bad", "strangers", "pushes_held"),
+    *("entries_far", "entries_full", "entries_bad", "entries_unread", "strangers", "pushes_held"),
 )
 
 
@@ -48,6 +48,9 @@ def learn(
         for seq, data in enumerate(run.data, run.first):
             # Most of what comes goes to the end of its log, and cannot be held already.
             held = known is not None and seq <= known.held.last
+            if held and known is not None and seq in known.held and frontier.meter.spent():
+                counters["entries_unread"] += 1  # it comes again, if it is not the same
+                continue
             if held and frontier.data_if_held(log, seq) == data:
                 counters["entries_duplicate"] += 1
                 continue

@@ -31,6 +31,7 @@ class Log:
         "id",
         "link",
         "named",
+        "probed",
         "rivals",
         "told",
         "total",
@@ -46,6 +47,7 @@ class Log:
         self.claimed = 0  # the largest seq that a peer said it holds, since the last agreement
         self.rivals: dict[int, dict[bytes, Entry]] = {}
         self.named = 1  # where the next window of named entries begins
+        self.probed = 0  # where looking for what a peer did not name stopped, 0: nowhere
         self.told: Line | None = None  # the last line, as long as it is true
         self.total = 0  # the sum of the hashes of all entries held, rivals too
         self.count = 0  # of these entries

@@ -61,14 +61,15 @@ class Receipts:
         told: dict[str, list[Stored]] = {}
         if not self.vouched:
             return told
-        for log in self._touched:
+        # Of what does not fit the rest waits for the next time, and is not read before.
+        for log in list(islice(self._touched, STORED_PER_PACKET_MAX)):
             stored = self._stored(log)
             if stored is not None:
                 told.setdefault(log.origin, []).append(stored)
             if self._prefix(log) >= self._owed[log]:
                 del self._owed[log]
-        self._touched.clear()
-        return {peer: stored[:STORED_PER_PACKET_MAX] for peer, stored in told.items()}
+            del self._touched[log]
+        return told
 
     def stored_of(self, origin: str) -> list[Stored]:
         """Everything of one origin that is durable here, the newest logs last."""

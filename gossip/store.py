@@ -4,10 +4,15 @@ In memory here; a node may back the same Protocol with its journal. Reads must n
 stores promises to give back.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from domain.dot import LogId
 from gossip.entry import Entry
+
+AHEAD_BYTES = 16 * 1024
+AHEAD_FIRST = 8  # entries, while nothing is known of their size
+AHEAD_MAX = 256
 
 
 class Store(Protocol):
@@ -23,12 +28,32 @@ class Store(Protocol):
         """The bytes of first..last, all of which are held."""
         ...
 
+    @property
+    def fetched_bytes(self) -> int:
+        """How much was fetched from elsewhere so far, to answer. Only ever rises."""
+        ...
+
+
+def read_ahead(store: Store, log: LogId, first: int, last: int) -> Iterator[tuple[int, bytes]]:
+    """The entries first..last with their positions, read in spans of about AHEAD_BYTES."""
+    count = AHEAD_FIRST
+    while first <= last:
+        span = store.span(log, first, min(first + count - 1, last))
+        yield from enumerate(span, first)
+        first += len(span)
+        mean_bytes = sum(map(len, span)) // len(span) + 1
+        count = min(max(AHEAD_BYTES // mean_bytes, 1), AHEAD_MAX)
+
 
 class MemoryStore:
     __slots__ = ("_shelves",)
 
     def __init__(self) -> None:
         self._shelves: dict[LogId, dict[int, bytes]] = {}
+
+    @property
+    def fetched_bytes(self) -> int:
+        return 0
 
     def put(self, entry: Entry) -> None:
         dot = entry.dot

@@ -136,6 +136,10 @@ class PagedBodies:
         data = shelf.instead.get(seq) or shelf.fresh.get(seq)
         return self._pages.events([shelf.number(seq)])[0] if data is None else data
 
+    @property
+    def fetched_bytes(self) -> int:
+        return self._pages.fetched_bytes
+
     def span(self, log: LogId, first: int, last: int) -> list[bytes]:
         shelf = self._shelves[log]
         if not shelf.instead and last <= len(shelf.numbers) and first not in shelf.fresh:

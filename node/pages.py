@@ -24,7 +24,15 @@ CACHE_BYTES = 2 * 1024 * 1024
 class Pages:
     """Implements `node.ports.Pages`. Mutable; not thread-safe."""
 
-    __slots__ = ("_cache", "_cached_bytes", "_index", "_last", "_reader", "cache_bytes")
+    __slots__ = (
+        "_cache",
+        "_cached_bytes",
+        "_index",
+        "_last",
+        "_reader",
+        "cache_bytes",
+        "fetched_bytes",
+    )
 
     def __init__(self, reader: Reader, index: Index, cache_bytes: int = CACHE_BYTES) -> None:
         self._reader = reader
@@ -33,6 +41,7 @@ class Pages:
         self._cached_bytes = 0
         self._last: tuple[int, list[bytes]] = (0, [])  # read last, hence the last to leave
         self.cache_bytes = cache_bytes
+        self.fetched_bytes = 0
 
     def placed(self, places: Iterable[Placed]) -> None:
         """The journal has grown by these frames."""
@@ -88,6 +97,7 @@ class Pages:
         except OSError as error:
             reason = error.strerror or str(error)
             raise StorageError(f"journal: cannot read {name}: {reason}", final=True) from None
+        self.fetched_bytes += len(data)
         payloads: list[bytes] = []
         offset = 0
         while offset < len(data):

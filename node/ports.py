@@ -77,6 +77,11 @@ class Pages(Protocol):
         """
         ...
 
+    @property
+    def fetched_bytes(self) -> int:
+        """How much of the journal was read for it so far."""
+        ...
+
 
 def opened(codec: EventCodec, dot: Dot, data: bytes) -> tuple[bytes, Event] | None:
     """For the engine: these bytes as the event that they claim to be, and its link."""

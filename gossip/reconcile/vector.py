@@ -7,13 +7,14 @@ name their entries by tag, until each holds both branches.
 """
 
 from collections.abc import Iterable
-from itertools import chain, islice
+from itertools import chain
 
 from domain.dot import LogId
 from domain.seqset import SEQ_MAX, SeqSet
 from gossip.entry import TAG_BYTES
 from gossip.frontier import Frontier
 from gossip.log import Log
+from gossip.meter import ENTRY_BYTES, STEP_BYTES
 from gossip.packets import TAGS_MAX, Line
 from gossip.reconcile import Lack
 
@@ -27,6 +28,7 @@ class Vector:
     def compare(
         self, frontier: Frontier, theirs: Iterable[Line], unnamed: Iterable[Log] | None = None
     ) -> list[Lack]:
+        frontier.meter.begin()
         lines = {LogId(line.origin, line.epoch): line for line in theirs}
         for log_id, line in lines.items():
             last = line.ranges[-1][1] if line.ranges else line.prefix
@@ -68,15 +70,30 @@ class Vector:
                 held.add_range(1, line.prefix)
             for first, last in line.ranges:
                 held.add_range(first, last)
-        ranges = [
-            gap for first, last in log.held.ranges() for gap in held.missing_from(first, last)
-        ]
+        ranges: list[tuple[int, int]] = []
+        for first, last in log.held.ranges():
+            if frontier.meter.spent():
+                break  # the rest in a later exchange
+            gaps = list(held.missing_from(first, last))
+            frontier.meter.spend(STEP_BYTES * (1 + len(gaps)))
+            ranges += gaps
         return Lack(log, ranges, [], sum(last - first + 1 for first, last in ranges))
 
     def _lack_by_tag(self, frontier: Frontier, log: Log, line: Line) -> Lack:
-        theirs = {line.tags[i : i + TAG_BYTES] for i in range(0, len(line.tags), TAG_BYTES)}
-        named = frontier.tagged(log, line.tags_first, line.tags_last or SEQ_MAX)
-        unnamed = ((seq, data) for seq, tag, data in named if tag not in theirs)
-        lacking = list(islice(unnamed, TAGS_MAX))  # a longer backlog comes in parts
+        """A long backlog comes in parts. Looking for it goes on where it stopped the last time."""
         frontier.dispute(log)  # answer by tag, too
+        theirs = {line.tags[i : i + TAG_BYTES] for i in range(0, len(line.tags), TAG_BYTES)}
+        first, last = line.tags_first, line.tags_last or SEQ_MAX
+        at = log.probed if first <= log.probed <= last else first
+        log.probed = 0
+        lacking: list[tuple[int, bytes]] = []
+        if frontier.meter.spent():
+            return Lack(log, [], lacking, 0)
+        for seq, tag, data in frontier.tagged(log, at, last):
+            if frontier.meter.spent() or len(lacking) >= TAGS_MAX:
+                log.probed = seq
+                break
+            frontier.meter.spend(len(data) + ENTRY_BYTES)
+            if tag not in theirs:
+                lacking.append((seq, data))
         return Lack(log, [], lacking, len(lacking))

@@ -149,6 +149,7 @@ def test_what_is_missing_from_any_range_is_named_in_as_few_ranges_as_can_be(
     for first, last in asked:
         missing = runs(set(range(first, last + 1)) - model)
         assert list(held.missing_from(first, last)) == missing
+        assert list(held.within(first, last)) == runs(set(range(first, last + 1)) & model)
         if first < last:
             assert list(held.missing_from(last, first)) == []
 

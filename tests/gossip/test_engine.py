@@ -361,3 +361,10 @@ def test_a_receipt_about_somebody_elses_log_is_ignored() -> None:
     net = Net("n1", "n2")
     net.arrive(Flying("n2", "n1", sent_by("n2", Receipt([Stored("x", 1, 9, b"tag")]))))
     assert net["n1"].receipts.copies(entry("x", 1).dot.log, 1) == 0
+
+
+def test_hot_rumors_wake_the_node() -> None:
+    net = Net("n1", "n2", config=GossipConfig(direct_peers_max=0, rumor_ms=7))
+    net.emit("n1")
+    net.tick(0, "n1")
+    assert net["n1"].wake_at_ms <= net.now_ms + 7

@@ -365,3 +365,14 @@ def test_a_frontier_that_is_filled_at_once_is_one_that_was_told_entry_by_entry(
 
 def log_total(frontier: Frontier) -> int:
     return sum(log.total for log in frontier)
+
+
+def test_another_entry_with_the_same_tag_is_taken_for_the_same() -> None:
+    """It takes 2^32 hashes to make one. Kept, it could not be asked for, nor shown in any order."""
+    one, *_ = entries = chain("n1", 2)
+    twin = entry("n1", 1, branch="b")
+    twin = Entry(twin.dot, twin.prev, one.tag + twin.hash[len(one.tag) :], twin.data)
+    frontier = holding(entries)
+    root = frontier.root
+    assert frontier.add(twin) is Added.KNOWN
+    assert (frontier.root, frontier.forked, held(frontier)) == (root, [], {e.data for e in entries})

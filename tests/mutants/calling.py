@@ -6,6 +6,7 @@ from gossip.engine import Engine
 from gossip.membership import Membership, State
 from gossip.packets import Run
 from gossip.peers import Exchange, Rounds
+from gossip.pushing import Pushing
 from gossip.reconcile import Lack
 from tests.mutants.planting import Bed, Swaps
 
@@ -38,16 +39,15 @@ def never_relay() -> Swaps:
 @planted(
     "never-push",
     "Own events are not pushed: they wait for the next round.",
-    "gossip.engine.Engine._push_offered",
+    "gossip.pushing.Pushing.flush",
     "C20",
     "spread",
 )
 def never_push() -> Swaps:
-    def push_offered(self: Engine[object]) -> None:
-        self._offered, self._offered_receipt = [], False
-        self.rounds.news(self._now_ms)
+    def flush(self: Pushing, *, awaits_receipts: bool) -> None:
+        self.offered, self._receipt = [], False
 
-    return [(Engine, "_push_offered", push_offered)]
+    return [(Pushing, "flush", flush)]
 
 
 @planted(

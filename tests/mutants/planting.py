@@ -1,9 +1,9 @@
 """Planting: how a mutant takes the place of one function of the real modules, and leaves it again.
 
-    @planted("never-push", "Own events ...", "gossip.engine.Engine._push_offered", ...)
+    @planted("never-push", "Own events ...", "gossip.pushing.Pushing.flush", ...)
     def never_push() -> Swaps:
-        def push_offered(self: Engine) -> None: ...
-        return [(Engine, "_push_offered", push_offered)]
+        def flush(self: Pushing, *, awaits_receipts: bool) -> None: ...
+        return [(Pushing, "flush", flush)]
 
 Production code knows nothing of this. What is replaced is an attribute of a class or of a module;
 what stood there comes back when the context ends, descriptors included.

@@ -4,6 +4,7 @@ import random
 from random import Random
 
 from gossip import engine as engines
+from gossip import pushing
 from gossip.config import GossipConfig
 from gossip.frontier import Added
 from gossip.membership import Membership, State
@@ -248,5 +249,5 @@ def chance_is_injected() -> bool:
         random.seed(salt)
         one = rounds()
         pauses = [one._jittered(1000) for _ in range(200)]
-        drawn.append((pauses, standing(engines, "sample")(Random(1), NAMES, 5)))
+        drawn.append((pauses, standing(pushing, "sample")(Random(1), NAMES, 5)))
     return drawn[0] == drawn[1]

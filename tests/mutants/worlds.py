@@ -3,7 +3,7 @@
 import random
 from time import monotonic_ns
 
-from gossip import engine as engines
+from gossip import pushing
 from gossip.peers import Rounds
 from lab.sim.host import Host
 from lab.sim.network import Flight, Network
@@ -135,7 +135,7 @@ def set_order() -> Swaps:
 @planted(
     "global-chance",
     "Peers of a rumor are drawn from the interpreter's own generator.",
-    "gossip.engine.sample, gossip.peers.Rounds._jittered",
+    "gossip.pushing.sample, gossip.peers.Rounds._jittered",
     "C19",
     "hashed",
 )
@@ -146,7 +146,7 @@ def global_chance() -> Swaps:
     def jittered(self: Rounds, pause_ms: int) -> int:
         return max(1, int(pause_ms * random.uniform(0.8, 1.2)))
 
-    return [(engines, "sample", sample), (Rounds, "_jittered", jittered)]
+    return [(pushing, "sample", sample), (Rounds, "_jittered", jittered)]
 
 
 @planted(

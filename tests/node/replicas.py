@@ -23,6 +23,10 @@ class ListPages:
     def __init__(self, journal: Sequence[Record]) -> None:
         self._journal = journal
 
+    @property
+    def fetched_bytes(self) -> int:
+        return 0
+
     def events(self, numbers: Sequence[int]) -> list[bytes]:
         records = [self._journal[number - 1] for number in numbers]
         return [record.data for record in records if type(record) is EventRecord]

@@ -1,0 +1,39 @@
+"""A meter: how much one packet may make a node read, whatever it asks for.
+
+What is read is counted in bytes: those that the store had to fetch for it (a store that keeps its
+bytes in a journal fetches the chunk around an entry), and a share for each entry looked at, for it
+is hashed. A measured upper bound is 14 microseconds per KiB, where small events of many logs lie
+between each other. So a packet can be made up to cost some 15 ms for each of four things at most:
+what is taken in, what is compared, what is named in the answer, and the delta.
+
+Nothing is lost when a meter has run out. What was not looked at is looked at in a later exchange,
+and each begins where the last one stopped, or with another log.
+"""
+
+from gossip.store import Store
+
+READ_BYTES_MAX = 1024 * 1024
+ENTRY_BYTES = 64  # for looking at an entry, beside its own bytes
+STEP_BYTES = 128  # for a range or a rival that is looked at without its bytes
+
+
+class Meter:
+    """Mutable; not thread-safe."""
+
+    __slots__ = ("_bytes_max", "_fetched", "_left", "_store")
+
+    def __init__(self, store: Store, bytes_max: int = READ_BYTES_MAX) -> None:
+        self._store = store
+        self._bytes_max = bytes_max
+        self.begin()
+
+    def begin(self) -> None:
+        """Another packet, or another part of the work for it."""
+        self._left = self._bytes_max
+        self._fetched = self._store.fetched_bytes
+
+    def spend(self, size: int) -> None:
+        self._left -= size
+
+    def spent(self) -> bool:
+        return self._left <= self._store.fetched_bytes - self._fetched

@@ -1,0 +1,198 @@
+"""What one packet makes a node read and hash is bounded, whatever the packet asks for.
+
+Work is measured, not time: the entries that the store gave, and their bytes.
+"""
+
+import pytest
+
+from domain.dot import LogId
+from gossip.entry import Entry, hash_of
+from gossip.frontier import NAMED_BYTES_MAX, RIVALS_MAX, Frontier
+from gossip.meter import ENTRY_BYTES, READ_BYTES_MAX, STEP_BYTES, Meter
+from gossip.packets import Line, Push, Run, Syn
+from gossip.receipts import STORED_PER_PACKET_MAX, Receipts
+from gossip.reconcile.vector import Vector
+from gossip.store import AHEAD_BYTES, MemoryStore, read_ahead
+from tests.gossip.builders import chain, entry
+from tests.gossip.engines import Flying, Net, kinds, sent_by
+
+ROOT = bytes(16)
+N1 = LogId("n1", 1)
+
+
+class Counting(MemoryStore):
+    """Counts what is read. `scattered`: each read of an entry fetches that much around it."""
+
+    __slots__ = ("bytes", "entries", "scattered")
+
+    def __init__(self, scattered: int = 0) -> None:
+        super().__init__()
+        self.entries = self.bytes = 0
+        self.scattered = scattered
+
+    def get(self, log: LogId, seq: int) -> bytes:
+        return self.span(log, seq, seq)[0]
+
+    def span(self, log: LogId, first: int, last: int) -> list[bytes]:
+        found = [MemoryStore.get(self, log, seq) for seq in range(first, last + 1)]
+        self.entries += len(found)
+        self.bytes += sum(map(len, found))
+        return found
+
+    @property
+    def fetched_bytes(self) -> int:
+        return self.entries * self.scattered
+
+
+def node(entries: list[Entry], scattered: int = 0) -> tuple[Net, Counting]:
+    """n1 with these entries, in a store that counts."""
+    net, store = Net("n1", "n2"), Counting(scattered)
+    engine = net["n1"]
+    engine.frontier.store = store
+    engine.frontier.meter = Meter(store)
+    engine.frontier._naming = Meter(store, NAMED_BYTES_MAX)
+    net.hold("n1", entries)
+    store.entries = store.bytes = 0
+    return net, store
+
+
+def ask(net: Net, body: Syn | Push) -> list[Flying]:
+    net.arrive(Flying("n2", "n1", sent_by("n2", body)))
+    flown = list(net.flying)
+    net.flying.clear()
+    return flown
+
+
+def many(logs: int, each: int, size: int = 150) -> list[Entry]:
+    return [one for log in range(logs) for one in chain("n3", each, epoch=1 + log, size=size)]
+
+
+READ_MAX = 1 + (READ_BYTES_MAX + NAMED_BYTES_MAX) // (150 + ENTRY_BYTES)
+
+
+def test_a_bogus_tag_for_each_log_makes_nobody_read_all_that_he_holds() -> None:
+    net, store = node(many(10, 8000))
+    lines = [Line("n3", log + 1, 1, bytes(8), [], b"\1" * 8) for log in range(10)]
+    for _ in range(3):
+        store.entries = 0
+        ask(net, Syn(ROOT, 0, lines))
+        assert 0 < store.entries < READ_MAX + 12 * AHEAD_BYTES // 150
+
+
+def test_entries_that_lie_far_apart_count_for_what_is_fetched() -> None:
+    net, store = node(many(10, 800), scattered=8192)
+    lines = [Line("n3", log + 1, 1, bytes(8), [], b"\1" * 8) for log in range(10)]
+    ask(net, Syn(ROOT, 0, lines))
+    assert store.entries < 1000  # a span that was begun is read to its end
+
+
+@pytest.mark.parametrize("budget_bytes", [0, 1])
+def test_without_a_budget_no_log_is_opened_for_it(budget_bytes: int) -> None:
+    net, store = node(many(200, 50))
+    (answer,) = ask(net, Syn(ROOT, budget_bytes, []))
+    assert kinds([answer]) == ["SynAck"]
+    assert store.entries <= 8  # of the first log, to see that it does not fit
+
+
+def test_lines_that_name_a_tag_inside_every_log_are_verified_up_to_a_bound() -> None:
+    net, store = node(many(40, 20, size=100_000))
+    lines = [Line("n3", log + 1, 5, bytes(8), []) for log in range(40)]
+    ask(net, Syn(ROOT, 0, lines))
+    assert store.bytes <= READ_BYTES_MAX + NAMED_BYTES_MAX + 40 * 100_000 // 10
+
+
+def test_positions_that_are_held_are_read_up_to_a_bound() -> None:
+    entries = chain("n3", 200, size=100_000)
+    net, store = node(entries)
+    runs = [Run("n3", 1, 1, [b"n"] * 200)]
+    ask(net, Push(runs, direct=True))
+    assert store.bytes <= READ_BYTES_MAX + 100_000
+    assert net["n1"].counters["entries_unread"] > 150
+    again = [Run("n3", 1, 1, [one.data for one in entries[:5]])]
+    ask(net, Push(again, direct=True))
+    assert net["n1"].counters["entries_duplicate"] == 5
+
+
+def test_a_delta_fetches_no_more_than_its_bound_and_goes_on() -> None:
+    net, store = node(many(3, 2000), scattered=64 * 1024)
+    (answer,) = ask(net, Syn(ROOT, 256 * 1024, []))
+    assert store.entries < 3 * (AHEAD_BYTES // 150 + 8)
+    net.arrive(Flying("n1", "n2", answer.data))
+    assert 0 < net["n2"].frontier.count < 200
+    net.run(60_000, until=lambda: net.agreed)
+    assert net.agreed
+
+
+def test_what_was_not_looked_at_is_looked_at_later() -> None:
+    """A fork at the end of a log, and one packet may read but a little of it."""
+    trunk = chain("n3", 300)
+    one, other = holding_with(trunk, chain("n3", 1, after=trunk[-1], branch="a"))
+    other.add(entry("n3", 301, trunk[-1].link, "b"))
+    vector = Vector()
+    legs, found = 0, [(0, b"")]
+    while 301 not in {seq for seq, _ in found}:
+        legs += 1
+        lines = vector.summarise(one)
+        found = [row for lack in vector.compare(other, lines) for row in lack.tagged]
+    assert 3 < legs < 100
+
+
+def holding_with(*parts: list[Entry]) -> tuple[Frontier, Frontier]:
+    """Two frontiers with the first part; one has all parts. Packets make them read little."""
+    made: list[Frontier] = []
+    for entries in ([one for part in parts for one in part], parts[0]):
+        store = Counting()
+        frontier = Frontier(store, 16)
+        frontier.meter = Meter(store, 4000)
+        frontier._naming = Meter(store, 6000)
+        for one in entries:
+            frontier.add(one)
+        log = frontier.get(entries[0].dot.log)
+        assert log is not None
+        frontier.dispute(log)
+        made.append(frontier)
+    return made[0], made[1]
+
+
+def test_a_crowded_position_is_looked_through_a_bounded_number_of_times() -> None:
+    crowd = [entry("n3", 1, branch=f"b{at}", size=60) for at in range(6000)]
+    crowd.sort(key=lambda one: one.tag, reverse=True)
+    net, _ = node(crowd[:1])
+    for at in range(1, 6000, 3000):
+        ask(net, Push([Run("n3", 1, 1, [one.data]) for one in crowd[at : at + 3000]], direct=True))
+    assert net["n1"].counters["entries_unread"] > 0
+    replaced = net["n1"].counters["entries_rival"] - RIVALS_MAX
+    assert 0 < replaced < READ_BYTES_MAX // RIVALS_MAX
+
+
+def test_receipts_that_are_owed_for_many_logs_are_told_in_parts() -> None:
+    net, _ = node([])
+    entries = [one for log in range(200) for one in chain("n2", 2, epoch=1 + log)]
+    net.hold("n1", entries)
+    receipts: Receipts = net["n1"].receipts
+    for one in entries:
+        receipts.durable(one.dot.log, one.dot.seq)
+        receipts.owe(one.dot.log, 2)
+    told = [len(stored) for _ in range(4) for stored in receipts.due().values()]
+    assert told == [STORED_PER_PACKET_MAX] * 3 + [8]
+    assert not receipts.touched
+
+
+def test_reading_ahead_is_measured_in_bytes() -> None:
+    store = Counting()
+    for one in chain("n1", 40, size=60_000):
+        store.put(one)
+    for seq, data in read_ahead(store, N1, 1, 40):
+        assert hash_of(data)
+        assert store.entries <= max(8, seq)
+    assert store.entries == 40
+
+
+def test_ranges_that_a_peer_lacks_are_listed_up_to_a_bound() -> None:
+    entries = [entry("n3", seq) for seq in range(2, 400, 2)]
+    frontier = Frontier(MemoryStore(), 256)
+    frontier.meter = Meter(frontier.store, 100 * STEP_BYTES)
+    for one in entries:
+        frontier.add(one)
+    (lack,) = Vector().compare(frontier, [Line("n3", 1, 1, bytes(8), [])])
+    assert len(lack.ranges) == lack.count == 50
