@@ -13,6 +13,10 @@ events costs more than one sort per reading.
 
 What is missing is known from two sides: a log counts from 1 without gaps, and events name their
 parents. A hole says that an event exists somewhere, not what it says.
+
+Names of parents can be invented. Of logs of which nothing is held a bounded number is remembered,
+in all and as named first by the events of one log; what is beyond that is *overlooked*, and then
+the holes are known to be incomplete. Of a log that is held everything is remembered.
 """
 
 from array import array
@@ -31,6 +35,8 @@ from domain.seqset import SeqSet
 Order = Literal["causal", "arrival", "author"]
 Indices = Sequence[int]  # of arrivals in the history
 
+NAMED_MAX = 4096  # logs that parents name and of which nothing is held
+NAMED_EACH_MAX = 256  # of these named first by the events of one log
 INSERTIONS_MAX = 32  # more pending arrivals than this are sorted in, not inserted one by one
 
 _FIRST: OrderKey = (-1, 0, "", 0, 0, b"")  # before every key
@@ -54,18 +60,22 @@ class Timeline(Fold):
     __slots__ = (
         "_branches",
         "_causal",
+        "_charged",
         "_held",
         "_last_key",
         "_late",
         "_mentioned",
         "_mentioned_names",
         "_mentioned_numbers",
+        "_named_by",
+        "_overlooked_by",
         "_pending",
         "_raised_before",
         "_raised_by",
         "_raised_logs",
         "_sum",
         "_summed",
+        "_unheld",
     )
 
     def __init__(self, arrivals: Iterable[Arrival] = (), history: History | None = None) -> None:
@@ -78,6 +88,11 @@ class Timeline(Fold):
         self._held: dict[LogName, SeqSet] = {}
         self._branches: dict[Dot, int] = {}  # further branches held of a dot that is held already
         self._mentioned: dict[LogName, int] = {}  # the last seq named by parents, beyond the held
+        # Of each log in it, also of one that is held by now: the arrival that named it first.
+        self._charged: dict[LogName, int] = {}
+        self._unheld = 0  # how many of them are not held, and as named first by which log
+        self._named_by: dict[LogName, int] = {}
+        self._overlooked_by = array("I")  # arrivals that named what is not remembered
         self._mentioned_names: list[LogName] = []
         self._mentioned_numbers: dict[LogName, int] = {}
         # Undo: which arrival named more than was named before, of which log, and what was before.
@@ -104,11 +119,11 @@ class Timeline(Fold):
         log = (dot.origin, dot.epoch)
         held = self._held.get(log)
         if held is None:
-            held = self._held[log] = SeqSet()
+            held = self._hold(log)
         if not held.add(dot.seq):
             self._branches[dot] = self._branches.get(dot, 0) + 1
         for parent in arrival.event.parents:
-            self._mention(index, (parent.origin, parent.epoch), parent.seq)
+            self._mention(index, log, (parent.origin, parent.epoch), parent.seq)
 
     def extend(self, arrivals: Iterable[Arrival]) -> None:
         """Apply many. However they are shuffled, the next reading sorts once."""
@@ -125,6 +140,10 @@ class Timeline(Fold):
                 self._mentioned[log] = before
             else:
                 del self._mentioned[log]
+                self._count(log, -1)
+                del self._charged[log]
+        if self._overlooked_by and self._overlooked_by[-1] == index:
+            self._overlooked_by.pop()
         self._let_go(arrival.event.dot)
         history = self._history
         if self._late and self._late[-1] == index:
@@ -159,11 +178,12 @@ class Timeline(Fold):
         return len(self._mentioned_names)
 
     def rows(self, first: int, named: int) -> TimelineRows:
-        """What the arrivals from this index on have done. No dot may have two branches.
+        """What the arrivals from this index on have done. No dot may have two branches, and
+        nothing may have been overlooked.
 
         `named`: what `named` was before the first of them.
         """
-        assert not self._branches
+        assert not self._branches and not self._overlooked_by
         late = self._late[bisect_left(self._late, first) :]
         raised = bisect_left(self._raised_by, first)
         numbers = self._raised_logs[raised:]
@@ -190,6 +210,7 @@ class Timeline(Fold):
         order = array("I", () if rows.order else range(index, self._applied))
         order.frombytes(rows.order)
         self._late.frombytes(rows.late)
+        raised = len(self._raised_by)
         self._raised_by.frombytes(rows.raised_by)
         self._raised_logs.frombytes(rows.raised_logs)
         self._raised_before.frombytes(rows.raised_before)
@@ -198,7 +219,10 @@ class Timeline(Fold):
         for number, seq in rows.mentioned:
             self._mentioned[self._mentioned_names[number]] = seq
         for log, first, last in held:
-            self._held.setdefault(log, SeqSet()).add_range(first, last)
+            (self._held.get(log) or self._hold(log)).add_range(first, last)
+        for at in range(raised, len(self._raised_by)):
+            if not self._raised_before[at]:
+                self._charge(self._mentioned_names[self._raised_logs[at]], self._raised_by[at])
         if count:
             self._merge(order)
             self._last_key = self._history.key(self._causal[-1])
@@ -258,6 +282,11 @@ class Timeline(Fold):
             picked = array("I", sorted(picked, key=history.author))
         return picked[:] if last is None else picked[max(len(picked) - max(last, 0), 0) :]
 
+    @property
+    def overlooked(self) -> bool:
+        """Parents named more logs than are remembered: more is known to be missing than `holes`."""
+        return bool(self._overlooked_by)
+
     def holes(self) -> list[tuple[str, int, int, int]]:
         """Events known to exist and not held: (origin, epoch, first, last), sorted."""
         found: list[tuple[str, int, int, int]] = []
@@ -271,16 +300,47 @@ class Timeline(Fold):
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _mention(self, index: int, log: LogName, seq: int) -> None:
+    def _mention(self, index: int, by: LogName, log: LogName, seq: int) -> None:
         held = self._held.get(log)
         if held is not None and seq <= held.last:
             return  # the log itself tells of it, and will as long as this arrival is applied
         before = self._mentioned.get(log, 0)
-        if seq > before:
-            self._raised_by.append(index)
-            self._raised_logs.append(self._number(log))
-            self._raised_before.append(before)
-            self._mentioned[log] = seq
+        if seq <= before:
+            return
+        if not before:
+            full = self._unheld >= NAMED_MAX or self._named_by.get(by, 0) >= NAMED_EACH_MAX
+            if held is None and full:
+                if not self._overlooked_by or self._overlooked_by[-1] != index:
+                    self._overlooked_by.append(index)
+                return
+            self._charge(log, index)
+        self._raised_by.append(index)
+        self._raised_logs.append(self._number(log))
+        self._raised_before.append(before)
+        self._mentioned[log] = seq
+
+    def _charge(self, log: LogName, index: int) -> None:
+        """This arrival is the first that names this log."""
+        self._charged[log] = index
+        self._count(log, 1)
+
+    def _hold(self, log: LogName) -> SeqSet:
+        """Something of this log is about to be held."""
+        self._count(log, -1)
+        held = self._held[log] = SeqSet()
+        return held
+
+    def _count(self, log: LogName, change: int) -> None:
+        """This log begins or ceases to be one that is named, and of which nothing is held."""
+        index = self._charged.get(log)
+        if index is None or log in self._held:
+            return
+        _, _, origin, epoch, _, _ = self._history.key(index)
+        by = (origin, epoch)
+        self._unheld += change
+        self._named_by[by] = self._named_by.get(by, 0) + change
+        if not self._named_by[by]:
+            del self._named_by[by]
 
     def _number(self, log: LogName) -> int:
         number = self._mentioned_numbers.get(log)
@@ -300,6 +360,7 @@ class Timeline(Fold):
             self._held[log].discard(dot.seq)
             if not self._held[log]:
                 del self._held[log]
+                self._count(log, 1)
 
     def _order(self) -> "array[int]":
         """The causal order, with what was pending merged in."""

@@ -27,6 +27,7 @@ class Reading(Struct, frozen=True):
     arrivals: int
     late: int
     holes: list[tuple[str, int, int, int]]
+    more_holes: bool = False
 
 
 def read_timeline(
@@ -47,7 +48,7 @@ def read_timeline(
         items.extend(page.items)
         arrivals = page.arrivals
         if offset + len(items) >= page.total or not page.items:
-            return Reading(items, page.arrivals, page.late, page.holes)
+            return Reading(items, page.arrivals, page.late, page.holes, page.more_holes)
 
 
 class Follower:

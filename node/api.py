@@ -152,6 +152,7 @@ class TimelinePage(Struct, frozen=True, tag="timeline-page"):
     total: int  # items in the selection
     late: int  # arrivals that were inserted before something already shown (churn)
     holes: list[tuple[str, int, int, int]]  # known to be missing: origin, epoch, first, last
+    more_holes: bool = False  # these are not all of them: more is missing than they say
 
 
 class Participant(Struct, frozen=True):

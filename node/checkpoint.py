@@ -6,8 +6,9 @@ is the rows that the records of one segment appended, cut exactly where the last
 visible, and never has to be changed. All checkpoints from the first segment on, in order, are the
 same as all those records.
 
-**Nothing unusual is written down.** From the first segment on after which a log is forked none is
-made; a start then reads from there, and says the same.
+**Nothing unusual is written down.** From the first segment on after which a log is forked, or
+parents have named more logs than are remembered, none is made; a start then reads from there, and
+says the same.
 """
 
 from collections import deque
@@ -126,7 +127,7 @@ class Checkpointer:
         return made
 
     def _cut(self, seal: Seal) -> None:
-        if any(log.forked for log in self._engine.frontier):
+        if self._timeline.overlooked or any(log.forked for log in self._engine.frontier):
             self._over = True
             self._seals.clear()
             self._mark()

@@ -78,6 +78,7 @@ class NodeViews:
         self._now_ms = now_ms
         self._wall_ms = wall_ms
         self._selections: OrderedDict[ReadTimeline, Indices] = OrderedDict()
+        self._holes: tuple[int, list[tuple[str, int, int, int]]] = (0, [])
 
     def answer(self, request: Read) -> Reply:
         if type(request) is ReadTimeline:
@@ -107,8 +108,17 @@ class NodeViews:
             if room < 0 and items:
                 break
             items.append(item_of(arrival))
-        holes = timeline.holes()[:HOLES_MAX]
-        return TimelinePage(request.id, items, arrivals, len(selection), timeline.late, holes)
+        holes = self._known_holes()
+        more = timeline.overlooked or len(holes) > HOLES_MAX
+        late, shown = timeline.late, holes[:HOLES_MAX]
+        return TimelinePage(request.id, items, arrivals, len(selection), late, shown, more)
+
+    def _known_holes(self) -> list[tuple[str, int, int, int]]:
+        """As of now; the next pages of a long timeline need not find them again."""
+        timeline = self._replica.timeline
+        if self._holes[0] != len(timeline):
+            self._holes = (len(timeline), timeline.holes())
+        return self._holes[1]
 
     def _select(self, request: ReadTimeline, arrivals: int) -> Indices:
         last = request.last if request.last is None else max(request.last, 0)

@@ -125,7 +125,8 @@ def _print_summary(node: str, reading: Reading) -> None:
             for origin, epoch, first, last in reading.holes[:5]
         ]
         dots = " …" if len(reading.holes) > 5 else ""
-        parts.append(f"{count} are known to be missing ({', '.join(spots)}{dots})")
+        least = "at least " if reading.more_holes else ""
+        parts.append(f"{least}{count} are known to be missing ({', '.join(spots)}{dots})")
     hint("; ".join(parts) + "; other nodes may hold more")
 
 

@@ -150,6 +150,7 @@ def known(replica: Replica) -> dict[str, object]:
         "middle": timeline.select("causal", as_of_ms=middle_ms),
         "late": timeline.late,
         "holes": timeline.holes(),
+        "named": (timeline._unheld, timeline._named_by, timeline._charged, timeline.overlooked),
         "presence": replica.presence.participants(),
         "prints": [p.fingerprint() for p in (timeline, replica.presence, replica.quiet)],
         "own": (emitter.own.epoch, emitter.own.seq, emitter.own.link),

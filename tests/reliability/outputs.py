@@ -113,7 +113,7 @@ def _timeline(text: str) -> None:
     ):
         for order in ("causal", "arrival", "author"):
             print(item_text(TimelineItem(event, 1000, "rumor", True), order, PLAIN))
-    view._print_summary(text, Reading([], 3, 1, [(text, 5, 1, 4)]))
+    view._print_summary(text, Reading([], 3, 1, [(text, 5, 1, 4)], more_holes=True))
 
 
 def _presence(text: str) -> None:
