@@ -17,7 +17,10 @@ import msgspec
 from msgspec import Struct
 
 from gossip.config import GossipConfig
+from node.group_commit import CHECKPOINTS_MAX, COMMIT_BYTES_MAX
 from node.ports import Durability
+from node.turns import INPUTS_MAX
+from node.writing import Bounds
 
 Cut = tuple[str, str]  # a link, from one node to another: one way
 Shape = Literal["one", "halves", "minority-third", "ring", "bridge", "one-way", "uniform"]
@@ -274,6 +277,9 @@ class DiskOptions(Struct, frozen=True, forbid_unknown_fields=True):
     model: bool = True
     sync_us: int = 800  # mean of one sync
     segment_bytes: int = 16 * 1024 * 1024
+    commit_bytes_max: int = COMMIT_BYTES_MAX
+    checkpoints_max: int = CHECKPOINTS_MAX
+    unwritten: Bounds = Bounds()  # over which a node takes nothing in from peers
 
 
 class WordRule(Struct, frozen=True, forbid_unknown_fields=True):
@@ -298,6 +304,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     views: int = 0  # peers that each node knows; 0: all of them
     boot_spread_us: int = 100_000
     turn_us: int = 0  # what comes within so long of the first input shares a turn; 0: nothing does
+    inputs_max: int = INPUTS_MAX  # of one turn
     gossip: GossipConfig = GossipConfig()
     network: NetworkOptions = NetworkOptions()
     disk: DiskOptions = DiskOptions()

@@ -1,13 +1,8 @@
-"""The runtime: one node's parts around one event loop, and the turn that moves them.
-
-    inputs (packets, commands, journal progress)  ->  step(Tick), step*, drain once  ->  Outbox
-    Outbox, in field order: persist -> committer, send -> transport, publish -> feed,
-                            reply -> control, note -> log
+"""The runtime: one node's parts around one event loop. What a turn is stands in `node.turns`.
 
 Rules
 - Only a turn touches the replica, and only the loop runs turns. Nothing else shares state; the
   committer's thread speaks to the loop by `call_soon_threadsafe`.
-- Inputs that come while a turn waits to run share it: that batches syncs, packets and replies.
 - Nothing polls. A turn runs when something came, or when the replica asked to be woken.
 - Nothing that comes is held back here: the replica knows how far the disk is behind, takes nothing
   more in then, and tells its peers (`node.writing`).
@@ -17,12 +12,14 @@ Rules
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
 
 from gossip.packets import Packet
-from node.checkpoint import Seal
-from node.committer import Committer, JournalWorker, Progress
+from node.checkpoint import Checkpoint, Seal
+from node.committer import Committer, JournalWorker
+from node.group_commit import Progress, comes_to_something
 from node.index import Placed
 from node.journal import Journal
 from node.keyring import Keyring
@@ -36,14 +33,12 @@ from node.scrub import Scrub
 from node.settings import Addresses, Closed, Ending, Settings, WriteNote
 from node.storage import StorageError
 from node.supervisor import Fields, Supervisor, anatomy
-from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
+from node.turn import Outbox, Outcome, Persisted, PersistFailed, Received, Submit
+from node.turns import ANSWER_MS, COMMIT_MS, Turns
 from node.views import Running
 from node.workers import Hooks, Workers, start_transport
 
-INPUTS_MAX = 2048  # of one turn
 ADDRESSES_EVERY_S = 1.0
-ANSWER_S = 0.7  # after SIGTERM: for what is in flight
-COMMIT_S = 0.9  # and then for the journal
 FLUSH_MS = 100
 
 
@@ -73,11 +68,10 @@ class Runtime:
         self._addresses_at_s = loop.time()
         self.ended: asyncio.Future[Ending] = loop.create_future()
         self._answered = asyncio.Event()
-        self._inbox: list[Input] = []
+        self.turns = Turns(replica, self)
         self._turn_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_ms = 0
-        self._turns = 0
+        self._broken = ""  # why the replica is not to be stepped any more
         self._always = settings.durability == "always"
         self._committer = Committer(
             journal, settings.durability, settings.interval_ms, self._from_committer, self._unkept
@@ -131,10 +125,10 @@ class Runtime:
         self.doors, self.transport, self.control = workers.doors, workers.transport, workers.control
         self.feed, self.telemetry = workers.feed, workers.telemetry
         guard = self.supervisor.guard
-        self._send = guard("transport", self._send_all)
-        self._publish = guard("feed", self.feed.publish)
+        self.send = guard("transport", self._send_all)
+        self.publish = guard("feed", self.feed.publish)
         self._set_endpoint = guard("transport", self.transport.set_endpoint)
-        self._reply = guard("control", self._reply_all)
+        self.reply = guard("control", self._reply_all)
 
     async def start(self) -> None:
         """Start the workers and run the first turn. Raises OSError if a socket cannot be bound."""
@@ -156,17 +150,15 @@ class Runtime:
         return int(self._loop.time() * 1000)
 
     def _on_packet(self, packet: Packet, size: int) -> None:
-        self._inbox.append(Received(packet, size))
-        self._soon()
+        self.turns.take(Received(packet, size))
 
     def _on_submit(self, submit: Submit) -> None:
-        self._inbox.append(submit)
-        self._soon()
+        self.turns.take(submit)
 
     def _from_committer(self, progress: Progress) -> None:
         """Called in the committer's thread."""
-        if self._always and type(progress) is Persisted and progress.durable < progress.written:
-            return  # nothing comes of it before it is durable, and the sync runs already
+        if not comes_to_something(progress, always=self._always):
+            return
         placed, seals = self._journal.take_placed(), self._journal.take_seals()
         with suppress(RuntimeError):  # the loop has closed: nobody is left to be told
             self._loop.call_soon_threadsafe(self._on_progress, progress, placed, seals)
@@ -176,8 +168,6 @@ class Runtime:
         self._replica.past.seal(seals)
         if type(progress) is Persisted:
             self.running.written, self.running.durable = progress.written, progress.durable
-            if self._inbox and type(self._inbox[-1]) is Persisted:
-                self._inbox.pop()  # the newer one says it all
         elif type(progress) is PersistFailed:
             self._pages.cut(progress.kept)
             self.running.written = progress.kept
@@ -187,8 +177,7 @@ class Runtime:
             self._note("journal", Note(event, "error", why))
             if progress.final:
                 self.supervisor.fail("journal", progress.reason)
-        self._inbox.append(progress)
-        self._soon()
+        self.turns.take(progress)
 
     def _unkept(self, why: str) -> None:
         """Called in any thread. A checkpoint could not be written: a later start reads more."""
@@ -196,92 +185,64 @@ class Runtime:
             note = Note("checkpoint_unwritten", "warning", {"reason": why})
             self._loop.call_soon_threadsafe(self._note, "journal", note)
 
-    # --- the turn -------------------------------------------------------------------------------
-
-    def _soon(self) -> None:
-        if self._turn_handle is None:
-            self._turn_handle = self._loop.call_soon(self._run_turn)
+    # --- the ports of a turn --------------------------------------------------------------------
 
     def _run_turn(self) -> None:
         self._turn_handle = None
-        if self.ended.done() and self.ended.result().crash is not None:
-            return
         began_s = self._loop.time()
-        try:
-            self._turn()
-        except StorageError as error:
-            self._on_damage(error)
-            return
-        except Exception as error:
-            self._write_note(Note("core_crashed", "error", anatomy(error)), "core")
-            self._end(Ending("the replica failed", 1, error))
-            return
+        self.turns.run()
         self.telemetry.turn_took(self._loop.time() - began_s)
-
-    def _turn(self) -> None:
-        inbox = self._inbox
-        if len(inbox) > INPUTS_MAX:
-            inputs, self._inbox = inbox[:INPUTS_MAX], inbox[INPUTS_MAX:]
-            self._soon()
-        else:
-            inputs, self._inbox = inbox, []
-        replica, now_ms = self._replica, self.now_ms()
-        replica.step(Tick(now_ms, wall_ms()))
-        for item in inputs:
-            if type(item) is PersistFailed:
-                self._step_failure(item)
-            else:
-                replica.step(item)
-        self._execute(replica.drain())
-        self._committer.keep(replica.past.take_checkpoints())
-        self._arm(now_ms)
-        self._turns += 1
-        if not self.control.flying:
+        if self.turns.answered:
             self._answered.set()
 
-    def _step_failure(self, failure: PersistFailed) -> None:
-        """What was handed out before this moment is covered by the failure; the rest is written."""
-        self._execute(self._replica.drain())
-        self._replica.step(failure)
+    def clock(self) -> tuple[int, int]:
+        return self.now_ms(), wall_ms()
+
+    def soon(self) -> None:
+        if self._turn_handle is None:
+            self._turn_handle = self._loop.call_soon(self._run_turn)
+
+    def wake(self, at_ms: int) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        # One millisecond late, for a clock read in whole milliseconds must have reached it.
+        self._timer = self._loop.call_at((at_ms + 1) / 1000, self._woke)
+
+    def _woke(self) -> None:
+        self._timer = None
+        self.turns.woke()
+
+    def failing(self, _: PersistFailed) -> None:
         self._committer.resume()
 
-    def _execute(self, outbox: Outbox) -> None:
-        if outbox.persist:
-            self._committer.submit(outbox.persist)
-        if outbox.send:
-            self._send(outbox.send)
-        if outbox.publish:
-            self._publish(outbox.publish)
-        if outbox.reply:
-            self._reply(outbox)
-        for note in outbox.note:
-            self._write_note(note, "replica")
+    def persist(self, outbox: Outbox) -> None:
+        self._committer.submit(outbox.persist)
 
     def _send_all(self, packets: list[tuple[str, Packet]]) -> None:
         send = self.transport.send
         for peer, packet in packets:
             send(peer, packet)
 
-    def _reply_all(self, outbox: Outbox) -> None:
+    def _reply_all(self, replies: list[tuple[int, Outcome]]) -> None:
         answer = self.control.answer
-        for ticket, outcome in outbox.reply:
+        for ticket, outcome in replies:
             answer(ticket, outcome)
         self.control.flush()
 
-    def _arm(self, now_ms: int) -> None:
-        """Wake up when the replica wants to be woken, and not before."""
-        wake_ms = max(self._replica.wake_at_ms, now_ms + 1)
-        if self._timer is not None:
-            if wake_ms == self._timer_ms:
-                return
-            self._timer.cancel()
-        self._timer_ms = wake_ms
-        # One millisecond late, for a clock read in whole milliseconds must have reached it.
-        self._timer = self._loop.call_at((wake_ms + 1) / 1000, self._wake)
+    def note(self, notes: list[Note]) -> None:
+        for note in notes:
+            self._write_note(note, "replica")
 
-    def _wake(self) -> None:
-        self._timer = None
-        self._soon()
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+        self._committer.keep(checkpoints)
+
+    def broke(self, error: Exception) -> None:
+        reason = "the replica failed"
+        if isinstance(error, StorageError):
+            reason = "the journal cannot be read"  # as it was: the next life looks at all of it
+        self._write_note(Note("core_crashed", "error", anatomy(error)), "core")
+        self._broken = f"{reason}: {one_line(error)}"
+        self._end(Ending(reason, 1, error))
 
     # --- the end --------------------------------------------------------------------------------
 
@@ -298,9 +259,10 @@ class Runtime:
         self._end(Ending(reason, reopen=True))
 
     def _on_damage(self, error: StorageError) -> None:
-        """The journal is not what it was: the next life looks at all of it."""
-        self._write_note(Note("core_crashed", "error", anatomy(error)), "core")
-        self._end(Ending("the journal cannot be read", 1, error))
+        """Whoever reads for a person has met damage."""
+        if not self.turns.over:
+            self.turns.end()
+            self.broke(error)
 
     def _on_give_up(self, worker: str, error: BaseException) -> None:
         self._end(Ending(f"worker {worker} crashed too often: {one_line(error)}", 1))
@@ -308,18 +270,20 @@ class Runtime:
     async def finish(self) -> Closed:
         """Stop in order: no new commands, answer what is pending, write, sync, close.
 
-        After a crash of the core, only close: the journal is left as the crash left it.
+        After a crash of the core, also one while stopping, only close: the journal is left as the
+        crash left it.
         """
-        ending = self.ended.result()
+        turns = self.turns
         self.running.stopping = True
+        turns.leave()
         self.control.leave()
         self.feed.leave()
-        if ending.crash is None:
-            await self._finish_commands()
-        stopped = await asyncio.to_thread(self._committer.stop, ending.crash is None, COMMIT_S)
-        if ending.crash is None:
-            await asyncio.sleep(0)  # the last progress comes in ...
-            self._run_turn()  # ... and is answered
+        await self._finish_commands()
+        commit_s = COMMIT_MS / 1000
+        stopped = await asyncio.to_thread(self._committer.stop, not turns.over, commit_s)
+        await asyncio.sleep(0)  # the last progress comes in ...
+        self._run_turn()  # ... and is answered
+        turns.end()
         self.control.fail_all("stopping", "the node stopped before it was as safe as asked")
         self.control.flush()
         self.control.stop(linger_ms=FLUSH_MS)
@@ -330,15 +294,16 @@ class Runtime:
         self.supervisor.stop()
         if not stopped:
             return Closed("the journal could not be written out in time", over=False)
-        return Closed(self._committer.unclean)
+        return Closed(self._broken or self._committer.unclean)
 
     async def _finish_commands(self) -> None:
+        """Until every command in flight has its reply, or that takes too long."""
         self._answered.clear()
-        if not (self.control.flying or self._inbox):
+        if self.turns.over or self.turns.answered:
             return
-        self._soon()
+        self.turns.ask()
         try:
-            await asyncio.wait_for(self._answered.wait(), ANSWER_S)
+            await asyncio.wait_for(self._answered.wait(), ANSWER_MS / 1000)
         except TimeoutError:
             return
 
@@ -354,7 +319,8 @@ class Runtime:
             "journal_queued_records": self._committer.queued_records,
             "journal_commits": self._committer.commits,
             **self.feed.counters,
-            "turns": self._turns,
+            "packets_unheard": self.turns.unheard,
+            "turns": self.turns.runs,
         }
 
     def _refresh_addresses(self) -> None:

@@ -78,7 +78,7 @@ TAKING = frozenset({State.RUNNING, State.DOUBTED})  # entries of peers
 TROUBLED = frozenset({State.DOUBTED, State.STUCK})  # a failure, and nothing written since
 
 
-class Bounds(Struct, frozen=True):
+class Bounds(Struct, frozen=True, forbid_unknown_fields=True):
     """Of what is handed out and not written."""
 
     records: int = QUEUE_RECORDS_MAX

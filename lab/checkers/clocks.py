@@ -111,7 +111,7 @@ class Clocks:
         self._last[node] = stamp
         for dot in data.facts.parents:
             ref = self._refs.get(dot)
-            if not ref or (node, ref) in self._history.skewed:
+            if not ref or self._is_skewed(node, ref):
                 continue
             if stamp <= self._stamps[ref]:
                 self._found.add(
@@ -125,6 +125,13 @@ class Clocks:
         if stamp[0] > bound_ms:
             reason = f"{data.ref} is stamped {stamp[0] - bound_ms} ms ahead of every clock"
             self._found.add(reason, event.seq)
+
+    def _is_skewed(self, node: str, ref: str) -> bool:
+        """Also one that becomes visible in this turn, which is told after what is handed out."""
+        if (node, ref) in self._history.skewed:
+            return True
+        wall_ms = self._received.get(node, {}).get(ref)
+        return wall_ms is not None and self._stamps[ref][0] - wall_ms > self._stamp_ahead_ms
 
     def _on_visible(self, event: Event) -> None:
         data = event.data

@@ -17,11 +17,11 @@ PATTERNS = (
     *[f"node/{name}.py" for name in ("replica", "turn", "ports", "ack", "bodies", "checkpoint")],
     *[f"node/{name}.py" for name in ("emitter", "epochs", "foreseen", "forks", "heads", "intake")],
     *[f"node/{name}.py" for name in ("link", "ownlog", "past", "penalties", "pending", "promises")],
-    *[f"node/{name}.py" for name in ("telling", "writing")],
+    *[f"node/{name}.py" for name in ("telling", "turns", "writing")],
     # The journal.
     *[f"node/{name}.py" for name in ("codec", "checkpoint_codec", "checkpoints", "frames")],
     *[f"node/{name}.py" for name in ("index", "journal", "located", "pages", "recovery")],
-    *[f"node/{name}.py" for name in ("passes", "storage", "survey")],
+    *[f"node/{name}.py" for name in ("blocks", "group_commit", "passes", "storage", "survey")],
     # Cold, but with classes that inherit from the ones above: interpreted ones could not.
     *[f"node/{name}.py" for name in ("recorder", "scrub")],
 )

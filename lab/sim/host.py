@@ -17,11 +17,13 @@ from lab.conformance import Recorder
 from lab.faults import Op, Point, Site
 from lab.kinds import Boot, Crash, Data, Fired, Note, Paused, Refused, Resumed, Stopped
 from lab.sim.clock import NodeClock
-from lab.sim.commits import Log, NoJournal
+from lab.sim.commits import NoJournal
 from lab.sim.disk import Contents, Died, SimDisk
 from lab.sim.process import Process
 from lab.sim.shared import Shared
 from lab.sim.streams import seed_of, stream
+from lab.sim.told import ToldReplica
+from node.group_commit import Log
 from node.journal import Journal, JournalOptions
 from node.opening import Recovery
 from node.pages import Pages
@@ -158,20 +160,22 @@ class Host:
         found = survey(self.disk)
         return found, not found.holes
 
-    def _boot(self, log: Log | Journal, records: list[Record], recovery: Recovery | None) -> None:
+    def _boot(self, log: Log, records: list[Record], recovery: Recovery | None) -> None:
         shared = self.shared
         now_ms, wall_ms = self.clock.read(shared.agenda.now_us)
         self.incarnation = recovery.incarnation if recovery is not None else self.lives
         reason = recovery.must_open_epoch if recovery is not None else "no journal"
         unsynced = recovery.unsynced if recovery is not None else 0
         seed = seed_of(shared.plan.seed, f"node {self.name} {self.lives}")
+        pages = Pages(self.disk, recovery.index, PAGES_BYTES) if recovery is not None else None
+        made_of = (self.config, shared.known, Random(seed), self.incarnation)
         if shared.detail == "full":
             recorder = Recorder(self.tell)
             start = (self.incarnation, records, now_ms, wall_ms, reason, unsynced)
             recorder.life(self.config, seed, *start)
-        rng = Random(seed)
-        pages = Pages(self.disk, recovery.index, PAGES_BYTES) if recovery is not None else None
-        replica = Replica(self.config, shared.known, rng, self.incarnation, shared.moderator, pages)
+            replica: Replica = ToldReplica(*made_of, shared.moderator, pages, recorder)
+        else:
+            replica = Replica(*made_of, shared.moderator, pages)
         try:
             if recovery is not None and isinstance(log, Journal):
                 for _ in recovery.restore(replica, log.keep):
@@ -183,7 +187,7 @@ class Host:
         self.process = Process(self, replica, log, pages)
         cause = self.tell(self._boot_of(replica, records, recovery, reason, wall_ms))
         self._disk_is = "same"
-        self.process.turn(None, cause)
+        self.process.turn(cause)
 
     def _boot_of(
         self,
@@ -235,22 +239,25 @@ class Host:
         process = self.process
         if process is None:
             return
-        if process.paused or process.commits.failed:
+        if process.paused or process.commits.failure is not None:
             self.crash("kill")
             return
         log = process.commits.log
         try:
-            process.commits.flush()
-            if isinstance(log, Journal):
-                log.close(clean=True)
+            process.commits.finish()
+            if (failure := process.commits.failure) is not None:
+                self.crash("storage", failure.reason)
+                return
+            if isinstance(log, Journal) and (unclean := log.close(clean=True)):
+                self.crash("storage", unclean)
+                return
         except StorageError as error:
             self.crash("storage", str(error))
             return
         except Died as died:
             self.died(died)
             return
-        process.commits.stop()
-        process.progressed(Persisted(log.written, log.durable))
+        process.progressed((Persisted(log.written, log.durable), [], []))
         if process is self.process:
             self.tell(Stopped(log.written, log.durable))
             self.disk.killed()
@@ -273,9 +280,16 @@ class Host:
         self._again(CORE_DOWN_US)
 
     def storage_failed(self, reason: str) -> None:
-        """The journal takes nothing more: the process ends with the reason, and starts again."""
+        """The journal cannot be read: the process ends with the reason, and starts again."""
         self.crash("storage", reason)
         self._again(CORE_DOWN_US)
+
+    def mend(self) -> None:
+        """Somebody sees that the node is read-only for good, and starts it again."""
+        process = self.process
+        if process is not None and (failure := process.commits.failure) is not None:
+            self.crash("storage", failure.reason)
+            self._again(CORE_DOWN_US)
 
     def keep_copy(self, _: object) -> None:
         """Somebody makes a backup of the directory, which will be put back one day."""

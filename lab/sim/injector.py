@@ -64,6 +64,7 @@ class Injector:
         for host in self._hosts.values():
             host.points.clear()
             host.resume()
+            host.mend()
             host.start()
 
     def _begin(self, timed: Timed) -> None:

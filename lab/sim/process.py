@@ -1,44 +1,34 @@
-"""A node process, simulated: one life of a replica, with its committer and its timer.
+"""A node process, simulated: one life of a replica, with its committer, its timer and its turns.
 
-A turn is what `node.runtime` does, with one input each: Tick, the input, drain, and the Outbox in
-the order of its fields. Once the life has ended nothing of it happens any more, whatever was under
-way.
+A turn is `node.turns`, as in a process; here is the world behind its ports: the agenda, the
+network, the commits and the trace. Once the life has ended nothing of it happens any more, whatever
+was under way.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
 from domain.arrival import Arrival
 from gossip.packets import Packet
-from lab.conformance import Recorder
 from lab.faults import Op, Site
 from lab.kinds import Data, Epoch, Handed, Note, Unwritten, Visible, Written
 from lab.sim.clock import NodeClock
-from lab.sim.commits import Commits, Log, Progress
+from lab.sim.commits import Commits, Report
 from lab.sim.disk import Died, SimDisk
 from lab.sim.network import Flight, Machine
 from lab.sim.shared import Shared
 from lab.sim.silence import Silence
 from lab.trace import dot_of
-from node.journal import Journal
+from node.checkpoint import Checkpoint
+from node.group_commit import Log
 from node.pages import Pages
-from node.ports import EpochRecord, EventRecord, Record
+from node.ports import EpochRecord, EventRecord
 from node.ports import Note as CoreNote
 from node.replica import Replica
 from node.storage import StorageError
-from node.turn import (
-    Denied,
-    Input,
-    Outbox,
-    Outcome,
-    Persisted,
-    PersistFailed,
-    Received,
-    Submit,
-    Tick,
-    Unmet,
-)
+from node.turn import Input, Outbox, Outcome, Persisted, PersistFailed, Received, Submit
+from node.turns import Turns
 
 
 class Home(Machine, Protocol):
@@ -74,44 +64,21 @@ class Home(Machine, Protocol):
 
 
 MAILBOX_MAX = 1000  # packets that wait for a process that stands still
-TIMER_MIN_US = 1000  # a replica that is overdue is asked again so much later
 # Notes that repeat what other events of the trace say.
 _SAID = frozenset({"events_received", "events_posted"})
 
 
 class Process:
-    """Mutable."""
+    """Mutable. Implements `node.turns.Ports`."""
 
     __slots__ = (
-        "_agenda",
-        "_asked",
-        "_clock",
-        "_handed",
-        "_host",
-        "_inbox",
-        "_known",
-        "_lean",
-        "_network",
-        "_pages",
-        "_recorder",
-        "_silence",
-        "_ticked_ms",
-        "_timer_us",
-        "_trace",
-        "_turn_us",
-        "_wake_us",
-        "alive",
-        "commits",
-        "incarnation",
-        "mailbox",
-        "own_refs",
-        "paused",
-        "replica",
+        *("_agenda", "_asked", "_cause", "_clock", "_handed", "_host", "_known", "_lean"),
+        *("_network", "_pages", "_running", "_silence", "_soon_us", "_ticked_ms", "_timer_us"),
+        *("_trace", "_turn_us", "_wake_us", "alive", "commits", "incarnation", "mailbox"),
+        *("own_refs", "paused", "replica", "turns"),
     )
 
-    def __init__(
-        self, host: Home, replica: Replica, log: Log | Journal, pages: Pages | None
-    ) -> None:
+    def __init__(self, host: Home, replica: Replica, log: Log, pages: Pages | None) -> None:
         shared = host.shared
         plan = shared.plan
         self._host = host
@@ -120,23 +87,25 @@ class Process:
         self._network = shared.network
         self._known = shared.known
         self._lean = shared.detail == "lean"
-        self._recorder = Recorder(self.record) if shared.detail == "full" else None
         self._clock = host.clock
         self._turn_us = plan.turn_us
-        self._inbox: list[tuple[Input, int | None]] = []  # waits for the turn that it will share
-        self._asked: list[tuple[int, int | None]] = []  # in this turn: ops, and their causes
+        self._asked: dict[int, int | None] = {}  # ops that have made no event yet, and their causes
+        self._cause: int | None = None  # of what happens now
+        self._running = False  # a turn is under way
         self._pages = pages
         self.replica = replica
         self.incarnation = replica.incarnation
         self.alive = True
         self.paused = False
-        self.mailbox: list[Flight | Progress | Op] = []
+        self.mailbox: list[Flight | Report | Op] = []
         self.own_refs: dict[str, str] = {}  # by dot: the own event last handed out under it
         self._handed = log.written  # records that the journal was given, as the replica counts
         self._ticked_ms = -1
+        self._soon_us = -1  # when the next turn runs that was asked for
         self._timer_us = 0  # when the earliest timer fires; 0: there is none
         self._wake_us = 0  # when the replica wants to be woken
         self._silence = Silence(replica.quiet, self.record, self._agenda.now_us)
+        self.turns = Turns(replica, self, plan.inputs_max)
         self.commits = Commits(
             self._agenda,
             log,
@@ -150,101 +119,55 @@ class Process:
             host.died,
         )
 
-    # --- a turn ---------------------------------------------------------------------------------
+    # --- in -------------------------------------------------------------------------------------
 
     def arrive(self, packet: Packet, size: int, payload: int, cause: int | None) -> None:
         if payload:
             self._network.ledger.duplicate_bytes += payload
         self.take(Received(packet, size), cause)
 
-    def take(self, item: Input, cause: int | None) -> None:
+    def take(self, item: Input, cause: int | None) -> bool:
         """An input comes: a turn for it alone, or soon, together with what follows."""
-        if not self._turn_us:
-            self.turn(item, cause)
-            return
-        self._inbox.append((item, cause))
-        if len(self._inbox) == 1:
-            self._agenda.at(self._agenda.now_us + self._turn_us, self._shared_turn, cause)
+        if not self.alive:
+            return False
+        self._cause = cause
+        if type(item) is Submit:
+            self._asked[item.ticket] = cause
+        return self.turns.take(item)
 
-    def _shared_turn(self, cause: int | None) -> None:
-        if self.alive and not self.paused and self._inbox:
-            self.turn(None, cause)
-
-    def turn(self, item: Input | None, cause: int | None) -> None:
-        """Step what has come, drain, and do what the Outbox says, in its order."""
+    def turn(self, cause: int | None) -> None:
+        """A turn at once, whether or not something has come."""
         if not self.alive:
             return
-        try:
-            out = self._stepped(item, cause)
-        except StorageError as error:  # the journal cannot be read any more
-            self._host.storage_failed(str(error))
-            return
-        except Exception as error:
-            self._host.core_failed(error)
-            return
-        if out.persist:
-            self._persist(out.persist, self._makers(out), cause)
-        self._asked.clear()
-        if out.send and self.alive:
-            self._send(out.send, cause)
-        if not self.alive:
-            return
-        if out.publish:
-            self._publish(out.publish, cause)
-        for ticket, outcome in out.reply:
-            self._host.answered(ticket, outcome, cause)
-        if out.note and not self._lean:
-            self._note(out.note, cause)
-        self._arm()
+        self._cause = cause
+        self._running = True
+        self.turns.run()
+        self._running = False
 
-    def _stepped(self, item: Input | None, cause: int | None) -> Outbox:
-        replica, recorder, now_us = self.replica, self._recorder, self._agenda.now_us
-        now_ms, wall_ms = self._clock.read(now_us)
+    # --- the ports of a turn --------------------------------------------------------------------
+
+    def clock(self) -> tuple[int, int]:
+        now_us = self._agenda.now_us
+        now_ms, wall_ms = ticked = self._clock.read(now_us)
         if now_ms != self._ticked_ms:
             self._ticked_ms = now_ms
             self._silence.look(now_us, wall_ms)
-            tick = Tick(now_ms, wall_ms)
-            if recorder is not None:
-                recorder.step(tick)
-            replica.step(tick)
-        if self._inbox:
-            inbox, self._inbox = self._inbox, []
-            for one, its_cause in inbox:
-                self._step(one, its_cause)
-        if item is not None:
-            self._step(item, cause)
-        out = replica.drain()
-        if recorder is not None:
-            recorder.drained(out)
-        if out.publish:
-            self._silence.heard(now_us, wall_ms)
-        return out
+        return ticked
 
-    def _step(self, item: Input, cause: int | None) -> None:
-        if type(item) is Submit:
-            self._asked.append((item.ticket, cause))
-        if self._recorder is not None:
-            self._recorder.step(item)
-        self.replica.step(item)
+    def soon(self) -> None:
+        if self._turn_us or self._running:
+            self._soon_us = self._agenda.now_us + self._turn_us
+            self._agenda.at(self._soon_us, self._turn_due, self._cause)
+        else:
+            self.turn(self._cause)
 
-    def _makers(self, out: Outbox) -> Iterator[tuple[int, int | None]]:
-        """The ops of this turn that made an event, in order, and the causes of those events."""
-        if not self._asked:
-            return iter(())
-        denied = {
-            ticket
-            for ticket, outcome in out.reply
-            if type(outcome) is Denied or (type(outcome) is Unmet and outcome.dot is None)
-        }
-        return iter([one for one in self._asked if one[0] not in denied])
+    def _turn_due(self, cause: int | None) -> None:
+        if not self.paused and self._soon_us == self._agenda.now_us:
+            self.turn(cause)
 
-    def _arm(self) -> None:
+    def wake(self, at_ms: int) -> None:
         """Set a timer, unless an earlier one is set, which will find out by itself."""
-        now_us = self._agenda.now_us
-        wake_us = self._clock.wake_us(self.replica.wake_at_ms)
-        if wake_us <= now_us:
-            wake_us = now_us + TIMER_MIN_US
-        self._wake_us = wake_us
+        wake_us = self._wake_us = self._clock.wake_us(at_ms)
         if not self._timer_us or wake_us < self._timer_us:
             self._timer_us = wake_us
             self._agenda.at(wake_us, self._wake)
@@ -258,20 +181,44 @@ class Process:
             self._timer_us = self._wake_us
             self._agenda.at(self._wake_us, self._wake)
         else:
-            self.turn(None, None)
+            self._cause = None
+            self.turns.woke()
 
-    def _send(self, sends: list[tuple[str, Packet]], cause: int | None) -> None:
+    def send(self, packets: list[tuple[str, Packet]]) -> None:
         host = self._host
         if host.armed and host.asks("mid_send"):
-            self._network.send(host, sends[: len(sends) // 2], cause)
+            self._network.send(host, packets[: len(packets) // 2], self._cause)
             host.die("mid_send")
             return
-        self._network.send(host, sends, cause)
+        self._network.send(host, packets, self._cause)
 
-    def _publish(self, published: list[tuple[int, Arrival]], cause: int | None) -> None:
+    def publish(self, published: list[tuple[int, Arrival]]) -> None:
+        now_us = self._agenda.now_us
+        self._silence.heard(now_us, self._clock.read(now_us)[1])
         ref_of = self._known.ref_of
         for index, arrival in published:
-            self.tell(Visible(index, ref_of(arrival), arrival.via, arrival.skewed), cause)
+            self.tell(Visible(index, ref_of(arrival), arrival.via, arrival.skewed), self._cause)
+
+    def reply(self, replies: list[tuple[int, Outcome]]) -> None:
+        for ticket, outcome in replies:
+            self._asked.pop(ticket, None)
+            self._host.answered(ticket, outcome, self._cause)
+
+    def note(self, notes: list[CoreNote]) -> None:
+        if self._lean:
+            return
+        for note in notes:
+            if note.event not in _SAID:
+                self.tell(Note(note.event, note.level, dict(note.fields)), self._cause)
+
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
+        self.commits.keep(checkpoints)
+
+    def broke(self, error: Exception) -> None:
+        if isinstance(error, StorageError):  # the journal cannot be read any more
+            self._host.storage_failed(str(error))
+        else:
+            self._host.core_failed(error)
 
     def close_quiet(self) -> None:
         """The life ends, or the run: if it is quiet, say so."""
@@ -279,16 +226,13 @@ class Process:
         self._silence.look(now_us, self._clock.read(now_us)[1])
         self._silence.end(now_us)
 
-    def _note(self, notes: list[CoreNote], cause: int | None) -> None:
-        for note in notes:
-            if note.event not in _SAID:
-                self.tell(Note(note.event, note.level, dict(note.fields)), cause)
-
     # --- the journal ----------------------------------------------------------------------------
 
-    def _persist(
-        self, records: list[Record], makers: Iterator[tuple[int, int | None]], cause: int | None
-    ) -> None:
+    def persist(self, outbox: Outbox) -> None:
+        records, cause = outbox.persist, self._cause
+        denied: set[int] = set()
+        if self._asked and outbox.reply:
+            denied.update([ticket for ticket, _ in outbox.reply])  # too soon for anything good
         for record in records:
             self._handed += 1
             if type(record) is EpochRecord:
@@ -301,7 +245,8 @@ class Process:
             op, its_cause = None, cause
             if via == "local":
                 self.own_refs[dot_of(named.ref)] = named.ref
-                op, its_cause = next(makers, (None, cause))
+                op = next(ticket for ticket in self._asked if ticket not in denied)
+                its_cause = self._asked.pop(op)
             else:
                 self._network.ledger.duplicate_bytes -= len(record.data)
             if not self._lean:
@@ -317,36 +262,28 @@ class Process:
                 self.tell(handed, its_cause, len(record.data))
         self.commits.submit(records)
 
-    def progressed(self, progress: Progress) -> None:
+    def progressed(self, report: Report) -> None:
         """The committer tells how far the journal is."""
         if self.paused:
-            self.mailbox.append(progress)
+            self.mailbox.append(report)
             return
-        log = self.commits.log
-        if self._pages is not None and isinstance(log, Journal):
-            self._pages.placed(log.take_placed())
-            self.commits.keep(self.replica.past)
-        if type(progress) is Persisted:
-            told = Written(progress.written, progress.durable)
-            cause = None if self._lean else self.tell(told, None)
-            self.turn(progress, cause)
-        elif type(progress) is PersistFailed:
-            self._failed(progress)
-
-    def _failed(self, failure: PersistFailed) -> None:
-        """As `Runtime._step_failure`: what was handed out before is covered by the failure."""
+        progress, placed, seals = report
         if self._pages is not None:
-            self._pages.cut(failure.kept)
-        self.turn(None, None)
-        if not self.alive:
-            return
+            self._pages.placed(placed)
+            self.replica.past.seal(seals)
+        cause: int | None = None
+        if type(progress) is Persisted:
+            if not self._lean:
+                cause = self.tell(Written(progress.written, progress.durable), None)
+        elif self._pages is not None:
+            self._pages.cut(progress.kept)
+        self.take(progress, cause)
+
+    def failing(self, failure: PersistFailed) -> None:
         self._handed = failure.kept
         told = Unwritten(failure.kept, failure.code, failure.reason, failure.final)
-        cause = self.tell(told, None)
+        self._cause = self.tell(told, None)
         self.commits.resume()
-        self.turn(failure, cause)
-        if failure.final and self.alive:
-            self._host.storage_failed(failure.reason)
 
     # --- standing still -------------------------------------------------------------------------
 
@@ -366,7 +303,8 @@ class Process:
         self.paused = False
         self._timer_us = 0
         waiting, self.mailbox = self.mailbox, []
-        self.turn(None, None)
+        self.turns.lost_timer()
+        self.turn(None)
         for one in waiting:
             if isinstance(one, Flight):
                 if self.alive:
@@ -384,6 +322,7 @@ class Process:
         """Nothing of this life happens any more."""
         self.close_quiet()
         self.alive = False
+        self.turns.end()
         self.commits.stop()
         for one in self.mailbox:
             if isinstance(one, Flight):

@@ -195,7 +195,14 @@ def configs(plan: Plan) -> Iterable[ReplicaConfig]:
         else:
             peers = tuple([one for one in plan.nodes if one != name])
         yield ReplicaConfig(
-            name, CLUSTER, peers, plan.durability, policy, plan.quiet_ms, plan.gossip
+            name,
+            CLUSTER,
+            peers,
+            plan.durability,
+            policy,
+            plan.quiet_ms,
+            plan.gossip,
+            plan.disk.unwritten,
         )
 
 

@@ -23,7 +23,7 @@ def c16(events: list[Any]) -> Answer:
         fails |= last is not None and stamp <= last
         for parent in d.facts.parents:
             refs = [ref for ref in known if dot(ref) == parent]
-            if len(refs) == 1 and (e.node, refs[0]) not in skewed(events[:at]):
+            if len(refs) == 1 and not ahead(events[:at], e.node, refs[0], known):
                 fails |= stamp <= known[refs[0]]
         walls = [
             one.data.wall_ms * 1000 - one.t_us
@@ -41,6 +41,17 @@ def c16(events: list[Any]) -> Answer:
         stamps = [known[ref] for ref in e.data.causal if ref in known]
         fails |= stamps != sorted(stamps)
     return verdict(fails=fails, unknown=not made(events) or not own_firsts(events))
+
+
+def ahead(before: list[Any], node: str, ref: str, known: dict[str, tuple[int, int]]) -> bool:
+    """Said to be skewed there; or received there, and about to be said so."""
+    received = [
+        one.data.wall_ms
+        for one in of(before, kinds.Handed)
+        if one.node == node and one.data.ref == ref and one.data.via != "local"
+    ]
+    far = bool(received) and known[ref][0] > received[-1] + 300_000
+    return far or (node, ref) in skewed(before)
 
 
 def own_firsts(events: list[Any]) -> list[Any]:

@@ -177,7 +177,7 @@ def test_a_recording_that_ends_too_early_is_told(tmp_path: Path) -> None:
 
 def test_a_trace_file_can_be_fed_back(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
-    path.write_bytes(b"".join(write_lines(run(named("calm"), 3, detail="full").trace)))
+    path.write_bytes(b"".join(write_lines(run(named("calm"), 7, detail="full").trace)))
     found = conform(path)
     assert (found.lives, found.differences) == (5, 0)
     assert found.turns > 1000

@@ -14,9 +14,10 @@ import lab.token
 from lab.cli.main import main
 from lab.faults import Kill, Op, Plan, Timed, plan_from_json, plan_to_json
 from lab.scenario import SCENARIOS, names
-from lab.sim.commits import Commits
 from lab.sim.world import World
 from lab.tracefile import read_lines
+from node.group_commit import Act, GroupCommit, Progress
+from node.storage import StorageError
 from node.turn import Persisted
 
 ROOT = Path(__file__).parents[2]
@@ -35,13 +36,17 @@ def objects(text: str) -> list[Any]:
 
 @pytest.fixture
 def ack_before_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
-    later = Commits._sync_in
+    original = GroupCommit.settle
 
-    def early(self: Commits, wait_us: int) -> None:
-        self._later(Persisted(self.log.written, self.log.written))
-        later(self, wait_us)
+    def early(
+        self: GroupCommit, act: Act, error: StorageError | None, now_us: int
+    ) -> Progress | None:
+        progress = original(self, act, error, now_us)
+        if act is Act.APPEND and type(progress) is Persisted and self._durability == "always":
+            return Persisted(progress.written, progress.written)
+        return progress
 
-    monkeypatch.setattr(Commits, "_sync_in", early)
+    monkeypatch.setattr(GroupCommit, "settle", early)
 
 
 @pytest.fixture
@@ -211,7 +216,6 @@ def test_the_same_build_must_give_the_same_trace(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = objects(answer(capsys, "run", "power-cuts", "--json")[1])[0]["token"]
-    monkeypatch.setattr(Commits, "idle", True)
     monkeypatch.setattr("lab.sim.commits.REPORT_US", 21)
     code, _, err = answer(capsys, "replay", token)
     assert code == 1 and "gave another trace" in err

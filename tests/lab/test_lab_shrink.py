@@ -27,26 +27,31 @@ from lab.kinds import Dropped
 from lab.lessons import LESSONS
 from lab.scenario import named
 from lab.shrink import Progress, broken_by, ddmin, fails, shrink, size_of, with_items
-from lab.sim.commits import Commits
 from lab.sim.swarm import draw
 from lab.simplify import pinned, simpler, without_node
 from lab.steps import steps
 from lab.story import tell
 from lab.tables import Paint
+from node import group_commit
+from node.group_commit import Act, GroupCommit
+from node.storage import StorageError
 from node.turn import Persisted
 from tests.transcripts import check_transcript, transcripts
 
 
 def plant_ack_before_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
     """The committer says durable when the records are only written."""
-    later = Commits._sync_in
+    original = GroupCommit.settle
 
-    def early(self: Commits, wait_us: int) -> None:
-        if self._durability == "always":
-            self._later(Persisted(self.log.written, self.log.written))
-        later(self, wait_us)
+    def early(
+        self: GroupCommit, act: Act, error: StorageError | None, now_us: int
+    ) -> group_commit.Progress | None:
+        progress = original(self, act, error, now_us)
+        if act is Act.APPEND and type(progress) is Persisted and self._durability == "always":
+            return Persisted(progress.written, progress.written)
+        return progress
 
-    monkeypatch.setattr(Commits, "_sync_in", early)
+    monkeypatch.setattr(GroupCommit, "settle", early)
 
 
 @pytest.fixture
@@ -193,6 +198,7 @@ TOLD: dict[str, Callable[[], Plan]] = {
     "nothing": lambda: PLAIN,
     "power": lambda: replace(
         PLAIN,
+        seed=2,
         nodes=("n1",),
         ops=PLAIN.ops[:1],
         faults=(

@@ -5,14 +5,14 @@ from copy import deepcopy
 
 from msgspec.structs import replace
 
-from lab.sim.commits import Commits
 from node import frames, journal, opening, recovery
 from node.codec import Identity
 from node.frames import BLOCK, HEADER_BYTES, Frame
+from node.group_commit import Act, GroupCommit
 from node.journal import Journal
 from node.pending import Pending
 from node.ports import Record
-from node.storage import Reader, Storage
+from node.storage import Reader, Storage, StorageError
 from node.survey import Segment, Survey, Torn
 from node.turn import Persisted
 from tests.mutants.planting import Bed, Swaps, standing
@@ -42,20 +42,21 @@ def ack_before_sync() -> Swaps:
 @planted(
     "committer-acks-early",
     "The committer says durable after the append; the sync comes later.",
-    "lab.sim.commits.Commits._later (as node.committer.Committer._append)",
+    "node.group_commit.GroupCommit.settle",
     "C1 C5",
     "power-cuts",
     "power-after-ack",
 )
 def committer_acks_early() -> Swaps:
-    original = Commits._begin
+    original = GroupCommit.settle
 
-    def begin(self: Commits) -> None:
-        original(self)
-        if self._busy:
-            self._later(Persisted(self.log.written, self.log.written))
+    def settle(self: GroupCommit, act: Act, error: StorageError | None, now_us: int) -> object:
+        progress = original(self, act, error, now_us)
+        if act is Act.APPEND and type(progress) is Persisted:
+            return Persisted(progress.written, progress.written)
+        return progress
 
-    return [(Commits, "_begin", begin)]
+    return [(GroupCommit, "settle", settle)]
 
 
 @planted(

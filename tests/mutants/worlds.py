@@ -3,6 +3,7 @@
 import random
 from time import monotonic_ns
 
+from domain.arrival import Arrival
 from gossip import pushing
 from gossip.peers import Rounds
 from lab.sim.host import Host
@@ -81,19 +82,19 @@ def never_comes_back() -> Swaps:
 @planted(
     "observer-meddles",
     "Whoever looks on takes a draw from a node's disk.",
-    "lab.sim.process.Process._publish",
+    "lab.sim.process.Process.publish",
     "C15",
     "observed",
 )
 def observer_meddles() -> Swaps:
-    original = Process._publish
+    original = Process.publish
 
-    def publish(self: Process, published: list[object], cause: int | None) -> None:
-        original(self, published, cause)  # type: ignore[arg-type]
+    def publish(self: Process, published: list[tuple[int, Arrival]]) -> None:
+        original(self, published)
         if self._trace.observers:
             self._host.disk_rng.random()
 
-    return [(Process, "_publish", publish)]
+    return [(Process, "publish", publish)]
 
 
 @planted(

@@ -7,7 +7,8 @@ from time import monotonic
 
 import pytest
 
-from node.committer import Committer, Progress
+from node.committer import Committer
+from node.group_commit import Progress
 from node.journal import Journal
 from node.ports import Durability, EventRecord, Record
 from node.storage import FaultyStorage, MemoryStorage
@@ -77,7 +78,7 @@ class Progresses:
 
 
 class Bench:
-    def __init__(self, durability: Durability = "always", interval_ms: int = 1, **limits: int):
+    def __init__(self, durability: Durability = "always", interval_ms: int = 1):
         self.storage = Gate()
         self.journal: Journal
         self.journal, _ = open_journal(self.storage, durability=durability)
@@ -86,7 +87,7 @@ class Bench:
         self.writer = Writer()
         self.unkept: list[str] = []
         self.committer = Committer(
-            self.journal, durability, interval_ms, self.progress, self.unkept.append, **limits
+            self.journal, durability, interval_ms, self.progress, self.unkept.append
         )
 
     def submit(self, count: int = 1) -> list[Record]:

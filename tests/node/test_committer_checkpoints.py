@@ -3,7 +3,7 @@
 from typing import cast
 
 from node.checkpoint import Checkpoint
-from node.committer import CHECKPOINTS_MAX
+from node.group_commit import CHECKPOINTS_MAX
 from node.journal import Journal
 from tests.node.test_committer import WAIT_S, Bench
 

@@ -15,7 +15,7 @@ async def _behind(bench: RuntimeBench) -> None:
     await until(bench.disk.stalled.is_set)
     for _ in range(3):
         bench.receive(4)
-        await until(lambda: not bench.runtime._inbox)
+        await until(lambda: not bench.runtime.turns.waiting)
     assert bench.said("writes_behind")
     assert bench.replica.counters["unwritable"] == 2, "one packet went over the bound"
 

@@ -1,0 +1,238 @@
+"""Turns: how a replica is driven, in a process and in the simulator.
+
+    inputs (packets, commands, journal progress)  ->  step(Tick), step*, drain once  ->  Outbox
+    Outbox, in field order: persist, send, publish, reply, note; then checkpoints, then the timer
+
+The world is behind `Ports`: a clock, a timer, and whoever executes the parts of an Outbox.
+
+Rules
+- Inputs that come while a turn waits to run share it: that batches syncs, packets and replies. One
+  turn steps at most `inputs_max`; the rest has the next one.
+- The inbox is bounded. A packet that finds no room is dropped and counted (`packets_unheard`):
+  gossip repairs what is missing. Commands are bounded by whoever lets them in.
+- A newer progress of the journal takes the place of one that waits just before it.
+- A failed write covers what was handed out before its moment. So the replica is drained, and that
+  is executed, before the failure is stepped; what it hands out afterwards is written.
+- Each command has a ticket, and exactly one reply.
+- Asked to `leave`, it takes no more commands. It is `answered` when none is in flight any more.
+- It is `over` when the life has ended, or an exception came out of the replica: that may have left
+  it half-stepped, so that it is never stepped or drained again, also while stopping.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from domain.arrival import Arrival
+from gossip.packets import Packet
+from node.checkpoint import Checkpoint
+from node.ports import Note
+from node.replica import Replica
+from node.turn import Input, Outbox, Outcome, Persisted, PersistFailed, Received, Submit, Tick
+
+INPUTS_MAX = 2048  # of one turn
+INBOX_PACKETS_MAX = 16_384
+INBOX_BYTES_MAX = 64 * 1024 * 1024
+ANSWER_MS = 700  # asked to stop: for what is in flight
+COMMIT_MS = 900  # and then for the journal
+
+
+class Ports(Protocol):
+    """What a turn needs of the world. Nothing of it may call back into `Turns.run`."""
+
+    def clock(self) -> tuple[int, int]:
+        """Monotonic and wall time, ms."""
+        ...
+
+    def soon(self) -> None:
+        """Call `run`, after what is under way."""
+        ...
+
+    def wake(self, at_ms: int) -> None:
+        """Call `woke` at this monotonic time, and at no other one asked for before."""
+        ...
+
+    def failing(self, failure: PersistFailed) -> None:
+        """It is about to be stepped. What is handed out from now on is written again."""
+        ...
+
+    def persist(self, outbox: Outbox) -> None: ...
+
+    def send(self, packets: list[tuple[str, Packet]]) -> None: ...
+
+    def publish(self, published: list[tuple[int, Arrival]]) -> None: ...
+
+    def reply(self, replies: list[tuple[int, Outcome]]) -> None: ...
+
+    def note(self, notes: list[Note]) -> None: ...
+
+    def keep(self, checkpoints: Sequence[Checkpoint]) -> None: ...
+
+    def broke(self, error: Exception) -> None:
+        """The replica met an impossible state of its own, or cannot read its journal."""
+        ...
+
+
+class Turns:
+    """Of one life. Mutable; not thread-safe."""
+
+    __slots__ = (
+        *("_armed_ms", "_asked", "_inbox", "_inputs_max", "_packet_bytes", "_packets", "_ports"),
+        *("_replica", "_ticked", "flying", "leaving", "over", "runs", "unheard"),
+    )
+
+    def __init__(self, replica: Replica, ports: Ports, inputs_max: int = INPUTS_MAX) -> None:
+        assert inputs_max > 0
+        self._replica = replica
+        self._ports = ports
+        self._inputs_max = inputs_max
+        self._inbox: list[Input] = []
+        self._packets = self._packet_bytes = 0  # in the inbox
+        self._asked = False  # for a turn
+        self._ticked = (-1, -1)
+        self._armed_ms = -1  # what the timer is set to; -1: it is not
+        self.flying: set[int] = set()  # tickets of commands without a reply
+        self.leaving = False
+        self.over = False
+        self.runs = 0
+        self.unheard = 0  # packets dropped for want of room
+
+    @property
+    def waiting(self) -> int:
+        """Inputs in the inbox."""
+        return len(self._inbox)
+
+    @property
+    def answered(self) -> bool:
+        """Nothing waits for a turn, and no command for a reply."""
+        return not self.flying and not self._inbox
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def take(self, item: Input) -> bool:
+        """An input for the next turn. False: it is not taken."""
+        if self.over:
+            return False
+        if type(item) is Received:
+            size = item.size
+            if self._packets >= INBOX_PACKETS_MAX or self._packet_bytes + size > INBOX_BYTES_MAX:
+                self.unheard += 1
+                return False
+            self._packets += 1
+            self._packet_bytes += size
+        elif type(item) is Submit:
+            if self.leaving:
+                return False
+            assert item.ticket not in self.flying, "a ticket is used twice"
+            self.flying.add(item.ticket)
+        elif type(item) is Persisted and self._inbox and type(self._inbox[-1]) is Persisted:
+            self._inbox[-1] = item
+            return True
+        self._inbox.append(item)
+        self.ask()
+        return True
+
+    def ask(self) -> None:
+        """There is to be a turn."""
+        if not self._asked:
+            self._asked = True
+            self._ports.soon()
+
+    def woke(self) -> None:
+        """The timer has come."""
+        self._armed_ms = -1
+        self.ask()
+
+    def lost_timer(self) -> None:
+        """The timer may have passed unheard: the next turn sets it again."""
+        self._armed_ms = -1
+
+    def leave(self) -> None:
+        self.leaving = True
+
+    def end(self) -> None:
+        """Nothing of this life happens any more."""
+        self.over = True
+        self._inbox = []
+
+    # --- a turn ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        self._asked = False
+        if self.over:
+            return
+        try:
+            self._run()
+        except Exception as error:
+            self.end()
+            self._ports.broke(error)
+
+    def _run(self) -> None:
+        replica, ports = self._replica, self._ports
+        ticked = ports.clock()
+        if ticked != self._ticked:
+            self._ticked = ticked
+            replica.step(Tick(*ticked))
+        if self._inbox:
+            for item in self._next_inputs():
+                if type(item) is PersistFailed:
+                    self._step_failure(item)
+                    if self.over:
+                        return
+                else:
+                    replica.step(item)
+        self._execute(replica.drain())
+        if self.over:
+            return
+        checkpoints = replica.past.take_checkpoints()
+        if checkpoints:
+            ports.keep(checkpoints)
+        self.runs += 1
+        self._arm(ticked[0])
+        if self._inbox:
+            self.ask()
+
+    def _next_inputs(self) -> list[Input]:
+        inbox = self._inbox
+        if len(inbox) <= self._inputs_max:
+            self._inbox = []
+            self._packets = self._packet_bytes = 0
+            return inbox
+        inputs, self._inbox = inbox[: self._inputs_max], inbox[self._inputs_max :]
+        for item in inputs:
+            if type(item) is Received:
+                self._packets -= 1
+                self._packet_bytes -= item.size
+        return inputs
+
+    def _step_failure(self, failure: PersistFailed) -> None:
+        self._execute(self._replica.drain())
+        if not self.over:
+            self._ports.failing(failure)
+            self._replica.step(failure)
+
+    def _execute(self, outbox: Outbox) -> None:
+        """In field order. The life may end in the middle of it."""
+        ports = self._ports
+        if outbox.persist:
+            ports.persist(outbox)
+        if outbox.send and not self.over:
+            ports.send(outbox.send)
+        if self.over:
+            return
+        if outbox.publish:
+            ports.publish(outbox.publish)
+        if outbox.reply:
+            for ticket, _ in outbox.reply:
+                self.flying.remove(ticket)
+            ports.reply(outbox.reply)
+        if outbox.note:
+            ports.note(outbox.note)
+
+    def _arm(self, now_ms: int) -> None:
+        """Wake up when the replica wants to be woken, and not before."""
+        wake_ms = self._replica.wake_at_ms
+        if wake_ms <= now_ms:
+            wake_ms = now_ms + 1
+        if wake_ms != self._armed_ms:
+            self._armed_ms = wake_ms
+            self._ports.wake(wake_ms)
