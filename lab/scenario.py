@@ -213,6 +213,7 @@ class Workload(_Part, frozen=True):
     long_text: Share = 0.02
     odd_text: Share = 0.1  # other scripts, combining marks, controls
     banned: Share = 0.1  # texts that moderation censors or rejects
+    disguised: Share = 0.0  # of the others: with such a word in disguise, or inside of another
 
 
 class Scenario(_Part, frozen=True):

@@ -4,12 +4,15 @@
 - What was acknowledged is what was emitted, and where no rule is named it is what was asked for.
 - A decision depends on the text and the rules alone, and it is final: what censoring has left is
   let through as it is.
-- A text that holds a forbidden word as plainly as can be is not let through.
+- A text that holds a forbidden word, plainly or in a disguise that is undone letter by letter, is
+  not let through. A text of plain words, none of which is forbidden, is let through as it is.
 - Censoring replaces code points by `*`, each by one, and changes nothing else; of a word that
   stands there plainly it leaves none.
 """
 
 import re
+import unicodedata
+from collections.abc import Collection
 from typing import ClassVar
 
 import msgspec
@@ -25,6 +28,8 @@ RULE = Rule(
     "moderation never mutates",
     "Rules decide what is emitted and change nothing that was; the same text, the same verdict.",
 )
+_SIGNS = str.maketrans("4@3!0$578асеоік", "aaeiosstbaceoik")  # read one by one; 1 is i or l
+_PLAIN = re.compile(r"[a-z]{2,}(?: [a-z]{2,})*")
 _Decision = tuple[str | None, tuple[str, ...]]  # the text as emitted, None: rejected; the rules
 
 
@@ -154,11 +159,15 @@ class Moderation:
             self._found.add("censoring changed more than it replaced", event.seq)
         elif self._forbidden and emitted is not None:
             self._look(event, text, emitted)
+        if self._forbidden and emitted != text and is_innocent(text, self._forbidden):
+            self._found.add(
+                "of plain words, none of them forbidden, some were not let through", event.seq
+            )
 
     def _look(self, event: Event, text: str, emitted: str) -> None:
-        """Is a forbidden word let through, or a part of it, though it stands there plainly?"""
-        for match in re.finditer(r"\S+", text):
-            word = match[0].casefold()
+        """Is a forbidden word let through, or a part of it, though it can be read there?"""
+        for match in re.finditer(r"\w[^\s()]*\w", text):
+            word = meant(match[0], self._forbidden)
             action = self._forbidden.get(word)
             if action == "reject":
                 self._found.add(f"a text with the forbidden word {word} was let through", event.seq)
@@ -176,6 +185,30 @@ class Moderation:
         if self._history.lean:
             unknown = "a lean trace does not tell what events say"
         return self._found.verdict(figures, passed, unknown)
+
+
+def meant(token: str, forbidden: Collection[str]) -> str:
+    """The forbidden word that a token is in disguise, as far as that is certain; else ""."""
+    shown = unicodedata.normalize("NFKD", token).casefold()
+    shown = "".join(c for c in shown if unicodedata.category(c) not in ("Mn", "Cf"))
+    if re.fullmatch(r"\w([.\-_])\w(?:\1\w)*", shown.replace("@", "a").replace("$", "s")):
+        shown = shown[::2]
+    for one in "il":
+        plain = shown.replace("1", one).translate(_SIGNS)
+        for read in (plain, re.sub(r"(.)\1{2,}", r"\1", plain)):
+            if read in forbidden:
+                return read
+    return ""
+
+
+def is_innocent(text: str, forbidden: Collection[str]) -> bool:
+    """Plain words, none of which is forbidden, also if letters are doubled."""
+    said = {_once(word) for word in text.split()}
+    return bool(_PLAIN.fullmatch(text)) and said.isdisjoint(map(_once, forbidden))
+
+
+def _once(word: str) -> str:
+    return re.sub(r"(.)\1+", r"\1", word)
 
 
 def _only_starred(text: str, emitted: str) -> bool:

@@ -5,6 +5,7 @@ from random import Random
 
 from lab.faults import Op
 from lab.scenario import Scenario, Workload
+from lab.sim.disguises import disguised, innocent
 
 READ_LAST_US = 50_000  # before the end, each session reads once more
 ACK_TIMEOUT_MS = 4000
@@ -81,6 +82,9 @@ def _op(
         text = f"{rng.choice(ODD_TEXTS)} {number}"
     elif draw < load.long_text + load.odd_text + load.banned and scenario.rules:
         text += f" {rng.choice(rng.choice(scenario.rules).words)}"
+    elif load.disguised and scenario.rules and rng.random() < load.disguised:
+        word = rng.choice(rng.choice(scenario.rules).words)
+        text = (innocent if rng.random() < 0.3 else disguised)(word, rng)
     draw = rng.random()
     copies = 0
     ack = "durable"

@@ -28,7 +28,9 @@ class Lives:
         self.bytes = {"bytes": 0, "digest_bytes": 0, "payload_bytes": 0, "framing_bytes": 0}
         self.fired: dict[str, int] = {}
         self.enabled: list[str] = []
-        options = '{"rules": [{"id": "r", "words": ["darn"], "action": "censor"}]}'
+        rules = [("r", "darn", "censor"), ("h", "zonk", "reject")]
+        told = [f'{{"id": "{i}", "words": ["{w}"], "action": "{a}"}}' for i, w, a in rules]
+        options = f'{{"rules": [{", ".join(told)}]}}'
         run = kinds.Run(kinds.SCHEMA, "sim", scenario, 7, nodes, "normal", options)
         self.add("", run)
         self.add("", kinds.Phase("faults"))

@@ -79,6 +79,11 @@ def c9(events: list[Any]) -> Answer:
         fails |= not facts.censored_by and facts.text != text
         decisions.append((text, facts.text, facts.censored_by))
         fails |= not starred(text, facts.text)
+        fails |= "zonk" in text.casefold().split()
+    for text, emitted, _ in decisions:
+        words = text.split(" ")
+        plain = all(len(w) > 1 and w.isascii() and w.isalpha() and w.islower() for w in words)
+        fails |= plain and not {"darn", "zonk"} & set(words) and emitted != text
     for at, (text, emitted, by) in enumerate(decisions):
         for before in decisions[:at]:
             fails |= before[0] == text and first_of(decisions, text) != (emitted, by)

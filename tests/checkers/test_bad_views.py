@@ -190,6 +190,18 @@ def c9_forbidden_word_let_through() -> list[Event]:
     return events
 
 
+def c9_a_disguise_is_let_through() -> list[Event]:
+    book = two()
+    said(book, "n1", "oh D.4.r.n it")
+    return book.finish()
+
+
+def c9_plain_words_are_refused() -> list[Event]:
+    book = two()
+    book.refuse("n1", text="what darnings are")
+    return book.finish()
+
+
 def censored_as(text: str) -> list[Event]:
     """What became of `oh darn it`, wherever it is told."""
     events = calm()

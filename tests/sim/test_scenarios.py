@@ -24,6 +24,7 @@ FIRES = {
     "bad-hardware": {"kill", "stale", "misdirected", "disk_other", "worker"},
     "clock-trouble": {"clock_offset", "clock_drift"},
     "churn": {"kill", "disk_empty", "disk_older", "pause"},
+    "disguises": {"loss", "kill"},
     "hot-origin": {"narrow", "partition"},
     "all": {"partition", "kill"},
 }
