@@ -2,7 +2,7 @@
 
 libzmq puts the number of the descriptor on a frame. A frame may be read after its connection has
 ended, and the number be that of another file, so a connection is known by its inode as well, and
-is only taken for one if it came in by the door that it is asked about.
+by the name of its other end (`node.gate`).
 """
 
 import contextlib
@@ -12,12 +12,18 @@ from typing import NamedTuple
 
 import zmq
 
-from node.pump import RawSocket
-
 
 class Connection(NamedTuple):
     fd: int
     inode: int
+
+    @classmethod
+    def of(cls, fd: int) -> "Connection | None":
+        """None if it has ended."""
+        try:
+            return cls(fd, os.fstat(fd).st_ino)
+        except OSError:
+            return None
 
     @property
     def is_open(self) -> bool:
@@ -32,24 +38,23 @@ class Connection(NamedTuple):
                 ours.shutdown(socket.SHUT_RDWR)
 
 
-def connection_of(frame: zmq.Frame, door: RawSocket) -> Connection | None:
-    """None if it has ended, or if nobody sent the frame: libzmq makes some itself."""
+def fd_of(frame: zmq.Frame) -> int:
+    """Of libzmq's end, or -1 if nobody sent the frame: libzmq makes some itself."""
     try:
-        fd = int(str(frame.get("__fd")))
+        return int(str(frame.get("__fd")))
+    except (ValueError, zmq.ZMQError):
+        return -1
+
+
+def peer_of(fd: int) -> str:
+    """The name of the other end of a socket, as text; empty if it is none any more."""
+    try:
         with _socket_of(fd) as ours:
-            if _is_at(ours.getsockname(), door.getsockopt_string(zmq.LAST_ENDPOINT)):
-                return Connection(fd, os.fstat(ours.fileno()).st_ino)
-    except (OSError, ValueError, zmq.ZMQError):
-        pass
-    return None
+            return str(ours.getpeername())
+    except OSError:
+        return ""
 
 
 def _socket_of(fd: int) -> socket.socket:
     """A copy of the descriptor, whatever it is. The family is only a label here."""
     return socket.fromfd(fd, socket.AF_UNIX, socket.SOCK_STREAM)
-
-
-def _is_at(name: object, endpoint: str) -> bool:
-    if isinstance(name, tuple):
-        return endpoint.startswith("tcp://") and endpoint.endswith(f":{name[1]}")
-    return endpoint == f"ipc://{name}"

@@ -14,17 +14,16 @@ Rules
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
-import msgspec
 import zmq
-from msgspec import Struct, field
+from msgspec import Struct
 
 from domain.commands import Join, Leave, PostMessage
 from node.ack import AckError, parse_ack, reply_of
+from node.answers import Client, Packer
 from node.api import (
     FRAME_BYTES_MAX,
     ClearFaults,
@@ -40,9 +39,11 @@ from node.api import (
     SetFault,
     SetPresence,
 )
-from node.curve import LockedDoor, bind_locked, key_on
+from node.curve import LockedDoor, key_on, listen_locked
+from node.gate import Gate, Limits, gates_counters
 from node.ipc import IpcPath
 from node.link import FaultError, FaultTable
+from node.listening import connections_max
 from node.ports import Durability, Note
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
 from node.requests import Bad, read_frame
@@ -52,9 +53,11 @@ from node.turn import Outcome, Submit
 CLIENT_FLYING_MAX = 8192  # submitted and not answered, of one client
 FLYING_MAX = 65_536 - 1024  # of all clients; below what a replica takes
 FRAME_READS_MAX = 256
-CLIENT_BYTES_MAX = 16 * 1024 * 1024  # replies waiting for one client
-REPLY_BYTES = 1024 * 1024
 HIGH_WATER = 64  # frames of replies inside libzmq, per client
+MESSAGE_BYTES_MAX = FRAME_BYTES_MAX + 256 * 1024  # of one client, unread
+NEW_BYTES_MAX = 32 * 1024 * 1024  # of all who made no request yet
+CLIENTS_BYTES_MAX = 64 * 1024 * 1024  # of all others
+CONNECTIONS_MAX = 256
 
 Read = ReadTimeline | ReadPresence | ReadStatus | ReadFrontier
 
@@ -63,22 +66,10 @@ class Views(Protocol):
     def answer(self, request: Read) -> Reply: ...
 
 
-class Client(Struct):
-    """A connection with something in flight. Forgotten when nothing is left of it."""
-
-    flying: int = 0
-    ready: list[Reply] = field(default_factory=list)
-    frames: deque[bytes] = field(default_factory=deque)  # refused by the socket so far
-    frames_bytes: int = 0
-
-    @property
-    def idle(self) -> bool:
-        return not (self.flying or self.ready or self.frames)
-
-
 class _Entrance(Struct, frozen=True):
     socket: RawSocket
     pump: Pump
+    gate: Gate
 
 
 class Ticket(Struct, frozen=True, gc=False):
@@ -125,14 +116,29 @@ class Control:
         self._locked = locked
         self._entrances: list[_Entrance] = []
         self.endpoint = ""  # of the locked one
-        self._paused = False
+        limits = Limits(
+            MESSAGE_BYTES_MAX,
+            NEW_BYTES_MAX,
+            CLIENTS_BYTES_MAX,
+            connections_max(CONNECTIONS_MAX, share=0.25 if locked is None else 0.125),
+        )
+        self._gates = [  # of the path, and of the locked entrance
+            Gate(loop, "control", limits, on_note, guard),
+            Gate(loop, "control", limits, on_note, guard, locked=True),
+        ]
         self._clients: dict[bytes, Client] = {}
         self._talking: set[bytes] = set()  # clients with replies or frames to go out
         self._tickets: dict[int, Ticket] = {}
         self._last_ticket = 0
-        self._encode = msgspec.msgpack.Encoder().encode
+        self._packer = Packer(on_note)
         self.stopping = False
-        self.counters = {"control_requests": 0, "control_bad": 0, "control_lost_replies": 0}
+        self._counts = {"control_requests": 0, "control_bad": 0, "control_lost_replies": 0}
+
+    @property
+    def counters(self) -> dict[str, int]:
+        lost = self._counts["control_lost_replies"] + self._packer.lost
+        counts = {**self._counts, "control_lost_replies": lost}
+        return {**counts, **gates_counters(self._gates)}
 
     @property
     def flying(self) -> int:
@@ -141,32 +147,32 @@ class Control:
 
     def start(self) -> None:
         assert not self._entrances, "started twice"
-        self._path.bind(self._entrance())
+        entrance = self._entrance()
+        entrance.gate.open(self._path.listen(), entrance.socket)
         if self._locked is not None:
+            entrance = self._entrance(locked=True)
             # The system's choice of a port is kept, so that a restart comes back to it.
-            self.endpoint = bind_locked(self._entrance(locked=True), "control", self._locked)
+            listener, self.endpoint = listen_locked(entrance.socket, "control", self._locked)
+            entrance.gate.open(listener, entrance.socket)
             self._locked = LockedDoor(self.endpoint, self._locked.keyring)
 
-    def _entrance(self, *, locked: bool = False) -> RawSocket:
-        """A socket, watched but not bound yet."""
+    def _entrance(self, *, locked: bool = False) -> _Entrance:
+        """A socket behind a gate, watched but not open yet."""
         socket, number = self._context.socket(zmq.ROUTER), bytes([len(self._entrances)])
         for option, value in (
             (zmq.LINGER, 0),
             (zmq.ROUTER_MANDATORY, 1),
             (zmq.MAXMSGSIZE, FRAME_BYTES_MAX),
-            (zmq.RCVHWM, HIGH_WATER),
             (zmq.SNDHWM, HIGH_WATER),
             (zmq.HANDSHAKE_IVL, 3000),
         ):
             socket.setsockopt(option, value)
-        loop, flush, guard = self._loop, self.flush, self._guard
-        if locked:
-            pump = Pump(loop, socket, None, flush, guard, partial(self._on_frames, number))
-        else:
-            pump = Pump(loop, socket, partial(self._on_parts, number), flush, guard)
-        pump.pause(self._paused)
-        self._entrances.append(_Entrance(socket, pump))
-        return socket
+        loop, flush, guard, gate = self._loop, self.flush, self._guard, self._gates[locked]
+        frames = partial(self._on_frames, number) if locked else None
+        parts = None if locked else partial(self._on_parts, number)
+        pump = Pump(loop, socket, parts, flush, guard, frames, receive=gate.message)
+        self._entrances.append(_Entrance(socket, pump, gate))
+        return self._entrances[-1]
 
     def stop(self, linger_ms: int = 0) -> None:
         """Close. Clients whose commands are in flight see the connection break, and do not know."""
@@ -175,15 +181,11 @@ class Control:
         self._talking.clear()
         self._tickets.clear()
         for entrance in self._entrances:
+            entrance.gate.pause(paused=True)
             entrance.pump.close()
             entrance.socket.close(linger=linger_ms)
+            entrance.gate.close(linger_ms)
         self._entrances.clear()
-
-    def pause(self, paused: bool) -> None:
-        """Stop reading requests, or go on."""
-        self._paused = paused
-        for entrance in self._entrances:
-            entrance.pump.pause(paused)
 
     def leave(self) -> None:
         """Take no more commands and let nobody new in; go on answering.
@@ -222,7 +224,7 @@ class Control:
         for name in list(self._talking):
             client = self._clients[name]
             if client.ready:
-                self._pack(client)
+                self._packer.pack(client)
             if self._send(name, client):
                 self._talking.discard(name)
                 if client.idle:
@@ -237,47 +239,6 @@ class Control:
         client.ready.append(reply)
         self._talking.add(name)
 
-    def _pack(self, client: Client) -> None:
-        """Turn what is ready into frames of bounded size: into one, nearly always."""
-        whole = self._whole(client.ready)
-        if len(whole) <= REPLY_BYTES and whole:
-            self._frame(client, whole)
-            client.ready.clear()
-            return
-        part: list[msgspec.Raw] = []
-        size = 0
-        for reply in client.ready:
-            data = self._encoded(reply)
-            if part and size + len(data) > REPLY_BYTES:
-                self._frame(client, self._encode(part))
-                part, size = [], 0
-            part.append(msgspec.Raw(data))
-            size += len(data)
-        self._frame(client, self._encode(part))
-        client.ready.clear()
-
-    def _whole(self, replies: list[Reply]) -> bytes:
-        """All in one; nothing if one of them cannot be said."""
-        try:
-            return self._encode(replies)
-        except Exception:
-            return b""  # the next thing is to find out which
-
-    def _encoded(self, reply: Reply) -> bytes:
-        try:
-            return self._encode(reply)
-        except Exception as error:  # a view that cannot be said must not take commands down with it
-            text = f"{type(error).__name__}: {error}"
-            self._on_note(Note("view_failed", "error", {"error": text}))
-            return self._encode(Failed(reply.id, "internal", f"cannot be shown: {text}"))
-
-    def _frame(self, client: Client, frame: bytes) -> None:
-        if client.frames and client.frames_bytes + len(frame) > CLIENT_BYTES_MAX:
-            self.counters["control_lost_replies"] += 1
-            return
-        client.frames.append(frame)
-        client.frames_bytes += len(frame)
-
     def _send(self, name: bytes, client: Client) -> bool:
         """False: the client does not read now; libzmq says when it does."""
         socket, routing_id = self._entrances[name[0]].socket, name[1:]
@@ -289,7 +250,7 @@ class Control:
             except zmq.ZMQError as error:
                 if error.errno != zmq.EHOSTUNREACH:
                     raise
-                self.counters["control_lost_replies"] += len(client.frames)
+                self._counts["control_lost_replies"] += len(client.frames)
                 client.frames.clear()  # it hung up
                 client.frames_bytes = 0
                 return True
@@ -298,13 +259,13 @@ class Control:
 
     # --- in -------------------------------------------------------------------------------------
 
-    def _on_frames(self, number: bytes, frames: list[zmq.Frame]) -> None:
+    def _on_frames(self, number: bytes, frames: list[Any]) -> None:
         """From the locked entrance: nothing is heard from a key that was taken off the list."""
         assert self._locked is not None
         if self._locked.keyring.trusted.owner(key_on(frames[-1]), "client") is None:
-            self.counters["control_bad"] += 1
+            self._counts["control_bad"] += 1
         else:
-            self._on_parts(number, [frame.bytes for frame in frames])
+            self._on_parts(number, [frames[0], *(frame.bytes for frame in frames[1:])])
 
     def _on_parts(self, number: bytes, parts: list[bytes]) -> None:
         name = number + parts[0]
@@ -312,8 +273,9 @@ class Control:
             self._bad(name, Bad(0, f"a message of {len(parts) - 1} frames; requests are one frame"))
             return
         reads = 0
+        self._gates[number[0]].know(parts[0])
         for request in read_frame(parts[1]):
-            self.counters["control_requests"] += 1
+            self._counts["control_requests"] += 1
             if type(request) is Bad:
                 self._bad(name, request)
             elif type(request) is Post or type(request) is SetPresence:
@@ -323,7 +285,7 @@ class Control:
                 self._reply(name, self._read(request, reads))
 
     def _bad(self, name: bytes, bad: Bad) -> None:
-        self.counters["control_bad"] += 1
+        self._counts["control_bad"] += 1
         self._reply(name, Failed(bad.id, "bad_request", bad.reason))
 
     def _read(self, request: Read | SetFault | ClearFaults, reads: int) -> Reply:

@@ -12,6 +12,7 @@ everybody; without it libzmq would let everybody in. Whose key a connection has 
 that comes from it, as its User-Id.
 """
 
+import socket as sockets
 from typing import Literal
 
 import zmq
@@ -19,6 +20,7 @@ from msgspec import Struct
 
 from node.keyring import Keyring
 from node.keys import KEY_BYTES, KeyPair, Role
+from node.listening import listen_tcp
 from node.pump import RawSocket
 
 Domain = Literal["gossip", "control", "feed"]
@@ -41,16 +43,16 @@ def lock(socket: RawSocket, domain: Domain, own: KeyPair) -> None:
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
 
-def bind_locked(socket: RawSocket, domain: Domain, door: LockedDoor) -> str:
-    """Lock and bind. Returns the endpoint, with the port that the system chose if it was asked to;
-    raises OSError with one clear line."""
+def listen_locked(
+    socket: RawSocket, domain: Domain, door: LockedDoor
+) -> tuple[sockets.socket, str]:
+    """Lock the socket behind, and listen. Returns the listener and where it listens, with the port
+    that the system chose if it was asked to; raises OSError with one clear line."""
     lock(socket, domain, door.keyring.own)
-    socket.setsockopt(zmq.IPV6, "[" in door.endpoint)
     try:
-        socket.bind(door.endpoint)
-    except zmq.ZMQError as error:
+        return listen_tcp(door.endpoint)
+    except OSError as error:
         raise OSError(f"{domain}: cannot listen on {door.endpoint}: {error.strerror}") from None
-    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
 def dial(socket: RawSocket, own: KeyPair, server: bytes) -> None:

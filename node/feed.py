@@ -11,7 +11,7 @@ stands, and has done so before the feed reads of it. So who sends anything else 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -19,15 +19,19 @@ import zmq
 
 from domain.arrival import Arrival
 from node.api import FeedArrival, TimelineItem
-from node.connection import Connection, connection_of
-from node.curve import LockedDoor, bind_locked
+from node.connection import Connection
+from node.curve import LockedDoor, listen_locked
+from node.gate import Gate, Limits, gates_counters
 from node.ipc import IpcPath
+from node.listening import connections_max
+from node.ports import Note
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
 
 HIGH_WATER = 1024  # arrivals per observer
-# Requests of one observer that wait: libzmq is to keep few topics before one of them is read.
-# (With 1, nobody comes in by the locked door.)
-ASKED_MAX = 4
+# Of requests of one observer: libzmq is to keep few topics before one of them is read.
+REQUEST_BYTES_MAX = 8 * 1024
+ALL_REQUESTS_BYTES_MAX = 1024 * 1024
+CONNECTIONS_MAX = 256
 EVERYTHING, NOTHING = b"\x01", b"\x00"  # to subscribe, or no longer, to the topic of no letters
 
 
@@ -43,6 +47,7 @@ class Feed:
         *,
         node: str,
         path: str,
+        on_note: Callable[[Note], None] = lambda _: None,
         guard: Guard = bare,
         locked: LockedDoor | None = None,
     ) -> None:
@@ -57,30 +62,41 @@ class Feed:
         self._subscribed: set[Connection] = set()
         self._astray: set[RawSocket] = set()  # where libzmq is wrong about whom a request is from
         self.endpoint = ""  # of the locked one
+        limits = Limits(
+            REQUEST_BYTES_MAX,
+            ALL_REQUESTS_BYTES_MAX,
+            ALL_REQUESTS_BYTES_MAX,
+            connections_max(CONNECTIONS_MAX, share=0.25 if locked is None else 0.125),
+        )
+        self._gates = [Gate(loop, "feed", limits, on_note, guard) for _ in range(2)]
         self._encode = msgspec.msgpack.Encoder().encode
         self.published = 0
         self.refused = 0  # requests for anything but everything
 
     def start(self) -> None:
         assert not self._sockets, "started twice"
-        self._path.bind(self._pub())
+        self._gates[0].open(self._path.listen(), self._pub())
         if self._locked is not None:
+            socket = self._pub()
             # The system's choice of a port is kept, so that a restart comes back to it.
-            self.endpoint = bind_locked(self._pub(), "feed", self._locked)
+            listener, self.endpoint = listen_locked(socket, "feed", self._locked)
+            self._gates[1].open(listener, socket)
             self._locked = LockedDoor(self.endpoint, self._locked.keyring)
         # Subscriptions are taken in as they come, not at the next publication: that one would
         # already miss the newcomer.
-        self._pumps = [self._pump(socket) for socket in self._sockets]
+        self._pumps = [
+            self._pump(socket, gate)
+            for socket, gate in zip(self._sockets, self._gates, strict=False)
+        ]
 
-    def _pump(self, socket: RawSocket) -> Pump:
-        settle, hear = partial(self._settle, socket), partial(self._on_frames, socket)
+    def _pump(self, socket: RawSocket, gate: Gate) -> Pump:
+        settle, hear = partial(self._settle, socket), partial(self._on_frames, socket, gate)
         return Pump(self._loop, socket, None, settle, self._guard, hear)
 
     def _pub(self) -> RawSocket:
         socket = self._context.socket(zmq.XPUB)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
-        socket.setsockopt(zmq.RCVHWM, ASKED_MAX)
         socket.setsockopt(zmq.XPUB_MANUAL, 1)  # what is subscribed to is said here
         socket.setsockopt(zmq.MAXMSGSIZE, 1024)
         socket.setsockopt(zmq.HANDSHAKE_IVL, 3000)
@@ -89,6 +105,8 @@ class Feed:
 
     def stop(self) -> None:
         self._path.remove()
+        for gate in self._gates:
+            gate.close()
         for pump in self._pumps:
             pump.close()
         for socket in self._sockets:
@@ -118,7 +136,11 @@ class Feed:
 
     @property
     def counters(self) -> dict[str, int]:
-        return {"feed_published": self.published, "feed_refused": self.refused}
+        return {
+            "feed_published": self.published,
+            "feed_refused": self.refused,
+            **gates_counters(self._gates),
+        }
 
     @property
     def watched(self) -> bool:
@@ -130,7 +152,7 @@ class Feed:
                 return True
         return False
 
-    def _on_frames(self, socket: RawSocket, frames: list[zmq.Frame]) -> None:
+    def _on_frames(self, socket: RawSocket, gate: Gate, frames: list[zmq.Frame]) -> None:
         """libzmq takes each part of a message for a request of its own, and so does this.
 
         But when it hands over what is no request, it goes on to the next one in its list of whom
@@ -141,7 +163,7 @@ class Feed:
             asked = frame.bytes
             if asked[:1] not in (EVERYTHING, NOTHING):
                 self._astray.add(socket)
-            who = connection_of(frame, socket)
+            who = gate.read(frame)
             if who is None:
                 continue  # it has gone; its topics are forgotten
             known = socket not in self._astray

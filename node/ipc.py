@@ -1,17 +1,17 @@
-"""Binding a ZeroMQ socket to a path: for its owner only, and never on top of somebody else.
+"""Listening at a path: for its owner only.
 
-libzmq removes whatever lies at the path and binds anew, so a second bind steals the address without
-an error. The lock on the data directory, which is taken before, keeps two nodes from doing that to
-each other. The path is removed by its owner only: whoever finds another socket there leaves it.
+Whatever lies at the path is removed, for a killed process leaves its socket there. The lock on the
+data directory, which is taken before, keeps two nodes from doing that to each other. The path is
+removed by its owner only: whoever finds another socket there leaves it.
 """
 
 import contextlib
 import os
+import socket
+import stat
 from pathlib import Path
 
-import zmq
-
-from node.pump import RawSocket
+from node.listening import BACKLOG
 
 PATH_BYTES_MAX = 107  # sockaddr_un, less its final zero
 
@@ -27,8 +27,8 @@ class IpcPath:
         self.path = path
         self._inode: int | None = None
 
-    def bind(self, socket: RawSocket) -> None:
-        """Bind with mode 0700 less the execute bits, in a directory made 0700 if need be."""
+    def listen(self) -> socket.socket:
+        """Listen with mode 0700 less the execute bits, in a directory made 0700 if need be."""
         size = len(os.fsencode(self.path))
         if size > PATH_BYTES_MAX:
             raise IpcError(
@@ -36,14 +36,21 @@ class IpcPath:
                 f"{PATH_BYTES_MAX}: set a shorter data_dir"
             )
         before = os.umask(0o077)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            socket.bind(f"ipc://{self.path}")
+            with contextlib.suppress(FileNotFoundError):
+                if stat.S_ISSOCK(os.stat(self.path).st_mode):
+                    os.unlink(self.path)
+            listener.bind(self.path)
+            listener.listen(BACKLOG)
             self._inode = os.stat(self.path).st_ino
-        except (OSError, zmq.ZMQError) as error:
+        except OSError as error:
+            listener.close()
             raise IpcError(f"{self.path}: cannot bind a socket there: {error.strerror}") from None
         finally:
             os.umask(before)
+        return listener
 
     def remove(self) -> None:
         """Nobody finds the socket any more; connections that stand go on."""

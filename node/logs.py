@@ -42,6 +42,7 @@ NOTES: dict[str, str] = {
     "faults_set": "Network faults were injected into this node's links.",
     "fork_found": "A log has two histories: both are kept, its origin is flagged.",
     "frame_rejected": "Bytes from a peer were not a packet for us; the reason says why.",
+    "hung_up": "A door hung up on a connection: at which door, why, and the last one's address.",
     "journal_damaged": "The scrub found bytes in the journal that were whole once.",
     "journal_opened": "The journal was opened: how many records it has, how many of them were read "
     "and not known from checkpoints, in how long.",

@@ -28,8 +28,14 @@ QUEUE_AGE_S = 1.0
 # Messages, not bytes, is all that libzmq counts: at most this many packets beyond the queue.
 HIGH_WATER = 16
 HANDSHAKE_MS = 3000
-HEARTBEAT_MS = 3000
-HEARTBEAT_TIMEOUT_MS = 10_000
+# A peer whose machine or cable is gone is found out by TCP: by probes while nothing is under way
+# (10 s without a word, then two that stay unanswered), and by what is not acknowledged otherwise.
+# libzmq's heartbeats would say the same, but one that meets an input that has stopped ends the
+# process.
+KEEPALIVE_IDLE_S = 10
+KEEPALIVE_S = 3
+KEEPALIVES = 2
+UNACKED_MS = 10_000
 RECONNECT_MS = 50
 RECONNECT_MAX_MS = 250  # bounds how long a peer that came back is still not reached
 
@@ -37,13 +43,16 @@ _OPTIONS = (
     (zmq.LINGER, 0),
     (zmq.IMMEDIATE, 1),  # nothing is queued for a connection that does not stand
     (zmq.SNDHWM, HIGH_WATER),
-    (zmq.RCVHWM, 1),  # nothing is ever received here
+    (zmq.RCVHWM, 0),  # input must not stop, also if a peer sends what it has no reason to
     (zmq.MAXMSGSIZE, 1024),
     (zmq.RECONNECT_IVL, RECONNECT_MS),
     (zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS),
     (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
-    (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
-    (zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
+    (zmq.TCP_KEEPALIVE, 1),
+    (zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE_S),
+    (zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_S),
+    (zmq.TCP_KEEPALIVE_CNT, KEEPALIVES),
+    (zmq.TCP_MAXRT, UNACKED_MS),
 )
 
 

@@ -6,6 +6,8 @@ Rules, each of which has cost somebody a day
   that does neither spins at 100 % CPU.
 - Any call on the socket may take that signal away. So after sends the events are asked for again
   (`look`), and what has come is read in a new turn.
+- It is never left unread: where libzmq's input stops at a full queue, a connection that breaks can
+  end the process. Who is to wait is held back before libzmq (`node.gate`).
 - A drain is bounded: after `DRAIN_MAX` messages the loop gets its turn, and the pump goes on after.
 
 zmq.asyncio would do all this and costs five times as much for each message (notes on limits).
@@ -40,6 +42,7 @@ class Pump:
     """Calls `on_parts` for each message of a socket, and `on_turn` after each drain.
 
     With `on_frames` instead a message comes as frames, which know whose connection they are from.
+    `receive` returns the next message and raises zmq.Again, if it is not the socket's own.
     """
 
     def __init__(
@@ -50,16 +53,18 @@ class Pump:
         on_turn: Callable[[], object] | None = None,
         guard: Guard = bare,
         on_frames: OnFrames | None = None,
+        receive: Callable[[], list[Any]] | None = None,
     ) -> None:
         assert (on_parts is None) != (on_frames is None)
         self._loop = loop
         self._socket = socket
         self._on_message: Callable[[list[Any]], None] | None = on_parts or on_frames
-        self._receive = partial(socket.recv_multipart, zmq.DONTWAIT, on_frames is None)
+        if receive is None:
+            receive = partial(socket.recv_multipart, zmq.DONTWAIT, on_frames is None)
+        self._receive = receive
         self._on_turn = on_turn
         self._turn = guard(self._drain)
         self._again: asyncio.Handle | None = None
-        self._paused = False
         self._fd: int = socket.getsockopt(zmq.FD)  # type: ignore[assignment]
         loop.add_reader(self._fd, self._turn)
         self._soon()  # what came before the descriptor was watched
@@ -71,16 +76,10 @@ class Pump:
             self._again.cancel()
             self._again = None
 
-    def pause(self, paused: bool) -> None:
-        """While paused nothing is read: the high-water marks hold the senders back."""
-        if self._paused and not paused:
-            self._soon()
-        self._paused = paused
-
     def look(self) -> int:
         """After sends: have the signals they swallowed meant anything? Returns the events."""
         events: int = self._socket.getsockopt(zmq.EVENTS)  # type: ignore[assignment]
-        if events & zmq.POLLIN and not self._paused:
+        if events & zmq.POLLIN:
             self._soon()
         return events
 
@@ -95,15 +94,13 @@ class Pump:
         receive, on_message, more = self._receive, self._on_message, DRAIN_MAX
         assert on_message is not None
         try:
-            while more and not self._paused:
+            while more:
                 message = receive()
                 more -= 1
                 on_message(message)
         except zmq.Again:
             pass
-        if self._paused:
-            self.look()
-        elif not more:
+        if not more:
             self._soon()
         if self._on_turn is not None:
             self._on_turn()

@@ -1,9 +1,9 @@
 """The transport: packets between nodes over ZeroMQ, one way per socket.
 
-One ROUTER is bound and only receives; one DEALER per peer (`node.outgoing`) is connected and only
-sends. A peer is known by the name inside its packets, never by a routing id, so two nodes that
-claim one name cannot make each other's packets vanish. With a keyring, connections are encrypted,
-and the name must be the one whose key the connection has.
+One ROUTER, behind a gate (`node.gate`), only receives; one DEALER per peer (`node.outgoing`) is
+connected and only sends. A peer is known by the name inside its packets, never by a routing id, so
+two nodes that claim one name cannot make each other's packets vanish. With a keyring, connections
+are encrypted, and the name must be the one whose key the connection has.
 
 Rules
 - A packet is lost before it is waited for. What cannot go out soon is dropped and counted under
@@ -15,25 +15,26 @@ Rules
   connection that stands.
 - Faults (`node.link`) act here, on the sending side: a blocked, lost, doubled or delayed packet.
 
-    send -> fault plan -> queue -> DEALER  --tcp-->  ROUTER -> decode -> on_packet
+    send -> fault plan -> queue -> DEALER  --tcp-->  gate -> ROUTER -> decode -> on_packet
 """
 
 import asyncio
+import errno
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import zmq
 
 from gossip.packets import Packet
 from gossip.wire import PACKET_BYTES_MAX, WireError, decode, encode
 from node.curve import key_on, lock
+from node.gate import Gate, Limits
 from node.keyring import Keyring
 from node.keys import Trusted
 from node.link import FaultTable
+from node.listening import connections_max, listen_tcp
 from node.outgoing import (
     HANDSHAKE_MS,
-    HEARTBEAT_MS,
-    HEARTBEAT_TIMEOUT_MS,
-    HIGH_WATER,
     QUEUE_AGE_S,
     QUEUE_BYTES_MAX,
     Outgoing,
@@ -49,13 +50,13 @@ _OPTIONS = (
     (zmq.LINGER, 0),
     (zmq.ROUTER_MANDATORY, 1),
     (zmq.MAXMSGSIZE, PACKET_BYTES_MAX),
-    (zmq.RCVHWM, HIGH_WATER),
     (zmq.SNDHWM, 1),  # nothing is ever sent here
     (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
-    (zmq.HEARTBEAT_IVL, HEARTBEAT_MS),
-    (zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS),
-    (zmq.BACKLOG, 128),
 )
+MESSAGE_BYTES_MAX = PACKET_BYTES_MAX + 256 * 1024
+STRANGERS_BYTES_MAX = 8 * 1024 * 1024
+PEERS_BYTES_MAX = 64 * 1024 * 1024
+CONNECTIONS_MAX = 1024
 
 
 class AddressInUse(OSError):
@@ -85,6 +86,7 @@ class Transport:
         queue_age_s: float = QUEUE_AGE_S,
         keyring: Keyring | None = None,
         compress: bool = False,
+        limits: Limits | None = None,
     ) -> None:
         self._loop = loop
         self._context = context
@@ -102,7 +104,14 @@ class Transport:
         self._penalties = Penalties(loop.time)
         self._router: RawSocket | None = None
         self._pump: Pump | None = None
-        self._paused = False
+        limits = limits or Limits(
+            MESSAGE_BYTES_MAX,
+            STRANGERS_BYTES_MAX,
+            PEERS_BYTES_MAX,
+            connections_max(CONNECTIONS_MAX, share=0.5),
+        )
+        locked = keyring is not None
+        self.gate = Gate(loop, "gossip", limits, on_note, guard, locked=locked)
         self._noted: dict[str, tuple[float, int]] = {}  # trouble -> when told, its count then
         self._encoded: tuple[Packet, bytes] | None = None
         self.rejected: dict[str, int] = {}  # frames that were no packets for us, by reason
@@ -148,6 +157,7 @@ class Transport:
             "bytes_received": sum(one.received_bytes for one in traffic),
             "packets_dropped": sum(sum(one.dropped.values()) for one in traffic),
             "link_queued_bytes": self.queued_bytes,
+            **self.gate.counters,
         }
 
     def start(self) -> None:
@@ -156,20 +166,19 @@ class Transport:
         self._router = router = self._context.socket(zmq.ROUTER)
         for option, value in _OPTIONS:
             router.setsockopt(option, value)
-        router.setsockopt(zmq.IPV6, "[" in self._listen)
         if self._keyring is not None:
             lock(router, "gossip", self._keyring.own)
         try:
-            router.bind(self._listen)
-        except zmq.ZMQError as error:
+            # The system's choice of a port is kept, so that a restart comes back to it.
+            listener, self._listen = listen_tcp(self._listen)
+        except OSError as error:
             raise _bind_error(self._node, self._listen, error) from None
-        # The system's choice of a port is kept, so that a restart comes back to it.
-        self._listen = router.getsockopt_string(zmq.LAST_ENDPOINT)
-        if self._keyring is None:
-            self._pump = Pump(self._loop, router, self._on_parts, guard=self._guard)
-        else:
-            self._pump = Pump(self._loop, router, guard=self._guard, on_frames=self._on_frames)
-        self._pump.pause(self._paused)
+        self.gate.open(listener, router)
+        heard = self._on_parts if self._keyring is None else None
+        frames = self._on_frames if self._keyring is not None else None
+        self._pump = Pump(
+            self._loop, router, heard, None, self._guard, frames, receive=self.gate.message
+        )
         for link in self._links.values():
             link.open()
         self._tell_keyless()
@@ -178,18 +187,13 @@ class Transport:
         """Close everything at once; what is queued is lost, as on any bad day."""
         for link in self._links.values():
             link.close()
+        self.gate.close()
         if self._pump is not None:
             self._pump.close()
             self._pump = None
         if self._router is not None:
             self._router.close(linger=0)
             self._router = None
-
-    def pause(self, paused: bool) -> None:
-        """Stop receiving, or go on; ZeroMQ holds the senders back."""
-        self._paused = paused
-        if self._pump is not None:
-            self._pump.pause(paused)
 
     def set_endpoint(self, peer: str, endpoint: str | None) -> None:
         """The peer listens somewhere else now."""
@@ -249,7 +253,7 @@ class Transport:
 
     # --- receiving ------------------------------------------------------------------------------
 
-    def _on_frames(self, frames: list[zmq.Frame]) -> None:
+    def _on_frames(self, frames: list[Any]) -> None:
         """From a locked door: the name is that of the key, if it is trusted at this moment."""
         assert self._keyring is not None
         owner = self._keyring.trusted.owner(key_on(frames[-1]), "peer")
@@ -258,7 +262,8 @@ class Transport:
         elif self._penalties.silenced(owner):
             self._reject("penalised", f"a packet by the key of {owner}, who is not listened to")
         else:
-            self._on_parts([frame.bytes for frame in frames], owner)
+            name, *parts = frames
+            self._on_parts([name, *(frame.bytes for frame in parts)], owner)
 
     def _on_parts(self, parts: list[bytes], owner: str | None = None) -> None:
         if len(parts) != 2:
@@ -288,6 +293,7 @@ class Transport:
         if link is not None:
             link.traffic.received_packets += 1
             link.traffic.received_bytes += len(data)
+            self.gate.know(parts[0])
         self._on_packet(packet, len(data))
 
     # --- counting, and saying so ----------------------------------------------------------------
@@ -328,9 +334,9 @@ class Transport:
         self._on_note(Note(event, "warning", {"reason": reason, "count": count, **fields}))
 
 
-def _bind_error(node: str, endpoint: str, error: zmq.ZMQError) -> OSError:
-    if error.errno == zmq.EADDRINUSE:
+def _bind_error(node: str, endpoint: str, error: OSError) -> OSError:
+    if error.errno == errno.EADDRINUSE:
         return AddressInUse(
             f"{node}: {endpoint} is in use by another process; stop it or choose another port"
         )
-    return OSError(f"{node}: cannot listen on {endpoint}: {error.strerror}")
+    return OSError(f"{node}: cannot listen on {endpoint}: {error.strerror or error}")

@@ -106,6 +106,7 @@ class Workers:
             context,
             node=settings.node,
             path=settings.feed,
+            on_note=partial(note, "feed"),
             guard=partial(guard, "feed"),
             locked=_locked(settings.feed_listen, keyring),
         )

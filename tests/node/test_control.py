@@ -11,6 +11,7 @@ import pytest
 import zmq
 
 from domain.commands import Join, Leave, PostMessage
+from node.answers import REPLY_BYTES
 from node.api import (
     FRAME_BYTES_MAX,
     Accepted,
@@ -27,7 +28,7 @@ from node.api import (
     SetFault,
     SetPresence,
 )
-from node.control import FRAME_READS_MAX, REPLY_BYTES
+from node.control import FRAME_READS_MAX
 from node.link import LinkFault
 from node.ports import AckLevel
 from node.storage import StorageError
@@ -259,7 +260,7 @@ def test_a_client_that_hangs_up_leaves_nothing_behind() -> None:
 
 
 def test_a_client_that_does_not_read_costs_bounded_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.control.CLIENT_BYTES_MAX", 2_000_000)
+    monkeypatch.setattr("node.answers.CLIENT_BYTES_MAX", 2_000_000)
 
     async def main() -> None:
         async with Bench() as bench:

@@ -85,7 +85,7 @@ def test_large_packets_pass_and_what_is_too_much_at_once_waits_in_the_queue() ->
 def test_a_peer_that_does_not_read_costs_bounded_bytes_and_every_drop_is_counted() -> None:
     async def main() -> None:
         async with Pair(queue_bytes_max=2_000_000, queue_age_s=0.2) as pair:
-            pair.b.transport.pause(True)
+            pair.b.transport.gate.pause(paused=True)
             sends = 0
 
             def stuck() -> bool:
@@ -99,7 +99,7 @@ def test_a_peer_that_does_not_read_costs_bounded_bytes_and_every_drop_is_counted
             assert [note.event for note in pair.a.notes] == ["packets_dropped"] * 2
             assert {note.fields["reason"] for note in pair.a.notes} == {"queue_full", "slow"}
             await until(lambda: pair.a.transport.queued_bytes == 0)
-            pair.b.transport.pause(False)
+            pair.b.transport.gate.pause(paused=False)
             kept = sends - sum(pair.dropped.values())
             await until(lambda: len(pair.b.got) == kept)
             assert pair.a.transport.traffic("b").sent_packets == kept
