@@ -280,6 +280,7 @@ class DiskOptions(Struct, frozen=True, forbid_unknown_fields=True):
     commit_bytes_max: int = COMMIT_BYTES_MAX
     checkpoints_max: int = CHECKPOINTS_MAX
     unwritten: Bounds = Bounds()  # over which a node takes nothing in from peers
+    scrub_bytes_s: int = 0  # of the own journal, read again while the node runs; 0: never
 
 
 class WordRule(Struct, frozen=True, forbid_unknown_fields=True):

@@ -266,8 +266,8 @@ class Refused(_Data, frozen=True, array_like=True, gc=False, tag="refused"):
 class Crash(_Data, frozen=True, array_like=True, gc=False, tag="crash"):
     """A life ends at once. Counts are what the journal had reached, told to the node or not."""
 
-    how: Literal["kill", "power", "point", "core", "storage"]
-    site: str  # of a point: after_write, after_sync, mid_send; of core and storage: the error
+    how: Literal["kill", "power", "point", "core", "storage", "damage"]
+    site: str  # of a point: after_write, after_sync, mid_send; of the last three: the error
     written: int
     durable: int
 

@@ -44,6 +44,7 @@ _HOW = {
     "kill": "is killed (kill -9)",
     "power": "loses power",
     "storage": "ends, for its disk failed",
+    "damage": "ends a life, for its journal cannot be read",
     "core": "crashes in its core, which is a bug",
 }
 _LOUD = frozenset({"disk_errors", "disk_full", "short_writes", *HARM})

@@ -1,16 +1,14 @@
 """Storage: one flat directory of append-only files, as the journal needs it and nothing more.
 
-The journal reaches the disk only through the `Storage` protocol, so that the same journal runs on
-a real directory (`FileStorage`), in memory with a model of what a power cut leaves behind
-(`MemoryStorage`), and on a storage that fails at the n-th call (`FaultyStorage`).
+The journal runs on any `Storage`: a real directory, memory with a model of what a power cut leaves
+behind (`MemoryStorage`), and one that fails at the n-th call (`FaultyStorage`).
 
 Rules:
 - `append` may write less than it was given, as write(2) may. Nothing is buffered in user space:
   what `append` counted survives kill -9.
 - What was written is durable after `sync` of its file. A new, renamed or removed name is durable
   after `sync_dir`.
-- Operating errors are OSError with an errno, from whichever storage. The journal turns them into
-  the `StorageError`s below, which are one clear line for a person.
+- Operating errors are OSError with an errno. The journal makes `StorageError`s of them.
 """
 
 import errno
@@ -261,8 +259,8 @@ class _File:
 class MemoryStorage:
     """A directory in memory that keeps written and synced bytes apart.
 
-    `killed` and `power_cut` give the storage that the next process finds. Deterministic: nonces
-    come from the name, crashes from the generator passed in.
+    `killed` and `power_cut` give what the next process finds. Deterministic: nonces come from the
+    name, crashes from the generator passed in.
     """
 
     def __init__(self, name: str = "memory") -> None:
@@ -313,8 +311,7 @@ class MemoryStorage:
         self._nonces += 1
         return Random(f"{self.name}/{self._nonces}").randbytes(size)
 
-    def close(self) -> None:
-        pass
+    def close(self) -> None: ...
 
     def killed(self) -> "MemoryStorage":
         """What kill -9 leaves: everything written."""
@@ -336,6 +333,10 @@ class MemoryStorage:
     def set(self, name: str, data: bytes) -> None:
         """Put these bytes into a file behind the journal's back."""
         self._files[name] = self._durable_names[name] = _File(data, durable=True)
+
+    def damage(self, name: str, at: int, piece: bytes) -> None:
+        """Change bytes in place, behind the journal's back. What is synced stays synced."""
+        self._file(name).data[at : at + len(piece)] = piece
 
     def _successor(self, files: dict[str, bytes]) -> "MemoryStorage":
         after = MemoryStorage(self.name)

@@ -15,6 +15,7 @@ from lab.sim.agenda import Agenda
 from lab.sim.known import Known
 from lab.trace import Trace
 from node.ports import AckLevel
+from node.storage import StorageError
 from node.turn import Acked, Denied, Outcome, Submit, Unmet
 
 if TYPE_CHECKING:
@@ -71,7 +72,12 @@ class Clients:
         """The request comes to the process, which is up and running."""
         if op.action == "read":
             assert host.process is not None
-            seen = self._known.refs_of(host.process.replica.timeline.select("causal"))
+            try:
+                read = host.process.replica.timeline.select("causal")
+            except StorageError as error:  # a reader finds damage as the core does: the life ends
+                host.unreadable(error)
+                return
+            seen = self._known.refs_of(read)
             self._end(host, op, Ok(op.id, op.session, seen=seen))
             return
         level = _LEVELS.get(op.ack, AckLevel.REPLICATED)

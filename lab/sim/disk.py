@@ -7,11 +7,14 @@ Rules
 - After a failed sync the kernel calls the pages clean: they can be read, no later sync writes them,
   and a power cut takes them, also when the process has started again in between ("fsyncgate").
 - Every fault that acts is told to `fired`, so that nobody believes in a fault that never was.
+- What was damaged behind the journal's back is kept as it was written, for whoever tells what a
+  node believes to hold (`as_written`). No node ever reads that.
 """
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from random import Random
 from typing import Literal
 
@@ -22,7 +25,8 @@ from node.storage import SECTOR_BYTES, MemoryStorage
 Fired = Callable[[str, str], None]  # the word of the fault, and where
 Doomed = dict[str, list[tuple[int, int]]]  # by file: bytes that no sync will write
 Spoilt = Literal["stale", "misdirected"]
-Contents = tuple[MemoryStorage, dict[str, int], Doomed]
+Rot = dict[str, list[tuple[int, bytes]]]  # by file: where, and what stood there, in order of damage
+Contents = tuple[MemoryStorage, dict[str, int], Doomed, Rot]
 
 
 class Died(Exception):
@@ -53,7 +57,9 @@ class SimDisk:
         *("_checkpoints", "_checkpoints_rng"),
         "_doomed",
         "_fired",
+        "_rot",
         "_synced",
+        "_telling",
         "faults",
         "files",
         "opening",
@@ -68,6 +74,8 @@ class SimDisk:
         self._fired = fired
         self._synced: dict[str, int] = {}  # how long each file was at its last sync
         self._doomed: Doomed = {}
+        self._rot: Rot = {}
+        self._telling = False
 
     # --- reading --------------------------------------------------------------------------------
 
@@ -78,7 +86,29 @@ class SimDisk:
         return self._with(name).size(name)
 
     def read(self, name: str, offset: int, length: int) -> bytes:
+        if self._telling and name in self._rot:
+            return self._undamaged(name)[offset : offset + length]
         return self._with(name).read(name, offset, length)
+
+    @property
+    def rotten(self) -> bool:
+        """Something of it is not as it was written."""
+        return bool(self._rot)
+
+    @contextmanager
+    def as_written(self) -> Iterator[None]:
+        """Meanwhile reads give what was written. For the trace alone."""
+        self._telling = True
+        try:
+            yield
+        finally:
+            self._telling = False
+
+    def _undamaged(self, name: str) -> bytes:
+        data = bytearray(self.files.read(name, 0, self.files.size(name)))
+        for at, piece in reversed(self._rot[name]):
+            data[at : at + len(piece)] = piece[: max(len(data) - at, 0)]
+        return bytes(data)
 
     def place(self) -> str:
         return self.files.place()
@@ -130,11 +160,13 @@ class SimDisk:
         if name in self._doomed:
             left = [(first, min(end, size)) for first, end in self._doomed[name] if first < size]
             self._doomed[name] = left
+        if name in self._rot:
+            self._rot[name] = [one for one in self._rot[name] if one[0] < size]
 
     def rename(self, old: str, new: str) -> None:
         self._pass("write", new)
         self._with(new).rename(old, new)
-        for about in (self._synced, self._doomed):
+        for about in (self._synced, self._doomed, self._rot):
             about.pop(new, None)
             if old in about:
                 about[new] = about.pop(old)  # type: ignore[assignment]
@@ -144,6 +176,7 @@ class SimDisk:
         self._with(name).remove(name)
         self._synced.pop(name, None)
         self._doomed.pop(name, None)
+        self._rot.pop(name, None)
 
     def _pass(self, call: str, name: str) -> None:
         """Raises what goes wrong with this call, if anything does."""
@@ -208,14 +241,18 @@ class SimDisk:
         self._doomed.clear()
         self._synced = {name: self.files.size(name) for name in self.files.names()}
 
-    def replaced(self, files: MemoryStorage) -> Contents:
+    def copied(self) -> Contents:
+        """A backup of it, with its damage."""
+        return self.files.killed(), {}, {}, {name: rot[:] for name, rot in self._rot.items()}
+
+    def replaced(self, files: MemoryStorage, rot: Rot | None = None) -> Contents:
         """Another disk stands in its place. Returns the one that was taken out."""
-        taken = (self.files, self._synced, self._doomed)
-        self.put_back((files, {name: files.size(name) for name in files.names()}, {}))
+        taken = (self.files, self._synced, self._doomed, self._rot)
+        self.put_back((files, {name: files.size(name) for name in files.names()}, {}, rot or {}))
         return taken
 
     def put_back(self, contents: Contents) -> None:
-        self.files, self._synced, self._doomed = contents
+        self.files, self._synced, self._doomed, self._rot = contents
 
     def spoil(self, rng: Random, count: int) -> list[tuple[Spoilt, str]]:
         """So many sectors at rest lack what was last written there; the process is down.
@@ -244,13 +281,12 @@ class SimDisk:
 
     def _overwrite(self, name: str, at: int, piece: bytes) -> None:
         """No file gets longer."""
-        data = bytearray(self.files.read(name, 0, self.files.size(name)))
-        end = min(at + len(piece), len(data))
-        data[at:end] = piece[: end - at]
-        self.files.set(name, bytes(data))
+        piece = piece[: max(self.files.size(name) - at, 0)]
+        self._rot.setdefault(name, []).append((at, self.files.read(name, at, len(piece))))
+        self.files.damage(name, at, piece)
 
     def flip(self, rng: Random, count: int) -> list[str]:
-        """Flip so many bits at rest; the process is down. Returns where."""
+        """Flip so many bits, whether the process is up or not. Returns where."""
         sizes = [(name, self.files.size(name)) for name in self.files.names()]
         where: list[str] = []
         for _ in range(count):
@@ -260,9 +296,8 @@ class SimDisk:
             at = rng.randrange(total)
             for name, size in sizes:
                 if at < size:
-                    data = bytearray(self.files.read(name, 0, size))
-                    data[at] ^= 1 << rng.randrange(8)
-                    self.files.set(name, bytes(data))
+                    bit = self.files.read(name, at, 1)[0] ^ 1 << rng.randrange(8)
+                    self._overwrite(name, at, bytes((bit,)))
                     where.append(f"{name}:{at}")
                     break
                 at -= size

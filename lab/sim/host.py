@@ -1,43 +1,52 @@
 """A host: one machine, with its disk and clocks, and the node that lives on it, again and again.
 
 Rules
-- A life begins with the journal: open, restore, boot. What the disk gave is told in the trace.
+- A process begins, and lives: open, restore, boot. What the disk gave is told in the trace. What
+  follows a life is decided as in a process, by the same object (`node.lives`); a process that ends
+  by itself is started again, as a launcher does.
 - Whatever a dead life had under way never happens, and its ops are unknown.
 - A start that fails is tried again, unless the directory is refused: that needs a person.
-- An exception out of the replica is a bug of the core: it is told, and the node starts again, as a
-  process would.
+- An exception out of the replica is a bug of the core: it is told, whatever heals it.
 """
 
 import traceback
-from itertools import islice
+from contextlib import suppress
 from random import Random
 from typing import Literal, Protocol
 
+from msgspec.structs import replace
+
 from lab.conformance import Recorder
-from lab.faults import Op, Point, Site
-from lab.kinds import Boot, Crash, Data, Fired, Note, Paused, Refused, Resumed, Stopped
+from lab.faults import Op, Site
+from lab.kinds import Crash, Data, Fired, Note, Paused, Refused, Resumed, Stopped
+from lab.sim.bay import Bay
+from lab.sim.booting import boot_of, records_of
 from lab.sim.clock import NodeClock
 from lab.sim.commits import NoJournal
-from lab.sim.disk import Contents, Died, SimDisk
+from lab.sim.disk import Died, SimDisk
+from lab.sim.points import ArmedPoint
 from lab.sim.process import Process
+from lab.sim.scrubbing import Scrubbing, scrubbed_over
 from lab.sim.shared import Shared
 from lab.sim.streams import seed_of, stream
 from lab.sim.told import ToldReplica
 from node.group_commit import Log
 from node.journal import Journal, JournalOptions
+from node.lives import Again, Lives, not_restored, reopening
 from node.opening import Recovery
 from node.pages import Pages
 from node.ports import Record
 from node.replica import Replica, ReplicaConfig
-from node.storage import MemoryStorage, StorageError
-from node.survey import RecoveryRefused, Survey, read_records, survey
+from node.restarts import RestartBudget
+from node.settings import Ending
+from node.storage import StorageError
+from node.survey import Hole, RecoveryRefused
 from node.turn import Input, Outcome, Persisted
 
 RETRY_US = 500_000  # a start that failed is tried again
 PAGES_BYTES = 16 * 1024  # of the journal, in the memory of a node
-CORE_DOWN_US = 100_000  # a core or a disk that failed: the process starts again
-Death = Literal["kill", "power", "point", "core", "storage"]
-DiskIs = Literal["new", "same", "empty", "older", "other"]
+DISK_DOWN_US = 100_000  # a disk that failed: the process starts again
+Death = Literal["kill", "power", "point", "core", "storage", "damage"]
 
 
 class Desk(Protocol):
@@ -54,21 +63,6 @@ class Desk(Protocol):
         ...
 
 
-class ArmedPoint:
-    """A crash point that waits for its occasion. Mutable."""
-
-    def __init__(self, point: Point, rng: Random) -> None:
-        self.point = point
-        self._rng = rng
-        self._left = point.times
-
-    def fires(self, site: Site) -> bool:
-        if site != self.point.site or not self._left or self._rng.random() >= self.point.share:
-            return False
-        self._left -= 1
-        return True
-
-
 class Host:
     """Mutable."""
 
@@ -78,7 +72,8 @@ class Host:
         self.config = config
         self.desk = desk
         self.clock = NodeClock()
-        self.disk = SimDisk(f"{shared.plan.seed}/{self.name}", self._fired)
+        self.bay = Bay(SimDisk(f"{shared.plan.seed}/{self.name}", self._fired))
+        self.disk = self.bay.disk
         self.disk_rng = stream(shared.plan.seed, f"disk {self.name}")
         self.points: list[ArmedPoint] = []
         self.process: Process | None = None
@@ -86,9 +81,8 @@ class Host:
         self.lives = 0
         self.refused = False  # its directory: it stays down
         self.harmed = False  # something is wrong with what is on its disk
-        self._old_disk: MemoryStorage | None = None
-        self._own_disk: Contents | None = None  # taken out, while that of another node is in
-        self._disk_is: DiskIs = "new"
+        self._lives: Lives | None = None  # of the process that there is, also between two of them
+        self._scrubbing: Scrubbing | None = None
         self._dying: ArmedPoint | None = None
 
     @property
@@ -117,8 +111,16 @@ class Host:
     # --- beginning ------------------------------------------------------------------------------
 
     def start(self, _: object = None) -> None:
-        """Open the journal and boot, unless the node is up."""
+        """A process begins, unless there is one."""
         if self.up or self.refused:
+            return
+        name = f"lives {self.name} {self.lives}"
+        self._lives = Lives(RestartBudget(stream(self.shared.plan.seed, name)))
+        self._live(self._lives)
+
+    def _live(self, lives: Lives) -> None:
+        """One life of this process, if it is still there: open the journal, restore and boot."""
+        if self.up or self.refused or lives is not self._lives:
             return
         plan = self.shared.plan
         self.lives += 1
@@ -127,38 +129,30 @@ class Host:
             return
         self.disk.opening = True
         try:
-            there, whole = self._read()
             options = JournalOptions(
-                plan.durability, segment_bytes=plan.disk.segment_bytes, trust=whole
+                plan.durability, segment_bytes=plan.disk.segment_bytes, trust=lives.trust
             )
             wall_ms = self.clock.read(self.shared.agenda.now_us)[1]
             journal, recovery = Journal.open(self.disk, self.name, options, wall_ms)
-            records = list(recovery.records)
-            if recovery.recalled:
-                recalled = islice(read_records(self.disk, there.segments), recovery.recalled)
-                records = [*recalled, *records]
         except StorageError as error:
-            self.tell(Refused(str(error)))
-            self.disk.killed()
-            if isinstance(error, RecoveryRefused):
-                self.refused = not self._take_out()
-            self._again(RETRY_US)
+            self._not_opened(error)
             return
         except Died as died:
             self.died(died)
             return
         finally:
             self.disk.opening = False
-        self._boot(journal, records, recovery)
+        lives.scrubbed.open(recovery.quarantined)
+        self._boot(journal, records_of(self.disk, recovery), recovery)
 
-    def _read(self) -> tuple[Survey, bool]:
-        """What is on the disk, and whether nothing of it is damaged.
-
-        Checkpoints are believed where it is so, whether or not somebody would have looked: then
-        a node with them and one without are the same.
-        """
-        found = survey(self.disk)
-        return found, not found.holes
+    def _not_opened(self, error: StorageError) -> None:
+        """The process ends with it, and is started again."""
+        self.tell(Refused(str(error)))
+        self.disk.killed()
+        self._lives = None
+        if isinstance(error, RecoveryRefused):
+            self.refused = not self.bay.take_out()
+        self._again(RETRY_US)
 
     def _boot(self, log: Log, records: list[Record], recovery: Recovery | None) -> None:
         shared = self.shared
@@ -181,40 +175,49 @@ class Host:
                 for _ in recovery.restore(replica, log.keep):
                     pass
             replica.boot(now_ms, wall_ms, reason, unsynced)
+        except StorageError as error:
+            assert recovery is not None and isinstance(log, Journal)
+            self._not_restored(error, log, recovery)
+            return
         except Exception as error:
             self.core_failed(error)
             return
-        self.process = Process(self, replica, log, pages)
-        cause = self.tell(self._boot_of(replica, records, recovery, reason, wall_ms))
-        self._disk_is = "same"
-        self.process.turn(cause)
+        self.process = process = Process(self, replica, log, pages)
+        told = boot_of(self.bay, shared.known, shared.plan, replica, pages, records, recovery)
+        cause = self.tell(replace(told, must_open_epoch=reason, wall_ms=wall_ms))
+        self.bay.disk_is = "same"
+        if self._lives is not None and shared.plan.disk.scrub_bytes_s and recovery is not None:
+            self._scrubbing = Scrubbing(self, self._lives.scrubbed)
+        process.turn(cause)
 
-    def _boot_of(
-        self,
-        replica: Replica,
-        records: list[Record],
-        recovery: Recovery | None,
-        reason: str,
-        wall_ms: int,
-    ) -> Boot:
-        known, plan = self.shared.known, self.shared.plan
-        arrivals = replica.timeline.select("arrival")
-        return Boot(
-            self._disk_is,
-            tuple([known.record_name(one, self.name) for one in records]),
-            known.refs_of(arrivals),
-            recovery.clean if recovery else False,
-            reason,
-            f"{self.name}.{replica.epoch:x}",
-            recovery.torn_bytes if recovery else 0,
-            recovery.lost if recovery else 0,
-            wall_ms,
-            plan.quiet_ms,
-            plan.durability,
-            known.refs_of([one for one in arrivals if one.skewed]),
-            recovery.unsynced if recovery else 0,
-            recovery.new_holes if recovery else 0,
-        )
+    def _not_restored(self, error: StorageError, journal: Journal, recovery: Recovery) -> None:
+        """As `node.lifecycle.Life`: what was believed is looked at."""
+        try:
+            with suppress(StorageError):
+                journal.close(clean=True)
+        except Died as died:
+            self.died(died)
+            return
+        ending = not_restored(error, recovery.recalled, "")
+        if ending is None:
+            self._not_opened(error)
+            return
+        self.tell(Note("checkpoints_doubted", "error", {"reason": ending.reason}))
+        self.tell(Crash("damage", ending.reason, 0, 0))
+        self.disk.killed()
+        self._follow(ending)
+
+    def _follow(self, ending: Ending) -> None:
+        """A life has ended by itself: another one of this process, or another process."""
+        lives, now_us = self._lives, self.shared.agenda.now_us
+        assert lives is not None
+        what = lives.after(ending, now_us / 1_000_000)
+        if type(what) is Again:
+            wait_us = int((what.wait_s or 0.0) * 1_000_000)
+            self.shared.agenda.at(now_us + wait_us, self._live, lives)
+        else:
+            self._lives = None
+            self._again(RETRY_US)
 
     def _again(self, wait_us: int) -> None:
         self.shared.agenda.at(self.shared.agenda.now_us + wait_us, self.start)
@@ -233,38 +236,50 @@ class Host:
         else:
             self.disk.killed()
         self._end(process)
+        self._lives = None
 
     def stop(self) -> None:
-        """The life ends in order: what is queued is written, and the journal says so."""
+        """The process ends in order: what is queued is written, and the journal says so."""
+        self._stop()
+        if not self.up:
+            self._lives = None
+
+    def _stop(self) -> bool:
+        """One life ends in order. False: another start of this node is on its way already."""
         process = self.process
         if process is None:
-            return
+            return True
         if process.paused or process.commits.failure is not None:
             self.crash("kill")
-            return
+            return True
         log = process.commits.log
         try:
             process.commits.finish()
             if (failure := process.commits.failure) is not None:
                 self.crash("storage", failure.reason)
-                return
+                return True
             if isinstance(log, Journal) and (unclean := log.close(clean=True)):
                 self.crash("storage", unclean)
-                return
+                return True
         except StorageError as error:
             self.crash("storage", str(error))
-            return
+            return True
         except Died as died:
             self.died(died)
-            return
+            return False
         process.progressed((Persisted(log.written, log.durable), [], []))
-        if process is self.process:
-            self.tell(Stopped(log.written, log.durable))
-            self.disk.killed()
-            self._end(process)
+        if process is not self.process:
+            return False
+        self.tell(Stopped(log.written, log.durable))
+        self.disk.killed()
+        self._end(process)
+        return True
 
     def _end(self, process: Process) -> None:
         process.end()
+        if self._scrubbing is not None:
+            self._scrubbing.stop()
+            self._scrubbing = None
         self.process = None
         self.desk.cut_off(self)
 
@@ -272,55 +287,43 @@ class Host:
         what = f"{type(error).__name__}: {error}"
         text = "".join(traceback.format_exception(error))
         self.shared.core_failures.append(f"{self.name} at {self.shared.agenda.now_us}: {text}")
-        if self.up:
-            self.crash("core", what)
-        else:
-            self.tell(Crash("core", what, 0, 0))
-            self.disk.killed()
-        self._again(CORE_DOWN_US)
+        self._failed("core", what, Ending("the replica failed", 1, error))
 
-    def storage_failed(self, reason: str) -> None:
-        """The journal cannot be read: the process ends with the reason, and starts again."""
-        self.crash("storage", reason)
-        self._again(CORE_DOWN_US)
+    def unreadable(self, error: StorageError) -> None:
+        """The journal is not what it was: the next life looks at all of it."""
+        self._failed("damage", str(error), Ending("the journal cannot be read", 1, error))
+
+    def _failed(self, how: Death, what: str, ending: Ending) -> None:
+        lives = self._lives
+        if self.up:
+            self.crash(how, what)
+        else:
+            self.tell(Crash(how, what, 0, 0))
+            self.disk.killed()
+        self._lives = lives
+        self._follow(ending)
+
+    def on_damage(self, holes: list[Hole]) -> None:
+        """The scrub found something in the journal of the process that runs."""
+        for one in holes:
+            cause = f"{one.name}: {one.cause} at offset {one.offset}"
+            self.tell(Note("journal_damaged", "error", {"cause": cause}))
+        lives = self._lives
+        if holes and self._stop() and not self.up:
+            self._lives = lives
+            self._follow(Ending(reopening(holes, "tail"), reopen=True))
+
+    def look_over(self) -> None:
+        """The scrub ends its pass here and now, where there is something to find."""
+        if self.up and self.disk.rotten and self._lives is not None:
+            self.on_damage(scrubbed_over(self.disk, self._lives.scrubbed))
 
     def mend(self) -> None:
         """Somebody sees that the node is read-only for good, and starts it again."""
         process = self.process
         if process is not None and (failure := process.commits.failure) is not None:
             self.crash("storage", failure.reason)
-            self._again(CORE_DOWN_US)
-
-    def keep_copy(self, _: object) -> None:
-        """Somebody makes a backup of the directory, which will be put back one day."""
-        self._old_disk = self.disk.files.killed()
-
-    def put(self, disk: Literal["empty", "older"]) -> None:
-        """Another disk, while the node is down."""
-        assert not self.up
-        self._own_disk = None
-        old = self._old_disk
-        if disk == "older" and old is not None:
-            self._disk_is = "older"
-            self.disk.replaced(old.killed())
-        else:
-            self._disk_is = "empty"
-            self.disk.replaced(MemoryStorage(f"{self.disk.place()}'"))
-
-    def put_other(self, files: MemoryStorage) -> None:
-        """The disk of another node, by mistake, while this one is down."""
-        assert not self.up
-        if self._own_disk is None:
-            self._disk_is = "other"
-            self._own_disk = self.disk.replaced(files.copy(self.disk.place()))
-
-    def _take_out(self) -> bool:
-        """Somebody reads why the node does not start. True: and puts its own disk back."""
-        if self._own_disk is None:
-            return False
-        self.disk.put_back(self._own_disk)
-        self._own_disk, self._disk_is = None, "same"
-        return True
+            self._again(DISK_DOWN_US)
 
     # --- crash points ---------------------------------------------------------------------------
 

@@ -25,8 +25,9 @@ from lab.faults import (
 )
 from lab.kinds import Faulted, Healed
 from lab.sim.agenda import Agenda
-from lab.sim.host import ArmedPoint, Host
+from lab.sim.host import Host
 from lab.sim.network import Network
+from lab.sim.points import ArmedPoint
 from lab.sim.rules import PACKET_FAULTS
 from lab.sim.streams import stream
 from lab.trace import Trace
@@ -55,7 +56,7 @@ class Injector:
             fault = timed.fault
             if type(fault) is Kill and fault.disk == "older":
                 host = self._hosts[fault.node]
-                self._agenda.at(timed.at_us // 2, host.keep_copy)
+                self._agenda.at(timed.at_us // 2, host.bay.keep_copy)
 
     def end_all(self) -> None:
         """The phase of faults is over: everything is whole, every node is up."""
@@ -161,7 +162,7 @@ class Injector:
                 self._mistake(host, rng)
                 return host.start
             if fault.disk != "same":
-                host.put(fault.disk)
+                host.bay.put(fault.disk)
                 self._network.fire(f"disk_{fault.disk}")
             for place in host.disk.flip(rng, fault.flips):
                 host.damaged("flip", place)
@@ -177,7 +178,7 @@ class Injector:
             if one is not host and not one.harmed and IDENTITY_FILE in one.disk.names()
         ]
         if others:
-            host.put_other(rng.choice(others).disk.files)
+            host.bay.put_other(rng.choice(others).disk.files)
             self._network.fire("disk_other")
 
     def _fail_transport(self, host: Host) -> Undo | None:

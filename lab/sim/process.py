@@ -56,7 +56,7 @@ class Home(Machine, Protocol):
 
     def core_failed(self, error: Exception) -> None: ...
 
-    def storage_failed(self, reason: str) -> None: ...
+    def unreadable(self, error: StorageError) -> None: ...
 
     def answered(self, ticket: int, outcome: Outcome, cause: int | None) -> None: ...
 
@@ -216,7 +216,7 @@ class Process:
 
     def broke(self, error: Exception) -> None:
         if isinstance(error, StorageError):  # the journal cannot be read any more
-            self._host.storage_failed(str(error))
+            self._host.unreadable(error)
         else:
             self._host.core_failed(error)
 

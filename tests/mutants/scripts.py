@@ -6,7 +6,8 @@ from random import Random
 from domain.moderation import Policy, Rule
 from lab.faults import Point, Site
 from lab.kinds import Fired
-from lab.sim.host import ArmedPoint, Host
+from lab.sim.host import Host
+from lab.sim.points import ArmedPoint
 from lab.sim.world import World
 from tests.mutants.plans import MS
 
@@ -31,16 +32,13 @@ def strange_disk(world: World) -> None:
 
 def older_disk(world: World) -> None:
     """n1's disk as it was at 500 ms is put back while n1 is down."""
-    kept: list[object] = []
 
     def keep() -> None:
-        kept.append(world.hosts["n1"].disk.files.killed())
+        world.hosts["n1"].bay.keep_copy(None)
 
     def put() -> None:
-        host = world.hosts["n1"]
-        assert not host.up
-        host._old_disk = kept[0]  # type: ignore[assignment]
-        host.put("older")
+        assert not world.hosts["n1"].up
+        world.hosts["n1"].bay.put("older")
 
     at(world, 500, keep)
     at(world, 900, put)

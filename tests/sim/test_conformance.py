@@ -9,14 +9,15 @@ from msgspec.structs import replace
 from lab.conformance import replay
 from lab.kinds import Got, Out, PacketIn, TickIn
 from lab.scenario import named, names
-from lab.sim.host import Host
 from lab.sim.swarm import draw
 from lab.sim.world import run, run_plan
 from lab.trace import Event
 from lab.tracefile import read_lines, write_lines
 from node.checkpoint import Checkpoint
+from node.lives import Lives
 from node.opening import Recovery
 from node.replica import Replica
+from node.restarts import RestartBudget
 
 
 @pytest.mark.parametrize("name", names())
@@ -75,11 +76,15 @@ def test_a_start_by_checkpoints_goes_on_as_one_by_the_whole_journal(
 ) -> None:
     """The replay restores all records, one by one, and its Outboxes are the same to the byte."""
     recalled: list[int] = []
-    restore, read = Recovery.restore, Host._read
+    restore, begin = Recovery.restore, Lives.__init__
 
     def counted(self: Recovery, replica: Replica, keep: Callable[[Checkpoint], str]) -> object:
         recalled.append(self.recalled)
         return restore(self, replica, keep)
+
+    def doubting(self: Lives, budget: RestartBudget) -> None:
+        begin(self, budget)
+        self.trust = False
 
     monkeypatch.setattr(Recovery, "restore", counted)
     for name in ("crash-storm", "power-cuts", "all"):
@@ -89,6 +94,6 @@ def test_a_start_by_checkpoints_goes_on_as_one_by_the_whole_journal(
             by_checkpoints = run_plan(plan, detail="full")
             assert replay(by_checkpoints.trace) == []
             with monkeypatch.context() as without:
-                without.setattr(Host, "_read", lambda self: (read(self)[0], False))
+                without.setattr(Lives, "__init__", doubting)
                 assert run_plan(plan, detail="full").trace.hash == by_checkpoints.trace.hash
     assert sum(one > 0 for one in recalled) > 20, recalled

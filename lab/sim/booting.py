@@ -1,0 +1,67 @@
+"""What is told of a boot: the records that the node believes to hold, and what it shows of them.
+
+A node that believes its checkpoints has not read the records behind them, and its disk may have
+lost them since. Whoever tells of a life reads the disk as it was written: that is for the trace
+alone, and no node ever decides by it.
+"""
+
+from itertools import islice
+
+from lab.faults import Plan
+from lab.kinds import Boot
+from lab.sim.bay import Bay
+from lab.sim.disk import SimDisk
+from lab.sim.known import Known
+from node.opening import Recovery
+from node.pages import Pages
+from node.ports import Record
+from node.replica import Replica
+from node.survey import read_records, survey
+
+_ALL = 2**62  # above every record number
+
+
+def records_of(disk: SimDisk, recovery: Recovery) -> list[Record]:
+    """All of them, in order: those of its checkpoints, and those that it is about to read."""
+    if not recovery.recalled:
+        return list(recovery.records)
+    with disk.as_written():
+        there = survey(disk)
+        recalled = list(islice(read_records(disk, there.segments), recovery.recalled))
+    assert len(recalled) == recovery.recalled, "checkpoints tell of records that never were"
+    return [*recalled, *recovery.records]
+
+
+def boot_of(
+    bay: Bay,
+    known: Known,
+    plan: Plan,
+    replica: Replica,
+    pages: Pages | None,
+    records: list[Record],
+    recovery: Recovery | None,
+) -> Boot:
+    """Without its time, and the reason for an epoch."""
+    node, disk = replica.node, bay.disk
+    with disk.as_written():
+        arrivals = replica.timeline.select("arrival")
+        shown = known.refs_of(arrivals)
+        skewed = known.refs_of([one for one in arrivals if one.skewed])
+    if pages is not None and disk.rotten:
+        pages.cut(_ALL)  # what was read for the trace is not in the node's memory
+    return Boot(
+        bay.disk_is,
+        tuple([known.record_name(one, node) for one in records]),
+        shown,
+        recovery.clean if recovery else False,
+        "",
+        f"{node}.{replica.epoch:x}",
+        recovery.torn_bytes if recovery else 0,
+        recovery.lost if recovery else 0,
+        0,
+        plan.quiet_ms,
+        plan.durability,
+        skewed,
+        recovery.unsynced if recovery else 0,
+        recovery.new_holes if recovery else 0,
+    )
