@@ -24,7 +24,7 @@ TOOLS: dict[str, Any] = PYPROJECT["tool"]
 PACKAGES: list[str] = TOOLS["hatch"]["build"]["packages"]
 GENERATED = ROOT / "node" / "disk"
 
-LINES_MAX = 400
+LINES_MAX = 600  # a smell: where this fails, look whether a file has two nouns; never fold lines
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 SCRIPT_LINES_MAX = 45

@@ -1,0 +1,151 @@
+"""The inbox: who comes first, who waits, and what is dropped and counted."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.commands import PostMessage
+from gossip.packets import PROTOCOL_VERSION, Packet, Same
+from node import inbox
+from node.inbox import LANE_BYTES_MAX, LANE_PACKETS_MAX, PACKET_COST_BYTES, TURN_BYTES, Inbox
+from node.ports import AckLevel
+from node.turn import Input, Persisted, PersistFailed, Received, Submit
+
+PEERS = ("n2", "n3")
+ALL = 2048
+
+
+def packet(sender: str, number: int, size: int = 100) -> Received:
+    body = Same(1, bytes(16))
+    return Received(Packet(PROTOCOL_VERSION, 1, sender, 1, number, body), size)
+
+
+def submit(ticket: int) -> Submit:
+    return Submit(ticket, PostMessage("ana", "hello"), AckLevel.WRITTEN)
+
+
+def numbers(items: list[Input], sender: str) -> list[int]:
+    return [
+        item.packet.number
+        for item in items
+        if type(item) is Received and item.packet.sender == sender
+    ]
+
+
+def test_people_and_the_journal_come_before_packets() -> None:
+    box = Inbox(PEERS)
+    for item in (packet("n2", 1), submit(1), packet("n3", 1), Persisted(1, 1), submit(2)):
+        assert box.add(item)
+    taken = box.next(ALL)
+    assert taken[:3] == [submit(1), Persisted(1, 1), submit(2)]
+    assert len(taken) == 5
+    assert not len(box)
+
+
+def test_a_newer_progress_takes_the_place_of_the_one_just_before_it() -> None:
+    box = Inbox(PEERS)
+    failed = PersistFailed(2, "disk_full", "full", final=False)
+    for item in (Persisted(1, 0), Persisted(2, 1), failed, Persisted(3, 3), Persisted(4, 4)):
+        box.add(item)
+    assert box.next(ALL) == [Persisted(2, 1), failed, Persisted(4, 4)]
+
+
+def test_a_peer_that_sends_without_a_pause_delays_another_one_by_no_turn() -> None:
+    box = Inbox(PEERS)
+    for number in range(1000):
+        box.add(packet("n2", number, 60_000))
+    box.add(packet("n3", 7))
+    assert numbers(box.next(ALL), "n3") == [7]
+
+
+def test_two_peers_that_send_without_a_pause_share_each_turn_by_bytes() -> None:
+    box = Inbox(PEERS)
+    for number in range(500):
+        box.add(packet("n2", number, 16_000))
+        for part in range(10):
+            box.add(packet("n3", 10 * number + part, 1600))
+    taken = {"n2": 0, "n3": 0}
+    for _ in range(10):
+        for item in box.next(ALL):
+            assert type(item) is Received
+            taken[item.packet.sender] += item.size
+    assert 0.8 < taken["n2"] / taken["n3"] < 1.25
+
+
+def test_names_that_nobody_configured_share_one_queue() -> None:
+    box = Inbox(PEERS)
+    kept = [box.add(packet(f"x{number}", number)) for number in range(LANE_PACKETS_MAX + 10)]
+    assert kept.count(False) == box.unheard == 10
+    assert box.add(packet("n2", 1))
+
+
+def test_each_queue_is_bounded_in_bytes_and_what_finds_no_room_is_counted() -> None:
+    box = Inbox(PEERS)
+    size = 1024 * 1024
+    kept = [box.add(packet("n2", number, size)) for number in range(20)]
+    assert sum(kept) * size == LANE_BYTES_MAX
+    assert box.unheard == 4
+    assert box.add(packet("n3", 1, size))
+
+
+def test_one_turn_takes_at_least_one_packet_and_few_bytes() -> None:
+    box = Inbox(PEERS)
+    for number in range(5):
+        box.add(packet("n2", number, 4 * TURN_BYTES))
+    assert [numbers(box.next(ALL), "n2") for _ in range(5)] == [[0], [1], [2], [3], [4]]
+
+
+def test_what_is_cleared_is_gone() -> None:
+    box = Inbox(PEERS)
+    box.add(submit(1))
+    box.add(packet("n2", 1))
+    box.clear()
+    assert not len(box)
+    assert box.next(ALL) == []
+    box.add(packet("n2", 2))
+    assert numbers(box.next(ALL), "n2") == [2]
+
+
+ADDED = st.lists(
+    st.tuples(st.sampled_from(("n2", "n3", "x", "own")), st.integers(1, 700_000)), max_size=60
+)
+
+
+@given(ADDED, st.integers(1, 20), st.integers(1, 10))
+def test_everything_is_taken_once_in_its_order_or_counted(
+    added: list[tuple[str, int]], inputs_max: int, every: int
+) -> None:
+    box = Inbox(PEERS)
+    sent: dict[str, list[int]] = {"n2": [], "n3": [], "x": []}
+    taken: list[Input] = []
+    submitted = 0
+
+    def turn() -> None:
+        inputs = box.next(inputs_max)
+        assert len(inputs) <= inputs_max
+        packets = [item for item in inputs if type(item) is Received]
+        cost = sum(max(item.size, PACKET_COST_BYTES) for item in packets[:-1])
+        assert cost < TURN_BYTES, "a turn goes on after it has taken its bytes"
+        assert inputs or not len(box), "something waits, and nothing is taken"
+        own = [type(item) is not Received for item in inputs]
+        assert own == sorted(own, reverse=True)
+        taken.extend(inputs)
+
+    for number, (sender, size) in enumerate(added):
+        if sender == "own":
+            submitted += 1
+            box.add(submit(submitted))
+        elif box.add(packet(sender, number, size)):
+            sent[sender].append(number)
+        if not number % every:
+            turn()
+    while len(box):
+        turn()
+    for sender, expected in sent.items():
+        assert numbers(taken, sender) == expected
+    assert [item.ticket for item in taken if type(item) is Submit] == list(range(1, submitted + 1))
+    lost = len(added) - submitted - sum(map(len, sent.values()))
+    assert box.unheard == lost
+
+
+def test_the_bounds_leave_room_for_the_largest_packet() -> None:
+    assert inbox.QUANTUM_BYTES <= TURN_BYTES <= LANE_BYTES_MAX
