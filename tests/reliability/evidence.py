@@ -17,7 +17,7 @@ from msgspec import Struct
 from lab.bench.figures import Figure
 from tests.cluster.conftest import Lab
 from tests.node.test_recovery_crashes import Life
-from tests.reliability import fuzzing, load, malice, outputs, realnode
+from tests.reliability import fuzzing, load, malicious, outputs, realnode
 from tests.reliability.errors import faults, promises_hold
 from tests.reliability.journals import (
     Peer,
@@ -214,9 +214,9 @@ def flood(long: bool) -> str:
 
 
 @check("R13", "a malicious peer with a good key, at full rate, while people talk")
-def malicious(long: bool) -> str:
+def malice(long: bool) -> str:
     seconds = 60.0 if long else 8.0
-    return in_lab(lambda lab: str(malice.measured(lab, seconds, seed=13)))
+    return in_lab(lambda lab: str(malicious.measured(lab, seconds, seed=13)))
 
 
 @check("S1", "every key at every door, with the doors alive and dead")

@@ -1,0 +1,256 @@
+"""A malicious peer with a good key, on real processes: R13.
+
+n4 of four real nodes is killed, and a process of this module takes its key and its address. It
+hears what the others tell n4, and sends them what `tests.reliability.malice` makes, as fast as it
+can. Meanwhile people talk to the three honest nodes.
+
+What is measured: the latency of people's acks without the attack, with the same process sending the
+same packets to nobody (what the machine alone costs), and with the attack; how much memory the
+honest nodes take; and how soon after the attack everything acknowledged is at every honest node.
+"""
+
+import multiprocessing
+import time
+from collections import Counter
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import psutil
+import zmq
+from msgspec import Struct
+
+from domain.dot import Dot
+from gossip.wire import WireError, decode
+from lab.bench.figures import quantile
+from lab.client import Client, Unreachable
+from lab.places import keys_in
+from lab.process import read_record
+from node.api import FrontierPage, ReadFrontier, Status
+from node.api import ReadStatus as AskStatus
+from node.curve import dial
+from node.keys import KeyPair, read_secret, read_trusted
+from tests.cluster import test_chaos as chaos
+from tests.cluster.conftest import Lab
+from tests.reliability.malice import CLUSTER, EVIL, HONEST, Malice
+
+TEXT = f"name: {CLUSTER}\nnodes: [n1, n2, n3, n4]\nencrypt: true\n"
+CLIENTS = 6
+MIB = 1024 * 1024
+CONVERGED_S = 10.0
+WARM_S = 2.0
+
+
+class Aim(Struct, frozen=True):
+    """Whom to attack, and with what. `endpoints` of the honest nodes, by name."""
+
+    own: KeyPair
+    endpoint: str  # of the node that it passes for
+    endpoints: dict[str, str]
+    keys: dict[str, bytes]  # public ones
+    seed: int
+
+
+class Told(Struct):
+    """What the attacker did."""
+
+    packets: Counter[str]
+    size: int = 0
+    heard: int = 0
+    refused: int = 0  # sends that found the way full
+
+
+# --- the process that says it ---------------------------------------------------------------------
+
+
+def attack(aim: Aim, real: Event, stop: Event, end: Connection) -> None:
+    """Send as fast as they are taken: to a socket of its own until `real`, then to the nodes."""
+    malice, told = Malice(aim.seed), Told(Counter())
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    ears = context.socket(zmq.ROUTER)
+    ears.setsockopt(zmq.LINGER, 0)
+    ears.curve_server = True
+    ears.setsockopt(zmq.CURVE_SECRETKEY, aim.own.secret)
+    ears.bind(aim.endpoint)
+    ways = [_dialled(context, aim, name) for name in aim.endpoints]
+    sink = context.socket(zmq.PULL)
+    sink.bind("inproc://nobody")
+    nobody = context.socket(zmq.PUSH)
+    nobody.connect("inproc://nobody")
+    end.send("ready")
+    while not stop.is_set():
+        _listen(ears, malice, told)
+        kind, data = malice.next()
+        if not real.is_set():
+            nobody.send(data)
+            sink.recv()
+            continue
+        sent = 0
+        for way in ways:
+            try:
+                way.send(data, zmq.NOBLOCK)
+                sent += 1
+            except zmq.Again:
+                told.refused += 1
+        told.packets[kind] += sent
+        told.size += sent * len(data)
+        if not sent:
+            ways[0].poll(5, zmq.POLLOUT)
+    end.send(told)
+    context.destroy(linger=0)
+
+
+def _dialled(context: "zmq.Context[zmq.Socket[bytes]]", aim: Aim, name: str) -> "zmq.Socket[bytes]":
+    way = context.socket(zmq.DEALER)
+    way.setsockopt(zmq.LINGER, 0)
+    way.setsockopt(zmq.SNDHWM, 1000)
+    dial(way, aim.own, aim.keys[name])
+    way.connect(aim.endpoints[name])
+    return way
+
+
+def _listen(ears: "zmq.Socket[bytes]", malice: Malice, told: Told) -> None:
+    """What honest nodes tell the peer that they believe to speak to."""
+    for _ in range(10):
+        try:
+            *_, data = ears.recv_multipart(zmq.NOBLOCK)
+            malice.heard(decode(data))
+        except zmq.Again:
+            return
+        except WireError:  # compressed: it hears enough of the others
+            continue
+        told.heard += 1
+
+
+# --- the measurement ------------------------------------------------------------------------------
+
+
+class Measured(Struct):
+    quiet_ms: list[float]
+    loaded_ms: list[float]
+    attacked_ms: list[float]
+    told: Told
+    grown_mib: float
+    events: int
+    settled_s: float
+    acked: int
+
+    def __str__(self) -> str:
+        p99s = [quantile(one, 0.99) for one in (self.quiet_ms, self.loaded_ms, self.attacked_ms)]
+        kinds = len(self.told.packets)
+        return (
+            f"{sum(self.told.packets.values())} packets of {kinds} kinds, "
+            f"{self.told.size / MIB:.0f} MiB: 0 crashes, p99 of acks {p99s[2]:.1f} ms "
+            f"({p99s[0]:.1f} quiet, {p99s[1]:.1f} with the same work and no attack), RSS at most "
+            f"{self.grown_mib:+.1f} MiB with {self.events} events, everything of {self.acked} "
+            f"acknowledged at all honest nodes {self.settled_s:.1f} s after"
+        )
+
+
+def measured(lab: Lab, seconds: float, seed: int) -> Measured:
+    lab.write(TEXT)
+    lab.well("keys", "new", "n1", "n2", "n3", "n4")
+    lab.up()
+    lines = lab.well("cluster", "ps", "--json").lines
+    endpoints = {line["node"]: line["address"] for line in lines}
+    lab.well("cluster", "kill", EVIL)
+    folder = keys_in(lab.file)
+    trusted = read_trusted(folder)
+    keys = {name: trusted.keys[name].public for name in HONEST}
+    evil = endpoints.pop(EVIL)
+    aim = Aim(read_secret(folder, EVIL), evil, endpoints, keys, seed)
+    spawn = multiprocessing.get_context("spawn")
+    real, stop = spawn.Event(), spawn.Event()
+    ours, theirs = spawn.Pipe()
+    attacker = spawn.Process(target=attack, args=(aim, real, stop, theirs), daemon=True)
+    talkers = chaos.talk(lab, nodes=HONEST, clients=CLIENTS)
+    try:
+        time.sleep(WARM_S)
+        quiet = _acks_during(talkers, seconds / 4)
+        attacker.start()
+        assert ours.poll(30)
+        ours.recv()
+        loaded = _acks_during(talkers, seconds / 4)
+        processes = _processes(lab)
+        before = {name: one.memory_info().rss for name, one in processes.items()}
+        real.set()
+        attacked, grown = _attacked(talkers, processes, before, seconds)
+        stop.set()
+        assert ours.poll(30)
+        told = ours.recv()
+    finally:
+        stop.set()
+        acked = chaos.hush(talkers)
+        if attacker.pid is not None:
+            attacker.join(10)
+            attacker.kill()
+    settled_s = _settled(lab, acked)
+    events = max(_status(lab, name).events for name in HONEST)
+    return Measured(quiet, loaded, attacked, told, grown, events, settled_s, len(acked))
+
+
+def _processes(lab: Lab) -> dict[str, psutil.Process]:
+    found = {}
+    for name in HONEST:
+        record = read_record(Path(lab.place.nodes[name].pid_file))
+        assert record is not None
+        found[name] = psutil.Process(record.pid)
+    return found
+
+
+def _acks_during(talkers: list[chaos.Talker], seconds: float) -> list[float]:
+    for one in talkers:
+        one.took_s = []
+    time.sleep(seconds)
+    return [1000 * took for one in talkers for took in one.took_s]
+
+
+def _attacked(
+    talkers: list[chaos.Talker],
+    processes: dict[str, psutil.Process],
+    before: dict[str, int],
+    seconds: float,
+) -> tuple[list[float], float]:
+    """Acks while it lasts, and by how many MiB the worst of the nodes grew."""
+    for one in talkers:
+        one.took_s = []
+    end_s, most = time.monotonic() + seconds, 0.0
+    while time.monotonic() < end_s:
+        for name, process in processes.items():
+            assert process.is_running(), f"{name} ended"
+            most = max(most, (process.memory_info().rss - before[name]) / MIB)
+        time.sleep(0.2)
+    return [1000 * took for one in talkers for took in one.took_s], most
+
+
+def _settled(lab: Lab, acked: dict[Dot, str]) -> float:
+    """Seconds until every honest node holds everything acknowledged. Raises after CONVERGED_S."""
+    began_s = time.monotonic()
+    while True:
+        lacking = {name: _lacking(lab, name, acked) for name in HONEST}
+        took_s = time.monotonic() - began_s
+        if not any(lacking.values()):
+            return took_s
+        assert took_s < CONVERGED_S, f"of {len(acked)} acknowledged these are lacking: {lacking}"
+        time.sleep(0.05)
+
+
+def _lacking(lab: Lab, name: str, acked: dict[Dot, str]) -> int:
+    try:
+        with Client(name, lab.place.nodes[name].control, timeout_s=CONVERGED_S) as client:
+            page = client.expect(ReadFrontier(client.new_id()), FrontierPage)
+    except Unreachable:
+        return len(acked)
+    held = {(log.origin, log.epoch): log for log in page.logs}
+    lacking = 0
+    for dot in acked:
+        log = held.get((dot.origin, dot.epoch))
+        lacking += log is None or not (
+            dot.seq <= log.prefix or any(first <= dot.seq <= last for first, last in log.ranges)
+        )
+    return lacking
+
+
+def _status(lab: Lab, name: str) -> Status:
+    with Client(name, lab.place.nodes[name].control, timeout_s=CONVERGED_S) as client:
+        return client.expect(AskStatus(client.new_id()), Status)
