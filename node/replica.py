@@ -226,6 +226,11 @@ class Replica:
         return self.engine.frontier
 
     @property
+    def peers(self) -> tuple[str, ...]:
+        """The configured ones."""
+        return self._config.peers
+
+    @property
     def root(self) -> bytes:
         """The root of what is visible here."""
         return self.frontier.root_without(self._pending.intake.invisible())

@@ -7,10 +7,8 @@ The world is behind `Ports`: a clock, a timer, and whoever executes the parts of
 
 Rules
 - Inputs that come while a turn waits to run share it: that batches syncs, packets and replies. One
-  turn steps at most `inputs_max`; the rest has the next one.
-- The inbox is bounded. A packet that finds no room is dropped and counted (`packets_unheard`):
-  gossip repairs what is missing. Commands are bounded by whoever lets them in.
-- A newer progress of the journal takes the place of one that waits just before it.
+  turn steps at most `inputs_max`, and of packets so many bytes; the rest has the next one. Who
+  comes first, and what finds no room (`packets_unheard`), is for the inbox (`node.inbox`).
 - A failed write covers what was handed out before its moment. So the replica is drained, and that
   is executed, before the failure is stepped; what it hands out afterwards is written.
 - Each command has a ticket, and exactly one reply.
@@ -25,13 +23,12 @@ from typing import Protocol
 from domain.arrival import Arrival
 from gossip.packets import Packet
 from node.checkpoint import Checkpoint
+from node.inbox import Inbox
 from node.ports import Note
 from node.replica import Replica
-from node.turn import Input, Outbox, Outcome, Persisted, PersistFailed, Received, Submit, Tick
+from node.turn import Input, Outbox, Outcome, PersistFailed, Submit, Tick
 
 INPUTS_MAX = 2048  # of one turn
-INBOX_PACKETS_MAX = 16_384
-INBOX_BYTES_MAX = 64 * 1024 * 1024
 ANSWER_MS = 700  # asked to stop: for what is in flight
 COMMIT_MS = 900  # and then for the journal
 
@@ -76,8 +73,8 @@ class Turns:
     """Of one life. Mutable; not thread-safe."""
 
     __slots__ = (
-        *("_armed_ms", "_asked", "_inbox", "_inputs_max", "_packet_bytes", "_packets", "_ports"),
-        *("_replica", "_ticked", "flying", "leaving", "over", "runs", "unheard"),
+        *("_armed_ms", "_asked", "_inbox", "_inputs_max", "_ports", "_replica", "_ticked"),
+        *("flying", "leaving", "over", "runs"),
     )
 
     def __init__(self, replica: Replica, ports: Ports, inputs_max: int = INPUTS_MAX) -> None:
@@ -85,8 +82,7 @@ class Turns:
         self._replica = replica
         self._ports = ports
         self._inputs_max = inputs_max
-        self._inbox: list[Input] = []
-        self._packets = self._packet_bytes = 0  # in the inbox
+        self._inbox = Inbox(replica.peers)
         self._asked = False  # for a turn
         self._ticked = (-1, -1)
         self._armed_ms = -1  # what the timer is set to; -1: it is not
@@ -94,7 +90,11 @@ class Turns:
         self.leaving = False
         self.over = False
         self.runs = 0
-        self.unheard = 0  # packets dropped for want of room
+
+    @property
+    def unheard(self) -> int:
+        """Packets dropped for want of room."""
+        return self._inbox.unheard
 
     @property
     def waiting(self) -> int:
@@ -112,22 +112,13 @@ class Turns:
         """An input for the next turn. False: it is not taken."""
         if self.over:
             return False
-        if type(item) is Received:
-            size = item.size
-            if self._packets >= INBOX_PACKETS_MAX or self._packet_bytes + size > INBOX_BYTES_MAX:
-                self.unheard += 1
-                return False
-            self._packets += 1
-            self._packet_bytes += size
-        elif type(item) is Submit:
+        if type(item) is Submit:
             if self.leaving:
                 return False
             assert item.ticket not in self.flying, "a ticket is used twice"
             self.flying.add(item.ticket)
-        elif type(item) is Persisted and self._inbox and type(self._inbox[-1]) is Persisted:
-            self._inbox[-1] = item
-            return True
-        self._inbox.append(item)
+        if not self._inbox.add(item):
+            return False
         self.ask()
         return True
 
@@ -152,7 +143,7 @@ class Turns:
     def end(self) -> None:
         """Nothing of this life happens any more."""
         self.over = True
-        self._inbox = []
+        self._inbox.clear()
 
     # --- a turn ---------------------------------------------------------------------------------
 
@@ -173,7 +164,7 @@ class Turns:
             self._ticked = ticked
             replica.step(Tick(*ticked))
         if self._inbox:
-            for item in self._next_inputs():
+            for item in self._inbox.next(self._inputs_max):
                 if type(item) is PersistFailed:
                     self._step_failure(item)
                     if self.over:
@@ -190,19 +181,6 @@ class Turns:
         self._arm(ticked[0])
         if self._inbox:
             self.ask()
-
-    def _next_inputs(self) -> list[Input]:
-        inbox = self._inbox
-        if len(inbox) <= self._inputs_max:
-            self._inbox = []
-            self._packets = self._packet_bytes = 0
-            return inbox
-        inputs, self._inbox = inbox[: self._inputs_max], inbox[self._inputs_max :]
-        for item in inputs:
-            if type(item) is Received:
-                self._packets -= 1
-                self._packet_bytes -= item.size
-        return inputs
 
     def _step_failure(self, failure: PersistFailed) -> None:
         self._execute(self._replica.drain())

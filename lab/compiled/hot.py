@@ -17,7 +17,7 @@ PATTERNS = (
     *[f"node/{name}.py" for name in ("replica", "turn", "ports", "ack", "bodies", "checkpoint")],
     *[f"node/{name}.py" for name in ("emitter", "epochs", "foreseen", "forks", "heads", "intake")],
     *[f"node/{name}.py" for name in ("link", "ownlog", "past", "penalties", "pending", "promises")],
-    *[f"node/{name}.py" for name in ("telling", "turns", "writing")],
+    *[f"node/{name}.py" for name in ("inbox", "telling", "turns", "writing")],
     # The journal.
     *[f"node/{name}.py" for name in ("codec", "checkpoint_codec", "checkpoints", "frames")],
     *[f"node/{name}.py" for name in ("index", "journal", "located", "pages", "recovery")],
