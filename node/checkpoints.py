@@ -19,13 +19,14 @@ from msgspec import Struct, field
 from node import frames
 from node.checkpoint import Checkpoint, Seal
 from node.checkpoint_codec import decode_checkpoint, encode_checkpoint
-from node.codec import decode_segment_header
 from node.frames import Frame, FrameTooNew
 from node.index import Index, Placed
+from node.marks import decode_segment_header
 from node.ports import CodecError, EpochRecord, Record
 from node.recovery import PART_SUFFIX, replace_file
+from node.segments import Segment, list_segments, segment_number
 from node.storage import Reader, Storage
-from node.survey import Segment, Survey, list_segments, segment_number
+from node.survey import Survey
 
 CHECKPOINT_SUFFIX = ".checkpoint"
 _HEADER_BYTES_MAX = 4096  # of the frame that begins a segment

@@ -1,8 +1,8 @@
-"""Bytes on disk to values and back: the only code that knows the generated protobuf classes.
+"""Bytes on disk to values and back.
 
 Two codecs live here. `ProtobufCodec` turns events into the bytes that are hashed, stored and
-shipped. The functions below it do the same for what the journal adds around events: blocks of
-records, segment headers, marks and the identity file.
+shipped. The functions below it do the same for blocks of records. What a journal says about itself
+is in `node.marks`.
 
 An event is encoded once, by its origin. What `decode` accepts is kept and relayed byte for byte,
 so an event of a newer version survives: header fields not known here are ignored, a kind not
@@ -14,11 +14,10 @@ encoded here can be decoded everywhere, and whatever a stranger sends is bounded
 import re
 from collections.abc import Sequence
 from sys import intern
-from typing import Final, Never, TypeVar, assert_never, final
+from typing import Final, Never, assert_never
 
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
-from msgspec import Struct
 
 from domain.arrival import Via
 from domain.clock import COUNTER_MAX, STAMP_MS_MAX, Stamp
@@ -27,10 +26,8 @@ from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLe
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES
 from node.disk import record_pb2 as pb
+from node.marks import parsed
 from node.ports import CodecError, Decoded, EpochRecord, EventRecord, Record
-
-FORMAT_VERSION = 1
-Message = TypeVar("Message", pb.Block, pb.SegmentHeader, pb.Mark, pb.Identity)
 
 EVENT_BYTES_MAX = 128 * 1024
 AUTHOR_BYTES_MAX = 64
@@ -39,7 +36,6 @@ PARENTS_MAX = 16
 EPOCH_MAX = 2**63 - 1
 RULES_MAX = 256  # rule ids that one censored message can name
 RULE_BYTES_MAX = 64
-DIRECTORY_ID_BYTES = 16
 FILLED_MAX = 64  # times that one message is filled
 ORIGINS_KNOWN_MAX = 4096  # bounds the cache of origin names that passed the check
 
@@ -226,47 +222,6 @@ def _unknown_kind(message: pb.Event) -> int:
 # --- what the journal adds around events --------------------------------------------------------
 
 
-class SegmentHeader(Struct, frozen=True):
-    node: str
-    segment: int
-    directory_id: bytes
-    incarnation: int
-    format_version: int = FORMAT_VERSION
-
-
-class Identity(Struct, frozen=True):
-    """What a data directory knows of itself, kept outside the log. See node.recovery."""
-
-    node: str
-    directory_id: bytes
-    place: str  # where the directory was when this was written; differs in a copy
-    incarnation: int  # starts so far
-    durability: str
-    must_open_epoch: str = ""  # the reason; "" if no new epoch is needed
-    must_open_from: int = 0  # an epoch opened at this record number or later settles it
-    started_at_ms: int = 0
-    format_version: int = FORMAT_VERSION
-
-
-@final
-class CleanStop(Struct, frozen=True):
-    """The process of this incarnation stopped in order, everything is on disk."""
-
-    incarnation: int
-
-
-@final
-class Quarantined(Struct, frozen=True):
-    """This range of this journal is damaged, known to be, and skipped."""
-
-    segment: int
-    offset: int
-    length: int
-    records: int
-
-
-Mark = CleanStop | Quarantined
-
 _VIA_NUMBERS: Final[dict[Via, pb.Via.ValueType]] = {
     "local": pb.VIA_LOCAL,
     "rumor": pb.VIA_RUMOR,
@@ -274,13 +229,6 @@ _VIA_NUMBERS: Final[dict[Via, pb.Via.ValueType]] = {
     "recovery": pb.VIA_RECOVERY,
 }
 _VIA_NAMES: Final[dict[int, Via]] = {number: name for name, number in _VIA_NUMBERS.items()}
-
-
-def _parsed(kind: type[Message], payload: bytes, what: str) -> Message:
-    try:
-        return kind.FromString(payload)
-    except DecodeError as error:
-        raise CodecError(f"not {what}: {error}") from None
 
 
 def encode_block(records: Sequence[Record]) -> bytes:
@@ -304,7 +252,7 @@ def encode_block(records: Sequence[Record]) -> bytes:
 def decode_block(payload: bytes) -> list[Record]:
     """The records of a block frame, in order."""
     records: list[Record] = []
-    for record in _parsed(pb.Block, payload, "a block").records:
+    for record in parsed(pb.Block, payload, "a block").records:
         data = record.event
         at_ms = record.received_at_ms
         if data:
@@ -322,75 +270,4 @@ def decode_block(payload: bytes) -> list[Record]:
 
 def events_of(payload: bytes) -> list[bytes]:
     """Of the records of a block frame the events alone, in order; b"" where one is no event."""
-    return [record.event for record in _parsed(pb.Block, payload, "a block").records]
-
-
-def encode_segment_header(header: SegmentHeader) -> bytes:
-    return pb.SegmentHeader(
-        format_version=header.format_version,
-        node=header.node,
-        segment=header.segment,
-        directory_id=header.directory_id,
-        incarnation=header.incarnation,
-    ).SerializeToString()
-
-
-def decode_segment_header(payload: bytes) -> SegmentHeader:
-    message = _parsed(pb.SegmentHeader, payload, "a segment header")
-    return SegmentHeader(
-        message.node,
-        message.segment,
-        message.directory_id,
-        message.incarnation,
-        message.format_version,
-    )
-
-
-def encode_mark(mark: Mark) -> bytes:
-    if type(mark) is CleanStop:
-        return pb.Mark(clean_stop=pb.CleanStop(incarnation=mark.incarnation)).SerializeToString()
-    if type(mark) is Quarantined:
-        hole = pb.Quarantined(segment=mark.segment, offset=mark.offset)
-        hole.length, hole.records = mark.length, mark.records
-        return pb.Mark(quarantined=hole).SerializeToString()
-    assert_never(mark)
-
-
-def decode_mark(payload: bytes) -> Mark | None:
-    """None: a mark of a newer version, which this one may pass over."""
-    message = _parsed(pb.Mark, payload, "a mark")
-    if message.HasField("clean_stop"):
-        return CleanStop(message.clean_stop.incarnation)
-    if message.HasField("quarantined"):
-        hole = message.quarantined
-        return Quarantined(hole.segment, hole.offset, hole.length, hole.records)
-    return None
-
-
-def encode_identity(identity: Identity) -> bytes:
-    return pb.Identity(
-        format_version=identity.format_version,
-        node=identity.node,
-        directory_id=identity.directory_id,
-        place=identity.place,
-        incarnation=identity.incarnation,
-        durability=identity.durability,
-        must_open_epoch=identity.must_open_epoch,
-        must_open_from=identity.must_open_from,
-        started_at_ms=identity.started_at_ms,
-    ).SerializeToString()
-
-
-def decode_identity(payload: bytes) -> Identity:
-    message = _parsed(pb.Identity, payload, "an identity")
-    return Identity(
-        message.node,
-        message.directory_id,
-        message.place,
-        message.incarnation,
-        message.durability,
-        message.must_open_epoch,
-        message.must_open_from,
-        message.started_at_ms,
-        message.format_version,
-    )
+    return [record.event for record in parsed(pb.Block, payload, "a block").records]

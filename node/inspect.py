@@ -21,12 +21,14 @@ from domain.dot import Dot
 from domain.events import Event, MessagePosted, UnknownEvent
 from gossip.entry import GENESIS, PREV_BYTES, hash_of
 from node import frames
-from node.codec import Mark, ProtobufCodec, Quarantined, decode_mark
+from node.codec import ProtobufCodec
+from node.marks import Mark, Quarantined, decode_mark
 from node.ports import CodecError, EpochRecord, EventRecord
-from node.recovery import load_identity
+from node.recovery import compare, load_identity
 from node.repair import Repaired, repair
+from node.segments import Segment, block, journal_dir, read_frames
 from node.storage import LOCK, FileReader, Reader, StorageError
-from node.survey import Hole, Segment, Survey, Torn, block, journal_dir, read_frames, survey
+from node.survey import Hole, Survey, Torn, survey
 
 __all__ = ["Finding", "Repaired", "Report", "examine", "inspect", "repair", "verify"]
 
@@ -106,6 +108,8 @@ class _Examiner:
         self.identity = load_identity(reader)
         directory_id = self.identity.directory_id if self.identity else b""
         self.found = survey(reader, directory_id)
+        identity = compare(self.identity, self.found)
+        self.stale = self.identity is not None and identity is None
         self.node = _node_of(self.found) or (self.identity.node if self.identity else "")
         self.codec = ProtobufCodec()
         self.findings: list[Finding] = []
@@ -118,10 +122,9 @@ class _Examiner:
         self.holes = list(self.found.holes)  # not yet passed by
 
     def report(self) -> Report:
-        if self.identity is None:
-            self._add(
-                "note", "IDENTITY", 0, 0, "absent or damaged: the next start opens a new epoch"
-            )
+        if self.identity is None or self.stale:
+            why = "older than the journal" if self.stale else "absent or damaged"
+            self._add("note", "IDENTITY", 0, 0, f"{why}: the next start opens a new epoch")
         self._check_frames()
         for segment in self.found.segments:
             self._check_records(segment)
@@ -150,6 +153,8 @@ class _Examiner:
             lost = f", {hole.records} records lost" if hole.records else ""
             known = ", quarantined" if hole.known else ""
             what = f"{hole.length} bytes damaged{lost}{known}: {hole.cause}"
+            if hole is self.found.lost_end:
+                what = f"{hole.cause}{lost}"
             self._add("damage", hole.name, hole.offset, hole.length, what)
         torn = self.found.torn
         if torn is None or not torn.length:

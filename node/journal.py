@@ -29,21 +29,23 @@ from msgspec.structs import replace
 from node import frames, recovery
 from node.blocks import blocks_of
 from node.checkpoint import Checkpoint, Seal
-from node.checkpoints import Believed, Keeper, Sealer, believed, remove_from
-from node.codec import (
+from node.checkpoints import Keeper, Sealer
+from node.index import Placed
+from node.marks import (
     CleanStop,
     Identity,
     Mark,
     Quarantined,
     SegmentHeader,
+    Started,
     encode_mark,
     encode_segment_header,
 )
-from node.index import Placed
-from node.opening import Records, Recovery
+from node.opening import Recovery, begin
 from node.ports import Durability, Record
+from node.segments import Segment, read_records, segment_name
 from node.storage import DISK_FULL, DiskFull, Storage, StorageError
-from node.survey import Segment, Survey, names_of_range, read_records, segment_name, survey
+from node.survey import Survey
 
 SEGMENT_BYTES = 4 * 1024 * 1024  # a start after a kill reads no more than this, and a commit
 
@@ -68,6 +70,7 @@ class Journal:
         self._crc = 0
         self._next_number = 1
         self._unrenewed = ""  # the segment that must be written anew before anything else
+        self._started = 0  # the last start that the journal tells of
         self._failed = ""
         self._closed = False
         self._placed: list[Placed] = []
@@ -82,59 +85,18 @@ class Journal:
     ) -> "tuple[Journal, Recovery]":
         """Recover what the directory holds, and get ready to append. Raises StorageError."""
         try:
-            identity = recovery.load_identity(storage)
-            directory_id = identity.directory_id if identity else b""
-            told = Believed(Survey(directory_id=directory_id))
-            if directory_id and options.trust and options.recover != "strict":
-                told = believed(storage, node, directory_id)
-            found = survey(storage, directory_id, told.survey)
-            recovery.refuse_unless_ours(node, options.recover, identity, found)
-            # The wish for an epoch is on disk before anything is repaired.
-            mode = options.durability
-            now = recovery.next_identity(storage, node, mode, identity, found, wall_ms)
-            # Until what is left has been written anew, the mode that it was left in counts.
-            doubted = recovery.doubted_mode(identity, found)
-            recovery.save_identity(storage, replace(now, durability=doubted or now.durability))
-            if damaged := found.damaged_from:
-                remove_from(storage, damaged)
-            kept_as = recovery.repair_tail(storage, found.torn) if found.torn else ""
-            for name in storage.names():
-                if name.endswith(recovery.PART_SUFFIX):
-                    storage.remove(name)
-            journal = cls(storage, options, now)
-            journal._begin(found, doubted=bool(doubted))
-            if (
-                identity is None
-                and journal._segment == found.last_segment
-                and not journal.unrenewed
-            ):
-                journal._rotate()  # so that the count of starts goes on, should it be lost again
-            journal._keeper = Keeper(storage, now.directory_id, told.crc)
-            if doubted and doubted != now.durability and not journal.unrenewed:
-                recovery.save_identity(storage, now)
+            trust = options.trust and options.recover != "strict"
+            start = begin(storage, node, options.durability, options.recover, wall_ms, trust=trust)
+            journal = cls(storage, options, start.now)
+            journal._begin(start.found, doubted=bool(start.doubted))
+            if start.needs_segment and journal._segment == start.found.last_segment:
+                journal._rotate()
+            journal._keeper = Keeper(storage, start.now.directory_id, start.told.crc)
+            if not journal.unrenewed:
+                journal._remember(start.saved)
         except OSError as error:
             raise recovery.storage_error("open", error, final=True) from None
-        torn = found.torn
-        return journal, Recovery(
-            records=Records(storage, found.segments, found.records - told.records),
-            checkpoints=told.checkpoints,
-            seals=found.seals,
-            recalled=told.records,
-            index=found.index,
-            count=found.records,
-            epoch=found.epoch,
-            must_open_epoch=now.must_open_epoch,
-            incarnation=now.incarnation,
-            clean=recovery.stopped_clean(identity, found),
-            torn_bytes=torn.length if torn else 0,
-            torn_cause=torn.cause if torn and torn.length else "",
-            kept_as=kept_as,
-            quarantined=recovery.holes_as_told(identity, found),
-            missing=tuple(names_of_range(*gap) for gap in found.missing),
-            segments=len(found.segments),
-            size_bytes=sum(segment.size for segment in found.segments),
-            unsynced=journal.written - journal.durable,
-        )
+        return journal, start.recovery(storage, unsynced=journal.written - journal.durable)
 
     def append(self, records: Sequence[Record]) -> None:
         """Write the records, all or none. Raises DiskFull, or StorageError."""
@@ -221,6 +183,7 @@ class Journal:
         try:
             self.renew()
             self.sync()
+            self._remember_if_possible()
             self._append_mark(CleanStop(self._identity.incarnation))
         except DiskFull as error:
             return str(error)
@@ -243,6 +206,7 @@ class Journal:
         """Take up the log where the survey found its end."""
         self._next_number, self._crc, self._sealer = found.next_number, found.crc, Sealer(found)
         self.written = self.durable = found.records
+        self._started = found.started
         last = found.segments[-1] if found.segments else None
         if last is None:
             self._new_segment(1)
@@ -259,13 +223,23 @@ class Journal:
                 self._new_segment(last.number + 1)
             elif self._size == 0:
                 self._write_header()
-        for hole in found.holes:
-            if not hole.known:
-                mark = Quarantined(hole.segment, hole.offset, hole.length, hole.records)
-                self._append_mark(mark)
+        self._append_marks(found)
         self._storage.sync(self._name)
         self._storage.sync_dir()
         self._durable_size = self._size
+
+    def _append_marks(self, found: Survey) -> None:
+        """Say what this start found, and that it was."""
+        for hole in found.holes:
+            if not hole.known:
+                mark = Quarantined(hole.segment, hole.offset, hole.length, hole.records)
+                # Nothing behind it says how much was in a lost end: so the mark counts for it.
+                self._append_mark(mark, hole.records if hole is found.lost_end else 0)
+        for healed in found.healed:
+            self._append_mark(healed)
+        if self._started < self._identity.incarnation:
+            with suppress(DiskFull):  # IDENTITY counts, too
+                self._append_mark(Started(self._identity.incarnation))
 
     def _renew_left(self, last: Segment, *, doubted: bool, may_wait: bool) -> None:
         """What the last process left is about to be called durable: write it anew.
@@ -303,12 +277,14 @@ class Journal:
         """Seal the current segment and begin the next. If that fails the current one stays."""
         self.sync()
         before = (self._segment, self._name, self._size, self._durable_size, self._crc)
+        tail = self._sealer.tail
         seal = self._sealer.sealed(self._segment, self._size, self._crc, self._next_number)
         try:
             self._new_segment(self._segment + 1)
         except (OSError, StorageError) as error:
             name = self._name
             self._segment, self._name, self._size, self._durable_size, self._crc = before
+            self._sealer.tail = tail
             try:
                 self._storage.remove(name)
             except FileNotFoundError:
@@ -321,6 +297,22 @@ class Journal:
                 raise recovery.storage_error("begin", error, name) from None
             raise
         self._sealer.begin(seal)
+        self._remember_if_possible()
+
+    def _remember(self, saved: Identity) -> None:
+        """Write down in IDENTITY, where `saved` is, how far the journal is durable. Raises OSError.
+
+        A journal that ends before has lost its end, and no frame in it would say so.
+        """
+        now = replace(self._identity, next_number=self._next_number, last_segment=self._segment)
+        if now != saved:
+            recovery.save_identity(self._storage, now)
+        self._identity = now
+
+    def _remember_if_possible(self) -> None:
+        """All of the journal is durable. Without a note of it, less of a loss would be seen."""
+        with suppress(OSError):
+            self._remember(self._identity)
 
     def _new_segment(self, number: int) -> None:
         self._segment, self._name = number, segment_name(number)
@@ -336,20 +328,27 @@ class Journal:
             self._identity.incarnation,
         )
         self._append_frame(encode_segment_header(header), frames.SEGMENT_HEADER)
+        self._started = header.incarnation
         self._storage.sync(self._name)
         self._storage.sync_dir()
         self._durable_size = self._size
 
-    def _append_mark(self, mark: Mark) -> None:
-        self._append_frame(encode_mark(mark), frames.MARK)
+    def _append_mark(self, mark: Mark, count: int = 0) -> None:
+        self._append_frame(encode_mark(mark), frames.MARK, count)
 
-    def _append_frame(self, payload: bytes, kind: int) -> None:
+    def _append_frame(self, payload: bytes, kind: int, count: int = 0) -> None:
         data, crc = frames.encode(
-            payload, type=kind, offset=self._size, previous=self._crc, number=self._next_number
+            payload,
+            type=kind,
+            offset=self._size,
+            previous=self._crc,
+            number=self._next_number,
+            count=count,
         )
-        self._sealer.tail = self._size
         self._write(data)
+        self._sealer.tail = self._size - len(data)
         self._crc = crc
+        self._next_number += count
 
     def _write(self, data: bytes) -> None:
         """Append to the current segment, or leave it as it was."""

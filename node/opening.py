@@ -1,17 +1,21 @@
-"""What an opening of the journal found: its records, where they are, and what was wrong."""
+"""The opening of a journal: what a start finds, sets right, and tells."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from node import recovery
 from node.checkpoint import Checkpoint, Seal
+from node.checkpoints import Believed, believed, remove_from
 from node.index import Index
+from node.marks import Identity
 from node.ports import Record
-from node.recovery import storage_error
 from node.replica import Replica
-from node.storage import Reader
-from node.survey import Hole, Segment, read_records
+from node.segments import Segment, names_of_range, read_records
+from node.storage import Reader, Storage
+from node.survey import Hole, Survey, survey
 
 RESTORE_BATCH = 4096  # records between two looks at signals
 
@@ -29,7 +33,7 @@ class Records:
         try:
             yield from read_records(self._reader, self._segments)
         except OSError as error:
-            raise storage_error("read", error, final=True) from None
+            raise recovery.storage_error("read", error, final=True) from None
 
 
 class Recovery(Struct, frozen=True):
@@ -76,6 +80,75 @@ class Recovery(Struct, frozen=True):
     @property
     def new_holes(self) -> int:
         return sum(not hole.known for hole in self.quarantined)
+
+
+class Start(Struct, frozen=True):
+    """What a start knows before it writes to the journal."""
+
+    identity: Identity | None  # as IDENTITY said; None if nothing is to be made of it
+    now: Identity  # of this start
+    saved: Identity  # what IDENTITY says for the time being
+    found: Survey
+    told: Believed
+    doubted: str  # the mode of a process that may have left bytes that no sync writes
+    kept_as: str
+
+    @property
+    def needs_segment(self) -> bool:
+        return recovery.needs_segment(self.now, self.found)
+
+    def recovery(self, reader: Reader, unsynced: int) -> Recovery:
+        """What is to be told of it, once the journal can be written to."""
+        found, told, torn = self.found, self.told, self.found.torn
+        return Recovery(
+            records=Records(reader, found.segments, found.records - told.records),
+            checkpoints=told.checkpoints,
+            seals=found.seals,
+            recalled=told.records,
+            index=found.index,
+            count=found.records,
+            epoch=found.epoch,
+            must_open_epoch=self.now.must_open_epoch,
+            incarnation=self.now.incarnation,
+            clean=recovery.stopped_clean(self.identity, found),
+            torn_bytes=torn.length if torn else 0,
+            torn_cause=torn.cause if torn and torn.length else "",
+            kept_as=self.kept_as,
+            quarantined=recovery.holes_as_told(self.identity, found),
+            missing=tuple(names_of_range(*gap) for gap in found.missing),
+            segments=len(found.segments),
+            size_bytes=sum(segment.size for segment in found.segments),
+            unsynced=unsynced,
+        )
+
+
+def begin(
+    storage: Storage, node: str, durability: str, mode: recovery.Mode, wall_ms: int, *, trust: bool
+) -> Start:
+    """Look at everything, write the wish for an epoch down, and only then repair.
+
+    `trust`: believe checkpoints. Raises RecoveryRefused where nothing was changed, and OSError.
+    """
+    identity = recovery.load_identity(storage)
+    directory_id = identity.directory_id if identity else b""
+    told = Believed(Survey(directory_id=directory_id))
+    if directory_id and trust:
+        told = believed(storage, node, directory_id)
+    found = survey(storage, directory_id, told.survey)
+    identity = recovery.compare(identity, found)
+    recovery.refuse_unless_ours(node, mode, identity, found)
+    now = recovery.next_identity(storage, node, durability, identity, found, wall_ms)
+    # Until what is left has been written anew, the mode that it was left in counts.
+    doubted = recovery.doubted_mode(identity, found)
+    saved = replace(now, durability=doubted or now.durability)
+    recovery.save_identity(storage, saved)
+    if damaged := found.damaged_from:
+        remove_from(storage, damaged)
+    kept_as = recovery.repair_tail(storage, found.torn) if found.torn else ""
+    for name in storage.names():
+        if name.endswith(recovery.PART_SUFFIX):
+            storage.remove(name)
+    return Start(identity, now, saved, found, told, doubted, kept_as)
 
 
 def _taken_from(checkpoints: list[Checkpoint]) -> Iterator[Checkpoint]:

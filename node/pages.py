@@ -15,8 +15,8 @@ from node.codec import events_of
 from node.frames import Frame
 from node.index import Chunk, Index, Placed
 from node.ports import CodecError
+from node.segments import segment_name
 from node.storage import Reader, StorageError
-from node.survey import segment_name
 
 CACHE_BYTES = 2 * 1024 * 1024
 

@@ -15,8 +15,9 @@ from collections.abc import Generator, Iterable
 import msgspec
 from msgspec import Struct
 
+from node.segments import list_segments
 from node.storage import Reader, StorageError
-from node.survey import Hole, Surveyor, list_segments
+from node.survey import Hole, Surveyor
 
 STEP_BYTES = 64 * 1024
 PAUSE_S = 5.0  # between two passes

@@ -9,7 +9,7 @@
 Modes: `strict` refuses a torn tail and holes as well, `tail` goes on after both, `salvage` also
 goes on where a segment is missing or belongs elsewhere (that one is skipped).
 
-**Epochs.** A dot is never reused, so whatever could have lost an own event asks for a new epoch.
+**Epochs.** A dot is not reused, so whatever may have lost an own event asks for a new epoch.
 The wish is written to the file IDENTITY *before* anything is repaired, with the record number from
 which an opened epoch settles it. A crash at any point therefore repeats the same decision: first
 the wish, then the copy, then the cut, then the epoch record.
@@ -20,17 +20,18 @@ from typing import Literal
 from msgspec.structs import replace
 
 from node import frames
-from node.codec import (
+from node.frames import Frame, FrameTooNew
+from node.marks import (
     DIRECTORY_ID_BYTES,
     FORMAT_VERSION,
     Identity,
     decode_identity,
     encode_identity,
 )
-from node.frames import Frame, FrameTooNew
 from node.ports import CodecError
+from node.segments import Segment, names_of_range, segment_name
 from node.storage import DISK_FULL, DiskFull, Reader, Storage, StorageError
-from node.survey import Hole, RecoveryRefused, Survey, Torn, names_of_range
+from node.survey import Hole, RecoveryRefused, Survey, Torn
 
 Mode = Literal["strict", "tail", "salvage"]
 
@@ -140,6 +141,34 @@ def holes_as_told(identity: Identity | None, found: Survey) -> tuple[Hole, ...]:
     return tuple([replace(h, known=h.known and h.marked < first) for h in found.holes])
 
 
+def compare(identity: Identity | None, found: Survey) -> Identity | None:
+    """Note in `found` what IDENTITY knows of, and is not there. Returns None if it is an old one,
+    put back: a later start has left its marks.
+    """
+    if identity is None or identity.incarnation < found.started:
+        return None
+    found.lost_end = end = _lost_end(identity, found)
+    if end is not None:
+        found.holes.append(end)
+    return identity
+
+
+def _lost_end(identity: Identity, found: Survey) -> Hole | None:
+    """What was durable, and is not behind the last frame that is there."""
+    # An older chatlab only wrote what it had found at its start.
+    lost = (identity.next_number or identity.must_open_from) - found.next_number
+    if lost <= 0 and identity.last_segment <= found.last_segment:
+        return None
+    last = found.segments[-1] if found.segments else Segment(1, segment_name(1), 0)
+    offset = found.torn.offset if found.torn else last.size
+    cause = "the journal ends before what was durable"
+    if identity.last_segment > found.last_segment:
+        first = found.last_segment + 1
+        cause += f": {names_of_range(first, identity.last_segment)} is missing"
+    records = min(max(lost, 0), frames.COUNT_MAX)
+    return Hole(last.number, last.name, offset, 0, records, cause)
+
+
 def epoch_reason(identity: Identity | None, found: Survey, place: str) -> str:
     """Why a new epoch must be opened; "" if own events can go on where they ended."""
     reasons: list[str] = []
@@ -149,7 +178,9 @@ def epoch_reason(identity: Identity | None, found: Survey, place: str) -> str:
         reasons.append("new log")
     if found.torn is not None and found.torn.length:
         reasons.append("tail repaired")
-    if any(not hole.known for hole in found.holes):
+    if found.lost_end is not None:
+        reasons.append("the end of the journal is lost")
+    if any(not hole.known and hole is not found.lost_end for hole in found.holes):
         reasons.append("damage in the journal")
     if identity is None and found.segments:
         reasons.append("the identity file is lost")
@@ -191,8 +222,7 @@ def next_identity(
         directory_id, incarnation = identity.directory_id, identity.incarnation
     else:
         directory_id = found.directory_id or storage.nonce(DIRECTORY_ID_BYTES)
-        # A start without it begins a segment, so that the next one jumps further, whatever is left.
-        seen = max(found.incarnation, found.last_segment * LOST_IDENTITY_JUMP)
+        seen = max(found.started, _counted_by_files(found))
         incarnation = seen + LOST_IDENTITY_JUMP if found.segments else 0
     return Identity(
         node=node,
@@ -203,7 +233,26 @@ def next_identity(
         must_open_epoch=epoch_reason(identity, found, storage.place()),
         must_open_from=found.next_number,
         started_at_ms=at_ms,
+        # What is found may be in the kernel's memory alone: see `Journal`.
+        next_number=identity.next_number if identity is not None else 1,
+        last_segment=identity.last_segment if identity is not None else 0,
     )
+
+
+def needs_segment(now: Identity, found: Survey) -> bool:
+    """Whether this start must begin a segment, so that it cannot be counted a second time.
+
+    If IDENTITY gets lost, the count goes on from what is left of the journal. A start that is not
+    below that must leave a file behind it, whatever may become of what is in the file. It may not
+    be the first start that finds out: the one that did may have failed.
+    """
+    return bool(found.segments) and (
+        now.incarnation > _counted_by_files(found) + LOST_IDENTITY_JUMP
+    )
+
+
+def _counted_by_files(found: Survey) -> int:
+    return max(found.incarnation, found.last_segment * LOST_IDENTITY_JUMP)
 
 
 def repair_tail(storage: Storage, torn: Torn) -> str:

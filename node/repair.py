@@ -16,15 +16,10 @@ from msgspec.structs import replace
 
 from node import frames
 from node.checkpoints import remove_from
-from node.codec import (
-    Identity,
-    Quarantined,
-    SegmentHeader,
-    encode_mark,
-    encode_segment_header,
-)
 from node.frames import Frame
+from node.marks import Identity, Quarantined, SegmentHeader, encode_mark, encode_segment_header
 from node.recovery import (
+    compare,
     epoch_reason,
     keep_copy,
     load_identity,
@@ -33,8 +28,9 @@ from node.recovery import (
     replace_file,
     save_identity,
 )
+from node.segments import Segment, journal_dir, read_frames, segment_name
 from node.storage import FileStorage, Storage, StorageError
-from node.survey import Hole, Segment, Survey, journal_dir, read_frames, segment_name, survey
+from node.survey import Hole, Survey, survey
 
 STAND_INS_MAX = 1000  # missing segments that get one; more is no journal any more
 
@@ -62,6 +58,7 @@ def repair_storage(storage: Storage) -> Repaired:
     """The same on any storage."""
     identity = load_identity(storage)
     found = survey(storage, identity.directory_id if identity else b"")
+    identity = compare(identity, found)
     if not found.segments:
         raise StorageError("there is no journal here (no *.seg file)")
     missing = sum(last - first + 1 for first, last in found.missing)
@@ -81,6 +78,8 @@ def repair_storage(storage: Storage) -> Repaired:
         rewriter.run()
         actions += rewriter.actions
         kept += rewriter.kept
+        last = found.last_segment
+        save_identity(storage, replace(identity, next_number=rewriter.number, last_segment=last))
     return Repaired(tuple(actions), tuple(kept), sum(hole.records for hole in found.holes))
 
 
@@ -89,7 +88,7 @@ def _save_wish(storage: Storage, identity: Identity | None, found: Survey) -> Id
         node = next((s.header.node for s in found.segments if s.header and not s.skipped), "")
         if not node:
             raise StorageError("neither IDENTITY nor a segment header says whose journal this is")
-        identity = next_identity(storage, node, "always", None, found, 0)
+        identity = next_identity(storage, node, "interval", None, found, 0)
     else:
         reason = epoch_reason(identity, found, identity.place)
         if reason:

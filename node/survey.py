@@ -12,30 +12,27 @@ Every segment is read once, and every byte of it ends up as one of these:
 Memory is bounded by one segment, whatever the length of the history.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from node import frames
 from node.checkpoint import Seal
-from node.codec import (
+from node.frames import Damage, Frame, FrameTooNew
+from node.index import Index
+from node.marks import (
     FORMAT_VERSION,
     CleanStop,
+    Healed,
     Quarantined,
-    SegmentHeader,
-    decode_block,
+    Started,
     decode_mark,
     decode_segment_header,
 )
-from node.frames import Damage, Frame, FrameTooNew
-from node.index import Index
-from node.ports import CodecError, EpochRecord, Record
-from node.storage import FileReader, Reader, StorageError
-
-SEGMENT_SUFFIX = ".seg"
-JOINED_BYTES = 64 * 1024  # of frames parsed at once
+from node.ports import CodecError, EpochRecord
+from node.segments import Segment, block, list_segments, names_of_range, segment_name
+from node.storage import Reader, StorageError
 
 
 class RecoveryRefused(StorageError):
@@ -66,17 +63,6 @@ class Torn(Struct, frozen=True):
     cause: str
 
 
-class Segment(Struct):
-    """One file as surveyed: its valid frames that hold records, as byte ranges."""
-
-    number: int
-    name: str
-    size: int
-    header: SegmentHeader | None = None
-    ranges: list[tuple[int, int]] = []  # [start, end) of consecutive valid frames
-    skipped: bool = False  # salvage: it belongs elsewhere
-
-
 class Survey(Struct):
     segments: list[Segment] = []
     holes: list[Hole] = []
@@ -91,6 +77,9 @@ class Survey(Struct):
     epoch_number: int = 0
     clean_stop: int = 0  # the last frame is a clean stop of this incarnation
     incarnation: int = 0  # the highest one seen in a segment header
+    started: int = 0  # the highest one seen anywhere
+    healed: list[Healed] = []  # quarantined ranges that can be read again
+    lost_end: Hole | None = None  # one of `holes`: what IDENTITY knows of, and is not there
     directory_id: bytes = b""
     index: Index = field(default_factory=Index)
     began: int = 0  # the records before the last segment
@@ -106,38 +95,6 @@ class Survey(Struct):
     def damaged_from(self) -> int:
         """The first segment that is not whole; 0 if all are, but for a torn tail."""
         return min([hole.segment for hole in self.holes], default=0)
-
-
-def segment_name(number: int) -> str:
-    return f"{number:08d}{SEGMENT_SUFFIX}"
-
-
-def segment_number(name: str) -> int | None:
-    stem = name.removesuffix(SEGMENT_SUFFIX)
-    return int(stem) if stem != name and stem.isascii() and stem.isdigit() else None
-
-
-def names_of_range(first: int, last: int) -> str:
-    name = segment_name(first)
-    return name if first == last else f"{name} to {segment_name(last)}"
-
-
-def journal_dir(path: Path) -> Path:
-    """The journal at `path`: that directory, or the directory `journal` in it."""
-    for candidate in (path, path / "journal"):
-        try:
-            if list_segments(FileReader(candidate)):
-                return candidate
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from None
-    raise StorageError(f"{path}: there is no journal here (no *{SEGMENT_SUFFIX} file)")
-
-
-def list_segments(reader: Reader) -> list[Segment]:
-    found = [(number, n) for n in reader.names() if (number := segment_number(n)) is not None]
-    return [Segment(number, name, reader.size(name)) for number, name in sorted(found)]
 
 
 def survey(reader: Reader, directory_id: bytes = b"", begun: Survey | None = None) -> Survey:
@@ -284,6 +241,7 @@ class Surveyor:
             return False
         out.directory_id = header.directory_id
         out.incarnation = max(out.incarnation, header.incarnation)
+        out.started = max(out.started, header.incarnation)
         return True
 
     def _find_epoch(self, segment: Segment, data: bytes, frame: Frame) -> None:
@@ -300,8 +258,12 @@ class Surveyor:
             mark = None
         if type(mark) is CleanStop:
             self.result.clean_stop = mark.incarnation
-        elif type(mark) is Quarantined:
+        if type(mark) is CleanStop or type(mark) is Started:
+            self.result.started = max(self.result.started, mark.incarnation)
+        elif type(mark) is Quarantined and not frame.count:  # else it stands where the hole was
             self.known.setdefault((mark.segment, mark.offset, mark.length), frame.number)
+        elif type(mark) is Healed:
+            self.known.pop((mark.segment, mark.offset, mark.length), None)
 
     def _damage(self, segment: Segment, damage: Damage, *, torn: bool) -> None:
         out = self.result
@@ -325,74 +287,10 @@ class Surveyor:
         self._close_holes(0)
         out = self.result
         for index, hole in enumerate(out.holes):
-            marked = self.known.get((hole.segment, hole.offset, hole.length))
+            marked = self.known.pop((hole.segment, hole.offset, hole.length), None)
             if marked is not None:
                 out.holes[index] = replace(hole, known=True, marked=marked)
+        out.healed = [Healed(*place) for place in self.known]
         if out.torn is not None and out.torn.length:
             out.clean_stop = 0
         return out
-
-
-def read_frames(reader: Reader, segment: Segment) -> Iterator[tuple[Frame, bytes]]:
-    """The valid frames of one surveyed segment, with their payloads."""
-    if segment.skipped or not segment.ranges:
-        return
-    data = reader.read(segment.name, 0, segment.ranges[-1][1])
-    for start, end in segment.ranges:
-        at = start
-        while at < end:
-            frame = frames.parse(data, at)
-            if type(frame) is not Frame:
-                raise StorageError(f"{segment.name}: offset {at}: changed while it was read")
-            yield frame, frames.payload_of(data, frame)
-            at = frame.end
-
-
-def read_records(reader: Reader, segments: Sequence[Segment]) -> Iterator[Record]:
-    """The records of surveyed segments, in order, one segment in memory at a time.
-
-    Concatenated protobuf messages are one message with their repeated fields joined. So frames of
-    few records, as a quiet node writes them, are parsed many at a time.
-    """
-    for segment in segments:
-        joined: list[tuple[Frame, bytes]] = []
-        size = 0
-        for frame, payload in read_frames(reader, segment):
-            if frame.type != frames.BLOCK:
-                continue
-            joined.append((frame, payload))
-            size += len(payload)
-            if size >= JOINED_BYTES:
-                yield from _joined(segment, joined)
-                joined, size = [], 0
-        yield from _joined(segment, joined)
-
-
-def _joined(segment: Segment, blocks: list[tuple[Frame, bytes]]) -> list[Record]:
-    try:
-        records = decode_block(b"".join([payload for _, payload in blocks]))
-    except CodecError:
-        records = []
-    if len(records) != sum(frame.count for frame, _ in blocks):
-        # One of them is not what it says: find out which.
-        return [record for frame, payload in blocks for record in block(segment, frame, payload)]
-    return records
-
-
-def block(segment: Segment, frame: Frame, payload: bytes) -> list[Record]:
-    """The records of one block frame. Raises StorageError if it is whole and yet not readable."""
-    try:
-        records = decode_block(payload)
-    except CodecError as error:
-        raise StorageError(
-            f"{segment.name}: offset {frame.offset}: whole, and yet not readable: {error}; "
-            "it was written by a newer or a faulty chatlab",
-            final=True,
-        ) from None
-    if len(records) != frame.count:
-        raise StorageError(
-            f"{segment.name}: offset {frame.offset}: {len(records)} records, "
-            f"its header says {frame.count}",
-            final=True,
-        )
-    return records

@@ -16,7 +16,8 @@ from node.opening import Recovery
 from node.pages import Pages
 from node.ports import Record
 from node.replica import Replica
-from node.survey import read_records, survey
+from node.segments import read_records
+from node.survey import survey
 
 _ALL = 2**62  # above every record number
 

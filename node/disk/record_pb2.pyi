@@ -330,21 +330,29 @@ class Mark(_message.Message):
 
     CLEAN_STOP_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
+    STARTED_FIELD_NUMBER: _builtins.int
+    HEALED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def clean_stop(self) -> Global___CleanStop: ...
     @_builtins.property
     def quarantined(self) -> Global___Quarantined: ...
+    @_builtins.property
+    def started(self) -> Global___Started: ...
+    @_builtins.property
+    def healed(self) -> Global___Healed: ...
     def __init__(
         self,
         *,
         clean_stop: Global___CleanStop | None = ...,
         quarantined: Global___Quarantined | None = ...,
+        started: Global___Started | None = ...,
+        healed: Global___Healed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["clean_stop", b"clean_stop", "kind", b"kind", "quarantined", b"quarantined"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clean_stop", b"clean_stop", "healed", b"healed", "kind", b"kind", "quarantined", b"quarantined", "started", b"started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_stop", b"clean_stop", "kind", b"kind", "quarantined", b"quarantined"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clean_stop", b"clean_stop", "healed", b"healed", "kind", b"kind", "quarantined", b"quarantined", "started", b"started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["clean_stop", "quarantined"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["clean_stop", "quarantined", "started", "healed"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -404,6 +412,58 @@ class Quarantined(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Quarantined: _TypeAlias = Quarantined  # noqa: Y015
+
+@_typing.final
+class Started(_message.Message):
+    """A process began to use this journal. What the file IDENTITY counts is counted here as well, so
+    that no start has the incarnation of an earlier one, whichever of the two is lost or put back.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    incarnation: _builtins.int
+    def __init__(
+        self,
+        *,
+        incarnation: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["incarnation", b"incarnation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Started: _TypeAlias = Started  # noqa: Y015
+
+@_typing.final
+class Healed(_message.Message):
+    """What an earlier mark said of this range is over: it can be read again. If it is damaged once
+    more, that is new.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    segment: _builtins.int
+    offset: _builtins.int
+    length: _builtins.int
+    def __init__(
+        self,
+        *,
+        segment: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        length: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["length", b"length", "offset", b"offset", "segment", b"segment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Healed: _TypeAlias = Healed  # noqa: Y015
 
 @_typing.final
 class Checkpoint(_message.Message):
@@ -713,6 +773,8 @@ class Identity(_message.Message):
     MUST_OPEN_EPOCH_FIELD_NUMBER: _builtins.int
     MUST_OPEN_FROM_FIELD_NUMBER: _builtins.int
     STARTED_AT_MS_FIELD_NUMBER: _builtins.int
+    NEXT_NUMBER_FIELD_NUMBER: _builtins.int
+    LAST_SEGMENT_FIELD_NUMBER: _builtins.int
     format_version: _builtins.int
     node: _builtins.str
     directory_id: _builtins.bytes
@@ -728,6 +790,12 @@ class Identity(_message.Message):
     """an EpochOpened record with this number or a later one settles it"""
     started_at_ms: _builtins.int
     """wall clock of that start"""
+    next_number: _builtins.int
+    """records below this number were durable: a journal that ends before"""
+    last_segment: _builtins.int
+    """it has lost its end
+    the segment with this number was durable
+    """
     def __init__(
         self,
         *,
@@ -740,10 +808,12 @@ class Identity(_message.Message):
         must_open_epoch: _builtins.str = ...,
         must_open_from: _builtins.int = ...,
         started_at_ms: _builtins.int = ...,
+        next_number: _builtins.int = ...,
+        last_segment: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_id", b"directory_id", "durability", b"durability", "format_version", b"format_version", "incarnation", b"incarnation", "must_open_epoch", b"must_open_epoch", "must_open_from", b"must_open_from", "node", b"node", "place", b"place", "started_at_ms", b"started_at_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory_id", b"directory_id", "durability", b"durability", "format_version", b"format_version", "incarnation", b"incarnation", "last_segment", b"last_segment", "must_open_epoch", b"must_open_epoch", "must_open_from", b"must_open_from", "next_number", b"next_number", "node", b"node", "place", b"place", "started_at_ms", b"started_at_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

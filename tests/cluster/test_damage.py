@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from node.survey import segment_name
+from node.segments import segment_name
 
 pytestmark = pytest.mark.cluster
 

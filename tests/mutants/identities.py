@@ -12,9 +12,9 @@ from gossip.learnt import Learnt
 from gossip.log import Log
 from gossip.receipts import Receipts
 from node import recovery
-from node.codec import Identity
 from node.emitter import Emitted, Emitter
 from node.epochs import Epochs
+from node.marks import Identity
 from node.ports import Note
 from node.promises import Promise, Promises
 from node.replica import Replica

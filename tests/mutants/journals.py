@@ -5,15 +5,16 @@ from copy import deepcopy
 
 from msgspec.structs import replace
 
-from node import frames, journal, opening, recovery
-from node.codec import Identity
+from node import frames, opening, recovery
 from node.frames import BLOCK, HEADER_BYTES, Frame
 from node.group_commit import Act, GroupCommit
 from node.journal import Journal
+from node.marks import Identity
 from node.pending import Pending
 from node.ports import Record
+from node.segments import Segment
 from node.storage import Reader, Storage, StorageError
-from node.survey import Segment, Survey, Torn
+from node.survey import Survey, Torn
 from node.turn import Persisted
 from tests.mutants.planting import Bed, Swaps, standing
 
@@ -99,15 +100,15 @@ def sync_retried() -> Swaps:
 
 @planted(
     "rotate-without-dir-sync",
-    "After a new segment is made, its directory is not synced: the name is gone after a power cut.",
-    "node.journal.Journal._write_header",
+    "After a rotation the directory is not synced: the new segment is gone after a power cut.",
+    "node.journal.Journal._rotate",
     "C5 C1",
     "small-segments",
 )
 def rotate_without_dir_sync() -> Swaps:
-    original = Journal._write_header
+    original = Journal._rotate
 
-    def write_header(self: Journal) -> None:
+    def rotate(self: Journal) -> None:
         storage = self._storage
         self._storage = _NoDirSync(storage)  # type: ignore[assignment]
         try:
@@ -115,7 +116,7 @@ def rotate_without_dir_sync() -> Swaps:
         finally:
             self._storage = storage
 
-    return [(Journal, "_write_header", write_header)]
+    return [(Journal, "_rotate", rotate)]
 
 
 class _NoDirSync:
@@ -234,13 +235,13 @@ def _only_sync(self: Journal, name: str) -> None:
 @planted(
     "one-record-too-many",
     "With a torn tail, the last whole block before it is cut off too.",
-    "node.journal.survey",
+    "node.opening.survey",
     "C5 C1",
     "power-cuts",
     "torn-twice",
 )
 def one_record_too_many() -> Swaps:
-    original: Callable[[Reader, bytes, Survey], Survey] = standing(journal, "survey")
+    original: Callable[[Reader, bytes, Survey], Survey] = standing(opening, "survey")
 
     def survey(reader: Reader, directory_id: bytes, begun: Survey) -> Survey:
         again = deepcopy(begun)  # a survey goes on with what it is given
@@ -258,7 +259,7 @@ def one_record_too_many() -> Swaps:
         again.torn = Torn(torn.segment, torn.name, at, length, torn.cause)
         return again
 
-    return [(journal, "survey", survey)]
+    return [(opening, "survey", survey)]
 
 
 class _Cut:
@@ -307,19 +308,19 @@ def crc_ignored() -> Swaps:
 @planted(
     "holes-unsaid",
     "Damage in the middle of the journal is skipped, and nobody hears of it.",
-    "node.journal.survey",
+    "node.opening.survey",
     "C5 C3",
     "bit-rot",
 )
 def holes_unsaid() -> Swaps:
-    original: Callable[[Reader, bytes, Survey], Survey] = standing(journal, "survey")
+    original: Callable[[Reader, bytes, Survey], Survey] = standing(opening, "survey")
 
     def survey(reader: Reader, directory_id: bytes, begun: Survey) -> Survey:
         found = original(reader, directory_id, begun)
         found.holes = []
         return found
 
-    return [(journal, "survey", survey)]
+    return [(opening, "survey", survey)]
 
 
 @planted(

@@ -4,6 +4,8 @@ import errno
 import os
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import MessagePosted
@@ -12,7 +14,7 @@ from node.codec import ProtobufCodec
 from node.journal import Journal, JournalOptions
 from node.opening import Recovery
 from node.ports import Durability, EpochRecord, EventRecord, Record
-from node.recovery import Mode
+from node.recovery import Mode, load_identity, save_identity
 from node.storage import MemoryStorage, Storage
 
 EPOCH = 0x5EED
@@ -92,6 +94,17 @@ def small_journal(
             held += batch
     journal.close(clean=clean)
     return storage, held
+
+
+def forgetful(storage: MemoryStorage) -> MemoryStorage:
+    """A copy whose IDENTITY knows of nothing that was durable, as that of a process that was
+    killed before it sealed anything.
+    """
+    after = storage.killed()
+    identity = load_identity(after)
+    assert identity is not None
+    save_identity(after, replace(identity, next_number=1, last_segment=0))
+    return after
 
 
 def damaged(storage: MemoryStorage, name: str, at: int, flip: int = 0xFF) -> MemoryStorage:

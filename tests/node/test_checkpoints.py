@@ -18,8 +18,8 @@ from node.journal import Journal, JournalOptions
 from node.ports import AckLevel
 from node.recovery import IDENTITY_FILE
 from node.repair import repair_storage
+from node.segments import segment_name
 from node.storage import FaultyStorage, MemoryStorage, StorageError
-from node.survey import segment_name
 from node.turn import Persisted, Submit, Tick
 from tests.node.pasts import WALL_MS, Life, known, past, rewound, turned, written
 

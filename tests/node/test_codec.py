@@ -25,21 +25,23 @@ from node.codec import (
     PARENTS_MAX,
     RULES_MAX,
     TEXT_BYTES_MAX,
+    ProtobufCodec,
+    decode_block,
+    encode_block,
+)
+from node.disk import record_pb2 as pb
+from node.marks import (
     CleanStop,
     Identity,
-    ProtobufCodec,
     Quarantined,
     SegmentHeader,
-    decode_block,
     decode_identity,
     decode_mark,
     decode_segment_header,
-    encode_block,
     encode_identity,
     encode_mark,
     encode_segment_header,
 )
-from node.disk import record_pb2 as pb
 from node.ports import CodecError, EpochRecord, EventRecord
 
 names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,31}", fullmatch=True)

@@ -1,16 +1,39 @@
 """How a journal is left, and what the next start makes of it: the clean mark, and doubt."""
 
 import errno
+import os
 from functools import partial
 
 import pytest
 
 from node.ports import Durability
+from node.segments import SEGMENT_SUFFIX
 from node.storage import DiskFull, FaultyStorage, MemoryStorage, StorageError
 from node.survey import survey
 from tests.node.journals import Crowded, Writer, commit, open_journal
 
 MODES: tuple[Durability, ...] = ("always", "interval", "none")
+
+
+class Spoilt(MemoryStorage):
+    """Counts down over the writes and syncs of segments; the one that comes to 0 fails."""
+
+    fails_in = 0
+    code = errno.EIO
+
+    def _count(self, name: str) -> None:
+        if name.endswith(SEGMENT_SUFFIX) and self.fails_in:
+            self.fails_in -= 1
+            if not self.fails_in:
+                raise OSError(self.code, os.strerror(self.code))
+
+    def append(self, name: str, data: bytes) -> int:
+        self._count(name)
+        return super().append(name, data)
+
+    def sync(self, name: str) -> None:
+        self._count(name)
+        super().sync(name)
 
 
 # --- a clean stop -------------------------------------------------------------------------------
@@ -33,15 +56,14 @@ def test_a_stop_whose_sync_fails_is_not_clean_whatever_survives(
     durability: Durability, nth: int
 ) -> None:
     """The n-th call of the close fails: the sync, the write of the mark, the sync of the mark."""
-    storage = FaultyStorage(10**9, errno.EIO)
+    storage = Spoilt()
     journal, _ = open_journal(storage, durability=durability)
     commit(journal, Writer().events(2))
     journal.append(Writer().events(3))
-    storage.fail_at = storage.calls + nth
+    storage.fails_in = nth
     with pytest.raises(StorageError, match="Input/output error"):
         journal.close(clean=True)
     assert journal.durable == (2 if nth == 1 else 5)
-    storage.fail_at = 10**9
     assert not survey(storage).clean_stop
     _, found = open_journal(storage.killed(), durability=durability)
     assert not found.clean
@@ -49,10 +71,11 @@ def test_a_stop_whose_sync_fails_is_not_clean_whatever_survives(
 
 
 def test_a_mark_that_finds_no_room_is_told() -> None:
-    storage = FaultyStorage(10**9, errno.ENOSPC)
+    storage = Spoilt()
+    storage.code = errno.ENOSPC
     journal, _ = open_journal(storage)
     journal.append(Writer().events(3))
-    storage.fail_at, storage._cut_short = storage.calls + 2, True
+    storage.fails_in = 2
     assert "No space left on device" in journal.close(clean=True)
     assert journal.durable == 3
     _, found = open_journal(storage.power_cut())

@@ -6,12 +6,21 @@ from shutil import copytree
 
 import pytest
 
-from node.codec import FORMAT_VERSION, Identity
+from node.marks import FORMAT_VERSION, Identity
 from node.ports import Durability, EpochRecord
 from node.recovery import IDENTITY_FILE, LOST_IDENTITY_JUMP, load_identity, save_identity
+from node.segments import list_segments, read_frames
 from node.storage import FileStorage, MemoryStorage, Storage
-from node.survey import RecoveryRefused, list_segments, read_frames, survey
-from tests.node.journals import EPOCH, Writer, commit, damaged, open_journal, small_journal
+from node.survey import RecoveryRefused, survey
+from tests.node.journals import (
+    EPOCH,
+    Writer,
+    commit,
+    damaged,
+    forgetful,
+    open_journal,
+    small_journal,
+)
 
 BIG = 10**9
 
@@ -46,7 +55,7 @@ def test_a_log_cut_at_any_byte_keeps_exactly_the_whole_frames_before_the_cut() -
     names = segments_of(storage)
     for index, name in enumerate(names):
         for cut in range(storage.size(name)):
-            after = storage.killed()
+            after = forgetful(storage)
             for later in names[index + 1 :]:
                 after.remove(later)
             after.truncate(name, cut)

@@ -31,8 +31,9 @@ from node.inspect import examine_storage
 from node.journal import Journal, JournalOptions
 from node.ports import EpochRecord, EventRecord
 from node.repair import repair_storage
+from node.segments import list_segments, read_frames, read_records
 from node.storage import MemoryStorage, StorageError
-from node.survey import list_segments, read_frames, read_records, survey
+from node.survey import survey
 from tests.node.journals import Writer
 from tests.transcripts import check_transcript, transcripts
 

@@ -11,14 +11,9 @@ from gossip.wire import WireError, decode, encode
 from lab import scenario
 from lab.places import PlaceError, parse
 from node import config
-from node.codec import (
-    ProtobufCodec,
-    decode_block,
-    decode_identity,
-    decode_mark,
-    decode_segment_header,
-)
+from node.codec import ProtobufCodec, decode_block
 from node.inspect import examine_storage
+from node.marks import decode_identity, decode_mark, decode_segment_header
 from node.ports import CodecError, EventRecord
 from node.requests import Bad, read_frame
 from node.storage import StorageError

@@ -13,8 +13,9 @@ from node.codec import encode_block
 from node.journal import Journal
 from node.opening import Recovery
 from node.ports import EpochRecord, EventRecord, Record
+from node.segments import list_segments, read_frames
 from node.storage import MemoryStorage
-from node.survey import list_segments, read_frames, survey
+from node.survey import survey
 from tests.node.journals import Writer, commit, open_journal
 from tests.node.replicas import Node, exchange
 

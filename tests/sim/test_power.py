@@ -16,9 +16,9 @@ from lab.scenario import named
 from lab.sim.disk import SimDisk
 from lab.sim.world import run
 from node import frames, recovery
-from node.codec import Identity
 from node.emitter import Emitter
 from node.journal import Journal
+from node.marks import Identity
 from node.pending import Pending
 from node.promises import Promises
 from node.survey import Survey
