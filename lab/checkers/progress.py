@@ -4,6 +4,8 @@
 - Nothing useless goes on without end. A node that is sent entries again and again, and takes none
   of them (none is written), says so too rarely or is not listened to (`useless_max`): at any time,
   faults or not.
+- Whoever asks is answered (`answer_us`): no op is in flight for longer at the end of the run, and
+  where no fault was planned none is answered by the end of its time alone.
 - Once nothing changes any more in any node, rounds find nothing. What is sent later than `calm_us`
   after the last change is a question (Syn) or the answer that all is the same; a digest, a delta or
   a rumor would be sent for ever. The rates of packets, bytes and rounds are then those of idling.
@@ -18,7 +20,7 @@ from typing import ClassVar
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Final, Got, Handed, Sent, Unwritten, Written
+from lab.kinds import Boot, Final, Got, Handed, Info, Sent, Totals, Unwritten, Written
 from lab.trace import Event
 
 RULE = Rule(
@@ -45,9 +47,8 @@ class Progress:
         self._loads: set[int] = set()  # packets with entries, by the seq of their sending
         self._useless: dict[str, int] = {}  # by node: packets with entries since it took one
         self._useless_max = 0
-        self._taking: dict[
-            str, int
-        ] = {}  # by node: the first record from elsewhere not written yet
+        self._taking: dict[str, int] = {}  # by node: the first record not written, from elsewhere
+        self._overdue: list[Event] = []  # ops that were answered by their time alone
 
     def wants(self) -> Wants:
         return {
@@ -57,7 +58,21 @@ class Progress:
             Written: self._on_written,
             Unwritten: self._on_unwritten,
             Boot: self._on_boot,
+            Info: self._on_info,
         }
+
+    def _on_info(self, event: Event) -> None:
+        """An answer that says nothing."""
+        data = event.data
+        assert type(data) is Info
+        invoke = self._history.invokes.get(data.op)
+        if not self._limits.answer_us or invoke is None:
+            return
+        if data.code == "ack_timeout":
+            self._overdue.append(event)
+        elif data.code == "end" and event.t_us - invoke.t_us > self._limits.answer_us:
+            reason = f"op {data.op} was not answered at {event.node}, which is up"
+            self._found.add(reason, event.seq, invoke.seq)
 
     # --- what a node is given, and takes --------------------------------------------------------
 
@@ -102,6 +117,11 @@ class Progress:
 
     def verdict(self) -> Verdict:
         history = self._history
+        totals = None if history.totals is None else history.totals.data
+        if type(totals) is Totals and not totals.enabled:
+            for event in self._overdue:
+                reason = f"{event.node} kept no promise in time, though nothing went wrong"
+                self._found.add(reason, event.seq)
         for node, event in history.finals.items():
             data = event.data
             assert type(data) is Final

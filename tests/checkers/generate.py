@@ -194,7 +194,12 @@ def swapped_answer(rng: Random, event: Event) -> Event:
         answers = (
             kinds.Ok(data.op, data.session, getattr(data, "ref", "")),
             kinds.Fail(data.op, data.session, "moderation"),
-            kinds.Info(data.op, data.session, "crash", dot=dot_of(getattr(data, "ref", ""))),
+            kinds.Info(
+                data.op,
+                data.session,
+                rng.choice(("crash", "ack_timeout")),
+                dot=dot_of(getattr(data, "ref", "")),
+            ),
         )
         return msgspec.structs.replace(event, data=rng.choice(answers))
     return event

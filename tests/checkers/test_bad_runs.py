@@ -75,6 +75,36 @@ def test_who_lacks_something_and_waits_for_nothing_is_stuck() -> None:
     assert outcome("C12", edited(events, at, wake_ms=3_600_000)) == "pass"
 
 
+def answered_with(info: kinds.Info, *, fault: bool = False) -> list[Event]:
+    """An op of n1 that nobody answers for a second, but so."""
+    book = two()
+    op = book.invoke("n1", "post", "hello")
+    if fault:
+        book.fire("loss")
+    book.phase("heal")
+    book.phase("liveness", 1_000_000)
+    book.agree()
+    book.wait(1_000_000)
+    book.add("n1", msgspec.structs.replace(info, op=op, session="s-n1"), book.invokes[op])
+    book.end()
+    return book.trace.events
+
+
+def test_an_op_that_nobody_answers_is_found() -> None:
+    events = answered_with(kinds.Info(0, "", "end"))
+    verdict = verdict_of("C12", events, Limits(answer_us=900_000))
+    assert verdict.outcome == "fail" and "was not answered at n1" in verdict.reason
+    assert outcome("C12", events, Limits(answer_us=1_100_000)) == "pass"
+    assert outcome("C12", events) == "pass"
+
+
+def test_a_promise_is_kept_in_time_where_nothing_goes_wrong() -> None:
+    late = kinds.Info(0, "", "ack_timeout")
+    verdict = verdict_of("C12", answered_with(late), Limits(answer_us=900_000))
+    assert verdict.outcome == "fail" and "nothing went wrong" in verdict.reason
+    assert outcome("C12", answered_with(late, fault=True), Limits(answer_us=900_000)) == "pass"
+
+
 def noisy(entries: int = 0) -> list[Event]:
     """Everybody agrees, and still talks a lot for two seconds, perhaps of what all know."""
     book = two()

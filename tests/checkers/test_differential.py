@@ -45,6 +45,7 @@ TIGHT = Limits(  # so that good histories meet them, and miss them, too
     idle_bytes_s=1_800,
     idle_rounds_s=20,
     useless_max=3,
+    answer_us=25_000,
 )
 
 
