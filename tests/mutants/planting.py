@@ -6,12 +6,14 @@
         return [(Pushing, "flush", flush)]
 
 Production code knows nothing of this. What is replaced is an attribute of a class or of a module;
-what stood there comes back when the context ends, descriptors included.
+what stood there comes back when the context ends, descriptors included. What takes the place of a
+function can be called as that one is: otherwise a mutant would be caught because it cannot.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
+from inspect import signature
+from types import FunctionType, ModuleType
 from typing import Any
 
 from lab.mutants import Mutant
@@ -33,6 +35,9 @@ def applied() -> str:
 @contextmanager
 def swapped(swaps: Swaps, mutant: str = "") -> Iterator[None]:
     before = [(owner, name, vars(owner)[name]) for owner, name, _ in swaps]
+    for (_, name, old), (_, _, new) in zip(before, swaps, strict=True):
+        if isinstance(old, FunctionType) and isinstance(new, FunctionType):
+            assert _takes_its_calls(new, old), f"{mutant}: {name} cannot be called as it is"
     _APPLIED.append(mutant)
     try:
         for owner, name, new in swaps:
@@ -42,6 +47,16 @@ def swapped(swaps: Swaps, mutant: str = "") -> Iterator[None]:
         _APPLIED.pop()
         for owner, name, old in reversed(before):
             setattr(owner, name, old)
+
+
+def _takes_its_calls(new: FunctionType, old: FunctionType) -> bool:
+    parameters = signature(old).parameters.values()
+    named = {one.name: None for one in parameters if one.kind is one.KEYWORD_ONLY}
+    try:
+        signature(new).bind(*[None] * (len(parameters) - len(named)), **named)
+    except TypeError:
+        return False
+    return True
 
 
 class Bed:

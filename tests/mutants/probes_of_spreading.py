@@ -173,7 +173,7 @@ def who_does_not_answer_is_suspected() -> bool:
 def quiet_voices_come_first() -> bool:
     frontier = holding(chain("n1", 100, size=3000), chain("n2", 2))
     lacks = Vector().compare(frontier, [])
-    runs, _ = standing(engines, "cut")(lacks, frontier.store, 20_000)
+    runs, _ = standing(engines, "cut")(lacks, frontier, 20_000)
     return "n2" in {run.origin for run in runs}
 
 

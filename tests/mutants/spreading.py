@@ -1,7 +1,7 @@
 """Mutants of gossip: what is told to whom, and when."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
@@ -17,7 +17,6 @@ from gossip.packets import Line, Run, Same, Syn, SynAck
 from gossip.reconcile import Lack
 from gossip.reconcile.vector import Vector
 from gossip.rumor import Rumors
-from gossip.store import Store
 from tests.mutants.planting import Bed, Swaps, standing
 
 BED = Bed()
@@ -37,8 +36,8 @@ planted = BED.planted
 def no_dedup() -> Swaps:
     original = Frontier.add
 
-    def add(self: Frontier, entry: Entry) -> Added:
-        added = original(self, entry)
+    def add(self: Frontier, entry: Entry, *, always: bool = False) -> Added:
+        added = original(self, entry, always=always)
         return Added.NEW if added is Added.KNOWN else added
 
     def data_if_held(self: Frontier, log: LogId, seq: int) -> None:
@@ -59,9 +58,9 @@ def bounded_dedup() -> Swaps:
     original_add, original_held = Frontier.add, Frontier.data_if_held
     recent: dict[int, deque[Dot]] = {}
 
-    def add(self: Frontier, entry: Entry) -> Added:
+    def add(self: Frontier, entry: Entry, *, always: bool = False) -> Added:
         cache = recent.setdefault(id(self), deque(maxlen=8))
-        added = original_add(self, entry)
+        added = original_add(self, entry, always=always)
         known = entry.dot in cache
         cache.append(entry.dot)
         return Added.NEW if added is Added.KNOWN and not known else added
@@ -226,14 +225,15 @@ def answers_dropped() -> Swaps:
 def backlog_first() -> Swaps:
     original = standing(engines, "cut")
 
-    def cut(lacks: Sequence[Lack], store: Store, budget: int) -> tuple[list[Run], bool]:
+    def cut(lacks: Iterable[Lack], frontier: Frontier, budget_bytes: int) -> tuple[list[Run], bool]:
         runs: list[Run] = []
-        for at, lack in enumerate(sorted(lacks, key=lambda lack: -lack.count)):
-            some, more = original([lack], store, budget)
+        largest_first = sorted(lacks, key=lambda lack: -lack.count)
+        for at, lack in enumerate(largest_first):
+            some, more = original([lack], frontier, budget_bytes)
             runs += some
-            budget -= sum(len(data) + 80 for run in some for data in run.data)
-            if more or budget <= 0:
-                return runs, more or at + 1 < len(lacks)
+            budget_bytes -= sum(len(data) + 80 for run in some for data in run.data)
+            if more or budget_bytes <= 0:
+                return runs, more or at + 1 < len(largest_first)
         return runs, False
 
     return [(engines, "cut", cut)]
