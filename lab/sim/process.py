@@ -58,11 +58,14 @@ class Home(Machine, Protocol):
 
     def unreadable(self, error: StorageError) -> None: ...
 
+    def mend(self) -> None: ...
+
     def answered(self, ticket: int, outcome: Outcome, cause: int | None) -> None: ...
 
     def reach(self, op: Op) -> None: ...
 
 
+MINDED_US = (100_000, 3_000_000)  # until somebody starts a read-only node again, from and below
 MAILBOX_MAX = 1000  # packets that wait for a process that stands still
 # Notes that repeat what other events of the trace say.
 _SAID = frozenset({"events_received", "events_posted"})
@@ -284,6 +287,13 @@ class Process:
         told = Unwritten(failure.kept, failure.code, failure.reason, failure.final)
         self._cause = self.tell(told, None)
         self.commits.resume()
+        if failure.final and self._host.disk_rng.getrandbits(1):  # every other time somebody minds
+            wait_us = self._host.disk_rng.randrange(*MINDED_US)
+            self._agenda.at(self._agenda.now_us + wait_us, self._minded)
+
+    def _minded(self, _: object) -> None:
+        if self.alive and not self.paused:
+            self._host.mend()
 
     # --- standing still -------------------------------------------------------------------------
 

@@ -106,6 +106,7 @@ def test_what_a_full_disk_keeps_from_being_written_anew_is_not_called_durable() 
             Timed(1, 1_000_000, 1_150_000, DiskErrors("n1", "sync", 1.0)),
             Timed(2, 1_050_000, 4_000_000, DiskFull("n1", 300)),
             Timed(3, 3_000_000, 3_500_000, Kill("n1", "power")),
+            Timed(4, 1_250_000, 1_350_000, Kill("n1")),  # it was read-only for good
         ),
         durability="interval",
     )
@@ -153,6 +154,7 @@ def test_the_same_as_a_plan() -> None:
         (
             Timed(1, 1_000_000, 1_200_000, DiskErrors("n1", "sync", 1.0)),
             Timed(2, 3_000_000, 3_500_000, Kill("n1", "power")),
+            Timed(3, 1_250_000, 1_350_000, Kill("n1")),  # it was read-only for good
         ),
         durability="interval",
     )
