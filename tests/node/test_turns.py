@@ -9,7 +9,7 @@ from domain.arrival import Arrival
 from domain.commands import PostMessage
 from gossip.packets import Packet
 from gossip.wire import encode
-from node import turns as module
+from node import inbox
 from node.checkpoint import Checkpoint
 from node.codec import ProtobufCodec
 from node.ports import AckLevel, Note, Record
@@ -163,23 +163,14 @@ def test_a_newer_progress_takes_the_place_of_one_that_waits() -> None:
     assert type(bench.replies[1]) is Acked
 
 
-def test_the_inbox_is_bounded_in_packets_and_bytes_and_counts_what_it_drops(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "INBOX_PACKETS_MAX", 3)
+def test_what_the_inbox_drops_is_not_taken_and_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "LANE_PACKETS_MAX", 3)
     bench = Bench(inputs_max=2)
     assert [bench.receive() for _ in range(5)] == [True, True, True, False, False]
     assert bench.turns.unheard == 2
     assert bench.post(1), "commands have their own bound, at their door"
     bench.turns.run()
-    assert [bench.receive() for _ in range(3)] == [True, True, False]
-    while bench.turns.waiting:
-        bench.turns.run()
-    packet = bench.news.packet(1)
-    monkeypatch.setattr(module, "INBOX_BYTES_MAX", 1000)
-    assert bench.turns.take(Received(packet, 600))
-    assert not bench.turns.take(Received(packet, 401))
-    assert bench.turns.take(Received(packet, 400))
+    assert [bench.receive() for _ in range(3)] == [True, False, False]
     assert bench.turns.unheard == 4
 
 
