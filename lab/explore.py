@@ -23,11 +23,14 @@ from time import monotonic
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lab.checkers import BATCH, Band, Coverage, Outcome, Sample, Verdict
 from lab.checkers.lagband import RUNS_MIN
 from lab.judging import ALL_RULES, Judged, run_judged
 from lab.kinds import Totals
+from lab.reached import Reached
+from lab.rows import ROWS
 from lab.scenario import Scenario
 from lab.token import config_of
 
@@ -46,6 +49,7 @@ class Options(Struct, frozen=True):
     time_s: float | None = None
     first_failure: bool = False
     bands: dict[str, Band] = {}  # by `config_of` a scenario
+    reached: bool = False  # also count the states that runs reach: `lab.reached`
 
     def scenario_of(self, seed: int) -> Scenario:
         return self.scenarios[seed % len(self.scenarios)]
@@ -65,6 +69,7 @@ class Seen(Struct, frozen=True, array_like=True):
     fired: dict[str, int]
     enabled: tuple[str, ...]
     sample: Sample | None
+    reached: dict[str, int] = {}  # by row of `lab.reached`
 
 
 class Failure(Struct, frozen=True):
@@ -86,6 +91,17 @@ class BatchSeen(Struct, frozen=True):
     reason: str
 
 
+class Row(Struct):
+    """How often runs reached one state. Mutable."""
+
+    runs: Counter[str] = field(default_factory=Counter)  # by scenario
+    times: int = 0
+
+    def add(self, scenario: str, times: int) -> None:
+        self.runs[scenario] += 1
+        self.times += times
+
+
 class Found(Struct):
     """What exploring found so far. Mutable."""
 
@@ -105,6 +121,8 @@ class Found(Struct):
     wall_s: float = 0.0
     ended: Literal["seeds", "time", "failure", "interrupted"] = "seeds"
     samples: dict[str, list[Sample]] = {}  # by scenario
+    ran: Counter[str] = field(default_factory=Counter)  # runs, by scenario
+    reached: dict[str, Row] = {}  # by row of `lab.reached`
 
     @property
     def outcome(self) -> Outcome:
@@ -125,6 +143,7 @@ class Found(Struct):
         what = self.options.scenario_of(seen.seed)
         scenario = what.name
         self.runs += 1
+        self.ran[scenario] += 1
         self.last = seen.seed
         self.outcomes[seen.outcome] += 1
         self.simulated_us += seen.simulated_us
@@ -132,6 +151,8 @@ class Found(Struct):
         self.events += seen.events
         self.fired.update(seen.fired)
         self.enabled.update(seen.enabled)
+        for row, times in seen.reached.items():
+            self._row(row).add(scenario, times)
         if seen.outcome == "unknown":
             self.unknown[seen.rule, seen.reason] += 1
         elif seen.outcome == "fail":
@@ -143,6 +164,17 @@ class Found(Struct):
             band = self.options.bands.get(config_of(what))
             if band is not None and len(growing) % RUNS_MIN == 0:
                 self._judge_batch(scenario, growing[-RUNS_MIN:], band)
+
+    def _row(self, row: str) -> Row:
+        found = self.reached.get(row)
+        if found is None:
+            found = self.reached[row] = Row()
+        return found
+
+    @property
+    def never(self) -> list[str]:
+        """The rows that no run reached; none, unless somebody looked."""
+        return [row for row in ROWS if row not in self.reached] if self.options.reached else []
 
     def _judge_batch(self, scenario: str, samples: Sequence[Sample], band: Band) -> None:
         verdict = LAG_BAND.judge(samples, band)
@@ -198,7 +230,12 @@ def explore(options: Options, told: Callable[[Found], None] = lambda _: None) ->
 
 def look(options: Options, seed: int) -> Seen:
     """Run a seed and say in a few figures how it went."""
-    return seen_of(run_judged(options.scenario_of(seed), seed))
+    if not options.reached:
+        return seen_of(run_judged(options.scenario_of(seed), seed))
+    reached = Reached()
+    judged = run_judged(options.scenario_of(seed), seed, watch=reached)
+    reached.look(judged.trace)
+    return replace(seen_of(judged), reached=dict(reached.counts))
 
 
 def seen_of(judged: Judged) -> Seen:

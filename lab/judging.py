@@ -22,6 +22,7 @@ from lab.faults import Plan, plan_from_json
 from lab.kinds import Detail
 from lab.scenario import ScenarioError, load, named, names
 from lab.sim.swarm import draw
+from lab.sim.watch import Watch
 from lab.sim.world import World
 from lab.token import Source, Token, token_of
 from lab.trace import Observer, Trace
@@ -109,6 +110,7 @@ def run_judged(
     only: Collection[str] = (),
     detail: Detail = "normal",
     observers: Iterable[Observer] = (),
+    watch: Watch | None = None,
 ) -> Judged:
     """In the simulator, and by all checkers of one run or `only` these."""
     if isinstance(source, Plan):
@@ -116,7 +118,7 @@ def run_judged(
     plan = plan_of(source, seed)
     trace = Trace()
     try:
-        world = World(plan, detail=detail, observers=observers)
+        world = World(plan, detail=detail, observers=observers, watch=watch)
         trace = world.trace
         result = world.run()
         limits = limits or calibrated(plan, limits_for(source))

@@ -11,6 +11,7 @@ from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
     from lab.explore import Found
+    from lab.scenario import Scenario
 
 
 def explore(
@@ -41,6 +42,10 @@ def explore(
     first_failure: Annotated[
         bool, typer.Option("--first-failure", help="Stop at the first seed that fails.")
     ] = False,
+    reached: Annotated[
+        bool,
+        typer.Option("--reached", help="Also tell which states of the core these runs reached."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Many seeds on all cores. Exit 7 if any fails; each failure comes with its replay."""
@@ -50,17 +55,15 @@ def explore(
     from lab.explore import explore as explored
     from lab.scenario import names
 
-    meant = tuple([scenario_named(text) for text in dict.fromkeys(scenarios or names())])
-    if len({one.name for one in meant}) < len(meant):
-        raise Problem("two of these scenarios have the same name", Exit.USAGE)
     options = Options(
-        meant,
+        _meant(scenarios or names()),
         int.from_bytes(os.urandom(5), "big") if fresh else first,
         seeds if seeds is not None or time is not None else 1000,
         jobs_or_all(jobs),
         time,
         first_failure,
         bands(),
+        reached,
     )
     if fresh:
         hint(f"first seed: {options.first}")
@@ -79,6 +82,13 @@ def explore(
     if found.ended == "interrupted" and not found.failures_count:
         raise typer.Exit(int(Exit.INTERRUPTED))
     raise typer.Exit(code_of(found.outcome))
+
+
+def _meant(texts: list[str]) -> "tuple[Scenario, ...]":
+    meant = tuple([scenario_named(text) for text in dict.fromkeys(texts)])
+    if len({one.name for one in meant}) < len(meant):
+        raise Problem("two of these scenarios have the same name", Exit.USAGE)
+    return meant
 
 
 def _progress(found: "Found") -> tuple[float | None, str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lab.cli.common import hint
 from lab.compiled.tree import is_compiled
 from lab.display import display_safe
+from lab.rows import ROWS
 from lab.steps import lasting, seconds, steps
 from lab.tables import Paint, table, width_max_of
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 COLOURS = {"pass": "green", "fail": "red", "unknown": "yellow"}
 FAILURES_SHOWN = 20
 REASONS_SHOWN = 5
+SCENARIOS_SHOWN = 3
 STORY_WIDTH = 78
 
 
@@ -189,6 +191,8 @@ def show_found(found: "Found", paint: Paint) -> None:
         ]
         print(table(["FAULT", "FIRED", "RUNS WITH IT"], rows, paint))
         print()
+    if found.options.reached:
+        _show_reached(found, paint)
     counts = found.outcomes
     print(
         f"{overall_text(found.outcome, paint)}: {found.runs:,} seeds "
@@ -202,6 +206,49 @@ def show_found(found: "Found", paint: Paint) -> None:
         f"{found.wall_s:.1f} s, {found.seeds_s:.1f} seeds/s on {jobs} "
         f"job{'s' if jobs != 1 else ''}{', compiled' if is_compiled() else ''}{_ended(found)}"
     )
+
+
+def _show_reached(found: "Found", paint: Paint) -> None:
+    """The states and transitions of the core, and how many runs came there."""
+    rows = [
+        [
+            one["row"] if one["runs"] else paint(one["row"], "red"),
+            f"{one['runs']:,}",
+            f"{one['share']:.1%}",
+            f"{one['times']:,}",
+            ", ".join(list(one["scenarios"])[:SCENARIOS_SHOWN]) or paint("never", "red"),
+        ]
+        for one in reached_json(found)
+    ]
+    print(table(["REACHED", "RUNS", "SHARE", "TIMES", "MOST OFTEN IN"], rows, paint))
+    if found.never:
+        print(paint(f"never reached: {', '.join(found.never)}", "red"))
+    print()
+
+
+def reached_json(found: "Found") -> list[dict[str, Any]]:
+    """By row: runs and their share, times, and the share of the runs of each scenario."""
+    known = [*ROWS, *sorted(found.reached.keys() - set(ROWS))]
+    told: list[dict[str, Any]] = []
+    for name in known:
+        row = found.reached.get(name)
+        runs = row.runs.total() if row is not None else 0
+        shares = (
+            {one: row.runs[one] / found.ran[one] for one in row.runs} if row is not None else {}
+        )
+        told.append(
+            {
+                "row": name,
+                "runs": runs,
+                "share": round(runs / found.runs, 6) if found.runs else 0.0,
+                "times": row.times if row is not None else 0,
+                "scenarios": {
+                    one: round(share, 4)
+                    for one, share in sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
+                },
+            }
+        )
+    return told
 
 
 def _batches(found: "Found") -> str:
@@ -247,6 +294,7 @@ def found_json(found: "Found") -> dict[str, Any]:
         "seeds_s": round(found.seeds_s, 2),
         "jobs": found.options.jobs,
         "ended": found.ended,
+        **({"reached": reached_json(found), "never": found.never} if found.options.reached else {}),
     }
 
 

@@ -143,6 +143,7 @@ class Host:
         finally:
             self.disk.opening = False
         lives.scrubbed.open(recovery.quarantined)
+        self.shared.opened(self, journal, recovery)
         self._boot(journal, records_of(self.disk, recovery), recovery)
 
     def _not_opened(self, error: StorageError) -> None:
@@ -203,9 +204,7 @@ class Host:
             self._not_opened(error)
             return
         self.tell(Note("checkpoints_doubted", "error", {"reason": ending.reason}))
-        self.tell(Crash("damage", ending.reason, 0, 0))
-        self.disk.killed()
-        self._follow(ending)
+        self._failed("damage", ending.reason, ending)
 
     def _follow(self, ending: Ending) -> None:
         """A life has ended by itself: another one of this process, or another process."""
@@ -213,11 +212,13 @@ class Host:
         assert lives is not None
         what = lives.after(ending, now_us / 1_000_000)
         if type(what) is Again:
-            wait_us = int((what.wait_s or 0.0) * 1_000_000)
-            self.shared.agenda.at(now_us + wait_us, self._live, lives)
-        else:
-            self._lives = None
-            self._again(RETRY_US)
+            at_us = now_us + int((what.wait_s or 0.0) * 1_000_000)
+            self.shared.agenda.at(at_us, self._live, lives)
+            return
+        if what.gave_up:
+            self.tell(Note("node_gave_up", "error", {"reason": ending.reason}))
+        self._lives = None
+        self._again(RETRY_US)
 
     def _again(self, wait_us: int) -> None:
         self.shared.agenda.at(self.shared.agenda.now_us + wait_us, self.start)
@@ -226,8 +227,7 @@ class Host:
 
     def crash(self, how: Death, site: str = "", *, power: bool = False) -> None:
         """The life ends at once; of the disk remains what was written, or synced (`power`)."""
-        process = self.process
-        if process is None:
+        if (process := self.process) is None:
             return
         log = process.commits.log
         self.tell(Crash(how, site, log.written, log.durable))
@@ -276,6 +276,7 @@ class Host:
         return True
 
     def _end(self, process: Process) -> None:
+        self.shared.ended(self, process.replica, process.commits.log)
         process.end()
         if self._scrubbing is not None:
             self._scrubbing.stop()
@@ -320,8 +321,7 @@ class Host:
 
     def mend(self) -> None:
         """Somebody sees that the node is read-only for good, and starts it again."""
-        process = self.process
-        if process is not None and (failure := process.commits.failure) is not None:
+        if self.process is not None and (failure := self.process.commits.failure) is not None:
             self.crash("storage", failure.reason)
             self._again(DISK_DOWN_US)
 

@@ -13,7 +13,7 @@ Rules
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from math import log
 from random import Random
@@ -166,6 +166,7 @@ class Network:
         self._links: dict[str, dict[str, Link]] = {}
         self._rules: list[tuple[str, Rule]] = []
         self.ledger = Ledger()
+        self.watch: Callable[[str, str, Packet], None] | None = None  # is shown what is sent
 
     def join(self, host: Machine) -> None:
         self._hosts[host.name] = host
@@ -179,6 +180,8 @@ class Network:
         now_us, name, links = agenda.now_us, source.name, self._links[source.name]
         packet = None
         for peer, following in sends:
+            if self.watch is not None:
+                self.watch(name, peer, following)
             if following is not packet:  # else the same one, to the next peer
                 packet = following
                 parcel = Parcel(packet)
@@ -259,23 +262,15 @@ class Network:
         """This transmission never arrives."""
         dropped = self.ledger.dropped
         dropped[why] = dropped.get(why, 0) + 1
-        if self._traced:
-            self._tell(flight, Dropped(why))
+        self._tell(flight, Dropped(why))
 
     def _tell(self, flight: Flight, data: Copied | Dropped) -> None:
         """Of the sender: what becomes of its transmission."""
         if self._traced:
             source, peer = flight.link.pair
-            self._trace.add(
-                self._agenda.now_us,
-                source,
-                self._hosts[source].incarnation,
-                data,
-                flight.sent,
-                flight.parcel.msg_id,
-                peer,
-                len(flight.parcel.data),
-            )
+            now_us, inc = self._agenda.now_us, self._hosts[source].incarnation
+            name, size = flight.parcel.msg_id, len(flight.parcel.data)
+            self._trace.add(now_us, source, inc, data, flight.sent, name, peer, size)
 
     def _delay_us(self) -> int:
         return self._delays[int(self._draw() * QUANTILES)]

@@ -6,7 +6,11 @@ from lab.kinds import Detail
 from lab.sim.agenda import Agenda
 from lab.sim.known import Known
 from lab.sim.network import Network
+from lab.sim.watch import Watch, Watched
 from lab.trace import Trace
+from node.journal import Journal
+from node.opening import Recovery
+from node.replica import Replica
 
 
 class Shared:
@@ -20,6 +24,7 @@ class Shared:
         network: Network,
         moderator: Moderator,
         detail: Detail,
+        watch: Watch | None = None,
     ) -> None:
         self.plan = plan
         self.agenda = agenda
@@ -28,4 +33,17 @@ class Shared:
         self.known = Known()
         self.moderator = moderator
         self.detail: Detail = detail
+        self.watch = watch
+        if watch is not None:
+            network.watch = watch.packet
         self.core_failures: list[str] = []  # with their tracebacks
+
+    def opened(self, host: Watched, journal: Journal, recovery: Recovery) -> None:
+        """The journal of this host was opened; whoever looks on is told."""
+        if self.watch is not None:
+            self.watch.opened(host, journal, recovery)
+
+    def ended(self, host: Watched, replica: Replica, log: object) -> None:
+        """A life is about to end, or the run."""
+        if self.watch is not None:
+            self.watch.ended(host, replica, log)

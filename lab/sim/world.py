@@ -29,6 +29,7 @@ from lab.sim.refold import UNFOLDED, print_of, refolded
 from lab.sim.shared import Shared
 from lab.sim.streams import stream
 from lab.sim.swarm import draw
+from lab.sim.watch import Watch
 from lab.trace import Observer, Trace
 from node.replica import Replica, ReplicaConfig
 
@@ -60,6 +61,7 @@ class World:
         detail: Detail = "normal",
         observers: Iterable[Observer] = (),
         paranoid: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         # Only the collector frees a world, a web of references. The last one is young and all that
         # is: now that costs least, and this one gets memory that is still in the caches.
@@ -77,7 +79,7 @@ class World:
             paranoid=paranoid,
         )
         moderator = moderator_of(plan.rules)
-        self.shared = Shared(plan, self.agenda, self.trace, self.network, moderator, detail)
+        self.shared = Shared(plan, self.agenda, self.trace, self.network, moderator, detail, watch)
         self.clients = Clients(self.agenda, self.trace, self.shared.known)
         self.hosts: dict[str, Host] = {}
         for config in configs(plan):
@@ -131,6 +133,7 @@ class World:
                 host.process.close_quiet()
                 again = host.name == tried and self.detail != "lean"
                 host.tell(self._final(host, host.process.replica, again=again))
+                self.shared.ended(host, host.process.replica, host.process.commits.log)
         ledger = self.network.ledger
         counts = ledger.counts()
         counts["in_flight"] = self.network.in_flight + sum(

@@ -13,6 +13,7 @@ from lab.checkers.lagband import Span
 from lab.explore import Found, Options, explore
 from lab.faults import Plan
 from lab.judging import run_judged
+from lab.rows import ROWS
 from lab.scenario import named, names
 from lab.sim.world import World
 from lab.token import config_of, parse
@@ -142,3 +143,21 @@ def test_a_plan_is_run_by_its_own_seed() -> None:
     plan = Plan("p", 5, ("n1", "n2"), 300_000, 1_000_000)
     judged = run_judged(plan, 99)
     assert judged.seed == 5 and judged.outcome == "unknown"
+
+
+def test_what_runs_reach_is_counted_and_changes_nothing() -> None:
+    """The rows are the same on one job or two, and a run that is looked at is the same run."""
+    power = (named("power-cuts"),)
+    plain = explore(Options(power, 1, 12, 1))
+    alone, pooled = (explore(Options(power, 1, 12, jobs, reached=True)) for jobs in (1, 2))
+    assert plain.reached == {} and plain.never == []
+    assert (alone.outcomes, alone.events, alone.fired) == (
+        plain.outcomes,
+        plain.events,
+        plain.fired,
+    )
+    assert alone.reached == pooled.reached
+    assert alone.reached["epoch: new log"].runs == {"power-cuts": 12}
+    assert alone.reached["storage failed for good"].times > 0
+    assert "fork" in alone.never and "receipt" not in alone.never
+    assert alone.reached.keys() <= set(ROWS)
