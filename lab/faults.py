@@ -148,6 +148,14 @@ class Worker(_Fault, frozen=True, tag="worker"):
 
 
 @final
+class Rot(_Fault, frozen=True, tag="rot"):
+    """So many bits of what the node has on its disk change, also while it runs."""
+
+    node: str
+    flips: int
+
+
+@final
 class Point(_Fault, frozen=True, tag="point"):
     """When the node passes this site it dies with this probability, at most so many times.
 
@@ -220,7 +228,7 @@ class ClockDrift(_Fault, frozen=True, tag="clock_drift"):
 # fmt: off
 Fault = (
     Loss | Burst | Duplicate | Reorder | Corrupt | Latency | Narrow | Hold | Partition
-    | Kill | Pause | Worker | Point
+    | Kill | Pause | Worker | Rot | Point
     | DiskErrors | DiskFull | ShortWrites | SlowSync
     | ClockOffset | ClockDrift
 )

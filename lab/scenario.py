@@ -130,6 +130,13 @@ class WorkerRange(_Chance, frozen=True):
     lasts_ms: Spans = (50, 1500)
 
 
+class RotRange(_Chance, frozen=True):
+    """Bits change on the disk that `kill` damages, so often, while its node runs."""
+
+    count: Counts = (1, 2)
+    flips: Counts = (1, 2)
+
+
 class PointRange(_Chance, frozen=True):
     """Sites are switched on per seed with `on`, and then fire with `share` each time."""
 
@@ -196,6 +203,7 @@ class Faults(_Part, frozen=True):
     slow_sync: SlowSyncRange | None = None
     clock: ClockRange | None = None
     worker: WorkerRange | UnsetType = UNSET
+    rot: RotRange | UnsetType = UNSET
 
 
 class Workload(_Part, frozen=True):
@@ -224,6 +232,7 @@ class Scenario(_Part, frozen=True):
     liveness_ms: Annotated[int, Meta(ge=1, le=3_600_000)] = 10_000
     durability: Annotated[tuple[Durability, ...], Meta(min_length=1)] = ("always",)
     segment_bytes: Counts = (2_000, 20_000)
+    scrub_bytes_s: Counts | UnsetType = UNSET  # in half of the seeds; the others never scrub
     latency: Annotated[
         tuple[Literal["constant", "uniform", "exponential", "lognormal"], ...], Meta(min_length=1)
     ] = ("constant", "uniform", "exponential", "lognormal")

@@ -26,6 +26,7 @@ from lab.faults import (
     Plan,
     Point,
     Reorder,
+    Rot,
     ShortWrites,
     SlowSync,
     Timed,
@@ -48,7 +49,7 @@ DISKS = {
     "older": "an older copy of its disk",
     "other": "the disk of another node",
 }
-_INSTANT = (Kill, Point)  # their end is the return of a process, and is in their sentence
+_INSTANT = (Kill, Point, Rot)  # their end is the return of a process, and is in their sentence
 
 
 class Step(Struct, frozen=True):
@@ -119,6 +120,8 @@ def fault_text(fault: Fault) -> str:
         return f"links carry {fault.bytes_s} bytes a second, with queues of {fault.queue_bytes}"
     if isinstance(fault, Kill | Pause | Worker | Point):
         return _process(fault)
+    if type(fault) is Rot:
+        return f"{counted(fault.flips, 'bit')} of {fault.node}'s disk change"
     if type(fault) is DiskErrors:
         return f"{percent(fault.share)} of the {fault.call}s on {fault.node}'s disk fail"
     if type(fault) is DiskFull:

@@ -52,6 +52,10 @@ class Pages:
     def cut(self, kept: int) -> None:
         """The records after `kept` are not in the journal any more."""
         self._index.cut(kept)
+        self.forget()
+
+    def forget(self) -> None:
+        """Nothing stays in memory: what is read next is read from the disk."""
         self._cache.clear()
         self._cached_bytes = 0
         self._last = (0, [])

@@ -24,6 +24,7 @@ _NEVER = {
     "clock_drift": "all nodes share the clocks of the machine",
     "power": "the kernel keeps what a process has written",
     "flips": "bits below the journal are the machine's",
+    "rot": "bits below the journal are the machine's",
     "sectors": "sectors below the journal are the machine's",
     "other": "nobody is there who would put the right disk back",
     "worker": "a worker of a process cannot be made to fail from outside",

@@ -19,8 +19,6 @@ from node.replica import Replica
 from node.segments import read_records
 from node.survey import survey
 
-_ALL = 2**62  # above every record number
-
 
 def records_of(disk: SimDisk, recovery: Recovery) -> list[Record]:
     """All of them, in order: those of its checkpoints, and those that it is about to read."""
@@ -49,7 +47,7 @@ def boot_of(
         shown = known.refs_of(arrivals)
         skewed = known.refs_of([one for one in arrivals if one.skewed])
     if pages is not None and disk.rotten:
-        pages.cut(_ALL)  # what was read for the trace is not in the node's memory
+        pages.forget()  # what was read for the trace is not in the node's memory
     return Boot(
         bay.disk_is,
         tuple([known.record_name(one, node) for one in records]),

@@ -305,19 +305,20 @@ class Host:
         self._follow(ending)
 
     def on_damage(self, holes: list[Hole]) -> None:
-        """The scrub found something in the journal of the process that runs."""
+        """The scrub found something."""
         for one in holes:
-            cause = f"{one.name}: {one.cause} at offset {one.offset}"
-            self.tell(Note("journal_damaged", "error", {"cause": cause}))
+            self.tell(Note("journal_damaged", "error", {"cause": f"{one.name}: {one.cause}"}))
         lives = self._lives
         if holes and self._stop() and not self.up:
             self._lives = lives
             self._follow(Ending(reopening(holes, "tail"), reopen=True))
 
     def look_over(self) -> None:
-        """The scrub ends its pass here and now, where there is something to find."""
+        """Where something is damaged, the scrub ends its pass, and somebody reads everything."""
         if self.up and self.disk.rotten and self._lives is not None:
             self.on_damage(scrubbed_over(self.disk, self._lives.scrubbed))
+        if self.process is not None and self.disk.rotten:
+            self.process.read_over()
 
     def mend(self) -> None:
         """Somebody sees that the node is read-only for good, and starts it again."""
@@ -384,7 +385,7 @@ class Host:
             self.process.resume()
 
     def damaged(self, what: Literal["flip", "stale", "misdirected"], place: str) -> None:
-        """Something is wrong on its disk, while it is down."""
+        """Something is wrong on its disk."""
         self.harmed = True
         self._fired(what, place)
 

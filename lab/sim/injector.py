@@ -17,6 +17,7 @@ from lab.faults import (
     Partition,
     Pause,
     Point,
+    Rot,
     ShortWrites,
     SlowSync,
     Timed,
@@ -107,6 +108,7 @@ class Injector:
         fault: Kill
         | Pause
         | Worker
+        | Rot
         | Point
         | DiskErrors
         | DiskFull
@@ -117,7 +119,6 @@ class Injector:
         host: Host,
         rng: Random,
     ) -> Undo | None:
-        faults = host.disk.faults
         if type(fault) is Kill:
             return self._kill(fault, host, rng)
         if type(fault) is Pause:
@@ -131,15 +132,8 @@ class Injector:
             if fault.site in WITHIN_A_CALL:
                 host.disk.faults.dies = host.asks  # from now on; without a point it says no
             return _while(host.points, ArmedPoint(fault, rng))
-        if type(fault) is DiskErrors:
-            return _while(faults.errors.setdefault(fault.call, []), (fault.share, rng))
-        if type(fault) is DiskFull:
-            room = [fault.room_bytes]
-            return _while(faults.full, room)
-        if type(fault) is ShortWrites:
-            return _while(faults.short, (fault.share, rng))
-        if type(fault) is SlowSync:
-            return _while(faults.slow_us, (fault.add_us, rng))
+        if isinstance(fault, Rot | DiskErrors | DiskFull | ShortWrites | SlowSync):
+            return self._apply_to_disk(fault, host, rng)
         if type(fault) is ClockOffset:
             self._network.fire("clock_offset")
             host.clock.offset_ms += fault.by_ms
@@ -149,6 +143,24 @@ class Injector:
             host.clock.drift(fault.ppm, self._agenda.now_us)
             return partial(self._drift, host)
         assert_never(fault)
+
+    @staticmethod
+    def _apply_to_disk(
+        fault: Rot | DiskErrors | DiskFull | ShortWrites | SlowSync, host: Host, rng: Random
+    ) -> Undo | None:
+        faults = host.disk.faults
+        if type(fault) is Rot:
+            for place in host.disk.flip(rng, fault.flips):
+                host.damaged("flip", place)
+            return None
+        if type(fault) is DiskErrors:
+            return _while(faults.errors.setdefault(fault.call, []), (fault.share, rng))
+        if type(fault) is DiskFull:
+            room = [fault.room_bytes]
+            return _while(faults.full, room)
+        if type(fault) is ShortWrites:
+            return _while(faults.short, (fault.share, rng))
+        return _while(faults.slow_us, (fault.add_us, rng))
 
     def _kill(self, fault: Kill, host: Host, rng: Random) -> Undo:
         if host.up:

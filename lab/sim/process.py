@@ -223,6 +223,15 @@ class Process:
         else:
             self._host.core_failed(error)
 
+    def read_over(self) -> None:
+        """Somebody reads all that it shows, and nothing of it from memory."""
+        try:
+            if self._pages is not None:
+                self._pages.forget()
+            self.replica.timeline.select("arrival")
+        except StorageError as error:
+            self._host.unreadable(error)
+
     def close_quiet(self) -> None:
         """The life ends, or the run: if it is quiet, say so."""
         now_us = self._agenda.now_us

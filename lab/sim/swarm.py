@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from random import Random
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from lab.faults import (
     Burst,
@@ -32,6 +33,7 @@ from lab.faults import (
     Plan,
     Point,
     Reorder,
+    Rot,
     ShortWrites,
     SlowSync,
     Worker,
@@ -57,6 +59,7 @@ def draw(scenario: Scenario, seed: int) -> Plan:
     )
     durability = rng.choice(scenario.durability)
     disk = DiskOptions(segment_bytes=rng.randint(*scenario.segment_bytes))
+    disk = replace(disk, scrub_bytes_s=_scrub_bytes_s(scenario, seed))
     asked = ops(scenario, nodes, faults_us, stream(seed, "workload"))
     moments = [op.at_us for op in asked if FIRST_US < op.at_us < faults_us] or [FIRST_US]
     drafts = sorted(_drafts(scenario.faults, nodes, faults_us, moments, seed), key=_begin)
@@ -78,6 +81,20 @@ def draw(scenario: Scenario, seed: int) -> Plan:
     )
 
 
+def _scrub_bytes_s(scenario: Scenario, seed: int) -> int:
+    if scenario.scrub_bytes_s is UNSET:
+        return 0
+    rng = stream(seed, "swarm scrub")
+    return rng.choice((0, rng.randint(*scenario.scrub_bytes_s)))
+
+
+def victim(nodes: tuple[str, ...], seed: int) -> str:
+    """At most one disk of a run is damaged: whatever damages one takes that which `kill` takes."""
+    rng = stream(seed, "swarm kill")
+    rng.random()
+    return rng.choice(nodes)
+
+
 def _begin(draft: Draft) -> int:
     return draft[0]
 
@@ -91,19 +108,21 @@ def _drafts(
             continue
         rng = stream(seed, f"swarm {name}")
         if rng.random() < found.chance:
-            yield from _Drawer(nodes, end_us, moments, rng).draw(faults, name)
+            drawer = _Drawer(nodes, end_us, moments, rng, victim(nodes, seed))
+            yield from drawer.draw(faults, name)
 
 
 class _Drawer:
     """Draws the faults of one kind."""
 
     def __init__(
-        self, nodes: tuple[str, ...], end_us: int, moments: list[int], rng: Random
+        self, nodes: tuple[str, ...], end_us: int, moments: list[int], rng: Random, victim: str
     ) -> None:
         self.nodes = nodes
         self.end_us = end_us
         self.moments = moments  # when something is asked
         self.rng = rng
+        self.victim = victim
 
     def draw(self, faults: Faults, name: str) -> Iterator[Draft]:
         if name in ("loss", "burst", "duplicate", "reorder", "corrupt", "narrow"):
@@ -117,6 +136,8 @@ class _Drawer:
             yield from self._kills(faults.kill)
         elif name == "point":
             yield from self._points(faults)
+        elif name == "rot":
+            yield from self._rots(faults)
         elif name == "short_writes":
             assert faults.short_writes is not None
             for node in self.nodes:
@@ -173,7 +194,7 @@ class _Drawer:
 
     def _kills(self, kills: KillRange) -> Iterator[Draft]:
         rng = self.rng
-        victim = rng.choice(self.nodes)  # at most one disk of a run is damaged at rest
+        rng.choice(self.nodes)  # see `victim`
         damage = rng.random()
         flips = rng.randint(*kills.flips)
         sectors = 0 if kills.sectors is UNSET else rng.randint(*kills.sectors)
@@ -188,7 +209,7 @@ class _Drawer:
             if rng.random() < kills.stop:
                 how = "stop"
             node, disk, flipped, spoilt = rng.choice(self.nodes), "same", 0, 0
-            if node == victim:
+            if node == self.victim:
                 flipped, spoilt = flips, sectors
                 if damage < kills.empty:
                     disk = "empty"
@@ -198,6 +219,12 @@ class _Drawer:
                     disk = "other"
             kill = Kill(node, how, disk, flipped, spoilt)  # type: ignore[arg-type]
             yield (begin_us, begin_us + self._us(kills.down_ms), kill)
+
+    def _rots(self, faults: Faults) -> Iterator[Draft]:
+        assert faults.rot is not UNSET
+        for _ in range(self.rng.randint(*faults.rot.count)):
+            at_us = self.rng.randint(FIRST_US, self.end_us)
+            yield (at_us, at_us, Rot(self.victim, self.rng.randint(*faults.rot.flips)))
 
     def _points(self, faults: Faults) -> Iterator[Draft]:
         points, rng = faults.point, self.rng
