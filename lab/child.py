@@ -25,7 +25,12 @@ def fork_node(name: str, file: Path, stderr_file: Path, run: RunNode) -> tuple[i
     read_end, write_end = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(read_end)
+        os.close(write_end)
+        raise
     if pid:
         os.close(write_end)
         os.set_blocking(read_end, False)

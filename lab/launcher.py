@@ -39,6 +39,7 @@ from lab.process import (
     send_signal,
     write_json,
 )
+from node.complaints import complaint
 
 STOP_GRACE_S = 3.0
 WATCH_S = 0.5  # how often adopted nodes without a pidfd, and our own folder, are looked at
@@ -227,14 +228,28 @@ class Launcher:
         child.started_at = time.monotonic()
         child.seen.starts += 1
         child.seen.state = "starting"
-        pid, fd = fork_node(child.name, Path(self.place.file), Path(at.stderr_file), self.run_node)
+        file, errors = Path(self.place.file), Path(at.stderr_file)
+        try:
+            pid, fd = fork_node(child.name, file, errors, self.run_node)
+        except OSError as error:
+            self._not_forked(child, complaint(error))
+            return
         child.seen.pid, child.fd = pid, fd
         child.record = record_of(pid)
         if child.record is not None:
-            write_json(Path(at.pid_file), child.record)
+            with contextlib.suppress(OSError):  # the node needs it as well, and says what is wrong
+                write_json(Path(at.pid_file), child.record)
         self.selector.register(fd, selectors.EVENT_READ, lambda: self._on_ready(child))
         self._log("info", "node_started", child, pid=pid, starts=child.seen.starts)
         self._save()
+
+    def _not_forked(self, child: Child, why: str) -> None:
+        """No process, no memory or no descriptor is left: the other nodes go on."""
+        child.wanted = False
+        child.seen.pid, child.record = 0, None
+        child.seen.state, child.seen.exit = "failed", f"cannot be forked: {why}"
+        self._log("error", "node_failed", child, reason=child.seen.exit)
+        self._answer(child, state="failed", exit=child.seen.exit)
 
     def _on_ready(self, child: Child) -> None:
         assert child.fd is not None
@@ -303,7 +318,8 @@ class Launcher:
         child.seen.exit_at_ms = int(time.time() * 1000)
         child.seen.state = "down"
         child.kill_at = None
-        Path(self.place.nodes[child.name].pid_file).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is none, or something else in its place
+            Path(self.place.nodes[child.name].pid_file).unlink()
         level = "info" if asked_down else "warning"
         self._log(level, "node_exited", child, pid=child.seen.pid, exit=how, asked=asked_down)
         hopeless = status is not None and os.waitstatus_to_exitcode(status) == EXIT_CONFIG

@@ -10,6 +10,7 @@ loop).
 
 import argparse
 import contextlib
+import errno
 import os
 import resource
 import sys
@@ -17,6 +18,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from node.complaints import complaint, files_used_up
 
 if TYPE_CHECKING:
     from node.config import ClusterConfig
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG, EXIT_STORAGE = 0, 1, 2, 5
 LIBZMQ_MIN = (4, 3, 5)
 FILES_WANTED = 65_536
+NOT_STORAGE = (None, errno.EADDRINUSE, errno.EADDRNOTAVAIL)  # None: an error of our own
 
 
 def prepare() -> None:
@@ -45,6 +49,23 @@ def prepare() -> None:
 
 def run(name: str, file: Path, ready: Callable[[], None] | None = None) -> int:
     """Be this node until asked to stop. `ready` is called once it answers."""
+    try:
+        return _ran(name, file, ready)
+    except OSError as error:
+        # A port is no storage; whatever else the system refuses is.
+        code = EXIT_FAILED if error.errno in NOT_STORAGE else EXIT_STORAGE
+        return _complain(f"{name}: {complaint(error)}", code)
+    except Exception as error:
+        if files_used_up():
+            used_up = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+            return _complain(f"{name}: {complaint(used_up)}", EXIT_STORAGE)
+        if os.environ.get("CHATLAB_DEBUG"):
+            traceback.print_exc()
+        return _complain(f"{name}: {type(error).__name__}: {error}", EXIT_FAILED)
+
+
+def _ran(name: str, file: Path, ready: Callable[[], None] | None) -> int:
+    """Raises whatever nobody else has words for."""
     from node.config import ConfigError
     from node.stopping import StopAsked, Stopping
     from node.storage import StorageError
@@ -58,12 +79,6 @@ def run(name: str, file: Path, ready: Callable[[], None] | None = None) -> int:
         return _complain(str(error), EXIT_CONFIG)
     except StorageError as error:
         return _complain(f"{name}: {error}", EXIT_STORAGE)
-    except OSError as error:
-        return _complain(str(error), EXIT_FAILED)
-    except Exception as error:
-        if os.environ.get("CHATLAB_DEBUG"):
-            traceback.print_exc()
-        return _complain(f"{name}: {type(error).__name__}: {error}", EXIT_FAILED)
 
 
 def _run(name: str, file: Path, ready: Callable[[], None] | None, stopping: "Stopping") -> int:

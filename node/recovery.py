@@ -20,6 +20,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from node import frames
+from node.complaints import reason_of
 from node.frames import Frame, FrameTooNew
 from node.marks import (
     DIRECTORY_ID_BYTES,
@@ -287,4 +288,4 @@ def storage_error(
     what = f"journal: cannot {doing} {name or error.filename or 'the directory'}: {reason}"
     if error.errno in DISK_FULL and not final:
         return DiskFull(f"{what}; free some room, appending goes on by itself")
-    return StorageError(what, final=final)
+    return StorageError(what.removesuffix(reason) + reason_of(error), final=final)

@@ -8,8 +8,8 @@ reader of its own, changes nothing, and finds what a start would find, for it is
 - Steps run in a thread beside the event loop. So the loop never waits for the disk, and for
   Python's lock a millisecond. Nobody waits for that thread either: a disk that does not answer
   keeps no node from ending.
-- What the kernel has in memory is let go before it is read: rot is on the disk, and hidden by a
-  copy in memory.
+- What the kernel has in memory of a sealed segment is let go before it is read: rot is on the disk,
+  and hidden by a copy in memory.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from queue import SimpleQueue
 
 from node.passes import PAUSE_S, Passes, Scrubbed
 from node.pump import Guard, bare
+from node.segments import list_segments
 from node.storage import FileReader
 from node.survey import Hole
 
@@ -29,9 +30,15 @@ Found = list[Hole] | None
 
 
 class ColdReader(FileReader):
-    """Reads what is on the disk, and not what the kernel has kept of it."""
+    """Reads what is on the disk, and not what the kernel has kept of it.
+
+    But for the last segment: after a sync that failed the kernel may have the only copy of what is
+    in it, and calls that clean. The others were synced before the next one began.
+    """
 
     def read(self, name: str, offset: int, length: int) -> bytes:
+        if name == max([one.name for one in list_segments(self)], default=name):
+            return super().read(name, offset, length)
         fd = os.open(self.path / name, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)

@@ -19,7 +19,10 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
+from node.complaints import reason_of
+
 LOCK = "LOCK"
+PARENTS_SYNCED = 4  # of a node, of its cluster, of all clusters, and what these are in
 SECTOR_BYTES = 512
 # No space, over quota, over the file size limit: goes away when somebody makes room.
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -124,7 +127,8 @@ class FileStorage(FileReader):
         super().__init__(path)
         self._appending: dict[str, int] = {}  # the descriptors of the two files written last
         try:
-            os.makedirs(path, mode=0o700, exist_ok=True)
+            if not (path / LOCK).exists():
+                _make_durably(path)
             self._dir = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 self._lock = self._take_lock()
@@ -132,8 +136,9 @@ class FileStorage(FileReader):
                 os.close(self._dir)
                 raise
         except OSError as error:
-            reason = error.strerror or str(error)
-            raise StorageError(f"{path}: cannot be opened: {reason}", final=True) from None
+            raise StorageError(
+                f"{path}: cannot be opened: {reason_of(error)}", final=True
+            ) from None
 
     def _take_lock(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -210,6 +215,18 @@ class FileStorage(FileReader):
     def _forget(self, *names: str) -> None:
         for name in names:
             if (fd := self._appending.pop(name, None)) is not None:
+                os.close(fd)
+
+
+def _make_durably(path: Path) -> None:
+    """The folder, and the names of the folders above it that may be as new. Raises OSError."""
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    for parent in list(path.absolute().parents)[:PARENTS_SYNCED]:
+        with suppress(PermissionError):  # somebody else's, and so not new
+            fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
                 os.close(fd)
 
 
