@@ -35,12 +35,23 @@ class SeqSet:
         """All ranges, ascending, as inclusive (first, last)."""
         return iter(zip(self._firsts, self._lasts, strict=True))
 
-    def above_prefix(self) -> list[tuple[int, int]]:
-        """The ranges that are not part of the contiguous prefix."""
+    @property
+    def parts(self) -> int:
+        """How many ranges are not part of the contiguous prefix."""
+        return len(self._firsts) - (1 if self.prefix else 0)
+
+    def above_prefix(self, begin: int = 0, end: int | None = None) -> list[tuple[int, int]]:
+        """The ranges that are not part of the contiguous prefix; `begin`..`end` - 1 of them."""
         skip = 1 if self.prefix else 0
         if len(self._firsts) == skip:  # as nearly always
             return []
-        return list(zip(self._firsts[skip:], self._lasts[skip:], strict=True))
+        part = slice(skip + begin, None if end is None else skip + end)
+        return list(zip(self._firsts[part], self._lasts[part], strict=True))
+
+    def range_of(self, seq: int) -> tuple[int, int]:
+        """The range that this number, which is held, is in."""
+        i = bisect_right(self._firsts, seq) - 1
+        return self._firsts[i], self._lasts[i]
 
     def gaps(self) -> Iterator[tuple[int, int]]:
         """The inclusive ranges missing between 1 and `last`."""

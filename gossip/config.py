@@ -31,5 +31,6 @@ class GossipConfig(Struct, frozen=True, forbid_unknown_fields=True):
     fanout: Annotated[int, Meta(ge=1, le=32)] = 3
     rumor_ms: Ms = 50
     rumor_k: Annotated[int, Meta(ge=1, le=16)] = 2
-    # Ranges remembered above the contiguous prefix of a log. Farther arrivals come again later.
+    # Ranges above the contiguous prefix of a log that one line tells. Of more, lines tell a part
+    # each, in turns. A push that would begin one more is left to rounds.
     ranges_max: Annotated[int, Meta(ge=1, le=256)] = 16

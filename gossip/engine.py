@@ -23,7 +23,7 @@ from gossip.backlog import Backlogs
 from gossip.config import GossipConfig
 from gossip.delta import cut, room_beside
 from gossip.entry import Entry
-from gossip.folding import LEGS, Folding, Summary
+from gossip.folding import LEGS, Compared, Folding, Summary
 from gossip.frontier import Added, Frontier
 from gossip.incarnation import incarnation_of, token_of
 from gossip.learnt import COUNTERS, Learnt, OpenEntry, Value, learn
@@ -142,6 +142,7 @@ class Engine(Generic[Value]):
             return []
         self.members.heard(peer, packet.incarnation, now_ms)
         self.frontier.meter.begin()
+        self.frontier.listener = peer
         if type(body) is Push:
             return self._on_push(peer, token_of(packet.incarnation, packet.number), body)
         if type(body) is Syn:
@@ -182,6 +183,7 @@ class Engine(Generic[Value]):
 
     def _call(self, peer: str) -> None:
         root = self.frontier.root
+        self.frontier.listener = peer
         expects_same = self.rounds.calm or self.rounds.agrees(peer, root)
         ours = Summary([], []) if expects_same else self._folding.summarise(self.frontier)
         lines = None if expects_same else ours.lines
@@ -224,8 +226,10 @@ class Engine(Generic[Value]):
             legs = 0 if coming else LEGS
             self._answer(peer, body.re, theirs, body.budget, legs, asked=False)
         else:
-            lacks, ask = self._compared(theirs)
-            runs, more = self._delta(peer, lacks, body.budget, ask, asked=False)
+            compared, ask = self._compared(theirs)
+            runs, more = self._delta(
+                peer, compared.lacks, body.budget, ask, asked=False, partial=compared.partial
+            )
             budget = self._budget_bytes
             self._mail.send([peer], Ack(body.re, runs, more, ask.lines, budget, ask.folds))
         self._compare_roots(peer, body.root)
@@ -246,8 +250,9 @@ class Engine(Generic[Value]):
             self._mail.send([peer], Same(token, root, stored, members))
         else:
             said = None if body.lines is None else Summary(body.lines, body.folds)
-            lacks, ours = self._compared(said)
-            runs, more = self._delta(peer, lacks, body.budget, ours, asked=said is not None)
+            compared, ours = self._compared(said)
+            lacks, partial, asked = compared.lacks, compared.partial, said is not None
+            runs, more = self._delta(peer, lacks, body.budget, ours, asked=asked, partial=partial)
             budget, lines, folds = self._budget_bytes, ours.lines, ours.folds
             writes = self.frontier.places.written(self.node).epoch
             ack = SynAck(token, root, budget, lines, runs, more, stored, members, folds, writes)
@@ -281,7 +286,8 @@ class Engine(Generic[Value]):
         compared = self._folding.compare(self.frontier, theirs)
         differing = compared.differing if legs else []
         ours = self._folding.unfold(self.frontier, differing)
-        runs, more = self._delta(peer, compared.lacks, budget_bytes, ours, asked=asked)
+        lacks, partial = compared.lacks, compared.partial
+        runs, more = self._delta(peer, lacks, budget_bytes, ours, asked=asked, partial=partial)
         if ours.folds:
             budget = self._budget_bytes
             self._mail.send(
@@ -300,12 +306,12 @@ class Engine(Generic[Value]):
             self.counters["rounds_differed"] += 1
             self.rounds.differed(peer, theirs, self._now_ms)
 
-    def _compared(self, theirs: Summary | None) -> tuple[list[Lack], Summary]:
+    def _compared(self, theirs: Summary | None) -> tuple[Compared, Summary]:
         """What they lack by their summary, if they gave one, and our own summary for them."""
         if theirs is None:
-            return [], self._folding.summarise(self.frontier)
+            return Compared([], [], partial=False), self._folding.summarise(self.frontier)
         compared = self._folding.compare(self.frontier, theirs)
-        return compared.lacks, self._folding.summarise(self.frontier, compared.differing)
+        return compared, self._folding.summarise(self.frontier, compared.differing)
 
     def _delta(
         self,
@@ -315,13 +321,18 @@ class Engine(Generic[Value]):
         beside: Summary,
         *,
         asked: bool,
+        partial: bool,
     ) -> tuple[list[Run], bool]:
-        """Of what they lack as much as both sides like in one leg, and whether more is left."""
+        """Of what they lack as much as both sides like in one leg, and whether more is left.
+
+        `partial`: they told a part of what they hold, so there may be more than can be known yet.
+        """
         if not asked and self._backlogs.fetches(peer, self._now_ms):
             return [], False
         room = min(room_beside(beside.lines, beside.folds), self._config.delta_bytes_max)
         runs, more = cut(lacks, self.frontier, min(budget_bytes, room))
         self.counters["entries_sent"] += sum(len(run.data) for run in runs)
+        more |= partial and bool(runs)
         if asked:
             self._backlogs.answered(peer, self._now_ms, more=more and bool(runs))
         return runs, more
@@ -332,7 +343,7 @@ class Engine(Generic[Value]):
         learnt: list[Learnt[Value]] = []
         useful: list[bool] = []
         for run in body.runs:
-            new = self._learn(peer, [run])
+            new = self._learn(peer, [run], pushed=True)
             useful.append(bool(new))
             learnt += new
             log = LogId(run.origin, run.epoch)
@@ -347,9 +358,9 @@ class Engine(Generic[Value]):
 
     # --- taking in ------------------------------------------------------------------------------
 
-    def _learn(self, peer: str, runs: list[Run]) -> list[Learnt[Value]]:
+    def _learn(self, peer: str, runs: list[Run], *, pushed: bool = False) -> list[Learnt[Value]]:
         bad = self.counters["entries_bad"]
-        learnt = learn(self.frontier, self._open_entry, runs, self.counters)
+        learnt = learn(self.frontier, self._open_entry, runs, self.counters, pushed=pushed)
         self.bad_entries[peer] += self.counters["entries_bad"] - bad
         if learnt:
             self.rounds.news(self._now_ms)

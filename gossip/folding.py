@@ -27,10 +27,11 @@ from msgspec import Struct
 
 from domain.dot import LogId
 from gossip.delta import FOLD_BYTES, line_bytes, room_beside
-from gossip.frontier import Frontier, root_of, sum_of
+from gossip.frontier import Frontier
 from gossip.log import Log
 from gossip.packets import EPOCH_MAX, Fold, Line
 from gossip.reconcile import Lack, Strategy
+from gossip.root import root_of, sum_of
 
 KEPT = 4  # logs of one origin that keep a line because they were begun last
 ITEMS_SHARED = 4096  # lines and folds of all origins together, once there are more than 800
@@ -53,6 +54,7 @@ class Summary(Struct, frozen=True, gc=False):
 class Compared(Struct, frozen=True, gc=False):
     lacks: list[Lack]  # what we hold and they do not
     differing: list[Fold]  # theirs, of which neither side knows yet what is different
+    partial: bool  # of some log they told a part of what they hold, and the next line tells another
 
 
 class Folding:
@@ -103,7 +105,7 @@ class Folding:
         ours = [fold for fold in differing if fold.count <= counts.get(fold.origin, -1)]
         ours = [fold for fold in ours if (fold.first, fold.last) == (1, EPOCH_MAX)]
         told = {log.id for log in lined}
-        listed, parts = self._parts_of_all(frontier, ours, told, _room(lined, folds))
+        listed, parts = self._parts_of_all(frontier, ours, told, _room(frontier, lined, folds))
         opened = {fold.origin for fold in parts}
         rest = [fold for fold in folds if fold.origin not in opened]
         return lined + listed, sorted(rest + parts, key=_place_of)
@@ -127,7 +129,7 @@ class Folding:
         for fold in [*differing[first:], *differing[:first]]:
             logs = frontier.between(fold.origin, fold.first, fold.last)
             own, parts = _parts(fold, [log for log in logs if log.id not in told])
-            cost = sum(map(_line_bytes, own)) + len(parts) * _fold_bytes(fold)
+            cost = sum(_line_bytes(frontier, log) for log in own) + len(parts) * _fold_bytes(fold)
             if cost > room and folds:
                 continue
             room -= cost
@@ -139,8 +141,9 @@ class Folding:
 
     def compare(self, frontier: Frontier, theirs: Summary) -> Compared:
         """What they lack of ours, and where that cannot be said yet."""
+        partial = any(line.partial for line in theirs.lines)
         if theirs.whole and not theirs.folds:
-            return Compared(self.strategy.compare(frontier, theirs.lines), [])
+            return Compared(self.strategy.compare(frontier, theirs.lines), [], partial)
         lined = {LogId(line.origin, line.epoch) for line in theirs.lines}
         differing: list[Fold] = []
         lacked: list[Log] = []
@@ -159,7 +162,7 @@ class Folding:
         lacks = self.strategy.compare(frontier, theirs.lines, lacked)
         if not theirs.whole:
             differing += _wanted(frontier, theirs)
-        return Compared(lacks, differing)
+        return Compared(lacks, differing, partial)
 
 
 def _parts(fold: Fold, logs: list[Log]) -> tuple[list[Log], list[Fold]]:
@@ -205,8 +208,9 @@ def _wanted(frontier: Frontier, theirs: Summary) -> list[Fold]:
 
 
 def _has_more(line: Line, log: Log) -> bool:
-    others = line.ranges != log.held.above_prefix() or line.above != log.above
-    return line.prefix > log.prefix or others or log.disputed
+    if line.prefix > log.prefix or log.disputed:
+        return True
+    return any(True for told in line.ranges for _ in log.held.missing_from(*told))
 
 
 def _fold(origin: str, first: int, last: int, logs: Iterable[Log]) -> Fold:
@@ -214,13 +218,13 @@ def _fold(origin: str, first: int, last: int, logs: Iterable[Log]) -> Fold:
     return Fold(origin, first, last, count, root_of(total, count))
 
 
-def _room(lined: list[Log], folds: list[Fold]) -> int:
-    left = room_beside([], folds) - sum(map(_line_bytes, lined))
+def _room(frontier: Frontier, lined: list[Log], folds: list[Fold]) -> int:
+    left = room_beside([], folds) - sum(_line_bytes(frontier, log) for log in lined)
     return min(left, OPENED_BYTES_MAX)
 
 
-def _line_bytes(log: Log) -> int:
-    return line_bytes(log.id.origin, len(log.held.above_prefix()))
+def _line_bytes(frontier: Frontier, log: Log) -> int:
+    return line_bytes(log.id.origin, min(log.held.parts, frontier.ranges_max))
 
 
 def _fold_bytes(fold: Fold) -> int:

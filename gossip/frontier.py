@@ -21,15 +21,15 @@ Rules
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
-from hashlib import blake2b
 
 from domain.dot import Dot, LogId
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES, TAG_BYTES, Entry, hash_of
 from gossip.log import Log
 from gossip.meter import ENTRY_BYTES, Meter
-from gossip.packets import ROOT_BYTES, TAGS_MAX, Line
+from gossip.packets import TAGS_MAX, Line
 from gossip.places import Places
+from gossip.root import root_of
 from gossip.store import Store, read_ahead
 
 _MASK = (1 << 256) - 1
@@ -58,7 +58,10 @@ class Frontier:
         self.places = Places(configured)
         self.meter = Meter(store)  # of what the packet at hand makes us read
         self._naming = Meter(store, NAMED_BYTES_MAX)
-        self._ranges_max = ranges_max
+        self.ranges_max = ranges_max
+        self.listener = ""  # who the next lines are for
+        self._tellings: dict[str, int] = {}  # how often lines were told to whom
+        self._part = 0  # which part of many ranges the lines tell now
         self._logs: dict[LogId, Log] = {}
         self._sorted: list[Log] = []  # by id; empty when it has to be sorted again
         self._begun = 0
@@ -177,8 +180,11 @@ class Frontier:
             log.disputed = True
             self._disputed.append(log)
 
-    def add(self, entry: Entry, *, always: bool = False) -> Added:
-        """`always`: it is the node's own, or in its journal: there is a place for its log."""
+    def add(self, entry: Entry, *, always: bool = False, pushed: bool = False) -> Added:
+        """`always`: it is the node's own, or in its journal: there is a place for its log.
+
+        `pushed`: nobody has compared anything, so it is left for later if it is far ahead.
+        """
         dot = entry.dot
         log = self._logs.get(dot.log)
         if log is None or not log.count:
@@ -190,7 +196,7 @@ class Frontier:
             if outcome is not Added.RIVAL:
                 return outcome
         else:
-            if self._too_far(log, dot.seq):
+            if pushed and self._too_far(log, dot.seq):
                 return Added.FAR
             self.store.put(entry)
             log.append(entry)
@@ -221,8 +227,11 @@ class Frontier:
         if seq == log.held.last + 1 or seq == log.held.prefix + 1:
             return False
         touches = seq - 1 in log.held or seq + 1 in log.held
-        ranges_max = min(self._ranges_max, max(RANGES_SHARED // len(self._logs), 1))
-        return not touches and len(log.held.above_prefix()) >= ranges_max
+        return not touches and log.held.parts >= self._share(len(self._logs))
+
+    def _share(self, logs: int) -> int:
+        """How many ranges each of so many logs may have in one packet."""
+        return min(self.ranges_max, max(RANGES_SHARED // max(logs, 1), 1))
 
     def _rival(self, log: Log, entry: Entry) -> Added:
         """Keep other bytes for a position that is held, unless these bytes are known."""
@@ -283,17 +292,21 @@ class Frontier:
 
     # --- talking about it ---------------------------------------------------------------------
 
-    def line(self, log: Log, named_max: int = _NAMED_MAX) -> Line:
+    def line(self, log: Log, named_max: int = _NAMED_MAX, ranges_max: int | None = None) -> Line:
         """What is held of one log. Of a forked one the next call names the next window."""
         naming = log.forked or log.disputed
-        if log.told is not None and not naming:
+        ranges_max = self.ranges_max if ranges_max is None else ranges_max
+        if log.told is not None and not naming and len(log.told.ranges) <= ranges_max:
             return log.told
-        tags, first, last = b"", 1, 0
+        ranges, first, last, above = log.part(self._part, ranges_max)
+        whole = (first, last) == (1, 0)
+        tags = b""
         if naming and named_max:
             tags, first, last = self._named(log, named_max)
-        origin, epoch, ranges = log.id.origin, log.id.epoch, log.held.above_prefix()
-        line = Line(origin, epoch, log.prefix, log.head, ranges, tags, first, last, log.above)
-        log.told = None if naming else line
+            above = above if whole else b""
+        origin, epoch = log.id.origin, log.id.epoch
+        line = Line(origin, epoch, log.prefix, log.head, ranges, tags, first, last, above)
+        log.told = line if whole and not naming else None
         return line
 
     @property
@@ -317,11 +330,14 @@ class Frontier:
     def lines(self, logs: Iterable[Log] | None = None) -> list[Line]:
         """The whole frontier, or these logs. Of a log of which nothing is held, nothing."""
         logs = [log for log in (self.in_order() if logs is None else logs) if log.held]
+        self._part = self._tellings.get(self.listener, 0)
+        self._tellings[self.listener] = self._part + 1  # each listener is told all of them in turn
+        share = self._share(sum(log.held.parts > 0 for log in logs))
         naming = [log for log in logs if log.forked or log.disputed]
-        named = self._in_turn(naming) if naming else {}
-        return [named.get(log.id) or self.line(log, 0) for log in logs]
+        named = self._in_turn(naming, share) if naming else {}
+        return [named.get(log.id) or self.line(log, 0, share) for log in logs]
 
-    def _in_turn(self, naming: list[Log]) -> dict[LogId, Line]:
+    def _in_turn(self, naming: list[Log], ranges_max: int) -> dict[LogId, Line]:
         """Lines with tags of as many of these logs as there is room for."""
         each = max(_NAMED_MAX // len(naming), 1)
         first = self._turn % len(naming)
@@ -331,7 +347,7 @@ class Frontier:
         for log in naming[first:] + naming[:first]:
             if tags >= _NAMED_MAX or self._naming.spent():
                 break
-            line = named[log.id] = self.line(log, each)
+            line = named[log.id] = self.line(log, each, ranges_max)
             tags += len(line.tags) // TAG_BYTES
         self._turn = first + len(named)
         return named
@@ -369,18 +385,3 @@ class Frontier:
 
 def _id_of(log: Log) -> LogId:
     return log.id
-
-
-def sum_of(logs: Iterable[Log]) -> tuple[int, int]:
-    """The sum of the hashes of all entries in these logs, and how many they are."""
-    total = count = 0
-    for log in logs:
-        total += log.total
-        count += log.count
-    return total, count
-
-
-def root_of(total: int, count: int) -> bytes:
-    """ROOT_BYTES for `count` entries whose hashes have this sum; only its lowest 256 bits count."""
-    image = (total & _MASK).to_bytes(32, "big") + count.to_bytes(8, "big")
-    return blake2b(image, digest_size=ROOT_BYTES).digest()

@@ -34,7 +34,12 @@ class Learnt(Struct, Generic[Value], frozen=True, gc=False):
 
 
 def learn(
-    frontier: Frontier, open_entry: OpenEntry[Value], runs: list[Run], counters: dict[str, int]
+    frontier: Frontier,
+    open_entry: OpenEntry[Value],
+    runs: list[Run],
+    counters: dict[str, int],
+    *,
+    pushed: bool,
 ) -> list[Learnt[Value]]:
     """Take these runs into the frontier: what of them is new here, in their order."""
     learnt: list[Learnt[Value]] = []
@@ -60,7 +65,7 @@ def learn(
                 counters["entries_bad"] += 1
                 continue
             entry = Entry(dot, opened[0], hash_of(data), data)
-            added = frontier.add(entry)
+            added = frontier.add(entry, pushed=pushed)
             known = known or frontier.get(log)
             if added is Added.NEW or added is Added.RIVAL:
                 learnt.append(Learnt(entry, opened[1], added is Added.RIVAL))

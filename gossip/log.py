@@ -1,11 +1,12 @@
 """What one node holds of one log: positions, the head of the chain, and whether it is forked.
 
-In order arrival is the fast path: one comparison of links, one sum. Out of order, `_loose` keeps
-the links of entries above the prefix until the prefix reaches them, so that each link is checked
-exactly once.
+In order arrival is the fast path: one comparison of links, one sum. Out of order, each range above
+the prefix keeps the links at its two ends until it meets the prefix or another range, so that each
+link is checked exactly once, and memory follows the ranges and not the entries in them.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from domain.dot import LogId
 from domain.seqset import SeqSet
@@ -15,12 +16,29 @@ from gossip.packets import Line
 _TAG_MASK = (1 << 8 * TAG_BYTES) - 1
 
 
+class Span(NamedTuple):
+    """What is to be remembered of one range above the prefix."""
+
+    prev: bytes  # of its first entry
+    link: bytes  # of its last one
+    total: int  # the sum of its tags
+
+
+class Part(NamedTuple):
+    """The ranges above the prefix that one line tells, and the positions it tells all of."""
+
+    ranges: list[tuple[int, int]]
+    first: int
+    last: int  # 0: to the end
+    above: bytes  # vouches for these ranges
+
+
 class Log:
     """One log's share of the frontier. Only `Frontier` changes it."""
 
     __slots__ = (
         "_above",
-        "_loose",
+        "_spans",
         "begun",
         "claimed",
         "count",
@@ -53,7 +71,7 @@ class Log:
         self.count = 0  # of these entries
         self.begun = 0  # the larger, the later this log was begun here
         self._above = 0  # sum of the tags above the prefix
-        self._loose: dict[int, tuple[bytes, bytes]] = {}  # seq -> (prev, link), above the prefix
+        self._spans: dict[int, Span] = {}  # by first position: the ranges above the prefix
 
     @property
     def prefix(self) -> int:
@@ -62,9 +80,7 @@ class Log:
     @property
     def above(self) -> bytes:
         """Vouches for what is held above the prefix, where no chain does yet."""
-        if not self._loose:
-            return b""
-        return (self._above & _TAG_MASK).to_bytes(TAG_BYTES, "big")
+        return _bytes_of(self._above) if self._spans else b""
 
     @property
     def missing(self) -> int:
@@ -77,29 +93,65 @@ class Log:
         seq = entry.dot.seq
         before = self.held.prefix
         self.held.add(seq)
+        span = Span(entry.prev, entry.link, _number(entry.link))
+        if self._spans and (after := self._spans.pop(seq + 1, None)) is not None:
+            span = self._joined(span, after)
         if seq != before + 1:
-            self._loose[seq] = (entry.prev, entry.link)
             self._above += _number(entry.link)
+            self._keep(seq, span)
             return
-        self.forked |= entry.prev != self.link
-        self.link = entry.link
-        while self._loose and (above := self._loose.pop(seq + 1, None)) is not None:
-            seq += 1
-            self.forked |= above[0] != self.link
-            self.link = above[1]
-            self._above -= _number(self.link)
+        self.forked |= span.prev != self.link
+        self.link = span.link
+        self._above -= span.total - _number(entry.link)
         self.head = self.link[:TAG_BYTES]
+
+    def _keep(self, seq: int, span: Span) -> None:
+        """This span begins at `seq`, or goes on there a range that is kept already."""
+        first, _ = self.held.range_of(seq)
+        if first != seq:
+            span = self._joined(self._spans[first], span)
+        self._spans[first] = span
+
+    def _joined(self, one: Span, after: Span) -> Span:
+        self.forked |= one.link != after.prev
+        return Span(one.prev, after.link, one.total + after.total)
+
+    def part(self, turn: int, ranges_max: int) -> Part:
+        """All ranges if they are so few, else a share of them; as many turns tell all of them."""
+        count = self.held.parts
+        if count <= ranges_max:
+            return Part(self.held.above_prefix(), 1, 0, self.above)
+        begin = turn % -(-count // ranges_max) * ranges_max
+        ranges = self.held.above_prefix(begin, begin + ranges_max)
+        following = self.held.above_prefix(begin + ranges_max, begin + ranges_max + 1)
+        first = ranges[0][0] if begin else 1
+        last = following[0][0] - 1 if following else 0
+        return Part(ranges, first, last, self.above_of(ranges) or b"")
+
+    def above_of(self, ranges: Iterable[tuple[int, int]]) -> bytes | None:
+        """What vouches for these ranges; None if they are not just so held above the prefix."""
+        total = 0
+        for first, last in ranges:
+            span = self._spans.get(first)
+            if span is None or self.held.range_of(first)[1] != last:
+                return None
+            total += span.total
+        return _bytes_of(total)
 
     def settle(self, link: bytes, loose: Iterable[tuple[int, bytes, bytes]]) -> None:
         """After `held` was filled at once: the link of the entry at the prefix, and of each above
-        it (seq, prev, link). No link between two entries below the prefix may be wrong.
+        it (seq, prev, link), ascending. No link between two entries below the prefix may be wrong.
         """
         self.told = None
         self.link = link
         self.head = link[:TAG_BYTES] if self.prefix else b""
         for seq, prev, own in loose:
-            self._loose[seq] = (prev, own)
+            self._keep(seq, Span(prev, own, _number(own)))
             self._above += _number(own)
+
+
+def _bytes_of(total: int) -> bytes:
+    return (total & _TAG_MASK).to_bytes(TAG_BYTES, "big")
 
 
 def _number(link: bytes) -> int:

@@ -69,6 +69,8 @@ class Line(Struct, frozen=True, array_like=True, gc=False):
     no chain vouches for yet. `tags` is empty, unless the log is known to be forked: then it lists
     the tags of all entries held, because positions alone no longer say which branch is meant. A
     long list goes in parts: `tags` is complete from `tags_first` to `tags_last` (0: to the end).
+    So do many ranges: without tags, `ranges` and `above` tell all from `tags_first` to `tags_last`,
+    and nothing of what is above the prefix elsewhere.
     """
 
     origin: Name
@@ -80,6 +82,11 @@ class Line(Struct, frozen=True, array_like=True, gc=False):
     tags_first: Seq = 1
     tags_last: Prefix = 0
     above: Head = b""
+
+    @property
+    def partial(self) -> bool:
+        """It tells some of the ranges, and leaves others to later lines."""
+        return not self.tags and (self.tags_first > 1 or self.tags_last > 0)
 
 
 class Fold(Struct, frozen=True, array_like=True, gc=False):

@@ -187,7 +187,7 @@ class WorkerStatus(Struct, frozen=True):
 
 
 class LogStatus(Struct, frozen=True):
-    """One line of a frontier, for people: `head` is hex, `ranges` lie above the prefix."""
+    """One line of a frontier, for people: `head` is hex, `ranges` the first above the prefix."""
 
     origin: str
     epoch: int

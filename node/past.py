@@ -60,7 +60,7 @@ class Past:
         entry = Entry(dot, decoded.prev, hash_of(record.data), record.data)
         added = self._engine.restore(entry)
         if added is not Added.NEW and added is not Added.RIVAL:
-            return False  # written twice, or too far ahead to be of use: it comes again
+            return False  # written twice, or one rival too many of its position
         arrival = self._emitter.arrival(decoded.event, entry, record.received_at_ms, record.via)
         if dot.origin != self._emitter.own.node:
             self._engine.receipts.durable(dot.log, dot.seq)

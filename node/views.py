@@ -42,6 +42,7 @@ State = Literal["starting", "running", "recovering", "read_only", "degraded", "s
 
 SELECTIONS_MAX = 4
 HOLES_MAX = 4096  # shown in one page
+RANGES_SHOWN_MAX = 256  # of one log, in a status
 ITEM_BYTES = 160  # of an item besides its text, author and parents, at most
 PARENT_BYTES = 64
 
@@ -194,7 +195,7 @@ class NodeViews:
                 log.id.origin,
                 log.id.epoch,
                 log.prefix,
-                log.held.above_prefix(),
+                log.held.above_prefix(0, RANGES_SHOWN_MAX),
                 log.head.hex(),
                 log.forked,
             )

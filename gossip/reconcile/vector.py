@@ -48,18 +48,18 @@ class Vector:
 
     def _learn(self, frontier: Frontier, log: Log, line: Line) -> None:
         frontier.agrees(log, line.prefix, line.head)
-        same = line.prefix == log.prefix and line.ranges == log.held.above_prefix()
-        if line.above and same and line.above != log.above:
+        if line.above and log.above_of(line.ranges) not in (None, line.above):
             frontier.dispute(log)
 
     def _lack(self, frontier: Frontier, log: Log, line: Line | None) -> Lack:
-        if line is not None and not (line.ranges or line.tags or log.disputed or log.above):
+        if line is not None and not (line.ranges or line.tags or log.disputed or log.held.parts):
             # Two prefixes: nearly every line of a sound cluster.
             first, last = line.prefix + 1, log.prefix
             return Lack(
                 log, [(first, last)] if first <= last else [], [], max(last - line.prefix, 0)
             )
         held = SeqSet()
+        first, last = 1, SEQ_MAX
         if line is not None and (line.prefix or line.ranges):
             if line.tags:
                 return self._lack_by_tag(frontier, log, line)
@@ -68,16 +68,17 @@ class Vector:
                 return Lack(log, [], [], 0)
             if line.prefix:
                 held.add_range(1, line.prefix)
-            for first, last in line.ranges:
-                held.add_range(first, last)
+            for low, high in line.ranges:
+                held.add_range(low, high)
+            first, last = line.tags_first, line.tags_last or SEQ_MAX
         ranges: list[tuple[int, int]] = []
-        for first, last in log.held.ranges():
+        for low, high in log.held.within(first, last):
             if frontier.meter.spent():
                 break  # the rest in a later exchange
-            gaps = list(held.missing_from(first, last))
+            gaps = list(held.missing_from(low, high))
             frontier.meter.spend(STEP_BYTES * (1 + len(gaps)))
             ranges += gaps
-        return Lack(log, ranges, [], sum(last - first + 1 for first, last in ranges))
+        return Lack(log, ranges, [], sum(high - low + 1 for low, high in ranges))
 
     def _lack_by_tag(self, frontier: Frontier, log: Log, line: Line) -> Lack:
         """A long backlog comes in parts. Looking for it goes on where it stopped the last time."""

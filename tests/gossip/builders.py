@@ -71,8 +71,8 @@ def holding(*groups: Iterable[Entry], ranges_max: int = 16) -> Frontier:
     return frontier
 
 
-def take(frontier: Frontier, entries: Iterable[Entry]) -> list[Added]:
-    return [frontier.add(one) for one in entries]
+def take(frontier: Frontier, entries: Iterable[Entry], *, pushed: bool = False) -> list[Added]:
+    return [frontier.add(one, pushed=pushed) for one in entries]
 
 
 def held(frontier: Frontier) -> set[bytes]:

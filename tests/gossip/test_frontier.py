@@ -160,31 +160,31 @@ def test_a_frontier_reads_from_the_store_it_was_given() -> None:
 # --- too far ------------------------------------------------------------------------------------
 
 
-def test_more_ranges_than_allowed_are_not_kept_and_come_again_later() -> None:
+def test_a_push_beyond_more_ranges_than_allowed_is_not_kept_and_comes_again_later() -> None:
     entries = chain("n1", 9)
     one, two, three, _, five, six, seven, _, nine = entries
     frontier = holding([three, five], ranges_max=2)
     root = frontier.root
-    assert take(frontier, [seven, nine]) == [Added.FAR, Added.FAR]
+    assert take(frontier, [seven, nine], pushed=True) == [Added.FAR, Added.FAR]
     assert (frontier.root, frontier.count) == (root, 2)
-    assert take(frontier, [six, seven]) == [Added.NEW, Added.NEW]  # they touch a range
-    assert take(frontier, [one]) == [Added.NEW]  # it is the prefix
-    assert take(frontier, [two, nine]) == [Added.NEW, Added.NEW]  # two ranges became one
-    assert take(frontier, entries)[-2:] == [Added.NEW, Added.KNOWN]
+    assert take(frontier, [six, seven], pushed=True) == [Added.NEW, Added.NEW]  # they touch a range
+    assert take(frontier, [one], pushed=True) == [Added.NEW]  # it is the prefix
+    assert take(frontier, [two, nine], pushed=True) == [Added.NEW, Added.NEW]  # two became one
+    assert take(frontier, entries, pushed=True)[-2:] == [Added.NEW, Added.KNOWN]
     assert frontier.root == holding(entries).root
 
 
 @given(st.data())
-def test_there_are_never_more_ranges_than_allowed(data: st.DataObject) -> None:
+def test_pushes_never_make_more_ranges_than_allowed(data: st.DataObject) -> None:
     ranges_max = data.draw(st.integers(1, 3))
     order = data.draw(st.permutations(chain("n1", 14)))
     frontier = holding(ranges_max=ranges_max)
     for one in order:
-        frontier.add(one)
-        assert len(frontier.ensure(N1).held.above_prefix()) <= ranges_max
+        frontier.add(one, pushed=True)
+        assert frontier.ensure(N1).held.parts <= ranges_max
     while frontier.count < len(order):  # whoever offers all in order brings it home
         before = frontier.count
-        take(frontier, sorted(order, key=lambda one: one.dot.seq))
+        take(frontier, sorted(order, key=lambda one: one.dot.seq), pushed=True)
         assert frontier.count > before
     assert frontier.root == holding(order).root
 
@@ -352,7 +352,8 @@ def test_a_frontier_that_is_filled_at_once_is_one_that_was_told_entry_by_entry(
     for log in quickly:
         if told:
             quickly.line(log)
-        loose = [(seq, entries[seq].prev, entries[seq].link) for seq in seqs if seq > log.prefix]
+        loose = [(seq, entries[seq].prev, entries[seq].link) for seq in sorted(seqs)]
+        loose = [one for one in loose if one[0] > log.prefix]
         log.settle(entries[log.prefix].link if log.prefix else GENESIS, loose)
     for seq in [*more, *range(1, 15)]:
         assert quickly.root == slowly.root

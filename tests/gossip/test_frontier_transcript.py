@@ -81,7 +81,7 @@ class Bench:
             origin, first, last, branch = found.groups()
             seqs = range(int(first), int(last or first) + 1)
             entries += [self.written[f"{origin}:{seq}{branch}"] for seq in seqs]
-        outcomes = [added.name.lower() for added in take(frontier, entries)]
+        outcomes = [added.name.lower() for added in take(frontier, entries, pushed=True)]
         return ", ".join(f"{len(list(group))} {name}" for name, group in groupby(outcomes))
 
     def do_ranges(self, node: str, ranges_max: str) -> None:

@@ -186,9 +186,9 @@ def first_branch_wins() -> Swaps:
 def root_without_rivals() -> Swaps:
     original = Frontier.add
 
-    def add(self: Frontier, entry: Entry, *, always: bool = False) -> Added:
+    def add(self: Frontier, entry: Entry, **how: bool) -> Added:
         before = (self._sum, self.count, self._root)
-        added = original(self, entry, always=always)
+        added = original(self, entry, **how)
         if added is Added.RIVAL:
             self._sum, self.count, self._root = before
         return added

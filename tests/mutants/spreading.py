@@ -36,8 +36,8 @@ planted = BED.planted
 def no_dedup() -> Swaps:
     original = Frontier.add
 
-    def add(self: Frontier, entry: Entry, *, always: bool = False) -> Added:
-        added = original(self, entry, always=always)
+    def add(self: Frontier, entry: Entry, **how: bool) -> Added:
+        added = original(self, entry, **how)
         return Added.NEW if added is Added.KNOWN else added
 
     def data_if_held(self: Frontier, log: LogId, seq: int) -> None:
@@ -58,9 +58,9 @@ def bounded_dedup() -> Swaps:
     original_add, original_held = Frontier.add, Frontier.data_if_held
     recent: dict[int, deque[Dot]] = {}
 
-    def add(self: Frontier, entry: Entry, *, always: bool = False) -> Added:
+    def add(self: Frontier, entry: Entry, **how: bool) -> Added:
         cache = recent.setdefault(id(self), deque(maxlen=8))
-        added = original_add(self, entry, always=always)
+        added = original_add(self, entry, **how)
         known = entry.dot in cache
         cache.append(entry.dot)
         return Added.NEW if added is Added.KNOWN and not known else added
@@ -82,10 +82,12 @@ def bounded_dedup() -> Swaps:
 def dedup_by_text() -> Swaps:
     original = Engine._learn
 
-    def learn(self: Engine[object], peer: str, runs: list[Run]) -> "list[Learnt[object]]":
+    def learn(
+        self: Engine[object], peer: str, runs: list[Run], **how: bool
+    ) -> "list[Learnt[object]]":
         known: set[str] = self.__dict__.setdefault("_mutant_texts", set())
         news = []
-        for one in original(self, peer, runs):
+        for one in original(self, peer, runs, **how):
             text = getattr(one.value, "text", str(one.entry.dot))
             if text not in known:
                 known.add(text)
@@ -105,8 +107,10 @@ def dedup_by_text() -> Swaps:
 def claimed_as_held() -> Swaps:
     original = Frontier.line
 
-    def line(self: Frontier, log: Log, named_max: int = 4096) -> Line:
-        told = original(self, log, named_max)
+    def line(
+        self: Frontier, log: Log, named_max: int = 4096, ranges_max: int | None = None
+    ) -> Line:
+        told = original(self, log, named_max, ranges_max)
         if told.tags or not told.ranges:
             return told
         last = log.held.last

@@ -135,7 +135,7 @@ def known(replica: Replica) -> dict[str, object]:
     logs = [
         (
             *(log.id, log.held, log.head, log.link, log.forked, log.total, log.count, log.begun),
-            *(log.above, dict(log._loose), sorted(log.rivals)),
+            *(log.above, dict(log._spans), sorted(log.rivals)),
         )
         for log in frontier
     ]

@@ -103,9 +103,10 @@ def test_the_more_logs_the_fewer_ranges_each_and_all_lines_fit_into_a_packet() -
         name = f"{number % origins:x}".rjust(32, "z")
         epoch = EPOCH_MAX - number // origins
         for seq in range(SEQ_MAX, SEQ_MAX - 40, -2):
-            engine.frontier.add(entry(name, seq, bytes(PREV_BYTES), epoch=epoch))
+            one = entry(name, seq, bytes(PREV_BYTES), epoch=epoch)
+            engine.frontier.add(one, pushed=bool(number % 16))  # others came by rounds
     assert engine.frontier.add(entry("one more", 1)) is Added.FULL
-    ranges = [len(log.held.above_prefix()) for log in engine.frontier]
+    ranges = [log.held.parts for at, log in enumerate(engine.frontier) if at % 16]
     assert max(ranges) <= 17
     assert ranges[-1] <= max(RANGES_SHARED // STRANGE_LOGS_MAX, 1) + 1
     big = GossipConfig(delta_bytes_max=960 * 1024)
