@@ -1,4 +1,8 @@
-"""Answers to the clients of a control: what waits for one of them, and how it goes into frames."""
+"""Answers to the clients of a control: what waits for one of them, and how it goes into frames.
+
+A read is answered when its client has taken most of what was answered before: until then only the
+question waits, and those are few.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -6,24 +10,46 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct, field
 
-from node.api import Failed, Reply
+from node.api import (
+    ClearFaults,
+    Failed,
+    ReadFrontier,
+    ReadPresence,
+    ReadStatus,
+    ReadTimeline,
+    Reply,
+    SetFault,
+)
 from node.ports import Note
 
 CLIENT_BYTES_MAX = 16 * 1024 * 1024  # replies waiting for one client
+CLIENT_READS_MAX = 256  # questions waiting for one client
+READ_BYTES_MAX = 1024 * 1024  # waiting for one client, over which it gets no more answers to reads
+ALL_BYTES_MAX = 64 * 1024 * 1024  # waiting for all clients; beyond, one of them is hung up on
 REPLY_BYTES = 1024 * 1024
+
+Read = ReadTimeline | ReadPresence | ReadStatus | ReadFrontier
+Question = Read | SetFault | ClearFaults
 
 
 class Client(Struct):
     """A connection with something in flight. Forgotten when nothing is left of it."""
 
+    taken_at_s: float  # when the socket took something for it, or it came
     flying: int = 0
+    asked: deque[Question | Failed] = field(default_factory=deque)
+    in_turn: bool = False  # waits for its turn to be answered
     ready: list[Reply] = field(default_factory=list)
     frames: deque[bytes] = field(default_factory=deque)  # refused by the socket so far
     frames_bytes: int = 0
 
     @property
     def idle(self) -> bool:
-        return not (self.flying or self.ready or self.frames)
+        return not (self.flying or self.asked or self.ready or self.frames)
+
+    @property
+    def takes_answers(self) -> bool:
+        return self.frames_bytes < READ_BYTES_MAX
 
 
 class Packer:
@@ -33,6 +59,7 @@ class Packer:
         self._on_note = on_note
         self._encode = msgspec.msgpack.Encoder().encode
         self.lost = 0
+        self.waiting_bytes = 0  # in the frames of all clients
 
     def pack(self, client: Client) -> None:
         """Turn what is ready into frames of bounded size: into one, nearly always."""
@@ -74,3 +101,18 @@ class Packer:
             return
         client.frames.append(frame)
         client.frames_bytes += len(frame)
+        self.waiting_bytes += len(frame)
+
+    def taken(self, client: Client, now_s: float) -> None:
+        """The socket took the first frame."""
+        size = len(client.frames.popleft())
+        client.frames_bytes -= size
+        self.waiting_bytes -= size
+        client.taken_at_s = now_s
+
+    def drop(self, client: Client) -> None:
+        """It has hung up: its frames are lost."""
+        self.lost += len(client.frames)
+        self.waiting_bytes -= client.frames_bytes
+        client.frames.clear()
+        client.frames_bytes = 0

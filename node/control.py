@@ -8,62 +8,59 @@ a ticket, outcomes back into replies, and hands everything that reads to `views`
 
 Rules
 - Every request gets exactly one reply, also the ones that make no sense: `Failed`, with the reason.
-- Bounded: requests in flight per client and in all, reads per frame, bytes waiting for a client
-  that does not read. Over a bound: `Failed busy`, or, when even that cannot be delivered, a count.
+- Bounded: requests in flight per client and in all, reads that wait per client, bytes that wait for
+  a client that does not read. Over a bound: `Failed busy`, or, when even that cannot be delivered,
+  a count. What waits for all clients is bounded by hanging up on who has read nothing for longest.
+- A read is answered when its client has read what came before, in turn with other clients, and for
+  `SERVE_S` at a time: one client's reads cost the others little.
 - Replies to one client are sent together, once per turn, in frames of about `REPLY_BYTES`.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, assert_never
+from typing import Any, assert_never
 
 import zmq
 from msgspec import Struct
 
 from domain.commands import Join, Leave, PostMessage
 from node.ack import AckError, parse_ack, reply_of
-from node.answers import Client, Packer
+from node.answers import (
+    ALL_BYTES_MAX,
+    CLIENT_READS_MAX,
+    Client,
+    Packer,
+    Question,
+)
 from node.api import (
     FRAME_BYTES_MAX,
-    ClearFaults,
-    Done,
     Failed,
     FailureCode,
     Post,
-    ReadFrontier,
-    ReadPresence,
-    ReadStatus,
-    ReadTimeline,
     Reply,
-    SetFault,
     SetPresence,
 )
 from node.curve import LockedDoor, key_on, listen_locked
 from node.gate import Gate, Limits, gates_counters
 from node.ipc import IpcPath
-from node.link import FaultError, FaultTable
+from node.link import FaultTable
 from node.listening import connections_max
 from node.ports import Durability, Note
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
+from node.reader import Reader, Views
 from node.requests import Bad, read_frame
 from node.storage import StorageError
 from node.turn import Outcome, Submit
 
 CLIENT_FLYING_MAX = 8192  # submitted and not answered, of one client
 FLYING_MAX = 65_536 - 1024  # of all clients; below what a replica takes
-FRAME_READS_MAX = 256
-HIGH_WATER = 64  # frames of replies inside libzmq, per client
+SERVE_S = 0.01  # of one turn of the loop for reads
 MESSAGE_BYTES_MAX = FRAME_BYTES_MAX + 256 * 1024  # of one client, unread
 NEW_BYTES_MAX = 32 * 1024 * 1024  # of all who made no request yet
 CLIENTS_BYTES_MAX = 64 * 1024 * 1024  # of all others
 CONNECTIONS_MAX = 256
-
-Read = ReadTimeline | ReadPresence | ReadStatus | ReadFrontier
-
-
-class Views(Protocol):
-    def answer(self, request: Read) -> Reply: ...
 
 
 class _Entrance(Struct, frozen=True):
@@ -105,11 +102,8 @@ class Control:
         self._path = IpcPath(path)
         self._durability = durability
         self._peers = peers
-        self._views = views
-        self._faults = faults
         self._on_submit = on_submit
         self._on_note = on_note
-        self._on_damage = on_damage
         self._guard = guard
         self._client_flying_max = client_flying_max
         self._flying_max = flying_max
@@ -122,23 +116,29 @@ class Control:
             CLIENTS_BYTES_MAX,
             connections_max(CONNECTIONS_MAX, share=0.25 if locked is None else 0.125),
         )
-        self._gates = [  # of the path, and of the locked entrance
-            Gate(loop, "control", limits, on_note, guard),
-            Gate(loop, "control", limits, on_note, guard, locked=True),
+        self.gates = [  # of the path, and of the locked entrance
+            Gate(loop, "control", limits, on_note, guard, on_way=self._serve_soon),
+            Gate(loop, "control", limits, on_note, guard, locked=True, on_way=self._serve_soon),
         ]
         self._clients: dict[bytes, Client] = {}
+        self._turns: deque[bytes] = deque()  # clients with reads to answer
+        self._serving: asyncio.Handle | None = None
         self._talking: set[bytes] = set()  # clients with replies or frames to go out
         self._tickets: dict[int, Ticket] = {}
         self._last_ticket = 0
         self._packer = Packer(on_note)
+        self._reader = Reader(views, faults, on_note, on_damage)
         self.stopping = False
-        self._counts = {"control_requests": 0, "control_bad": 0, "control_lost_replies": 0}
+        self._counts = {"control_requests": 0, "control_bad": 0}
 
     @property
     def counters(self) -> dict[str, int]:
-        lost = self._counts["control_lost_replies"] + self._packer.lost
-        counts = {**self._counts, "control_lost_replies": lost}
-        return {**counts, **gates_counters(self._gates)}
+        return {
+            **self._counts,
+            "control_lost_replies": self._packer.lost,
+            "control_waiting_bytes": self._packer.waiting_bytes,
+            **gates_counters(self.gates),
+        }
 
     @property
     def flying(self) -> int:
@@ -163,21 +163,27 @@ class Control:
             (zmq.LINGER, 0),
             (zmq.ROUTER_MANDATORY, 1),
             (zmq.MAXMSGSIZE, FRAME_BYTES_MAX),
-            (zmq.SNDHWM, HIGH_WATER),
+            (zmq.SNDHWM, 0),  # the gate says whether a client reads
             (zmq.HANDSHAKE_IVL, 3000),
         ):
             socket.setsockopt(option, value)
-        loop, flush, guard, gate = self._loop, self.flush, self._guard, self._gates[locked]
+        loop, serve, guard, gate = self._loop, self._serve, self._guard, self.gates[locked]
         frames = partial(self._on_frames, number) if locked else None
         parts = None if locked else partial(self._on_parts, number)
-        pump = Pump(loop, socket, parts, flush, guard, frames, receive=gate.message)
+        pump = Pump(loop, socket, parts, serve, guard, frames, receive=gate.message)
         self._entrances.append(_Entrance(socket, pump, gate))
         return self._entrances[-1]
 
     def stop(self, linger_ms: int = 0) -> None:
         """Close. Clients whose commands are in flight see the connection break, and do not know."""
         self._path.remove()
+        if self._serving is not None:
+            self._serving.cancel()
+            self._serving = None
+        for client in self._clients.values():
+            self._packer.drop(client)
         self._clients.clear()
+        self._turns.clear()
         self._talking.clear()
         self._tickets.clear()
         for entrance in self._entrances:
@@ -219,7 +225,7 @@ class Control:
 
     def flush(self) -> None:
         """Send what is ready, as far as the clients read."""
-        if not self._entrances or not self._talking:
+        if not self._entrances or not (self._talking or self._turns):
             return
         for name in list(self._talking):
             client = self._clients[name]
@@ -229,32 +235,53 @@ class Control:
                 self._talking.discard(name)
                 if client.idle:
                     del self._clients[name]
+            self._queue(name, client)
+        while self._packer.waiting_bytes > ALL_BYTES_MAX:
+            self._hang_up()
+        if self._turns:
+            self._serve_soon()
         for entrance in self._entrances:
             entrance.pump.look()
 
-    def _reply(self, name: bytes, reply: Reply) -> None:
+    def _client(self, name: bytes) -> Client:
         client = self._clients.get(name)
         if client is None:
-            client = self._clients[name] = Client()
-        client.ready.append(reply)
+            client = self._clients[name] = Client(self._loop.time())
+        return client
+
+    def _reply(self, name: bytes, reply: Reply) -> None:
+        self._client(name).ready.append(reply)
         self._talking.add(name)
 
+    def _hang_up(self) -> None:
+        """On the client that has read nothing for longest: too much waits for all of them."""
+        waiting = (name for name, client in self._clients.items() if client.frames)
+        name = min(waiting, key=lambda name: self._clients[name].taken_at_s)
+        self.gates[name[0]].hang_up_on(name[1:], "unread_answers")
+        client = self._clients[name]
+        self._packer.drop(client)
+        client.asked.clear()
+        self._talking.discard(name)
+        if client.idle:
+            del self._clients[name]
+
     def _send(self, name: bytes, client: Client) -> bool:
-        """False: the client does not read now; libzmq says when it does."""
+        """False: the client does not read now; the gate says when it does."""
         socket, routing_id = self._entrances[name[0]].socket, name[1:]
+        gate = self.gates[name[0]]
         while client.frames:
+            if not gate.has_way(routing_id):
+                return False
             try:
                 socket.send_multipart([routing_id, client.frames[0]], zmq.DONTWAIT)
-            except zmq.Again:
-                return False
+                gate.sent(routing_id, len(client.frames[0]))
             except zmq.ZMQError as error:
                 if error.errno != zmq.EHOSTUNREACH:
                     raise
-                self._counts["control_lost_replies"] += len(client.frames)
-                client.frames.clear()  # it hung up
-                client.frames_bytes = 0
+                self._packer.drop(client)
+                client.asked.clear()
                 return True
-            client.frames_bytes -= len(client.frames.popleft())
+            self._packer.taken(client, self._loop.time())
         return True
 
     # --- in -------------------------------------------------------------------------------------
@@ -272,8 +299,7 @@ class Control:
         if len(parts) != 2:
             self._bad(name, Bad(0, f"a message of {len(parts) - 1} frames; requests are one frame"))
             return
-        reads = 0
-        self._gates[number[0]].know(parts[0])
+        self.gates[number[0]].know(parts[0])
         for request in read_frame(parts[1]):
             self._counts["control_requests"] += 1
             if type(request) is Bad:
@@ -281,48 +307,54 @@ class Control:
             elif type(request) is Post or type(request) is SetPresence:
                 self._submit(name, request)
             else:
-                reads += 1
-                self._reply(name, self._read(request, reads))
+                self._ask(name, request)
 
     def _bad(self, name: bytes, bad: Bad) -> None:
         self._counts["control_bad"] += 1
-        self._reply(name, Failed(bad.id, "bad_request", bad.reason))
+        failed = Failed(bad.id, "bad_request", bad.reason)
+        client = self._clients.get(name)
+        if client is not None and 0 < len(client.asked) < CLIENT_READS_MAX:
+            client.asked.append(failed)  # in the order of the frame
+        else:
+            self._reply(name, failed)
 
-    def _read(self, request: Read | SetFault | ClearFaults, reads: int) -> Reply:
-        if reads > FRAME_READS_MAX:
-            return Failed(request.id, "busy", f"more than {FRAME_READS_MAX} reads in one frame")
-        if type(request) is SetFault:
-            return self._set_fault(request)
-        if type(request) is ClearFaults:
-            self._faults.clear()
-            self._on_note(Note("faults_cleared", "warning", {}))
-            return Done(request.id)
-        try:
-            return self._views.answer(request)
-        except StorageError as error:
-            self._on_damage(error)
-            return Failed(request.id, "storage_error", str(error))
-        except Exception as error:  # a view that fails must not take commands down with it
-            text = f"{type(error).__name__}: {error}"
-            self._on_note(Note("view_failed", "error", {"error": text}))
-            return Failed(request.id, "internal", f"cannot be shown: {text}")
+    def _ask(self, name: bytes, request: Question) -> None:
+        client = self._client(name)
+        if len(client.asked) >= CLIENT_READS_MAX:
+            text = f"{CLIENT_READS_MAX} reads wait: wait for replies"
+            client.ready.append(Failed(request.id, "busy", text))
+            self._talking.add(name)
+            return
+        client.asked.append(request)
+        self._queue(name, client)
 
-    def _set_fault(self, request: SetFault) -> Reply:
-        try:
-            self._faults.change(
-                request.peers,
-                blocked=request.blocked,
-                loss=request.loss,
-                duplicate=request.duplicate,
-                delay_ms=request.delay_ms,
-                jitter_ms=request.jitter_ms,
-            )
-        except FaultError as error:
-            return Failed(request.id, "bad_request", str(error))
-        text = {peer: self._faults.text(peer) for peer in self._faults.peers}
-        shown = [f"{peer}: {fault}" for peer, fault in text.items() if fault]
-        self._on_note(Note("faults_set", "warning", {"faults": shown}))
-        return Done(request.id)
+    def _queue(self, name: bytes, client: Client) -> None:
+        """It has a turn, unless it has one already, or what was answered waits for it to read."""
+        if client.asked and client.takes_answers and not client.in_turn:
+            client.in_turn = True
+            self._turns.append(name)
+
+    def _serve(self) -> None:
+        """Answer reads, one of each client in turn, for a while."""
+        if self._serving is not None:
+            self._serving.cancel()
+            self._serving = None
+        until_s = self._loop.time() + SERVE_S
+        while self._turns and self._loop.time() < until_s:
+            name = self._turns.popleft()
+            client = self._clients.get(name)
+            if client is None or not client.asked:
+                continue  # it has gone
+            client.in_turn = False
+            item = client.asked.popleft()
+            self._reply(name, item if isinstance(item, Failed) else self._reader.answer(item))
+            self._packer.pack(client)
+            self._queue(name, client)
+        self.flush()
+
+    def _serve_soon(self) -> None:
+        if self._serving is None:
+            self._serving = self._loop.call_soon(self._guard(self._serve))
 
     def _submit(self, name: bytes, request: Post | SetPresence) -> None:
         if self.stopping:
@@ -333,9 +365,7 @@ class Control:
         except AckError as error:
             self._bad(name, Bad(request.id, str(error)))
             return
-        client = self._clients.get(name)
-        if client is None:
-            client = self._clients[name] = Client()
+        client = self._client(name)
         if client.flying >= self._client_flying_max or len(self._tickets) >= self._flying_max:
             text = f"{len(self._tickets)} commands are in flight: wait for replies"
             self._reply(name, Failed(request.id, "busy", text))

@@ -27,6 +27,7 @@ from node.pump import Guard, Pump, RawContext, RawSocket, bare
 
 SAME_KEY_EVERY_S = 60.0
 NOTES_MAX = 10  # in that time, of all keys
+ADDRESSES_MAX = 4  # in a note: nearly always it is one, that of the key
 _QUESTION_FRAMES = 9  # of CURVE: two of envelope, six, and the key
 Why = str
 
@@ -52,6 +53,8 @@ class Doors:
         self._guard = guard
         self._socket: RawSocket | None = None
         self._pump: Pump | None = None
+        # By domain: the addresses of those who come in at this moment. libzmq knows the gate's.
+        self.newcomers: dict[str, Callable[[], list[str]]] = {}
         self._told: dict[tuple[str, bytes], float] = {}  # domain and key -> when
         self.counters = {"doors_let_in": 0, "doors_refused": 0}
 
@@ -83,10 +86,9 @@ class Doors:
         assert self._socket is not None
         key = parts[-1]
         domain = parts[4].decode("ascii", "replace") if len(parts) > 4 else ""
-        address = parts[5].decode("ascii", "replace") if len(parts) > 5 else ""
         why = self._why_not(parts, domain)
         if why:
-            self._refuse(domain, address, key, why)
+            self._refuse(domain, key, why)
         else:
             self.counters["doors_let_in"] += 1
         status, user = (b"300", b"") if why else (b"200", key.hex().encode())
@@ -103,7 +105,7 @@ class Doors:
             return "unknown_key"
         return "" if key.role == role else f"key_of_a_{key.role}"
 
-    def _refuse(self, domain: str, address: str, key: bytes, why: Why) -> None:
+    def _refuse(self, domain: str, key: bytes, why: Why) -> None:
         self.counters["doors_refused"] += 1
         now_s = self._loop.time()
         for known, told_s in list(self._told.items()):
@@ -112,11 +114,12 @@ class Doors:
         if (domain, key) in self._told or len(self._told) >= NOTES_MAX:
             return
         self._told[domain, key] = now_s
+        addresses = self.newcomers[domain]() if domain in self.newcomers else []
         fields: dict[str, str | int | float | bool | list[str] | dict[str, int]] = {
             "door": domain,
             "reason": why,
             "fingerprint": fingerprint(key),
-            "address": address,
+            "address": " or ".join(addresses[:ADDRESSES_MAX]),
             "count": self.counters["doors_refused"],
         }
         trusted = self._keyring.trusted.by_public.get(key)

@@ -68,25 +68,25 @@ class Feed:
             ALL_REQUESTS_BYTES_MAX,
             connections_max(CONNECTIONS_MAX, share=0.25 if locked is None else 0.125),
         )
-        self._gates = [Gate(loop, "feed", limits, on_note, guard) for _ in range(2)]
+        self.gates = [Gate(loop, "feed", limits, on_note, guard) for _ in range(2)]
         self._encode = msgspec.msgpack.Encoder().encode
         self.published = 0
         self.refused = 0  # requests for anything but everything
 
     def start(self) -> None:
         assert not self._sockets, "started twice"
-        self._gates[0].open(self._path.listen(), self._pub())
+        self.gates[0].open(self._path.listen(), self._pub())
         if self._locked is not None:
             socket = self._pub()
             # The system's choice of a port is kept, so that a restart comes back to it.
             listener, self.endpoint = listen_locked(socket, "feed", self._locked)
-            self._gates[1].open(listener, socket)
+            self.gates[1].open(listener, socket)
             self._locked = LockedDoor(self.endpoint, self._locked.keyring)
         # Subscriptions are taken in as they come, not at the next publication: that one would
         # already miss the newcomer.
         self._pumps = [
             self._pump(socket, gate)
-            for socket, gate in zip(self._sockets, self._gates, strict=False)
+            for socket, gate in zip(self._sockets, self.gates, strict=False)
         ]
 
     def _pump(self, socket: RawSocket, gate: Gate) -> Pump:
@@ -105,7 +105,7 @@ class Feed:
 
     def stop(self) -> None:
         self._path.remove()
-        for gate in self._gates:
+        for gate in self.gates:
             gate.close()
         for pump in self._pumps:
             pump.close()
@@ -139,7 +139,7 @@ class Feed:
         return {
             "feed_published": self.published,
             "feed_refused": self.refused,
-            **gates_counters(self._gates),
+            **gates_counters(self.gates),
         }
 
     @property

@@ -17,13 +17,13 @@ Rules
   silent for longest, strangers first.
 - While a gate is paused nothing is read from outside, and TCP holds the senders back. What has
   passed is still read out of libzmq, so nothing stops inside it.
+- Out, `has_way` bounds what libzmq is given for somebody who does not read.
 - Each hanging up is counted by its reason.
 """
 
 import asyncio
 import errno
 import os
-import select
 import socket
 import time
 from collections.abc import Callable
@@ -34,7 +34,7 @@ from msgspec import Struct
 
 from node.connection import Connection, fd_of, peer_of
 from node.listening import bind_unnamed, spare, tune
-from node.passage import FRAME_CHARGE, READ_OFF, Passage
+from node.passage import FRAME_CHARGE, READ_OFF, Passage, drain
 from node.ports import Note
 from node.pump import Guard, RawSocket, bare
 
@@ -43,6 +43,8 @@ ACCEPT_MAX = 64  # in one turn of the loop
 AGAIN_S = 0.1  # until the listener is looked at again after accepting has failed
 INNER_BACKLOG = 4096
 READ_BYTES = 64 * 1024
+HANDSHAKE_S = 3.0
+OWED_MAX = 512 * 1024  # of answers to one connection that libzmq is given and that are not read
 NOTE_EVERY_S = 10.0  # for the same reason
 PARTS_MAX = 4  # of a message that are kept; no sound one has more
 
@@ -66,6 +68,7 @@ class Gate:
         guard: Guard = bare,
         *,
         locked: bool = False,
+        on_way: Callable[[], None] = lambda: None,
     ) -> None:
         self.loop = loop
         self.limits = limits
@@ -78,6 +81,7 @@ class Gate:
         self._on_note = on_note
         self._told_s: dict[str, float] = {}  # reason -> when
         self._locked = locked
+        self._on_way = on_way  # called when somebody who did not read has read
         self._listener: socket.socket | None = None
         self._socket: RawSocket | None = None
         self._inner = -1  # the path of the socket behind, which has no name any more
@@ -109,10 +113,11 @@ class Gate:
             **{f"{self._door}_hung_up_{why}": count for why, count in self.hung_up.items()},
         }
 
-    @property
     def newcomers(self) -> list[str]:
-        """The addresses of those who have not said a whole message yet."""
-        return [one.address for one in self._passages.values() if not one.heard]
+        """The addresses of those who came just now and have not said a whole message yet."""
+        since_s = self.loop.time() - HANDSHAKE_S
+        passages = self._passages.values()
+        return [one.address for one in passages if not one.heard and one.began_s >= since_s]
 
     def open(self, listener: socket.socket, behind: RawSocket) -> None:
         """Bind the socket behind, and let people in to it. The gate owns the listener from now."""
@@ -128,7 +133,7 @@ class Gate:
         """Hang up on everybody. What the socket behind, closed before, still sends gets so long."""
         self.shut()
         if linger_ms:
-            self._drain(time.monotonic() + linger_ms / 1000)
+            drain(list(self._passages.values()), time.monotonic() + linger_ms / 1000)
         for passage in list(self._passages.values()):
             passage.close()
         for timer in (self._timer, self._again):
@@ -143,18 +148,6 @@ class Gate:
         self._socket = None
         assert not self._passages
         assert not self.held
-
-    def _drain(self, until_s: float) -> None:
-        """Blocks: the loop may be about to end. libzmq closes its ends when it has sent all."""
-        poller = select.poll()
-        open_ = {one.inner_fd: one for one in self._passages.values()}
-        for fd in open_:
-            poller.register(fd, select.POLLIN)
-        while open_ and (left_s := until_s - time.monotonic()) > 0:
-            for fd, _ in poller.poll(left_s * 1000):
-                if not open_[fd].drain(until_s - time.monotonic()):
-                    poller.unregister(fd)
-                    del open_[fd]
 
     def shut(self) -> None:
         """Let nobody new in."""
@@ -217,6 +210,31 @@ class Gate:
             self.strangers_held -= passage.held
             self.known_held += passage.held
             passage.known = True
+
+    def hang_up_on(self, name: bytes, reason: str) -> None:
+        """On whoever has this routing id, if the connection stands."""
+        passage = self._named.get(name)
+        if passage is not None:
+            self.hang_up(passage, reason)
+
+    # --- answers, into libzmq -------------------------------------------------------------------
+
+    def has_way(self, name: bytes) -> bool:
+        """Whether more may be sent to who has this routing id. If not, `on_way` is called later."""
+        passage = self._named.get(name)
+        if passage is None or passage.owed < OWED_MAX:
+            return True
+        passage.awaited = True
+        return False
+
+    def sent(self, name: bytes, size: int) -> None:
+        passage = self._named.get(name)
+        if passage is not None:
+            passage.owed += size
+
+    def way(self) -> None:
+        """Somebody who is awaited has read."""
+        self._on_way()
 
     def _learn(self, name: bytes, frame: zmq.Frame) -> Passage | None:
         """Whose routing id is this? libzmq tells the descriptor, if the connection stands."""

@@ -9,7 +9,9 @@ with keys too.
 """
 
 import asyncio
+import select
 import socket
+import time
 from typing import Protocol
 
 from node.pump import Guard
@@ -88,6 +90,7 @@ class Keeper(Protocol):
     def has_room(self, passage: "Passage") -> bool: ...
     def stalled(self) -> None: ...
     def ended(self, passage: "Passage") -> None: ...
+    def way(self) -> None: ...
 
 
 class Passage:
@@ -101,9 +104,12 @@ class Passage:
         self.inner_name = str(inner.getsockname())
         self.name = b""  # the routing id that libzmq gave it, once known
         self.known = False
+        self.began_s = gate.loop.time()
         self.heard = False  # a message of it was read
         self.held = 0
-        self.read_at_s = gate.loop.time()  # when something of it was read, or it began to hold
+        self.owed = 0  # of what was sent to it, how much has not passed to outside yet
+        self.awaited = False  # somebody waits for that to become less
+        self.read_at_s = self.began_s  # when something of it was read, or it began to hold
         self.reads = self.reads_seen = 0
         self.suspected = False
         self._meter = Meter()
@@ -128,6 +134,8 @@ class Passage:
             end.close()
         self._in = self._out = b""
         self._gate.ended(self)
+        if self.awaited:
+            self._gate.way()
 
     @property
     def unread(self) -> int:
@@ -247,12 +255,17 @@ class Passage:
             return
         try:
             while self._out:
-                self._out = self._out[self._outer.send(self._out, _QUIET) :]
+                sent = self._outer.send(self._out, _QUIET)
+                self._out = self._out[sent:]
+                self.owed = max(0, self.owed - sent)
         except (BlockingIOError, InterruptedError):
             pass
         except OSError:
             self.close()
             return
+        if self.awaited and not self._out:
+            self.awaited = False
+            self._gate.way()
         if bool(self._out) != self._writing_out:
             self._writing_out = bool(self._out)
             loop = self._gate.loop
@@ -276,3 +289,19 @@ class Passage:
         except OSError:
             return False
         return bool(data)
+
+
+def drain(passages: list[Passage], until_s: float) -> None:
+    """Pass on what libzmq still sends until it has closed its ends: it was told to.
+
+    Blocks, for the loop may be about to end, until that moment of the monotonic clock at most.
+    """
+    poller = select.poll()
+    open_ = {one.inner_fd: one for one in passages}
+    for fd in open_:
+        poller.register(fd, select.POLLIN)
+    while open_ and (left_s := until_s - time.monotonic()) > 0:
+        for fd, _ in poller.poll(left_s * 1000):
+            if not open_[fd].drain(until_s - time.monotonic()):
+                poller.unregister(fd)
+                del open_[fd]

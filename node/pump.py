@@ -8,7 +8,8 @@ Rules, each of which has cost somebody a day
   (`look`), and what has come is read in a new turn.
 - It is never left unread: where libzmq's input stops at a full queue, a connection that breaks can
   end the process. Who is to wait is held back before libzmq (`node.gate`).
-- A drain is bounded: after `DRAIN_MAX` messages the loop gets its turn, and the pump goes on after.
+- A drain is bounded: after `DRAIN_MAX` messages or `DRAIN_S` the loop gets its turn, and the pump
+  goes on after.
 
 zmq.asyncio would do all this and costs five times as much for each message (notes on limits).
 """
@@ -21,6 +22,7 @@ from typing import Any
 import zmq
 
 DRAIN_MAX = 256
+DRAIN_S = 0.02
 
 RawContext = zmq.Context[zmq.Socket[bytes]]
 RawSocket = zmq.Socket[bytes]
@@ -93,11 +95,15 @@ class Pump:
             self._again = None
         receive, on_message, more = self._receive, self._on_message, DRAIN_MAX
         assert on_message is not None
+        now_s = self._loop.time
+        until_s = now_s() + DRAIN_S
         try:
             while more:
                 message = receive()
                 more -= 1
                 on_message(message)
+                if now_s() > until_s:
+                    more = 0
         except zmq.Again:
             pass
         if not more:

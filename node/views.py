@@ -15,6 +15,7 @@ from msgspec import Struct
 from domain.arrival import Arrival
 from domain.events import MessagePosted
 from domain.timeline import Indices
+from node.answers import Read
 from node.api import (
     PAGE_BYTES_MAX,
     FrontierPage,
@@ -33,7 +34,6 @@ from node.api import (
     TimelinePage,
     WorkerStatus,
 )
-from node.control import Read
 from node.ports import Durability
 from node.replica import Replica
 from node.transport import Transport

@@ -78,14 +78,9 @@ class Workers:
             keyring=keyring,
             compress=settings.compress,
         )
+        clocks = (hooks.now_ms, hooks.wall_ms)
         views = NodeViews(
-            replica,
-            self.transport,
-            running,
-            supervisor.statuses,
-            hooks.counters,
-            hooks.now_ms,
-            hooks.wall_ms,
+            replica, self.transport, running, supervisor.statuses, hooks.counters, *clocks
         )
         self.control = Control(
             loop,
@@ -110,6 +105,7 @@ class Workers:
             guard=partial(guard, "feed"),
             locked=_locked(settings.feed_listen, keyring),
         )
+        introduce(self.doors, self.transport, self.control, self.feed)
         self.telemetry = Telemetry(
             loop,
             news=partial(self._news, replica, running),
@@ -153,6 +149,15 @@ def _doors(
     note, guard = partial(hooks.on_note, "doors"), partial(supervisor.guard, "doors")
     keyring.on_note = note
     return Doors(loop, context, keyring=keyring, on_note=note, guard=guard)
+
+
+def introduce(doors: Doors | None, transport: Transport, control: Control, feed: Feed) -> None:
+    """Tell the doors, if there are any, who is outside: libzmq knows no addresses any more."""
+    if doors is None:
+        return
+    doors.newcomers["gossip"] = transport.gate.newcomers
+    doors.newcomers["control"] = control.gates[1].newcomers
+    doors.newcomers["feed"] = feed.gates[1].newcomers
 
 
 def _locked(listen: str | None, keyring: Keyring | None) -> LockedDoor | None:

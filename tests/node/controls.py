@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -12,6 +13,7 @@ import zmq
 
 from domain.commands import PostMessage
 from domain.dot import Dot
+from node.answers import Read
 from node.api import (
     FrontierPage,
     PresencePage,
@@ -20,7 +22,7 @@ from node.api import (
     Request,
     replies_decoder,
 )
-from node.control import Control, Read
+from node.control import Control
 from node.link import FaultTable
 from node.ports import Note
 from node.pump import RawContext
@@ -34,10 +36,19 @@ DOT = Dot("n1", 5, 1)
 class FakeViews:
     def __init__(self) -> None:
         self.fails: Exception | None = None
+        self.answered = 0
+        self.takes_s = 0.0
+        self.size = 0  # bytes of an answer, and more
 
     def answer(self, request: Read) -> Reply:
         if self.fails is not None:
             raise self.fails
+        self.answered += 1
+        end_s = time.monotonic() + self.takes_s
+        while time.monotonic() < end_s:
+            pass  # work, as a long page is
+        if self.size:
+            return FrontierPage(request.id, "0" * self.size, 0, [])
         if type(request) is ReadPresence:
             return PresencePage(request.id, [])
         return FrontierPage(request.id, "00", 0, [])
@@ -88,10 +99,11 @@ class Bench:
 
 
 class Client:
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, limit: int = 1000) -> None:
         self.socket = bench.context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.SNDHWM, 0)
+        self.socket.setsockopt(zmq.RCVHWM, limit)
         self.socket.connect(f"ipc://{bench.path}")
         self.frames: list[list[Reply]] = []
 

@@ -28,6 +28,7 @@ from node.ports import Note
 from node.pump import RawContext
 from node.storage import StorageError
 from node.transport import Transport
+from node.workers import introduce
 from tests.node.controls import FakeViews
 from tests.node.loops import until
 
@@ -107,6 +108,7 @@ class House:
         )
         path = str(self.keys.folder / "s" / "feed")
         self.feed = Feed(loop, self.context, node="n1", path=path, locked=locked)
+        introduce(self.doors, self.transport, self.control, self.feed)
         self.workers: list[Any] = [self.doors, self.transport, self.control, self.feed]
 
     async def __aenter__(self) -> Self:

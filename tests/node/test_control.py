@@ -11,7 +11,7 @@ import pytest
 import zmq
 
 from domain.commands import Join, Leave, PostMessage
-from node.answers import REPLY_BYTES
+from node.answers import CLIENT_READS_MAX, READ_BYTES_MAX, REPLY_BYTES
 from node.api import (
     FRAME_BYTES_MAX,
     Accepted,
@@ -28,7 +28,6 @@ from node.api import (
     SetFault,
     SetPresence,
 )
-from node.control import FRAME_READS_MAX
 from node.link import LinkFault
 from node.ports import AckLevel
 from node.storage import StorageError
@@ -191,9 +190,73 @@ def test_too_many_in_flight_are_told_to_wait() -> None:
 def test_too_many_reads_in_one_frame_are_told_to_wait() -> None:
     async def main() -> None:
         async with Bench() as bench:
-            bench.client.send(*(ReadPresence(i) for i in range(FRAME_READS_MAX + 3)))
-            replies = await bench.client.get(FRAME_READS_MAX + 3)
-            assert [reply.id for reply in replies if type(reply) is Failed] == [256, 257, 258]
+            bench.client.send(*(ReadPresence(i) for i in range(CLIENT_READS_MAX + 3)))
+            replies = await bench.client.get(CLIENT_READS_MAX + 3)
+            busy = [reply for reply in replies if type(reply) is Failed]
+            assert [(reply.id, reply.code) for reply in busy] == [
+                (256, "busy"),
+                (257, "busy"),
+                (258, "busy"),
+            ]
+
+    run(main)
+
+
+def test_reads_of_a_client_that_does_not_read_are_not_answered_before_it_does() -> None:
+    """What is not read yet is bounded, nothing is lost, and others are answered meanwhile."""
+
+    async def main() -> None:
+        async with Bench() as bench:
+            bench.views.size = 400_000
+            lazy = Client(bench, limit=1)
+            lazy.send(*(ReadPresence(i) for i in range(200)))
+            await until(lambda: bench.control.counters["control_waiting_bytes"] >= READ_BYTES_MAX)
+            other = Client(bench)
+            other.send(ReadPresence(1))
+            assert len(await other.get()) == 1
+            assert bench.views.answered < 40
+            waiting = bench.control.counters["control_waiting_bytes"]
+            assert waiting <= READ_BYTES_MAX + 500_000
+            replies = await lazy.get(200)
+            assert [reply.id for reply in replies] == list(range(200))
+            assert bench.control.counters["control_waiting_bytes"] == 0
+
+    run(main)
+
+
+def test_many_reads_take_turns_with_others_and_with_the_loop() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            bench.views.takes_s = 0.004
+            greedy, other = bench.client, Client(bench)
+            greedy.send(*(ReadPresence(i) for i in range(200)))
+            await until(lambda: bench.views.answered)
+            answered = bench.views.answered
+            other.send(ReadPresence(1))
+            assert len(await other.get()) == 1
+            assert bench.views.answered - answered < 30
+            assert len(await greedy.get(200)) == 200
+
+    run(main)
+
+
+def test_when_too_much_waits_for_all_who_has_read_nothing_for_longest_is_hung_up_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("node.control.ALL_BYTES_MAX", 4_000_000)
+
+    async def main() -> None:
+        async with Bench() as bench:
+            bench.views.size = 500_000
+            crowd = [Client(bench, limit=1) for _ in range(8)]
+            for lazy in crowd:
+                lazy.send(*(ReadPresence(i) for i in range(100)))
+                await until(lambda: not bench.control._turns and bench.views.answered)
+            await until(lambda: bench.control.counters.get("control_hung_up_unread_answers"))
+            assert bench.control.counters["control_waiting_bytes"] <= 4_000_000
+            other = Client(bench)
+            other.send(ReadPresence(1))
+            assert len(await other.get()) == 1
 
     run(main)
 

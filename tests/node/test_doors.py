@@ -37,6 +37,7 @@ def test_the_access_matrix(name: str | None, door: str) -> None:
                 note = refusals[0]
                 assert note.level == "warning"
                 assert note.fields["door"] == door
+                assert str(note.fields["address"]).startswith("127.0.0.1:")
                 assert note.fields["fingerprint"] == fingerprint(house.keys.pairs[name].public)
                 why = {"stranger": "unknown_key", "n2": "key_of_a_peer", "ana": "key_of_a_client"}
                 assert note.fields["reason"] == why.get(name, "key_of_a_observer")

@@ -65,7 +65,7 @@ def test_a_reply_that_cannot_be_said_is_an_answer_and_no_worker_ends() -> None:
 
     async def main() -> None:
         async with Bench() as bench:
-            bench.control._views = Unsayable()
+            bench.control._reader._views = Unsayable()
             bench.client.send(ReadFrontier(1))
             (reply,) = await bench.client.get()
             assert type(reply) is Failed
