@@ -8,12 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gossip import delta as costs
+from gossip import folding as folds
 from gossip import frontier as holdings
 from gossip import rumor as limits
 from gossip.delta import cut
 from gossip.entry import TAG_BYTES, Entry, hash_of
-from gossip.packets import Run
+from gossip.folding import Folding
+from gossip.membership import Membership, State
+from gossip.packets import Opinion, Run
 from gossip.reconcile import Lack
+from gossip.reconcile.vector import Vector
 from gossip.rumor import Rumors
 from tests.gossip.builders import chain, entries_of, entry, held, holding
 from tests.gossip.test_folding import pair
@@ -176,6 +180,78 @@ def test_of_a_crowd_at_one_position_the_smallest_tags_stay_in_whatever_order_the
             "nothing is held twice"
         )
         assert hash_of(frontier.store.get(log.id, 1))[:TAG_BYTES] in {one.tag for one in kept}
+
+
+# --- members --------------------------------------------------------------------------------------
+
+PEERS = ("n2", "n3", "n4")
+EVIDENCE = st.lists(
+    st.tuples(
+        st.sampled_from(PEERS),
+        st.sampled_from(["heard", "missed", "ALIVE", "SUSPECT", "DEAD"]),
+        st.integers(0, 4),
+        st.integers(0, 900),
+    ),
+    max_size=30,
+)
+
+
+@given(EVIDENCE)
+def test_what_is_kept_at_hand_about_members_is_what_a_look_at_each_would_say(
+    story: list[tuple[str, str, int, int]],
+) -> None:
+    members = Membership("n1", 1, PEERS, suspect_after_misses=2, dead_ms=1500, trust_ms=400)
+    now_ms = 0
+    for peer, what, number, wait_ms in story:
+        now_ms += wait_ms
+        if what == "heard":
+            members.heard(peer, number, now_ms)
+        elif what == "missed":
+            members.missed(peer, now_ms)
+        else:
+            members.told(Opinion(peer, State[what], number), now_ms)
+        members.tick(now_ms)
+        states = {member.name: member.state for member in members}
+        assert members.dead_count == list(states.values()).count(State.DEAD)
+        for some in ((State.ALIVE,), (State.ALIVE, State.SUSPECT), (State.DEAD,)):
+            assert members.names(*some) == [name for name in PEERS if states[name] in some]
+        if State.SUSPECT in states.values():
+            assert members.suspecting
+            assert members.wake_at_ms is not None
+            assert now_ms < members.wake_at_ms <= now_ms + 1500
+        for name, state in states.items():
+            told = {opinion.name: opinion.state for opinion in members.opinions_for(name)}
+            if state is not State.ALIVE:
+                assert told[name] == state, "whoever is doubted must hear it"
+
+
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(2, 9))
+def test_the_lines_of_a_summary_share_their_room_among_the_origins(
+    shared: int, origins: int, each: int
+) -> None:
+    """Each origin has a line, whatever room there is, and the lines are of what began last."""
+    logs = [chain(f"o{at:02}", 1, epoch=n) for at in range(origins) for n in range(1, each + 1)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folds, "ITEMS_SHARED", shared)
+        summary = Folding(Vector()).summarise(holding(*logs))
+    kept = min(folds.KEPT, max(shared // origins - 1, 1))
+    of_each = each if each <= kept + 1 else kept
+    epochs = range(each - of_each + 1, each + 1)
+    expected = [(f"o{at:02}", epoch) for at in range(origins) for epoch in epochs]
+    assert [(line.origin, line.epoch) for line in summary.lines] == expected
+    assert [fold.count for fold in summary.folds] == [each - of_each] * (
+        origins if each > of_each else 0
+    )
+
+
+def test_each_claim_that_is_not_believed_counts_once() -> None:
+    frontier = holding(chain("n1", 2))
+    (log,) = frontier
+    for count in (1, 2, 3):
+        frontier.claim(log.id, 9)
+        assert log.missing == 7
+        frontier.disclaim(log)
+        assert (frontier.claims_refused, log.missing) == (count, 0)
 
 
 # --- folds ----------------------------------------------------------------------------------------

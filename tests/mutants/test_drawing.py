@@ -7,7 +7,15 @@ import msgspec
 import pytest
 
 from tests.mutants import choosing, drawing, trying
-from tests.mutants.boarding import MutantRow, judged, section, with_section
+from tests.mutants.boarding import (
+    EQUIVALENT,
+    Equivalent,
+    MutantRow,
+    equivalents,
+    judged,
+    section,
+    with_section,
+)
 from tests.mutants.choosing import ROOT, Executed
 from tests.mutants.drawing import Site, drawn, sites
 from tests.mutants.drawn import joined
@@ -184,3 +192,11 @@ def test_the_section_counts_equivalent_ones_nowhere(tmp_path: Path) -> None:
     page = with_section("# Page\n\n## Which faults are needed\nrest\n", text)
     assert page.endswith("\n## Which faults are needed\nrest\n")
     assert with_section(page, text) == page
+
+
+def test_what_is_called_equivalent_has_a_reason_and_is_named_once() -> None:
+    every = msgspec.json.decode(EQUIVALENT.read_bytes(), type=list[Equivalent])
+    assert len(equivalents()) == len(every)
+    for one in every:
+        assert one.why and one.was != one.becomes
+        assert (ROOT / one.file).suffix == ".py"
