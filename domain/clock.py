@@ -52,7 +52,11 @@ class HybridClock:
         return True
 
     def restore(self, stamp: Stamp) -> None:
-        """Move past a stamp of one's own past, whatever the wall clock says now."""
+        """Move past a stamp of one's own past, whatever the wall clock says now.
+
+        Also one that a glitch of the own clock made: what is written later follows it, and must
+        have a larger stamp. Such a node's events stay ahead, and its peers show them as skewed.
+        """
         ms, counter = stamp.ms, stamp.counter
         if ms > self._ms or (ms == self._ms and counter > self._counter):
             self._ms, self._counter = ms, counter

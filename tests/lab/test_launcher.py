@@ -47,6 +47,11 @@ def look_late(pid):
 
 if Path(sys.argv[1]).with_name("late.do").exists():
     lab.launcher.record_of = look_late
+def no_process():
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+fork = os.fork
+os.fork = lambda: no_process() if Path(sys.argv[1]).with_name("no-fork.do").exists() else fork()
 os.umask(0o077)
 place = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Place)
 freeze()
@@ -298,3 +303,21 @@ def test_the_launcher_ends_when_its_folder_is_removed(bench: Bench) -> None:
     launcher = bench.launch()
     os.unlink(bench.place.launcher_socket)
     assert launcher.wait(5) == 0
+
+
+def test_a_fork_that_fails_and_a_folder_in_the_place_of_a_pid_file_end_no_launcher(
+    bench: Bench,
+) -> None:
+    launcher = bench.launch()
+    assert bench.start("n1") == {"n1": "running"}
+    bench.behave("no-fork", "")
+    assert bench.start("n2") == {"n2": "failed"}
+    assert "cannot be forked: Resource temporarily unavailable" in bench.exit("n2")
+    (bench.folder / "no-fork.do").unlink()
+    pid_file = Path(bench.place.nodes["n3"].pid_file)
+    pid_file.mkdir(parents=True)
+    bench.behave("n3", "crash")
+    assert bench.start("n3") == {"n3": "down"}
+    assert launcher.poll() is None and bench.pid("n1")
+    pid_file.rmdir()
+    assert bench.start("n2") == {"n2": "running"}
