@@ -1,9 +1,10 @@
 """Faults of links: what happens to a packet on its way from this node to one peer.
 
 A fault belongs to a link and acts where the link begins, on the sending side, so that one side of
-a partition can be cut alone. The transport asks `plan` for every packet that it is about to send;
-the simulator asks the same table. Nothing here sends, waits or looks at a clock: a plan is the list
-of delays after which copies of the packet go out, and an empty plan is a lost packet.
+a partition can be cut alone. The transport asks `plan` for every packet that it is about to send,
+and the simulator asks tables of its own (`lab.sim.rules`). Nothing here sends, waits or looks at a
+clock: a plan is the list of delays after which copies of the packet go out, and an empty plan is a
+lost packet.
 
 All draws come from the injected generator: the same generator and the same packets give the same
 plans.

@@ -27,7 +27,7 @@ from gossip.wire import WireError, decode, encode
 from lab.faults import Cut, NetworkOptions, word
 from lab.kinds import Copied, Dropped, Got, Sent
 from lab.sim.agenda import Agenda
-from lab.sim.rules import Fate, NarrowRule, PacketFault, Rule, rule_of
+from lab.sim.rules import Cuts, Fate, NarrowRule, PacketFault, Rule, rule_of
 from lab.trace import MsgId, Trace
 
 COMPARE_EVERY = 16
@@ -69,13 +69,12 @@ class Machine(Protocol):
 class Link:
     """From one host to another. Mutable."""
 
-    __slots__ = ("blocked", "held", "last_us", "pair", "queue", "target", "waiting")
+    __slots__ = ("held", "last_us", "pair", "queue", "target", "waiting")
 
     def __init__(self, source: str, target: Machine) -> None:
         self.pair = (source, target.name)
         self.target = target
         self.last_us = 0  # when the last packet in order arrives
-        self.blocked = 0  # partitions that cut it
         self.held = 0
         self.waiting: list[Flight] = []  # while it is held
         self.queue: deque[tuple[Flight, int]] = deque()  # while it is narrow, and what comes on top
@@ -165,6 +164,8 @@ class Network:
         self._hosts: dict[str, Machine] = {}
         self._links: dict[str, dict[str, Link]] = {}
         self._rules: list[tuple[str, Rule]] = []
+        self._cuts = Cuts()
+        self.block = self._cuts.block
         self.ledger = Ledger()
         self.watch: Callable[[str, str, Packet], None] | None = None  # is shown what is sent
 
@@ -176,7 +177,8 @@ class Network:
 
     def send(self, source: Machine, sends: list[tuple[str, Packet]], cause: int | None) -> None:
         """Take up these packets, in order."""
-        ledger, trace, agenda, rules = self.ledger, self._trace, self._agenda, self._rules
+        ledger, trace, agenda = self.ledger, self._trace, self._agenda
+        faulty = bool(self._rules) or self._cuts.any
         now_us, name, links = agenda.now_us, source.name, self._links[source.name]
         packet = None
         for peer, following in sends:
@@ -199,7 +201,7 @@ class Network:
             if self._traced:
                 sent = trace.add(now_us, name, source.incarnation, wire, cause, msg_id, peer, size)
             flight = Flight(link, parcel, sent)
-            if rules or link.blocked or link.held:
+            if faulty or link.held:
                 self._send_with_faults(flight)
                 continue
             at_us = now_us + self._delays[int(self._draw() * QUANTILES)]
@@ -208,7 +210,7 @@ class Network:
 
     def _send_with_faults(self, flight: Flight) -> None:
         link, now_us = flight.link, self._agenda.now_us
-        if link.blocked:
+        if self._cuts.lose(link.pair):
             self.fire("partition")
             self.drop(flight, "partition")
             return
@@ -328,11 +330,6 @@ class Network:
             for link in self._all_links():
                 while link.queue:
                     self._fly(*link.queue.popleft())
-
-    def block(self, cuts: tuple[Cut, ...], by: int) -> None:
-        """One partition more (1), or less (-1), cuts these links."""
-        for cut in cuts:
-            self._link(cut).blocked += by
 
     def hold(self, cuts: tuple[Cut, ...]) -> None:
         for cut in cuts:

@@ -1,7 +1,9 @@
 """Rules: what a fault does to each packet while it lasts. One class for each fault of `lab.faults`.
 
 A packet that a link takes up has a `Fate`, and every rule in force may change it. Each rule draws
-from a stream of its own.
+from a stream of its own. Loss, copies, delays and cuts are decided by the table that the transport
+of a node asks (`node.link`), with a table for each sender; the rest is what no node can do to its
+own links.
 """
 
 from random import Random
@@ -10,6 +12,7 @@ from typing import Protocol, assert_never
 from msgspec import Struct
 
 from lab.faults import Burst, Corrupt, Duplicate, Latency, Loss, Narrow, Reorder
+from node.link import DELAY_MS_MAX, FaultTable, LinkFault
 
 _SECOND_US = 1_000_000
 
@@ -38,15 +41,57 @@ class Rule(Protocol):
         ...
 
 
-class LossRule:
-    def __init__(self, fault: Loss, rng: Random) -> None:
-        self._fault, self._rng = fault, rng
+class TableRule:
+    """What a node can do to its own links, done to all of them."""
+
+    def __init__(self, fault: LinkFault, rng: Random, copy_us: int = 0) -> None:
+        self._fault, self._rng, self._copy_us = fault, rng, copy_us
+        self._tables: dict[Pair, FaultTable] = {}
 
     def meet(self, fate: Fate) -> bool:
-        if self._rng.random() >= self._fault.share:
+        table = self._tables.get(fate.pair)
+        if table is None:
+            _, peer = fate.pair
+            table = self._tables[fate.pair] = FaultTable((peer,), self._rng)
+            table.set({peer: self._fault})
+        delays_ms = table.plan(fate.pair[1])
+        if not delays_ms:
+            fate.drop = fate.drop or "loss"
+            return True
+        first_us = round(delays_ms[0] * 1000)
+        fate.extra_us += first_us
+        for _ in delays_ms[1:]:
+            fate.copies.append(self._rng.randrange(self._copy_us + 1))
+        return first_us > 0 or len(delays_ms) > 1
+
+
+class Cuts:
+    """Which links lose all packets, each by so many faults. Mutable."""
+
+    def __init__(self) -> None:
+        self._by: dict[Pair, int] = {}
+        self._tables: dict[str, FaultTable] = {}
+        self.any = False
+
+    def block(self, cuts: tuple[Pair, ...], by: int) -> None:
+        """One fault more (1), or less (-1), cuts these links."""
+        for pair in cuts:
+            self._by[pair] = self._by.get(pair, 0) + by
+        self.any = any(self._by.values())
+        self._tables = {}
+        for (source, peer), count in self._by.items():
+            table = self._tables.get(source)
+            if table is None:
+                peers = [to for by, to in self._by if by == source]
+                table = self._tables[source] = FaultTable(peers, Random(0))  # draws nothing
+            table.change((peer,), blocked=count > 0)
+
+    def lose(self, pair: Pair) -> bool:
+        """Whether the next packet on this link is lost."""
+        table = self._tables.get(pair[0])
+        if table is None or pair not in self._by or table.whole(pair[1]):
             return False
-        fate.drop = fate.drop or "loss"
-        return True
+        return not table.plan(pair[1])
 
 
 class BurstRule:
@@ -63,17 +108,6 @@ class BurstRule:
         if not bad or draw() >= fault.share:
             return False
         fate.drop = fate.drop or "burst"
-        return True
-
-
-class DuplicateRule:
-    def __init__(self, fault: Duplicate, rng: Random) -> None:
-        self._fault, self._rng = fault, rng
-
-    def meet(self, fate: Fate) -> bool:
-        if self._rng.random() >= self._fault.share:
-            return False
-        fate.copies.append(self._rng.randrange(self._fault.delay_us + 1))
         return True
 
 
@@ -100,15 +134,6 @@ class CorruptRule:
         return True
 
 
-class LatencyRule:
-    def __init__(self, fault: Latency) -> None:
-        self._fault = fault
-
-    def meet(self, fate: Fate) -> bool:
-        fate.extra_us += self._fault.add_us
-        return True
-
-
 class NarrowRule:
     def __init__(self, fault: Narrow) -> None:
         self._fault = fault
@@ -128,17 +153,18 @@ class NarrowRule:
 
 def rule_of(fault: PacketFault, rng: Random) -> Rule:
     if type(fault) is Loss:
-        return LossRule(fault, rng)
+        return TableRule(LinkFault(loss=fault.share), rng)
     if type(fault) is Burst:
         return BurstRule(fault, rng)
     if type(fault) is Duplicate:
-        return DuplicateRule(fault, rng)
+        return TableRule(LinkFault(duplicate=fault.share), rng, fault.delay_us)
     if type(fault) is Reorder:
         return ReorderRule(fault, rng)
     if type(fault) is Corrupt:
         return CorruptRule(fault, rng)
     if type(fault) is Latency:
-        return LatencyRule(fault)
+        delay_ms = min(fault.add_us / 1000, DELAY_MS_MAX)  # no node does more to its links
+        return TableRule(LinkFault(delay_ms=delay_ms), rng)
     if type(fault) is Narrow:
         return NarrowRule(fault)
     assert_never(fault)

@@ -14,7 +14,7 @@ from gossip.reconcile.vector import Vector
 from gossip.rumor import Rumors
 from lab.faults import Loss
 from lab.kinds import Totals
-from lab.sim.rules import Fate, LossRule
+from lab.sim.rules import Fate, rule_of
 from lab.sim.world import Result, World
 from lab.trace import Event
 from tests.gossip.builders import chain, entries_of, holding, offered
@@ -204,7 +204,7 @@ def lossy() -> Result:
 
 @probes("fault-never-fires")
 def certain_loss_loses() -> bool:
-    return LossRule(Loss(1.0), Random(1)).meet(Fate(("n1", "n2"), 10, 0))
+    return rule_of(Loss(1.0), Random(1)).meet(Fate(("n1", "n2"), 10, 0))
 
 
 @probes("drops-unsaid")

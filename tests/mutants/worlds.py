@@ -9,7 +9,7 @@ from gossip.peers import Rounds
 from lab.sim.host import Host
 from lab.sim.network import Flight, Network
 from lab.sim.process import Process
-from lab.sim.rules import LossRule
+from lab.sim.rules import TableRule
 from lab.trace import Trace
 from tests.mutants.planting import Bed, Swaps
 
@@ -20,12 +20,12 @@ planted = BED.planted
 @planted(
     "fault-never-fires",
     "Loss is planned, announced and never loses anything.",
-    "lab.sim.rules.LossRule.meet",
+    "lab.sim.rules.TableRule.meet",
     "C17",
     "planned-loss",
 )
 def fault_never_fires() -> Swaps:
-    return [(LossRule, "meet", lambda self, fate: False)]
+    return [(TableRule, "meet", lambda self, fate: False)]
 
 
 @planted(

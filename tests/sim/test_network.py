@@ -1,5 +1,6 @@
 """The simulated network: what is sent arrives, or is accounted for; in order, unless said."""
 
+from collections import Counter
 from random import Random
 from statistics import mean
 
@@ -25,6 +26,7 @@ from lab.sim.network import Flight, Network, described, quantiles
 from lab.sim.shapes import cuts_of
 from lab.sim.world import run
 from lab.trace import Trace
+from node.link import FaultTable
 
 NODES = tuple([f"n{number}" for number in range(1, 8)])
 
@@ -189,3 +191,29 @@ def test_partitions_have_their_shapes() -> None:
     assert one_way and not any(apart(one_way, a, b) for a, b in one_way)
     assert cuts_of("halves", ("n1",), rng) == ()
     assert Plan("x", 1, NODES, 1, 1).faults == ()
+
+
+def test_loss_copies_delays_and_cuts_are_decided_by_the_table_of_a_node(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever a run counts of these was in the answer of a table."""
+    asked: Counter[str] = Counter()
+    plan_of = FaultTable.plan
+
+    def counted(self: FaultTable, peer: str) -> list[float]:
+        delays_ms = plan_of(self, peer)
+        fault = self.get(peer)
+        asked["cut"] += fault.blocked and not delays_ms
+        asked["lost"] += not fault.blocked and not delays_ms
+        asked["copied"] += len(delays_ms) > 1
+        asked["late"] += any(delays_ms)
+        return delays_ms
+
+    monkeypatch.setattr(FaultTable, "plan", counted)
+    fired: Counter[str] = Counter()
+    for name in ("lossy", "partition"):
+        for seed in range(6):
+            fired.update(run(named(name), seed).ledger.fired)
+    for what, word in (("cut", "partition"), ("copied", "duplicate"), ("late", "latency")):
+        assert asked[what] == fired[word] > 0
+    assert asked["lost"] == fired["loss"] > 0
