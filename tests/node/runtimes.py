@@ -27,7 +27,7 @@ from node.ports import Durability, Note
 from node.pump import RawContext
 from node.replica import Replica, ReplicaConfig
 from node.runtime import Runtime, wall_ms
-from node.settings import Settings
+from node.settings import Closed, Settings
 from node.storage import MemoryStorage
 from node.writing import Bounds
 from tests.node.loops import until
@@ -102,6 +102,7 @@ class RuntimeBench:
         self.context: RawContext = zmq.Context()
         self.disk = RuledDisk()
         self.notes: list[Note] = []
+        self._finished = False
         self.news = News()
         loop = asyncio.get_running_loop()
         journal, recovery = Journal.open(self.disk, "n1", JournalOptions(durability), wall_ms())
@@ -147,8 +148,9 @@ class RuntimeBench:
 
     async def __aexit__(self, *_: object) -> None:
         self.disk.going.set()
-        self.runtime.stop("the test is over")
-        await self.runtime.finish()
+        if not self._finished:
+            self.runtime.stop("the test is over")
+            await self.runtime.finish()
         self.context.destroy(linger=0)
         self.folder.cleanup()
 
@@ -156,18 +158,28 @@ class RuntimeBench:
         packet = self.news.packet(count, text)
         self.runtime._on_packet(packet, len(encode(packet)))
 
-    async def ask(self, *requests: Request, patience_s: float = WAIT_S) -> list[Reply]:
-        """The replies to one frame of requests, over the real socket."""
+    def send(self, *requests: Request) -> None:
+        """One frame of requests, over the real socket."""
         self._client.send(msgspec.msgpack.encode(list(requests)))
+
+    async def replies(self, count: int) -> list[Reply]:
         got: list[Reply] = []
 
         def all_here() -> bool:
             while self._client.poll(0):
                 got.extend(replies_decoder.decode(self._client.recv()))
-            return len(got) >= len(requests)
+            return len(got) >= count
 
-        await until(all_here, patience_s)
+        await until(all_here, WAIT_S)
         return got
+
+    async def ask(self, *requests: Request) -> list[Reply]:
+        self.send(*requests)
+        return await self.replies(len(requests))
+
+    async def finish(self) -> Closed:
+        self._finished = True
+        return await self.runtime.finish()
 
     async def status(self) -> Status:
         (reply,) = await self.ask(ReadStatus(1))

@@ -1,6 +1,9 @@
 """One node's real runtime, on a disk that stalls, fills up and fails."""
 
-from node.api import Failed, Post
+import asyncio
+
+from node.api import Accepted, Failed, Post
+from node.journal import Journal, JournalOptions
 from node.writing import Bounds
 from tests.node.loops import run, until
 from tests.node.runtimes import RuntimeBench
@@ -80,5 +83,51 @@ def test_nothing_is_called_durable_that_no_sync_has_seen() -> None:
             status = await bench.status()
             assert (status.written_upto, status.durable_upto) == (11, durable)
             assert durable < 11
+
+    run(main)
+
+
+def test_a_core_that_fails_while_it_stops_is_not_stepped_again_and_the_stop_is_not_clean() -> None:
+    async def main() -> None:
+        bench = RuntimeBench()
+        async with bench:
+            calls: list[str] = []
+
+            def broken(*_: object) -> None:
+                calls.append("step")
+                raise RuntimeError("a bug")
+
+            bench.runtime.stop("asked to")
+            vars(bench.replica).update(step=broken, drain=lambda: calls.append("drain"))
+            bench.receive(1)
+            closed = await bench.finish()
+            assert calls == ["step"]
+            assert closed.unclean == "the replica failed: RuntimeError: a bug"
+            assert len(bench.said("core_crashed")) == 1
+        journal, recovery = Journal.open(bench.disk.killed(), "n1", JournalOptions(), 0)
+        assert not recovery.clean
+        journal.close(clean=False)
+
+    run(main)
+
+
+def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new() -> None:
+    async def main() -> None:
+        async with RuntimeBench() as bench:
+            bench.disk.stalls = "sync"
+            bench.disk.going.clear()
+            bench.send(Post(1, "ana", "in flight", "", 5000))
+            await until(bench.disk.stalled.is_set)
+            bench.runtime.stop("asked to")
+            finishing = asyncio.ensure_future(bench.finish())
+            await until(lambda: bench.runtime.turns.leaving)
+            (late,) = await bench.ask(Post(2, "ana", "too late", "", 1000))
+            assert type(late) is Failed
+            assert late.code == "stopping"
+            bench.disk.going.set()
+            closed = await finishing
+            assert closed.unclean == ""
+            (reply,) = await bench.replies(1)
+            assert type(reply) is Accepted
 
     run(main)
