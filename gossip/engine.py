@@ -42,7 +42,7 @@ from gossip.packets import (
     SynAck,
     Unfold,
 )
-from gossip.peers import Exchange, Rounds
+from gossip.peers import PATIENCE, Exchange, Rounds
 from gossip.pushing import Pushing
 from gossip.receipts import Receipts
 from gossip.reconcile import Lack, Strategy
@@ -304,7 +304,9 @@ class Engine(Generic[Value]):
             self.rounds.agreed(peer, theirs, self._now_ms, hurry=self.awaits_receipts)
         else:
             self.counters["rounds_differed"] += 1
-            self.rounds.differed(peer, theirs, self._now_ms)
+            ours, patience = self.frontier.root, PATIENCE + 4 * self.frontier.tellings
+            useless = self.rounds.differed(peer, theirs, ours, self._now_ms, patience)
+            self.counters["rounds_useless"] += useless
 
     def _compared(self, theirs: Summary | None) -> tuple[Compared, Summary]:
         """What they lack by their summary, if they gave one, and our own summary for them."""

@@ -38,6 +38,7 @@ NAMED_BYTES_MAX = 512 * 1024  # of what is read for these tags, in one packet
 CLAIMED_LOGS_MAX = 256  # logs of which nothing is held here
 # The lines of many origins with 16 ranges each would not fit into a packet, so the more logs there
 # are, the fewer ranges each may keep.
+TELLINGS_MAX = 1024  # that are waited for, before it is said that a round was of no use
 RANGES_SHARED = 4096  # by all logs, once there are more than a few hundred
 RIVALS_MAX = TAGS_MAX // 2 - 1  # beside the first entry of a position: one line can name them all
 
@@ -62,6 +63,9 @@ class Frontier:
         self.listener = ""  # who the next lines are for
         self._tellings: dict[str, int] = {}  # how often lines were told to whom
         self._part = 0  # which part of many ranges the lines tell now
+        self.tellings = (
+            0  # how many lines it takes to tell all of a log, where that is more than one
+        )
         self._logs: dict[LogId, Log] = {}
         self._sorted: list[Log] = []  # by id; empty when it has to be sorted again
         self._begun = 0
@@ -335,6 +339,9 @@ class Frontier:
         share = self._share(sum(log.held.parts > 0 for log in logs))
         naming = [log for log in logs if log.forked or log.disputed]
         named = self._in_turn(naming, share) if naming else {}
+        turns = max([-(-log.held.parts // share) for log in logs], default=0) - 1
+        windows = sum(log.count for log in naming) // _NAMED_MAX + len(naming) - len(named)
+        self.tellings = min(max(turns, 0) + windows, TELLINGS_MAX)
         return [named.get(log.id) or self.line(log, 0, share) for log in logs]
 
     def _in_turn(self, naming: list[Log], ranges_max: int) -> dict[LogId, Line]:

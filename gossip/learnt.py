@@ -19,7 +19,7 @@ OpenEntry = Callable[[Dot, bytes], tuple[bytes, Value] | None]
 
 
 COUNTERS = (
-    *("rounds_begun", "rounds_same", "rounds_differed", "rounds_missed"),
+    *("rounds_begun", "rounds_same", "rounds_differed", "rounds_useless", "rounds_missed"),
     *("entries_sent", "entries_new", "entries_duplicate", "entries_rival"),
     *("entries_far", "entries_full", "entries_bad", "entries_unread", "strangers", "pushes_held"),
 )

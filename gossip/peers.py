@@ -7,6 +7,8 @@ Rules
   up to `idle_round_ms`; any news shortens it again. A peer that has just proved agreement with us,
   on its own call or on ours, is not called again within the pause.
 - One exchange per peer is open at a time; one that is not answered in time is a missed one.
+- Two that meet with the same two different roots again and again teach each other nothing. After
+  some such meetings the peer is left alone ever longer, up to `idle_round_ms`; any news ends it.
 - One dead peer is probed every `dead_round_ms`, so that a healed partition is noticed.
 
 All draws come from the injected generator; all times are monotonic milliseconds of the caller.
@@ -20,6 +22,7 @@ from msgspec import Struct
 from gossip.config import GossipConfig
 from gossip.membership import Member, Membership, State
 
+PATIENCE = 8  # meetings in vain before a peer is left alone: packets get lost
 _STRETCH = 1.5
 _JITTER = 0.2  # of the pause, so that nodes started together do not stay in step
 
@@ -44,6 +47,9 @@ class Rounds:
         self._open: dict[str, Exchange] = {}
         self._agreed_ms: dict[str, int] = {}
         self._roots: dict[str, bytes] = {}
+        self._met: dict[str, tuple[bytes, bytes]] = {}  # the two roots, when they differed last
+        self._vain: dict[str, int] = {}  # how often the same two were named since
+        self._rest_ms: dict[str, int] = {}  # until then this peer is left alone
         self.calm = False  # the last finished exchange proved agreement, and no news since
 
     def start(self, now_ms: int) -> None:
@@ -67,20 +73,34 @@ class Rounds:
     def agreed(self, peer: str, root: bytes, now_ms: int, *, hurry: bool = False) -> None:
         """`hurry`: there is something to ask all the same, so rounds do not slow down."""
         self._agreed_ms[peer] = now_ms
+        self._rest_ms.pop(peer, None)
         self._roots[peer] = root
         if not hurry:
             self._pause_ms = min(int(self._pause_ms * _STRETCH) + 1, self._config.idle_round_ms)
         self.calm = True
 
-    def differed(self, peer: str, root: bytes, now_ms: int) -> None:
+    def differed(
+        self, peer: str, root: bytes, ours: bytes, now_ms: int, patience: int = PATIENCE
+    ) -> bool:
+        """True: so they did the last time, with these very roots."""
         self._roots[peer] = root
         self._agreed_ms.pop(peer, None)
-        self.news(now_ms)
+        vain = self._vain[peer] = self._vain[peer] + 1 if self._met.get(peer) == (root, ours) else 0
+        self._met[peer] = (root, ours)
+        if vain <= patience:
+            self.news(now_ms)
+            return vain > 0
+        self.calm = False
+        config, steps = self._config, min(vain - patience, 64)
+        rest_ms = min(int(config.round_ms * _STRETCH**steps), config.idle_round_ms)
+        self._rest_ms[peer] = now_ms + self._jittered(rest_ms)
+        return True
 
     def news(self, now_ms: int) -> None:
         """Something is new here: peers may lack it, so rounds come fast again."""
         self.calm = False
         self._agreed_ms.clear()
+        self._rest_ms.clear()
         if self._pause_ms > self._config.round_ms:
             self._pause_ms = self._config.round_ms
             self._next_ms = min(self._next_ms, now_ms + self._jittered(self._pause_ms))
@@ -150,6 +170,8 @@ class Rounds:
             return False
         if member.state is State.SUSPECT:
             return True
+        if now_ms < self._rest_ms.get(member.name, 0):
+            return False
         agreed_ms = self._agreed_ms.get(member.name)
         return agreed_ms is None or now_ms - agreed_ms >= self._pause_ms
 

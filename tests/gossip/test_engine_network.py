@@ -184,3 +184,36 @@ def test_a_quiet_voice_does_not_starve_behind_a_backlog() -> None:
     net.deliver()
     net.deliver()
     assert {one.data for one in quiet} <= held(net["n1"].frontier)
+
+
+def test_rounds_that_teach_nobody_anything_get_slow_and_are_counted() -> None:
+    """n2 gets no entry across, whatever n1 sends: the same ones were sent at full pace for ever."""
+    net = Net("n1", "n2")
+    net.hold("n1", chain("n3", 5))
+
+    def arrives(one: Flying) -> int:
+        return not (one.receiver == "n2" and getattr(one.packet.body, "runs", None))
+
+    net.run(10_000, arrives=arrives)
+    before = sum(net[name].counters["rounds_begun"] for name in ("n1", "n2"))
+    net.run(20_000, arrives=arrives)
+    begun = sum(net[name].counters["rounds_begun"] for name in ("n1", "n2")) - before
+    assert 15 <= begun <= 40  # at full pace: 200
+    assert net["n1"].counters["rounds_useless"] >= 15
+    assert net.run(5_000, until=lambda: net.agreed) <= 1_300
+    assert net.agreed
+
+
+def test_news_is_told_at_full_pace_whatever_was_in_vain_before() -> None:
+    net = Net("n1", "n2")
+    net.hold("n1", chain("n3", 5))
+    deaf = True
+
+    def arrives(one: Flying) -> int:
+        return not (deaf and one.receiver == "n2" and getattr(one.packet.body, "runs", None))
+
+    net.run(20_000, arrives=arrives)
+    net.emit("n2")
+    deaf = False
+    assert net.run(5_000, arrives=arrives, until=lambda: net.agreed) <= 300
+    assert net.agreed

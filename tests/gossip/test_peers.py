@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gossip.config import GossipConfig
 from gossip.membership import Membership
 from gossip.packets import Opinion
-from gossip.peers import Exchange, Rounds, below, sample
+from gossip.peers import PATIENCE, Exchange, Rounds, below, sample
 
 CONFIG = GossipConfig()
 ROOT, OTHER = b"r" * 16, b"o" * 16
@@ -40,7 +40,7 @@ def called(rounds: Rounds, until_ms: int, from_ms: int = 0) -> list[tuple[int, s
             calls.append((now_ms, peer))
             rounds.opened(peer, Exchange(len(calls), now_ms, said_lines=False))
             assert rounds.answered(peer, len(calls)) is not None
-            rounds.differed(peer, OTHER, now_ms)
+            rounds.differed(peer, OTHER, now_ms.to_bytes(16, "big"), now_ms)  # there was news
         now_ms = rounds.wake_at_ms
     return calls
 
@@ -76,7 +76,7 @@ def test_a_live_peer_is_called_within_two_passes_whatever_happens_to_others(
         assert waited < 2 * size
         for peer in calls:
             if peer == "n2":
-                rounds.differed(peer, OTHER, now_ms)
+                rounds.differed(peer, OTHER, now_ms.to_bytes(16, "big"), now_ms)
             elif fate == "a":
                 rounds.agreed(peer, ROOT, now_ms)
             elif fate == "s":
@@ -216,7 +216,7 @@ def test_a_root_that_differs_is_news() -> None:
     rounds.agreed("n2", ROOT, 0)
     assert rounds.calm
     assert rounds.agrees("n2", ROOT)
-    rounds.differed("n2", OTHER, 10)
+    assert not rounds.differed("n2", OTHER, ROOT, 10)
     assert not rounds.calm
     assert not rounds.agrees("n2", ROOT)
     assert rounds.agrees("n2", OTHER)
@@ -290,3 +290,50 @@ def test_below_draws_what_randrange_draws(n: int, seed: int) -> None:
     ours, theirs = Random(seed), Random(seed)
     assert [below(ours, n) for _ in range(8)] == [theirs.randrange(n) for _ in range(8)]
     assert ours.getstate() == theirs.getstate()
+
+
+# --- meetings in vain -----------------------------------------------------------------------------
+
+
+def calls_in(rounds: Rounds, begin_ms: int, end_ms: int, *, patience: int) -> int:
+    """How often the two peers are called, where all sides name the same two roots each time."""
+    count, now_ms = 0, begin_ms
+    while now_ms < end_ms:
+        for peer in rounds.due(now_ms):
+            count += 1
+            rounds.differed(peer, OTHER, ROOT, now_ms, patience)
+        now_ms = max(rounds.wake_at_ms, now_ms + 1)
+    return count
+
+
+def test_a_peer_met_in_vain_is_called_at_the_slowest_pace_in_the_end() -> None:
+    _, rounds = cluster(2)
+    assert calls_in(rounds, 0, 2_000, patience=PATIENCE) >= PATIENCE
+    assert calls_in(rounds, 10_000, 30_000, patience=PATIENCE) <= 2 * 20_000 // 800
+
+
+def test_whoever_has_more_to_tell_is_more_patient() -> None:
+    _, rounds = cluster(2)
+    assert calls_in(rounds, 0, 10_000, patience=1000) >= 45
+
+
+def test_the_same_roots_again_are_a_meeting_in_vain_and_others_are_not() -> None:
+    _, rounds = cluster(2)
+    told = [rounds.differed("n2", theirs, ROOT, 0) for theirs in (OTHER, OTHER, ROOT, OTHER, OTHER)]
+    assert told == [False, True, False, False, True]
+    assert not rounds.differed("n3", OTHER, ROOT, 0)
+
+
+@pytest.mark.parametrize("event", ["news", "agreed", "other root"])
+def test_any_news_ends_the_rest(event: str) -> None:
+    _, rounds = cluster(2)
+    calls_in(rounds, 0, 20_000, patience=2)
+    rounds.differed("n2", OTHER, ROOT, 20_000, 2)
+    assert "n2" not in rounds.due(20_300)
+    if event == "news":
+        rounds.news(20_301)
+    elif event == "agreed":
+        rounds.agreed("n2", ROOT, 19_000)
+    else:
+        assert not rounds.differed("n2", b"3" * 16, ROOT, 20_301, 2)
+    assert "n2" in rounds.due(20_800)
