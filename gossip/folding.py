@@ -78,8 +78,7 @@ class Folding:
             if len(own) <= kept_max + 1:
                 lined += own
                 continue
-            newest = {log.id for log in nlargest(kept_max, own, key=_age_of)}
-            newest.add(frontier.places.written(origin))
+            newest = _kept(own, frontier.places.written(origin), kept_max)
             rest = [log for log in own if log.id not in newest and log.id not in named]
             lined += [log for log in own if log.id in newest or log.id in named]
             if rest:
@@ -163,6 +162,14 @@ class Folding:
         if not theirs.whole:
             differing += _wanted(frontier, theirs)
         return Compared(lacks, differing, partial)
+
+
+def _kept(own: list[Log], written: LogId, most: int) -> set[LogId]:
+    """The log that its origin says it writes in, if it is one of these; and those begun last."""
+    newest = [log.id for log in nlargest(most, own, key=_age_of)]
+    if written not in newest and any(log.id == written for log in own):
+        newest[-1] = written
+    return set(newest)
 
 
 def _parts(fold: Fold, logs: list[Log]) -> tuple[list[Log], list[Fold]]:

@@ -7,8 +7,12 @@ that causality stays whole. But a claim is not a proof, and a hostile peer can m
 - All such waiting of one life together is no longer than `RECOVER_MS`.
 - A peer that was asked twice since its claim and brought nothing of ours had nothing: the waiting
   ends, and its claims are forgotten as they come, until the next start.
-- Each waiting ends in a new epoch. What claims nothing and is there, entries of ours that we did
-  not write or a fork, opens one at once when there is no time left to wait.
+- Each waiting ends in a new epoch. It was drawn in this life, so nobody else can hold anything of
+  it: what is claimed of it is forgotten at once, whatever is left of the time. So claims open one
+  epoch in a life, however soon each of them is settled.
+- Entries of ours that we did not write, or a fork, are there and need no claim. They open an epoch
+  at once when there is no time left to wait, or nothing to wait for, and `FORGED_MAX` in a life:
+  whoever forges more finds us in a forked log, where nothing is lost by it.
 """
 
 from random import Random
@@ -22,6 +26,7 @@ from node.telling import Fields
 RECOVER_MS = 5000
 WHY = "a peer holds more of this log than this node did"
 REFUTED = "a peer claimed to hold more of this log and had nothing to show"
+FORGED_MAX = 16  # epochs opened in one life because of what is there of the one before
 ASKED_MAX = 2  # the first answer may be to a question from before the claim
 
 
@@ -30,7 +35,7 @@ class Epochs:
 
     __slots__ = (
         *("_asked", "_began_ms", "_frontier", "_had", "_left_ms", "_own", "_rng"),
-        *("_unbacked", "asking", "until_ms"),
+        *("_drawn", "_forged", "_unbacked", "asking", "until_ms"),
     )
 
     def __init__(self, own: OwnLog, frontier: Frontier, rng: Random) -> None:
@@ -44,6 +49,8 @@ class Epochs:
         self._began_ms = 0
         self._left_ms = RECOVER_MS  # of all waiting in this life
         self._unbacked: set[str] = set()  # peers that had nothing to show
+        self._drawn = LogId(own.node, 0)  # the last log that began because of all this
+        self._forged = 0
 
     def boot(self, must_open: str) -> str:
         """Go on in the log that the journal left; returns why that cannot be, or ""."""
@@ -61,6 +68,8 @@ class Epochs:
         while not epoch or self._frontier.get(LogId(self._own.node, epoch)) is not None:
             epoch = self._rng.getrandbits(63)
         self._own.open(epoch)
+        if reason in (WHY, REFUTED):
+            self._drawn = self._own.log
         fields: Fields = {"log": str(self._own.log), "reason": reason}
         return EpochRecord(epoch, reason, wall_ms), Note("epoch_opened", "info", fields)
 
@@ -79,11 +88,16 @@ class Epochs:
         if ahead <= self._own.shown and not log.forked:
             return None
         backed = log.forked or log.held.last > self._own.shown
-        if not backed and (peer in self._unbacked or not self._left_ms):
+        drawn = log.id == self._drawn
+        if not backed and (drawn or peer in self._unbacked or not self._left_ms):
             self._frontier.disclaim(log)
             return None
+        if drawn:
+            if self._forged >= FORGED_MAX:
+                return None
+            self._forged += 1
         self.asking, self._asked, self._had = peer, finished, log.count
-        self._began_ms, self.until_ms = now_ms, now_ms + self._left_ms
+        self._began_ms, self.until_ms = now_ms, now_ms if drawn else now_ms + self._left_ms
         fields: Fields = {"peer": peer, "log": str(log.id), "held": log.prefix, "claimed": ahead}
         return Note("own_log_ahead", "warning", fields)
 

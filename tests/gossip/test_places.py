@@ -197,7 +197,7 @@ def test_the_log_that_is_written_has_a_line_however_many_began_later() -> None:
     frontier.places.write(LogId("n1", 7))
     summary = Folding(Vector()).summarise(frontier)
     assert 7 in [line.epoch for line in summary.lines]
-    assert len(summary.lines) == 5 and len(summary.folds) == 1
+    assert len(summary.lines) == 4 and len(summary.folds) == 1
 
 
 def test_what_is_written_goes_first_then_a_log_of_each_origin() -> None:

@@ -2,15 +2,19 @@
 
 from random import Random
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from domain.dot import LogId
 from gossip.incarnation import NUMBER_MAX, token_of
 from gossip.membership import LEAP_MAX, State
 from gossip.packets import Line, Opinion, Packet, Push, Run, Same, Syn, SynAck
 from gossip.wire import cluster_hash
-from node.epochs import RECOVER_MS, REFUTED
+from node.epochs import FORGED_MAX, RECOVER_MS, REFUTED
 from node.turn import Acked
 from tests.gossip.engines import Net
 from tests.node.replicas import Node, settle
+from tests.reliability.test_bounds import event
 
 LIES = Random(1)
 
@@ -133,3 +137,73 @@ def test_nobody_can_be_called_dead_for_good() -> None:
     assert known is not None
     assert known.state is State.ALIVE
     assert net["n1"].members.incarnation < NUMBER_MAX // 2
+
+
+# --- how many epochs that can cost ---------------------------------------------------------------
+
+
+def told_of(node: Node, seq: int, branch: str) -> Push:
+    """A forged entry of the node's current log."""
+    epoch = node.replica.epoch
+    return Push([Run("n1", epoch, seq, [event("n1", epoch, seq, text=branch)])], direct=True)
+
+
+@given(st.lists(st.sampled_from(["claim", "settle", "wait", "post", "n3 claims"]), max_size=60))
+def test_whatever_is_claimed_and_settled_opens_one_epoch_in_a_life(steps: list[str]) -> None:
+    node = Node()
+    node.post("mine")
+    for step in steps:
+        if step == "claim":
+            lie(node, "n2", answers=False)
+        elif step == "n3 claims":
+            lie(node, "n3", answers=False)
+        elif step == "settle":
+            node.receive(told_by("n2", Syn(node.replica.frontier.root, 10**6)))
+        elif step == "post":
+            node.post("more")
+        node.turn(ms=50 if step == "wait" else 0)
+    assert len(node.said("epoch_opened")) <= 2, "the first is that of the new log"
+    assert len(node.said("own_log_ahead")) <= 1
+    node.turn(ms=RECOVER_MS)
+    assert type(node.post("still here")) is Acked
+
+
+@given(st.lists(st.sampled_from(["above", "far", "rival", "claim", "post", "wait"]), max_size=80))
+def test_whatever_is_forged_opens_a_bounded_number_of_epochs_and_holds_nothing_up(
+    steps: list[str],
+) -> None:
+    node = Node()
+    node.post("mine")
+    for number, step in enumerate(steps):
+        seq = node.replica._emitter.own.seq
+        if step == "above":
+            node.receive(told_by("n3", told_of(node, seq + 1, f"forged {number}")))
+        elif step == "far":
+            node.receive(told_by("n3", told_of(node, seq + 3, f"forged {number}")))
+        elif step == "rival" and seq:
+            node.receive(told_by("n3", told_of(node, seq, f"forged {number}")))
+        elif step == "claim":
+            lie(node, "n3", answers=False)
+        elif step == "post":
+            node.post("more")
+        node.turn(ms=500 if step == "wait" else 0)
+    assert len(node.said("epoch_opened")) <= 2 + FORGED_MAX
+    node.turn(ms=RECOVER_MS)
+    for text in ("one", "two"):
+        assert type(node.post(text)) is Acked
+    assert node.texts[-2:] == ["one", "two"]
+    again = node.restarted()
+    assert again.replica.root == node.replica.root
+
+
+def test_a_flood_of_forged_entries_ends_in_a_forked_log_that_goes_on() -> None:
+    node = Node()
+    node.post("mine")
+    node.turn(ms=RECOVER_MS)
+    for number in range(200):
+        node.post(f"{number}")
+        node.receive(told_by("n3", told_of(node, node.replica._emitter.own.seq, f"f {number}")))
+        node.turn(ms=100)
+    assert len(node.said("epoch_opened")) <= 2 + FORGED_MAX
+    assert sum(text.isdigit() for text in node.texts) == 200 - node.replica.counters["unmet"]
+    assert node.replica.frontier.forked == ["n1"]
