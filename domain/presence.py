@@ -8,11 +8,13 @@ before. An event of a kind that this version does not know says nothing of prese
 """
 
 from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
 from typing import Final, Literal, assert_never
 
 from msgspec import Struct
 
-from domain.arrival import Arrival
+from domain.arrival import Arrival, OrderKey
 from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft, UnknownEvent
@@ -46,37 +48,43 @@ class PresenceRows(Struct, frozen=True):
 class Presence(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
-    __slots__ = ("_before", "_deciding")
+    __slots__ = ("_before", "_deciding", "_names")
 
     def __init__(self, history: History | None = None) -> None:
         super().__init__(history)
-        self._deciding: dict[str, tuple[int, Arrival]] = {}  # by author: index, arrival
+        # By author: index and key of what decides, and what it says. Not the event: it may be long.
+        self._deciding: dict[str, tuple[int, OrderKey, PresenceOf]] = {}
+        self._names: list[str] = []  # the authors, sorted; those who came since are not in it
         self._before = array("i")  # undo: the index of what decided before, or:
 
     def apply(self, arrival: Arrival) -> None:
         index = self._take(arrival)
         author = arrival.event.author
         before = self._deciding.get(author)
-        if _because(arrival.event) is None or (before and before[1].key > arrival.key):
+        if _because(arrival.event) is None or (before and before[1] > arrival.key):
             self._before.append(NO_CHANGE)
             return
         self._before.append(NOTHING if before is None else before[0])
-        self._deciding[author] = (index, arrival)
+        self._decide(author, index, arrival)
 
     def rewind(self) -> Arrival:
         arrival = self._newest()
         before = self._before.pop()
         if before == NOTHING:
             del self._deciding[arrival.event.author]
+            self._names = []
         elif before != NO_CHANGE:
-            self._deciding[arrival.event.author] = (before, self._history[before])
+            self._decide(arrival.event.author, before, self._history[before])
         self._give_back()
         return arrival
+
+    def _decide(self, author: str, index: int, arrival: Arrival) -> None:
+        self._deciding[author] = (index, arrival.key, presence_of(arrival.event))
 
     def rows(self, first: int) -> PresenceRows:
         """What the arrivals from this index on have done."""
         found = self._deciding.items()
-        deciding = [(author, index) for author, (index, _) in found if index >= first]
+        deciding = [(author, index) for author, (index, *_) in found if index >= first]
         return PresenceRows(self._before[first:].tobytes(), tuple(deciding))
 
     def take_rows(self, rows: PresenceRows) -> None:
@@ -84,21 +92,40 @@ class Presence(Fold):
         self._take_many(len(rows.before) // self._before.itemsize)
         self._before.frombytes(rows.before)
         for author, index in rows.deciding:
-            self._deciding[author] = (index, self._history[index])
+            self._decide(author, index, self._history[index])
 
     def fingerprint(self) -> bytes:
         """Of who is active because of what: equal on nodes that hold the same events."""
-        people = sorted((author, newest.key) for author, (_, newest) in self._deciding.items())
+        people = sorted((author, key) for author, (_, key, _) in self._deciding.items())
         return fingerprint_of(repr(people))
 
-    def participants(self) -> list[PresenceOf]:
-        """Everybody known, by name."""
-        return [presence_of(newest.event) for _, (_, newest) in sorted(self._deciding.items())]
+    @property
+    def known(self) -> int:
+        """How many participants are known."""
+        return len(self._deciding)
+
+    def participants(self, after: str = "", most: int | None = None) -> list[PresenceOf]:
+        """Those whose names come after this one, by name; all of them, or no more than so many."""
+        names = self._sorted()
+        first = bisect_right(names, after) if after else 0
+        last = len(names) if most is None else first + most
+        return [self._deciding[name][2] for name in names[first:last]]
+
+    def _sorted(self) -> list[str]:
+        """All names. Authors are added at the end of a dict: what is new is sorted in."""
+        if len(self._names) < len(self._deciding):
+            self._names += list(self._newer(len(self._deciding) - len(self._names)))
+            self._names.sort()
+        return self._names
+
+    def _newer(self, count: int) -> Iterator[str]:
+        """The authors that were met last."""
+        return (name for name, _ in zip(reversed(self._deciding), range(count), strict=False))
 
     def of(self, author: str) -> PresenceOf | None:
         """One participant; None if nothing is known of them."""
         found = self._deciding.get(author)
-        return presence_of(found[1].event) if found else None
+        return found[2] if found else None
 
     def is_active(self, author: str) -> bool:
         found = self.of(author)

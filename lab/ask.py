@@ -7,9 +7,11 @@ since a cluster with a dead node is a normal sight here.
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Self
 
 import zmq
+from msgspec.structs import replace
 
 from lab.client import Client, Unreachable
 from lab.places import NodePlace
@@ -95,6 +97,21 @@ def status_of(place: NodePlace, timeout_s: float = ASK_TIMEOUT_S) -> Status | No
 def frontiers_of(
     places: Iterable[NodePlace], timeout_s: float = ASK_TIMEOUT_S
 ) -> dict[str, FrontierPage]:
+    """All pages of each as one: the root is that of the last."""
+    whole: dict[str, FrontierPage] = {}
     with Panel(places) as panel:
-        answers = panel.ask(ReadFrontier, timeout_s)
-    return {name: reply for name, reply in answers.items() if type(reply) is FrontierPage}
+        while True:
+            most = max((len(page.logs) for page in whole.values()), default=0)
+            if whole and all(len(page.logs) >= page.total for page in whole.values()):
+                return whole
+            answers = panel.ask(partial(_page_of_logs, offset=most), timeout_s)
+            got = {name: one for name, one in answers.items() if type(one) is FrontierPage}
+            if not any(page.logs for page in got.values()):
+                return whole or got
+            for name, page in got.items():
+                logs = [*whole[name].logs, *page.logs] if name in whole else page.logs
+                whole[name] = replace(page, logs=logs)
+
+
+def _page_of_logs(number: int, offset: int) -> ReadFrontier:
+    return ReadFrontier(number, offset)

@@ -80,7 +80,7 @@ def wait_converged(
 
 def look(cluster: Cluster, panel: Panel) -> Roots:
     """One look at all live nodes."""
-    answers = panel.ask(ReadFrontier, 1.0)
+    answers = panel.ask(lambda number: ReadFrontier(number, logs_max=0), 1.0)
     roots = {name: page.root for name, page in answers.items() if type(page) is FrontierPage}
     events = {name: page.events for name, page in answers.items() if type(page) is FrontierPage}
     for name in cluster.place.nodes:

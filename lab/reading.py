@@ -16,7 +16,16 @@ from lab.client import Client, Unreachable
 from lab.places import NodePlace
 from lab.problem import Problem
 from lab.remote import dialling
-from node.api import Order, ReadTimeline, TimelineItem, TimelinePage, feed_decoder
+from node.api import (
+    Order,
+    Participant,
+    PresencePage,
+    ReadPresence,
+    ReadTimeline,
+    TimelineItem,
+    TimelinePage,
+    feed_decoder,
+)
 
 IDLE_S = 1.0  # silence after which the node is asked whether something was missed
 RETRY_S = 0.3
@@ -49,6 +58,17 @@ def read_timeline(
         arrivals = page.arrivals
         if offset + len(items) >= page.total or not page.items:
             return Reading(items, page.arrivals, page.late, page.holes, page.more_holes)
+
+
+def read_presence(client: Client) -> PresencePage:
+    """All pages as one."""
+    people: list[Participant] = []
+    while True:
+        after = people[-1].author if people else ""
+        page = client.expect(ReadPresence(client.new_id(), after), PresencePage)
+        people += page.participants
+        if not page.participants or len(people) >= page.total:
+            return PresencePage(page.id, people, page.total)
 
 
 class Follower:

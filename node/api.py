@@ -62,7 +62,10 @@ class ReadTimeline(Struct, frozen=True, tag="timeline"):
 
 @final
 class ReadPresence(Struct, frozen=True, tag="presence"):
+    """A page of the participants whose names come after `after`, sorted."""
+
     id: int
+    after: str = ""
 
 
 @final
@@ -72,7 +75,11 @@ class ReadStatus(Struct, frozen=True, tag="status"):
 
 @final
 class ReadFrontier(Struct, frozen=True, tag="frontier"):
+    """The root, and a page of the logs from number `offset` on; `logs_max` 0: the root alone."""
+
     id: int
+    offset: int = 0
+    logs_max: int | None = None
 
 
 @final
@@ -166,6 +173,7 @@ class Participant(Struct, frozen=True):
 class PresencePage(Struct, frozen=True, tag="presence-page"):
     id: int
     participants: list[Participant]
+    total: int = 0  # participants known; read on after the last of these, until none comes
 
 
 class PeerStatus(Struct, frozen=True):
@@ -217,7 +225,7 @@ class Status(Struct, frozen=True, tag="status-page"):
     incarnation: int
     events: int
     root: str  # hex
-    frontier: list[LogStatus]
+    frontier: list[LogStatus]  # the first ones: `places` says how many there are
     missing: int  # events known to exist and not held
     peers: dict[str, PeerStatus]
     durability: str
@@ -239,6 +247,7 @@ class FrontierPage(Struct, frozen=True, tag="frontier-page"):
     root: str
     events: int
     logs: list[LogStatus]
+    total: int = 0  # logs; those of later pages are of a later moment, which `root` names
 
 
 class Done(Struct, frozen=True, tag="done"):

@@ -2,8 +2,10 @@
 
 Looking changes nothing. A timeline is read page by page, and each page names the snapshot it
 belongs to (how many arrivals it takes in), so that a long timeline is read as it stood at one
-moment. The selections behind the newest such readings are kept, or every page of a long timeline
-would cost a sort of the whole.
+moment. Participants and logs are read page by page, too: whatever there is, one answer is bounded
+in bytes and in the time that it takes, for nothing else happens meanwhile. The selections behind
+the newest readings of timelines are kept, or every page of a long one would cost a sort of the
+whole.
 """
 
 from collections import OrderedDict
@@ -43,6 +45,11 @@ State = Literal["starting", "running", "recovering", "read_only", "degraded", "s
 SELECTIONS_MAX = 4
 HOLES_MAX = 4096  # shown in one page
 RANGES_SHOWN_MAX = 256  # of one log, in a status
+READ_MS = 20  # a page of a timeline ends after so long; its events may be far apart in the journal
+READ_EVENTS = 16  # between two looks at the clock
+PEOPLE_MAX = 1000  # in one page
+LOGS_MAX = 2048  # in one page of a frontier
+STATUS_LOGS_MAX = 256
 ITEM_BYTES = 160  # of an item besides its text, author and parents, at most
 PARENT_BYTES = 64
 
@@ -103,7 +110,10 @@ class NodeViews:
         offset = max(request.offset, 0)
         items: list[TimelineItem] = []
         room = PAGE_BYTES_MAX
+        until_ms = self._now_ms() + READ_MS
         for index in range(offset, len(selection)):
+            if items and not len(items) % READ_EVENTS and self._now_ms() >= until_ms:
+                break
             arrival = timeline.arrival(selection[index])
             room -= _size_of(arrival)
             if room < 0 and items:
@@ -140,13 +150,16 @@ class NodeViews:
     def presence(self, request: ReadPresence) -> PresencePage:
         people = [
             Participant(one.author, one.active, one.because, one.dot, one.since.ms)
-            for one in self._replica.presence.participants()
+            for one in self._replica.presence.participants(request.after, PEOPLE_MAX)
         ]
-        return PresencePage(request.id, people)
+        return PresencePage(request.id, people, self._replica.presence.known)
 
     def frontier(self, request: ReadFrontier) -> FrontierPage:
         root, events = self._replica.root.hex(), len(self._replica.timeline)
-        return FrontierPage(request.id, root, events, self._logs())
+        offset = max(request.offset, 0)
+        most = LOGS_MAX if request.logs_max is None else min(max(request.logs_max, 0), LOGS_MAX)
+        total = len(self._replica.frontier)
+        return FrontierPage(request.id, root, events, self._logs(offset, offset + most), total)
 
     def status(self, request: ReadStatus) -> Status:
         replica, running = self._replica, self._running
@@ -162,7 +175,7 @@ class NodeViews:
             incarnation=replica.incarnation,
             events=len(replica.timeline),
             root=replica.root.hex(),
-            frontier=self._logs(),
+            frontier=self._logs(0, STATUS_LOGS_MAX),
             missing=replica.frontier.missing,
             peers=peers,
             durability=running.durability,
@@ -189,7 +202,7 @@ class NodeViews:
             return "degraded"
         return replica.state
 
-    def _logs(self) -> list[LogStatus]:
+    def _logs(self, first: int, last: int) -> list[LogStatus]:
         return [
             LogStatus(
                 log.id.origin,
@@ -199,7 +212,7 @@ class NodeViews:
                 log.head.hex(),
                 log.forked,
             )
-            for log in sorted(self._replica.frontier, key=lambda log: log.id)
+            for log in self._replica.frontier.in_order()[first:last]
         ]
 
     def _peers(self, now_ms: int) -> dict[str, PeerStatus]:

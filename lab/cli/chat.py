@@ -281,12 +281,12 @@ def timeline(
 def presence(context: typer.Context, node: NodeName, json: Json = False) -> None:
     """Show who is active, and on which event that rests."""
     from lab.cli import view
-    from node.api import PresencePage, ReadPresence
+    from lab.reading import read_presence
 
     settings = settings_of(context)
     at = settings.node(node)
     with _client(at) as client:
-        page = client.expect(ReadPresence(client.new_id()), PresencePage)
+        page = read_presence(client)
     if json:
         for participant in page.participants:
             emit(participant)

@@ -124,6 +124,8 @@ def _show_status(status: "Status", paint: "Paint") -> None:
     if logs:
         head = ["LOG", "HELD", "ABOVE A GAP", "HEAD", ""]
         _indented(table(head, logs, paint))
+    if len(logs) < status.places.logs:
+        print(f"  {len(logs)} of {status.places.logs:,} logs shown")
     peers = [
         [
             name,

@@ -152,3 +152,25 @@ def test_fingerprints_are_equal_where_the_same_events_decide_and_nowhere_else(
     here, there = data.draw(some), data.draw(some)
     same = keys(deciding(here)) == keys(deciding(there))
     assert (presence_of(here).fingerprint() == presence_of(there).fingerprint()) is same
+
+
+@given(histories(), st.data())
+def test_pages_are_the_participants_however_it_was_read_before(
+    history: list[Arrival], data: st.DataObject
+) -> None:
+    presence = Presence()
+    for one in history:
+        presence.apply(one)
+        if data.draw(st.booleans()):
+            presence.participants()
+    for _ in range(data.draw(st.integers(0, len(history)))):
+        presence.rewind()
+        if data.draw(st.booleans()):
+            presence.participants()
+    size, pages = data.draw(st.integers(1, 4)), list[PresenceOf]()
+    while page := presence.participants(pages[-1].author if pages else "", size):
+        assert len(page) <= size
+        pages += page
+    assert pages == presence.participants()
+    assert presence.known == len(pages)
+    assert [one.author for one in pages] == sorted({one.author for one in pages})

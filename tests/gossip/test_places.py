@@ -106,7 +106,7 @@ def test_the_fewer_are_configured_the_more_logs_each_can_have() -> None:
     assert Places().each == 8192
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(NODES), logs), max_size=4),
     st.lists(st.sampled_from(NODES), min_size=1, max_size=3, unique=True),
