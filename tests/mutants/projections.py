@@ -226,7 +226,7 @@ def presence_by_arrival() -> Swaps:
         index, author = self._take(arrival), arrival.event.author
         before = self._deciding.get(author)
         self._before.append(NOTHING if before is None else before[0])
-        self._deciding[author] = (index, arrival)
+        self._decide(author, index, arrival)
 
     return [(Presence, "apply", apply)]
 
