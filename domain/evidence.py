@@ -10,8 +10,9 @@ against the text. Rules:
 2. *Spelling.* Each letter of the word is there, in order, once or more often. A sign may stand for
    several letters (1 for i and l), and at each place it may stand for another one.
 3. *Innocence.* What people write every day is not held against them: numbers and quantities
-   (`455`, `60d`), contractions (`he'll`), doubled vowels that make another word (`god`, `good`),
-   a language whose letters merely look Latin, and a language that is written with marks.
+   (`455`, `60d`), codes (`A55`, `AS5`, `a-455`), contractions (`he'll`), doubled vowels that make
+   another word (`god`, `good`), a language whose letters merely look Latin, and a language that is
+   written with marks.
 """
 
 import re
@@ -40,6 +41,16 @@ _APOSTROPHES = frozenset("'’ʼ`´")
 TAILS = frozenset({b"s", b"d", b"m", b"t", b"n", b"ll", b"re", b"ve", b"em", b"er"})
 HEADS = frozenset({b"c", b"d", b"j", b"l", b"m", b"n", b"s", b"t", b"o", b"y", b"qu"})
 _QUANTITY = re.compile(rb"[0-9]{2,}[a-z]")
+# Capitals and then a number, as roads, seats, models, flights and licence plates have it. There the
+# digits are no letters, and without them the word does not stand.
+_CODE = re.compile(r"[A-Z]{1,3}[0-9]{1,4}[A-Z]?")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{0,5}$")
+_HEX = re.compile(r"[0-9a-fA-F]{1,8}")
+_OUTWARD = re.compile(r"(?:^|[^A-Za-z0-9])[A-Z]{1,2}[0-9][A-Z0-9]? $")
+_INWARD = re.compile(r"[0-9][A-Z][A-Z0-9]")
+_HOUR = re.compile(rb"(?:[01]?[0-9]|2[0-3])h[0-5][0-9]")
+_NUMBER = re.compile(rb"[0-9]{2,}")
+_SIGN = re.compile(rb"[^0-9A-Za-z]+")
 _HEXADECIMAL = re.compile(rb"[0-9a-f]+")
 _DIGITS = b"0123456789"
 # Words of one letter, which may stand before or after a word that is spelt out.
@@ -309,6 +320,13 @@ def is_too_short(found: Proposal, word: Word) -> bool:
     return not as_written or letters != word.letters
 
 
+def is_in_code(before: str, part: str) -> bool:
+    """Whether what stands behind this is the rest of a code: a colour (#a55), a postal code."""
+    if _COLOUR.search(before) and _HEX.fullmatch(part):
+        return True
+    return _INWARD.fullmatch(part) is not None and _OUTWARD.search(before) is not None
+
+
 def is_run_together(found: Proposal, word: Word) -> bool:
     """Whether a phrase was found without its spaces: that is one only where all is spelt out."""
     stream = found.way.view.stream[found.first : found.last]
@@ -326,11 +344,20 @@ def is_innocent(found: Proposal, word: Word) -> bool:
             return _is_doubled_vowel(chars, word.letters)
         if len(chars) > len(word.letters) and _HEXADECIMAL.fullmatch(codes):
             return True  # a part of some identifier, such as a455
-        return _QUANTITY.fullmatch(codes) is not None
+        if _QUANTITY.fullmatch(codes) or _HOUR.fullmatch(codes):
+            return True
+        return _CODE.fullmatch(found.part) is not None
+    if _has_number(found):
+        return True
     if kind == "spaced":
         flat = found.classes.replace(b".", b" ")
         return b" " * (GAP_CODES_MAX + 1) in flat
     return _is_ordinary_gap(found)
+
+
+def _has_number(found: Proposal) -> bool:
+    """Whether it is joined with a number of its own, such as that of A-55 or AA 55."""
+    return any(_NUMBER.fullmatch(part) for part in _SIGN.split(found.codes))
 
 
 def _is_doubled_vowel(chars: str, letters: str) -> bool:

@@ -20,6 +20,7 @@ from domain.evidence import (
     Way,
     Word,
     bits_of,
+    is_in_code,
     is_innocent,
     is_run_together,
     is_too_short,
@@ -174,7 +175,7 @@ class Search:
                 found = Proposal(words, way, first, last, start, end)
                 meant = [one for word in words for one in self._meant_by(found, word)]
                 remember(memo, key, meant, len(part))
-            for word, name, letters in meant:
+            for word, name, letters in _outside_codes(way, meant, a, part):
                 if letters is None or context.allows(word, part, letters):
                     done.add((index, start, end))
                     seen.append(Sighting(word.rule, a, b, name))
@@ -219,6 +220,14 @@ class Search:
         ):
             return False
         return not is_innocent(found, word)
+
+
+def _outside_codes(way: Way, meant: list[Meant], at: int, part: str) -> list[Meant]:
+    """What is meant by this part, unless digits of a longer code were read as letters there."""
+    if not meant or way.reading is PLAIN or way.view.kind != "tokens":
+        return meant
+    before = way.folded.original[max(at - AROUND, 0) : at]
+    return [] if is_in_code(before, part) else meant
 
 
 def remember(memo: dict[K, V], key: K, value: V, size: int) -> None:

@@ -30,6 +30,7 @@ WORDS_MAX = 100_000
 SHOWN_MAX = 60
 NAME_FORM = "1 to 32 of a-z, 0-9 and -, not beginning with -"
 BUILTIN = "builtin:"
+NAMES = ("Twatt",)  # in Orkney and in Shetland; the English list has it with one t
 BUILTIN_DIR = Path(__file__).parent / "words"
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z")]
@@ -353,7 +354,8 @@ def policy_of(config: ClusterConfig, base_dir: Path) -> "Policy":
         except ConfigError as error:
             raise ConfigError(f"moderation.rules[{i}].words: {error}") from None
         rules.append(Rule(rule.id, words, rule.action))
-    return Policy(tuple(rules), config.moderation.allow)
+    known = any(rule.words == f"{BUILTIN}en" for rule in config.moderation.rules)
+    return Policy(tuple(rules), (*config.moderation.allow, *(NAMES if known else ())))
 
 
 def _words_file(words: str, base_dir: Path) -> Path:

@@ -1,12 +1,16 @@
 """The corpus: how many evasions of each technique are found, and that innocents are not touched."""
 
+import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from domain.moderation import Clean, Moderator, Policy, Rule
 from node.config import generated, policy_of
+from tests.domain.codes import KINDS, codes
 from tests.domain.corpus import CORE, HARD, INNOCENTS, WORDS, Technique, evasions
 
 COUNT = 120
@@ -70,3 +74,33 @@ def test_the_built_in_lists_touch_no_other_english_words(
     lines = DICTIONARY.read_text(encoding="utf-8").split()
     wrong = [word for word in lines if moderator.judge(word) != Clean()]
     assert [word for word in wrong if word.casefold() not in known] == []
+
+
+ROADS = [f"A{number}" for number in range(1, 1000)] + [f"M{number}" for number in range(1, 100)]
+
+
+def spelt(code: str, words: set[str]) -> bool:
+    """Whether the letters of a code alone are a word: then it is one."""
+    runs = re.split(r"[^a-z]+", code.casefold())
+    return any(run in words for run in (*runs, "".join(runs)))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_the_built_in_lists_touch_no_codes(
+    builtin: tuple[Moderator, set[str]], kind: Callable[[Random], str]
+) -> None:
+    moderator, words = builtin
+    made = [(code, text) for code, text in codes(kind, 4000) if not spelt(code, words)]
+    assert len(made) > 3900
+    assert [text for _, text in made if moderator.judge(text) != Clean()] == []
+
+
+def test_the_built_in_lists_touch_no_road_and_no_place(
+    builtin: tuple[Moderator, set[str]],
+) -> None:
+    moderator, _ = builtin
+    texts = [f"Take the {road} to Holyhead" for road in ROADS]
+    texts += ["seat A-55", "AS5", "a-455", "Twatt, Orkney", "a border of #a55"]
+    assert [text for text in texts if moderator.judge(text) != Clean()] == []
+    for word in ("a55hole", "@55", "you a55", "sh1t", "5hit", "Twattt"):
+        assert moderator.judge(word) != Clean(), word
