@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from domain.arrival import TAG_BYTES, Arrival, OrderKey, Via
 from domain.clock import Stamp
+from domain.dot import Dot
 from domain.events import Event
 
 Load = Callable[[int], Event]  # the event of the arrival with this index; it was appended before
@@ -55,6 +56,10 @@ class History(Protocol):
         """These indices in the order of their keys."""
         ...
 
+    def of(self, dot: Dot) -> list[int]:
+        """All arrivals with this dot: many only where it is forked. Looks at all there are."""
+        ...
+
 
 class MemoryHistory:
     """Mutable; not thread-safe."""
@@ -87,6 +92,9 @@ class MemoryHistory:
 
     def in_order(self, indices: Iterable[int]) -> Sequence[int]:
         return sorted(indices, key=self.key)
+
+    def of(self, dot: Dot) -> list[int]:
+        return [index for index, one in enumerate(self._arrivals) if one.event.dot == dot]
 
 
 class HistoryRows(Struct, frozen=True):
@@ -180,6 +188,11 @@ class PagedHistory:
 
     def received_at_ms(self, index: int) -> int:
         return self._received[index] >> _HOW_BITS
+
+    def of(self, dot: Dot) -> list[int]:
+        number = self._log_numbers.get((dot.origin, dot.epoch))
+        rows = enumerate(zip(self._seqs, self._logs, strict=True))
+        return [index for index, (seq, log) in rows if seq == dot.seq and log == number]
 
     # --- rows, to be written down and taken back ------------------------------------------------
 

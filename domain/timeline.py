@@ -11,6 +11,10 @@ in a pending list and are merged when the causal order is next read, with a few 
 one sort of the part that they fall into. So neither a shuffled history nor a slow trickle of late
 events costs more than one sort per reading.
 
+Of one dot that is claimed by a crowd of events only those with the smallest tags are shown, as only
+they are kept: so what is shown follows the set that is held, in whatever order it came. An arrival
+that stands aside for a later one is in the history all the same, and comes back with a rewind.
+
 What is missing is known from two sides: a log counts from 1 without gaps, and events name their
 parents. A hole says that an event exists somewhere, not what it says.
 
@@ -20,7 +24,7 @@ the holes are known to be incomplete. Of a log that is held everything is rememb
 """
 
 from array import array
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -37,6 +41,7 @@ Indices = Sequence[int]  # of arrivals in the history
 
 NAMED_MAX = 4096  # logs that parents name and of which nothing is held
 NAMED_EACH_MAX = 256  # of these named first by the events of one log
+BRANCHES_MAX = 4096  # of one dot; as many as a frontier keeps
 INSERTIONS_MAX = 32  # more pending arrivals than this are sorted in, not inserted one by one
 
 _FIRST: OrderKey = (-1, 0, "", 0, 0, b"")  # before every key
@@ -61,6 +66,9 @@ class Timeline(Fold):
         "_branches",
         "_causal",
         "_charged",
+        "_crowds",
+        "_gone",
+        "_gone_by",
         "_held",
         "_last_key",
         "_late",
@@ -87,6 +95,9 @@ class Timeline(Fold):
         self._last_key = _FIRST  # of the last one in causal order, which is never pending
         self._held: dict[LogName, SeqSet] = {}
         self._branches: dict[Dot, int] = {}  # further branches held of a dot that is held already
+        self._crowds: dict[Dot, list[tuple[bytes, int]]] = {}  # those shown: tag, index; sorted
+        self._gone: dict[int, int] = {}  # arrivals that are not shown: because of which other one
+        self._gone_by: dict[int, int] = {}  # the other way round
         self._mentioned: dict[LogName, int] = {}  # the last seq named by parents, beyond the held
         # Of each log in it, also of one that is held by now: the arrival that named it first.
         self._charged: dict[LogName, int] = {}
@@ -121,7 +132,7 @@ class Timeline(Fold):
         if held is None:
             held = self._hold(log)
         if not held.add(dot.seq):
-            self._branches[dot] = self._branches.get(dot, 0) + 1
+            self._branch(index, arrival.tag, dot)
         for parent in arrival.event.parents:
             self._mention(index, log, (parent.origin, parent.epoch), parent.seq)
 
@@ -144,6 +155,7 @@ class Timeline(Fold):
                 del self._charged[log]
         if self._overlooked_by and self._overlooked_by[-1] == index:
             self._overlooked_by.pop()
+        self._come_back(index, arrival.event.dot)
         self._let_go(arrival.event.dot)
         history = self._history
         if self._late and self._late[-1] == index:
@@ -168,7 +180,8 @@ class Timeline(Fold):
             self._sum += _hash(key(index))
         self._summed = self._applied
         self._sum %= 1 << (8 * FINGERPRINT_BYTES)
-        return self._sum.to_bytes(FINGERPRINT_BYTES, "big")
+        shown = self._sum - sum(_hash(key(index)) for index in self._gone)
+        return (shown % (1 << (8 * FINGERPRINT_BYTES))).to_bytes(FINGERPRINT_BYTES, "big")
 
     # --- rows, to be written down and taken back ------------------------------------------------
 
@@ -234,6 +247,11 @@ class Timeline(Fold):
         """Churn: how many arrivals went in before something that was already there."""
         return len(self._late)
 
+    @property
+    def shown(self) -> int:
+        """How many events there are, less those that stand aside in a crowd."""
+        return self._applied - len(self._gone)
+
     def contains(self, dot: Dot) -> bool:
         held = self._held.get((dot.origin, dot.epoch))
         return held is not None and dot.seq in held
@@ -275,8 +293,15 @@ class Timeline(Fold):
             if known < self._applied:
                 picked = array("I", [index for index in picked if index < known])
         history = self._history
+        at_ms = history.received_at_ms
+        if self._gone:
+            hidden = {
+                index
+                for index, by in self._gone.items()
+                if by < known and (as_of_ms is None or at_ms(by) <= as_of_ms)
+            }
+            picked = array("I", [index for index in picked if index not in hidden])
         if as_of_ms is not None:
-            at_ms = history.received_at_ms
             picked = array("I", [index for index in picked if at_ms(index) <= as_of_ms])
         if order == "author":
             picked = array("I", sorted(picked, key=history.author))
@@ -299,6 +324,27 @@ class Timeline(Fold):
         return found
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _branch(self, index: int, tag: bytes, dot: Dot) -> None:
+        """One more event with this dot. Of too many the one with the largest tag goes."""
+        self._branches[dot] = self._branches.get(dot, 0) + 1
+        if self._branches[dot] < BRANCHES_MAX:
+            return
+        crowd = self._crowds.get(dot)
+        if crowd is None:
+            here = [one for one in self._history.of(dot) if one < index and one not in self._gone]
+            crowd = self._crowds[dot] = sorted((self._history.key(one)[-1], one) for one in here)
+        insort(crowd, (tag, index))
+        _, gone = crowd.pop()
+        self._gone[gone] = index
+        self._gone_by[index] = gone
+
+    def _come_back(self, index: int, dot: Dot) -> None:
+        """This arrival is rewound: what stood aside for it is shown again."""
+        self._crowds.pop(dot, None)  # found anew when needed
+        gone = self._gone_by.pop(index, None)
+        if gone is not None:
+            del self._gone[gone]
 
     def _mention(self, index: int, by: LogName, log: LogName, seq: int) -> None:
         held = self._held.get(log)

@@ -155,7 +155,7 @@ class NodeViews:
         return PresencePage(request.id, people, self._replica.presence.known)
 
     def frontier(self, request: ReadFrontier) -> FrontierPage:
-        root, events = self._replica.root.hex(), len(self._replica.timeline)
+        root, events = self._replica.root.hex(), self._replica.timeline.shown
         offset = max(request.offset, 0)
         most = LOGS_MAX if request.logs_max is None else min(max(request.logs_max, 0), LOGS_MAX)
         total = len(self._replica.frontier)
@@ -173,7 +173,7 @@ class NodeViews:
             state=self._state(),
             epoch=replica.epoch,
             incarnation=replica.incarnation,
-            events=len(replica.timeline),
+            events=replica.timeline.shown,
             root=replica.root.hex(),
             frontier=self._logs(0, STATUS_LOGS_MAX),
             missing=replica.frontier.missing,
