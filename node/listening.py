@@ -5,13 +5,14 @@ import os
 import resource
 import secrets
 import socket
-import tempfile
 
 import zmq
 
 from node.pump import RawSocket
 
 BACKLOG = 128
+# One of them has room for a name, which stays no longer than it takes to open it.
+FOLDERS = (os.environ.get("TMPDIR", "."), "/tmp", "/dev/shm", "/run", ".")  # noqa: S108
 DESCRIPTORS_EACH = 3  # of a connection: outside, and both ends inside
 DESCRIPTORS_SPARE = 8  # that must be there when somebody is let in
 DESCRIPTORS_RESERVED = 128  # for files, and for the ways to peers
@@ -45,10 +46,22 @@ def tune(outer: socket.socket) -> None:
 def bind_unnamed(behind: RawSocket) -> int:
     """Bind to a path that is removed at once: a descriptor of it is the only way there.
 
-    So nobody else can go around the gate, and nothing is left when the process is killed.
+    So nobody else can go around the gate, and nothing is left when the process is killed. Raises
+    OSError if no folder takes a socket, not even for a moment.
     """
-    folder = os.open(tempfile.gettempdir(), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    path = f"/proc/self/fd/{folder}/.chatlab-{secrets.token_hex(8)}"  # short, whatever the folder
+    failed: OSError | None = None
+    for folder in FOLDERS:
+        try:
+            return _bind_unnamed_in(folder, behind)
+        except OSError as error:  # a full disk, or no such folder
+            failed = error
+    assert failed is not None
+    raise OSError(failed.errno, f"no folder takes a socket: {failed.strerror}")
+
+
+def _bind_unnamed_in(folder: str, behind: RawSocket) -> int:
+    there = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    path = f"/proc/self/fd/{there}/.chatlab-{secrets.token_hex(8)}"  # short, whatever the folder
     before = os.umask(0o077)
     try:
         behind.bind(f"ipc://{path}")
@@ -57,10 +70,10 @@ def bind_unnamed(behind: RawSocket) -> int:
         finally:
             os.unlink(path)
     except zmq.ZMQError as error:
-        raise OSError(error.errno, f"cannot bind a socket in {tempfile.gettempdir()}") from None
+        raise OSError(error.errno, error.strerror) from None
     finally:
         os.umask(before)
-        os.close(folder)
+        os.close(there)
 
 
 def listen_tcp(endpoint: str) -> tuple[socket.socket, str]:

@@ -10,6 +10,8 @@ packets are of no use to anybody. Beyond that packets are dropped and counted, b
     slow          a connection, but the peer did not read for `age_s`: it is busy, or stopped
     queue_full    over `bytes_max`
     closed        waiting when the socket was closed
+    unexpected    no packet to the peer, but messages of it: nobody has a reason to send any there,
+                  and who sends much is hung up on (`node.wayback`)
 """
 
 import asyncio
@@ -22,6 +24,7 @@ from msgspec import Struct, field
 from node.curve import dial
 from node.keyring import Keyring
 from node.pump import Guard, Pump, RawContext, RawSocket, bare
+from node.wayback import WayBack
 
 QUEUE_BYTES_MAX = 4 * 1024 * 1024
 QUEUE_AGE_S = 1.0
@@ -104,6 +107,7 @@ class Outgoing:
         self._pump: Pump | None = None
         self._monitor: RawSocket | None = None
         self._monitor_pump: Pump | None = None
+        self._back: WayBack | None = None
 
     def open(self) -> None:
         assert self._dealer is None, "opened twice"
@@ -118,7 +122,7 @@ class Outgoing:
         if self._keyring is not None and self.key is not None:
             dial(dealer, self._keyring.own, self.key)
         self._monitor = dealer.get_monitor_socket(
-            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+            zmq.EVENT_CONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
         self._monitor_pump = Pump(self._loop, self._monitor, self._on_event, guard=self._guard)
         dealer.connect(self.endpoint)
@@ -136,6 +140,7 @@ class Outgoing:
         self._expiry = None
         self.queued_bytes = 0
         self.connected = False
+        self._unwatch_back()
         for pump in (self._pump, self._monitor_pump):
             if pump is not None:
                 pump.close()
@@ -227,9 +232,28 @@ class Outgoing:
     def _on_unexpected(self, _: list[bytes]) -> None:
         self.traffic.drop("unexpected")  # nobody has a reason to send on this connection
 
+    def _watch_back(self, fd: int) -> None:
+        self._unwatch_back()
+        assert self.endpoint is not None
+        port = int(self.endpoint.rpartition(":")[2])
+        self._back = WayBack(self._loop, fd, port, self._on_flood, self._guard)
+
+    def _unwatch_back(self) -> None:
+        if self._back is not None:
+            self._back.close()
+            self._back = None
+
+    def _on_flood(self) -> None:
+        self._drop("unexpected")
+
     def _on_event(self, parts: list[bytes]) -> None:
         """From the monitor: two bytes of event and four of value, then an address."""
         event = int.from_bytes(parts[0][:2], "little")
+        if event == zmq.EVENT_CONNECTED:
+            self._watch_back(int.from_bytes(parts[0][2:6], "little"))
+            return
         self.connected = event == zmq.EVENT_HANDSHAKE_SUCCEEDED
+        if not self.connected:
+            self._unwatch_back()
         if self.connected:
             self._flush_if_writable()

@@ -6,6 +6,7 @@ import resource
 import socket
 import struct
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Self
 
@@ -13,7 +14,7 @@ import pytest
 import zmq
 
 from node.gate import Gate, Limits
-from node.listening import connections_max, listen_tcp
+from node.listening import bind_unnamed, connections_max, listen_tcp
 from node.passage import FRAME_CHARGE, READ_SMALL, Meter
 from node.ports import Note
 from node.pump import Pump, RawContext
@@ -355,3 +356,18 @@ def test_frames_are_counted_wherever_the_stream_is_cut() -> None:
         assert (counted, meter.preface, meter.left) == (charges, whole.preface, 0)
     beats = Meter()
     assert beats.feed(GREETING + PING * 100) == -100 * len(PING)
+
+
+def test_a_full_folder_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("node.listening.FOLDERS", (str(tmp_path / "none"), "/proc", str(tmp_path)))
+    context: RawContext = zmq.Context()
+    with context.socket(zmq.ROUTER) as behind:
+        fd = bind_unnamed(behind)
+        assert list(tmp_path.iterdir()) == []
+        with socket.socket(socket.AF_UNIX) as inner:
+            inner.connect(f"/proc/self/fd/{fd}")
+        os.close(fd)
+        monkeypatch.setattr("node.listening.FOLDERS", ("/proc",))
+        with pytest.raises(OSError, match="no folder takes a socket"):
+            bind_unnamed(behind)
+    context.destroy(linger=0)
