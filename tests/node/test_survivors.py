@@ -18,7 +18,7 @@ from node.recovery import replace_file
 from node.repair import repair_storage
 from node.scrub import ColdReader
 from node.segments import list_segments, read_frames
-from node.storage import FileStorage, MemoryStorage, StorageError
+from node.storage import FaultyStorage, FileStorage, MemoryStorage, StorageError
 from node.survey import survey
 from tests.node.journals import (
     EPOCH,
@@ -177,6 +177,26 @@ def test_numbers_above_the_prefix_join_it_when_the_gap_closes() -> None:
     assert (list(shelf.numbers), shelf.loose) == ([10, 20, 30], {5: 50})
     shelf.extend(4, (40,))
     assert (list(shelf.numbers), shelf.loose) == ([10, 20, 30, 40, 50], {})
+
+
+@pytest.mark.parametrize("nth", range(1, 5))
+def test_a_rotation_that_failed_leaves_the_seal_of_the_next_one_right(nth: int) -> None:
+    """Or the checkpoint of that segment is not believed."""
+    storage = FaultyStorage(10**9, errno.EIO)
+    journal, _ = open_journal(storage, segment_bytes=400)
+    writer = Writer()
+    while storage.size("00000001.seg") < 400:
+        commit(journal, writer.events(1))
+    storage.fail_at = storage.calls + nth
+    with pytest.raises(StorageError) as caught:
+        journal.append(writer.events(1))
+    assert not caught.value.final
+    storage.fail_at = 10**9
+    journal.append(writer.events(1))
+    (seal,) = journal.take_seals()
+    data = storage.read("00000001.seg", 0, BIG)
+    last = [frame for frame in frames.scan(data) if type(frame) is Frame][-1]
+    assert (seal.tail, seal.size, seal.crc) == (last.offset, last.end, last.crc)
 
 
 # --- what only a real directory has --------------------------------------------------------------
