@@ -7,6 +7,7 @@ alone, and no node ever decides by it.
 
 from itertools import islice
 
+from domain.arrival import Arrival
 from lab.faults import Plan
 from lab.kinds import Boot
 from lab.sim.bay import Bay
@@ -17,6 +18,7 @@ from node.pages import Pages
 from node.ports import Record
 from node.replica import Replica
 from node.segments import read_records
+from node.storage import StorageError
 from node.survey import survey
 
 
@@ -42,16 +44,13 @@ def boot_of(
 ) -> Boot:
     """Without its time, and the reason for an epoch."""
     node, disk = replica.node, bay.disk
-    with disk.as_written():
-        arrivals = replica.timeline.select("arrival")
-        shown = known.refs_of(arrivals)
-        skewed = known.refs_of([one for one in arrivals if one.skewed])
+    arrivals = _shown(disk, replica)
     if pages is not None and disk.rotten:
         pages.forget()  # what was read for the trace is not in the node's memory
     return Boot(
         bay.disk_is,
         tuple([known.record_name(one, node) for one in records]),
-        shown,
+        known.refs_of(arrivals),
         recovery.clean if recovery else False,
         "",
         f"{node}.{replica.epoch:x}",
@@ -60,7 +59,22 @@ def boot_of(
         0,
         plan.quiet_ms,
         plan.durability,
-        skewed,
+        known.refs_of([one for one in arrivals if one.skewed]),
         recovery.unsynced if recovery else 0,
         recovery.new_holes if recovery else 0,
     )
+
+
+def _shown(disk: SimDisk, replica: Replica) -> list[Arrival]:
+    """What the node shows, in order. Damage may also bring what was never written there."""
+    timeline = replica.timeline
+    if not disk.rotten:
+        return timeline.select("arrival")
+    arrivals: list[Arrival] = []
+    for index in timeline.pick("arrival"):
+        try:
+            arrivals.append(timeline.arrival(index))
+        except StorageError:
+            with disk.as_written():
+                arrivals.append(timeline.arrival(index))
+    return arrivals

@@ -160,8 +160,7 @@ class SimDisk:
         if name in self._doomed:
             left = [(first, min(end, size)) for first, end in self._doomed[name] if first < size]
             self._doomed[name] = left
-        if name in self._rot:
-            self._rot[name] = [one for one in self._rot[name] if one[0] < size]
+        self._clip(name, size)
 
     def rename(self, old: str, new: str) -> None:
         self._pass("write", new)
@@ -239,7 +238,15 @@ class SimDisk:
                     data[first:end] = bytes(len(data[first:end]))
                 self.files.set(name, bytes(data))
         self._doomed.clear()
+        for name in list(self._rot):
+            self._clip(name, self.files.size(name) if name in self.files.names() else 0)
         self._synced = {name: self.files.size(name) for name in self.files.names()}
+
+    def _clip(self, name: str, size: int) -> None:
+        """Of what is cut off nothing is kept: other bytes will be written in its place."""
+        left = [(at, piece[: size - at]) for at, piece in self._rot.pop(name, ()) if at < size]
+        if left:
+            self._rot[name] = left
 
     def copied(self) -> Contents:
         """A backup of it, with its damage."""

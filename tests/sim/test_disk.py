@@ -183,3 +183,26 @@ def test_a_disk_that_is_put_back_is_as_it_was() -> None:
     disk.sync("f")
     disk.power_cut(Random(1))
     assert disk.read("f", 0, 99) == b"synced" + bytes(6)
+
+
+def test_what_was_damaged_is_told_as_it_was_written_until_it_is_cut_off() -> None:
+    fired: list[str] = []
+    disk = SimDisk("d", lambda what, where: fired.append(what))
+    disk.create("a")
+    disk.append("a", bytes(range(256)) * 4)
+    disk.sync("a")
+    disk.sync_dir()
+    whole = disk.read("a", 0, 2000)
+    disk.spoil(Random(1), 1)
+    disk.flip(Random(2), 3)
+    damaged = disk.read("a", 0, 2000)
+    assert disk.rotten and damaged != whole
+    with disk.as_written():
+        assert disk.read("a", 0, 2000) == whole
+    assert disk.read("a", 0, 2000) == damaged
+    disk.truncate("a", 100)
+    disk.append("a", b"new" * 300)
+    with disk.as_written():
+        assert disk.read("a", 0, 2000) == whole[:100] + b"new" * 300
+    disk.remove("a")
+    assert not disk.rotten
