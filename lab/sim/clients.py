@@ -83,7 +83,8 @@ class Clients:
         level = _LEVELS.get(op.ack, AckLevel.REPLICATED)
         command = command_of(op.action, op.author, op.text)
         submit = Submit(op.id, command, level, op.copies, op.timeout_ms)
-        host.submit(submit, self._flying[op.id][1])
+        if not host.submit(submit, self._flying[op.id][1]):
+            self._end(host, op, Fail(op.id, op.session, "down", "the node is stopping"))
 
     # --- being answered -------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ A sync takes time, and what is submitted meanwhile queues up; all else is done a
 points are here: before the write, after it, after the sync; that within a write is the disk's.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from random import Random
 
@@ -45,8 +46,8 @@ class Commits:
     """One life's committer. Mutable; `stop` ends it, and what is under way then never happens."""
 
     __slots__ = (
-        *("_agenda", "_alive", "_always", "_busy", "_died", "_disk", "_group", "_point"),
-        *("_report", "_rng", "_sync_us", "_wake_us", "log"),
+        *("_agenda", "_alive", "_always", "_busy", "_closing", "_died", "_disk", "_flying"),
+        *("_group", "_point", "_report", "_rng", "_sync_us", "_wake_us", "log"),
     )
 
     def __init__(
@@ -75,6 +76,8 @@ class Commits:
         self._group = GroupCommit(log, durability, interval_ms * 1000, bounds)
         self._busy = False  # a sync runs
         self._alive = True
+        self._flying: deque[Report] = deque()  # on their way to the loop
+        self._closing: Callable[[], None] | None = None
         self._wake_us = 0  # when it looks again by itself
         if log.unrenewed:
             self._go()
@@ -101,12 +104,21 @@ class Commits:
     def stop(self) -> None:
         self._alive = False
 
+    def leave(self, closing: Callable[[], None]) -> None:
+        """The process stops in order: write all that is queued; then the journal can be closed."""
+        self._closing = closing
+        self._group.stop(drain=True)
+        if not self._busy:
+            self._go()
+
     def finish(self) -> None:
-        """The process stops in order: write all that is queued, and sync, at once."""
+        """Write and sync what is still queued, and report, at once: this life ends."""
         group, now_us = self._group, self._agenda.now_us
         group.stop(drain=True)
         while (act := group.next(now_us)) is not Act.CLOSE:
-            group.settle(act, group.perform(act), now_us)
+            self._tell(group.settle(act, group.perform(act), now_us))
+        while self._flying:
+            self._report(self._flying.popleft())
         self._alive = False
 
     # --- one act after the other ----------------------------------------------------------------
@@ -116,6 +128,11 @@ class Commits:
             act = self._group.next(self._agenda.now_us)
             if act is Act.WAIT:
                 self._sleep(self._group.until_us)
+                return
+            if act is Act.CLOSE:
+                if self._closing is not None:
+                    self._agenda.at(self._agenda.now_us, self._close, self._closing)
+                    self._closing = None
                 return
             if act is Act.SYNC:
                 self._busy = True
@@ -143,19 +160,26 @@ class Commits:
         except Died as died:
             self._died(died)
             return False
-        progress = group.settle(act, error, self._agenda.now_us)
-        if progress is not None and comes_to_something(progress, always=self._always):
-            placed: list[Placed] = []
-            seals: list[Seal] = []
-            if isinstance(self.log, Journal):
-                placed, seals = self.log.take_placed(), self.log.take_seals()
-            report = (progress, placed, seals)
-            self._agenda.at(self._agenda.now_us + REPORT_US, self._told, report)
+        self._tell(group.settle(act, error, self._agenda.now_us))
         return True
 
-    def _told(self, report: Report) -> None:
+    def _tell(self, progress: Progress | None) -> None:
+        if progress is None or not comes_to_something(progress, always=self._always):
+            return
+        placed: list[Placed] = []
+        seals: list[Seal] = []
+        if isinstance(self.log, Journal):
+            placed, seals = self.log.take_placed(), self.log.take_seals()
+        self._flying.append((progress, placed, seals))
+        self._agenda.at(self._agenda.now_us + REPORT_US, self._told)
+
+    def _told(self, _: object) -> None:
+        if self._alive and self._flying:
+            self._report(self._flying.popleft())
+
+    def _close(self, closing: Callable[[], None]) -> None:
         if self._alive:
-            self._report(report)
+            closing()
 
     def _sleep(self, until_us: int | None) -> None:
         """Look again then, unless it looks before."""

@@ -10,7 +10,9 @@ Rules
 """
 
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import Literal, Protocol
 
@@ -42,6 +44,7 @@ from node.settings import Ending
 from node.storage import StorageError
 from node.survey import Hole, RecoveryRefused
 from node.turn import Input, Outcome, Persisted
+from node.turns import ANSWER_MS, COMMIT_MS
 
 RETRY_US = 500_000  # a start that failed is tried again
 PAGES_BYTES = 16 * 1024  # of the journal, in the memory of a node
@@ -77,6 +80,8 @@ class Host:
         self.disk_rng = stream(shared.plan.seed, f"disk {self.name}")
         self.points: list[ArmedPoint] = []
         self.process: Process | None = None
+        self._then: Callable[[], None] | None = None  # when it has stopped
+        self._wanted = False  # it is to start again as soon as it has stopped
         self.incarnation = 0
         self.lives = 0
         self.refused = False  # its directory: it stays down
@@ -99,9 +104,10 @@ class Host:
 
     # --- as clients see it ----------------------------------------------------------------------
 
-    def submit(self, item: Input, cause: int | None) -> None:
+    def submit(self, item: Input, cause: int | None) -> bool:
+        """False: it is not taken, for the process is about to end."""
         assert self.process is not None
-        self.process.take(item, cause)
+        return self.process.take(item, cause)
 
     def put_off(self, op: Op) -> None:
         """The process stands still: what it is asked waits in its socket."""
@@ -111,9 +117,12 @@ class Host:
     # --- beginning ------------------------------------------------------------------------------
 
     def start(self, _: object = None) -> None:
-        """A process begins, unless there is one."""
+        """A process begins, unless there is one. If that is about to end, once it has."""
+        if self.process is not None and self.process.turns.leaving:
+            self._wanted = True
         if self.up or self.refused:
             return
+        self._wanted = False
         name = f"lives {self.name} {self.lives}"
         self._lives = Lives(RestartBudget(stream(self.shared.plan.seed, name)))
         self._live(self._lives)
@@ -238,11 +247,40 @@ class Host:
         self._end(process)
         self._lives = None
 
-    def stop(self) -> None:
-        """The process ends in order: what is queued is written, and the journal says so."""
-        self._stop()
+    def stop(self, then: Callable[[], None]) -> None:
+        """SIGTERM: the process ends in order, in its time, and `then` is called when it is down.
+
+        Not if it dies of something else meanwhile. A process that cannot end in order is killed.
+        """
+        process = self.process
+        if process is None or process.paused or process.commits.failure is not None:
+            self.crash("kill")
+            then()
+        elif not process.turns.leaving:
+            self._then = then
+            late_us = (ANSWER_MS + COMMIT_MS) * 1000
+            self.shared.agenda.at(self.shared.agenda.now_us + late_us, self._late, process)
+            process.leave(partial(self._closing, process))
+
+    def _late(self, process: Process) -> None:
+        """Its time is over, and the journal could not be written out."""
+        if process is self.process:
+            self._down(partial(self.crash, "kill"))
+
+    def _closing(self, process: Process) -> None:
+        """All is written that could be."""
+        if process is self.process:
+            self._down(self._stop)
+
+    def _down(self, end: Callable[[], object]) -> None:
+        then, self._then = self._then, None
+        end()
         if not self.up:
             self._lives = None
+            if then is not None:
+                then()
+            if self._wanted:
+                self._again(0)
 
     def _stop(self) -> bool:
         """One life ends in order. False: another start of this node is on its way already."""
@@ -281,7 +319,7 @@ class Host:
         if self._scrubbing is not None:
             self._scrubbing.stop()
             self._scrubbing = None
-        self.process = None
+        self.process = self._then = None
         self.desk.cut_off(self)
 
     def core_failed(self, error: Exception) -> None:

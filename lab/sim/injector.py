@@ -166,21 +166,26 @@ class Injector:
         if host.up:
             self._network.fire("kill")
         if fault.how == "stop":
-            host.stop()
+            host.stop(partial(self._while_down, fault, host, rng))
         else:
             host.crash(fault.how, power=fault.how == "power")
-        if not host.up:  # a stop may have ended in another crash, and that is fine
-            if fault.disk == "other":
-                self._mistake(host, rng)
-                return host.start
-            if fault.disk != "same":
-                host.bay.put(fault.disk)
-                self._network.fire(f"disk_{fault.disk}")
-            for place in host.disk.flip(rng, fault.flips):
-                host.damaged("flip", place)
-            for what, place in host.disk.spoil(rng, fault.sectors):
-                host.damaged(what, place)
+            self._while_down(fault, host, rng)
         return host.start
+
+    def _while_down(self, fault: Kill, host: Host, rng: Random) -> None:
+        """What is done to its disk."""
+        if host.up:  # a stop may have ended in another crash, and that is fine
+            return
+        if fault.disk == "other":
+            self._mistake(host, rng)
+            return
+        if fault.disk != "same":
+            host.bay.put(fault.disk)
+            self._network.fire(f"disk_{fault.disk}")
+        for place in host.disk.flip(rng, fault.flips):
+            host.damaged("flip", place)
+        for what, place in host.disk.spoil(rng, fault.sectors):
+            host.damaged(what, place)
 
     def _mistake(self, host: Host, rng: Random) -> None:
         """A disk of another node that has one by now, and a sound one: it says whose it is."""

@@ -5,7 +5,7 @@ network, the commits and the trace. Once the life has ended nothing of it happen
 was under way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
@@ -28,7 +28,7 @@ from node.ports import Note as CoreNote
 from node.replica import Replica
 from node.storage import StorageError
 from node.turn import Input, Outbox, Outcome, Persisted, PersistFailed, Received, Submit
-from node.turns import Turns
+from node.turns import ANSWER_MS, Turns
 
 
 class Home(Machine, Protocol):
@@ -75,7 +75,7 @@ class Process:
     """Mutable. Implements `node.turns.Ports`."""
 
     __slots__ = (
-        *("_agenda", "_asked", "_cause", "_clock", "_handed", "_host", "_known", "_lean"),
+        *("_agenda", "_asked", "_cause", "_clock", "_handed", "_host", "_known", "_lean", "_leave"),
         *("_network", "_pages", "_running", "_silence", "_soon_us", "_ticked_ms", "_timer_us"),
         *("_trace", "_turn_us", "_wake_us", "alive", "commits", "incarnation", "mailbox"),
         *("own_refs", "paused", "replica", "turns"),
@@ -95,6 +95,7 @@ class Process:
         self._asked: dict[int, int | None] = {}  # ops that have made no event yet, and their causes
         self._cause: int | None = None  # of what happens now
         self._running = False  # a turn is under way
+        self._leave: Callable[[], None] | None = None  # asked to stop: what to do in the end
         self._pages = pages
         self.replica = replica
         self.incarnation = replica.incarnation
@@ -146,6 +147,22 @@ class Process:
         self._running = True
         self.turns.run()
         self._running = False
+        if self._leave is not None and self.turns.answered:
+            self._answered()
+
+    def leave(self, closing: Callable[[], None]) -> None:
+        """No more commands; when those in flight have their replies, or late, write and close."""
+        self.turns.leave()
+        if self.turns.answered:
+            self.commits.leave(closing)
+            return
+        self._leave = closing
+        self._agenda.at(self._agenda.now_us + ANSWER_MS * 1000, self._answered)
+
+    def _answered(self, _: object = None) -> None:
+        closing, self._leave = self._leave, None
+        if closing is not None and self.alive:
+            self.commits.leave(closing)
 
     # --- the ports of a turn --------------------------------------------------------------------
 

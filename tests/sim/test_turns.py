@@ -6,12 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from lab.checkers import judge
-from lab.faults import DiskErrors, DiskOptions, Op, Pause, Plan, SlowSync, Timed
+from lab.faults import DiskErrors, DiskOptions, Kill, Op, Pause, Plan, SlowSync, Timed
 from lab.faults import DiskFull as FullDisk
-from lab.kinds import Crash, Fail, Note, Ok, Unwritten, Written
+from lab.kinds import Boot, Crash, Fail, Note, Ok, Stopped, Unwritten, Written
 from lab.sim.world import Result, World, run_plan
 from lab.trace import Event
-from node.turns import Turns
+from node.turns import ANSWER_MS, COMMIT_MS, Turns
 from node.writing import Bounds
 
 S = 1_000_000
@@ -137,3 +137,63 @@ def test_small_bounds_of_a_commit_cut_it_into_many() -> None:
         return len(of(result, "n1", Written))
 
     assert commits(1) > 2 * commits(8_000_000)
+
+
+# --- stops --------------------------------------------------------------------------------------
+
+
+def test_a_stop_waits_for_replies_and_takes_nothing_new() -> None:
+    """The sync takes long: what is in flight is answered, and who comes meanwhile is told."""
+    plan = plan_of(
+        Timed(1, 900_000, 3 * S, SlowSync("n1", 600_000)),
+        Timed(2, 1 * S + 1_000, 3 * S, Kill("n1", "stop")),
+        ops=[post(1, 1 * S, "n1"), post(2, 1 * S + 10_000, "n1")],
+    )
+    for seed in range(1, 10):
+        result = run_plan(replace(plan, seed=seed))
+        assert passes(result)
+        ends = of(result, "n1", Ok, Fail, Stopped)
+        if ends[0].t_us < ends[-1].t_us - 1 and len(ends) == 3:
+            break
+    late, acked, stopped = ends
+    assert type(late.data) is Fail
+    assert (late.data.op, late.data.code, late.data.reason) == (2, "down", "the node is stopping")
+    assert type(acked.data) is Ok
+    assert acked.data.op == 1
+    assert type(stopped.data) is Stopped
+    assert stopped.t_us >= acked.t_us > plan.ops[1].at_us
+    assert stopped.data.written == stopped.data.durable
+
+
+def test_a_stop_whose_journal_cannot_be_written_out_in_time_is_no_clean_one() -> None:
+    plan = plan_of(
+        Timed(1, 900_000, 4 * S, SlowSync("n1", 20 * S)),
+        Timed(2, 1 * S + 1_000, 5 * S, Kill("n1", "stop")),
+        ops=[post(1, 1 * S, "n1")],
+    )
+    result = run_plan(plan)
+    assert passes(result)
+    (crash,) = of(result, "n1", Crash)
+    assert type(crash.data) is Crash
+    assert crash.data.how == "kill"
+    assert crash.t_us == 1 * S + 1_000 + (ANSWER_MS + COMMIT_MS) * 1000
+    assert of(result, "n1", Stopped) == []
+    boot = of(result, "n1", Boot)[-1].data
+    assert type(boot) is Boot
+    assert not boot.clean
+
+
+def test_who_is_to_start_while_it_still_stops_starts_when_it_is_down() -> None:
+    plan = plan_of(
+        Timed(1, 900_000, 3 * S, SlowSync("n1", 600_000)),
+        Timed(2, 1 * S + 1_000, 1 * S + 2_000, Kill("n1", "stop", flips=0)),
+        ops=[post(1, 1 * S, "n1"), post(2, 4 * S, "n1")],
+    )
+    result = run_plan(plan)
+    assert passes(result)
+    boots = of(result, "n1", Boot)
+    (stopped,) = of(result, "n1", Stopped)
+    assert len(boots) == 2
+    assert boots[1].t_us == stopped.t_us > 1 * S + 2_000
+    assert type(boots[1].data) is Boot
+    assert boots[1].data.clean
