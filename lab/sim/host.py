@@ -143,6 +143,7 @@ class Host:
             )
             wall_ms = self.clock.read(self.shared.agenda.now_us)[1]
             journal, recovery = Journal.open(self.disk, self.name, options, wall_ms)
+            records = records_of(self.disk, recovery)
         except StorageError as error:
             self._not_opened(error)
             return
@@ -153,7 +154,7 @@ class Host:
             self.disk.opening = False
         lives.scrubbed.open(recovery.quarantined)
         self.shared.opened(self, journal, recovery)
-        self._boot(journal, records_of(self.disk, recovery), recovery)
+        self._boot(journal, records, recovery)
 
     def _not_opened(self, error: StorageError) -> None:
         """The process ends with it, and is started again."""
