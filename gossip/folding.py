@@ -58,34 +58,51 @@ class Compared(Struct, frozen=True, gc=False):
 
 
 class Folding:
-    """Summaries of a frontier with folds in them. Holds no more than whose turn it is."""
+    """Summaries of a frontier with folds in them. Holds whose turn it is, and what was said of an
+    origin, for as long as that is true: thousands of old logs are not added up for each packet.
+    """
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
         self._turn = 0
+        self._of: Frontier | None = None
+        self._grouped: tuple[list[Log], dict[str, list[Log]]] = ([], {})
+        self._said: dict[str, tuple[tuple[int, int, LogId], list[Log], list[Fold]]] = {}
 
     # --- saying it ----------------------------------------------------------------------------
 
     def summarise(self, frontier: Frontier, differing: Sequence[Fold] = ()) -> Summary:
         """All that is held. Of these folds of theirs ours are opened, unless they hold more."""
-        logs = [log for log in frontier.in_order() if log.held]
+        if self._of is not frontier:
+            self._of = frontier
+            self._said.clear()
+        logs = frontier.in_order()
         kept_max = min(KEPT, max(ITEMS_SHARED // max(frontier.origins, 1) - 1, 1))
         named = self._named(logs)
         lined: list[Log] = []
         folds: list[Fold] = []
-        for origin, group in groupby(logs, key=_origin_of):
-            own = list(group)
-            if len(own) <= kept_max + 1:
-                lined += own
-                continue
-            newest = _kept(own, frontier.places.written(origin), kept_max)
-            rest = [log for log in own if log.id not in newest and log.id not in named]
-            lined += [log for log in own if log.id in newest or log.id in named]
-            if rest:
-                folds.append(_fold(origin, 1, EPOCH_MAX, rest))
+        naming = {log.origin for log in named}
+        for origin, group in self._groups(logs).items():
+            written = frontier.places.written(origin)
+            now = (frontier.changes.get(origin, 0), kept_max, written)
+            said = self._said.get(origin)
+            if said is None or said[0] != now or origin in naming:
+                said = (now, *_lined_and_folded(group, written, kept_max, named))
+            if origin not in naming:
+                self._said[origin] = said
+            lined += said[1]
+            folds += said[2]
         if differing:
             lined, folds = self._opened(frontier, differing, lined, folds)
         return Summary(self.strategy.summarise(frontier, lined), folds)
+
+    def _groups(self, logs: list[Log]) -> dict[str, list[Log]]:
+        """All logs by origin. The list is another one whenever a log has come or gone."""
+        if self._grouped[0] is not logs:
+            groups = {origin: list(group) for origin, group in groupby(logs, key=_origin_of)}
+            self._grouped = (logs, groups)
+            self._said = {origin: said for origin, said in self._said.items() if origin in groups}
+        return self._grouped[1]
 
     def _named(self, logs: list[Log]) -> set[LogId]:
         """The forked and disputed logs whose turn it is to be named even if they are old."""
@@ -162,6 +179,19 @@ class Folding:
         if not theirs.whole:
             differing += _wanted(frontier, theirs)
         return Compared(lacks, differing, partial)
+
+
+def _lined_and_folded(
+    group: list[Log], written: LogId, kept_max: int, named: set[LogId]
+) -> tuple[list[Log], list[Fold]]:
+    """Of the logs of one origin those that get a line, and the fold of the others."""
+    own = [log for log in group if log.count]
+    if len(own) <= kept_max + 1:
+        return own, []
+    newest = _kept(own, written, kept_max)
+    lined = [log for log in own if log.id in newest or log.id in named]
+    rest = [log for log in own if log.id not in newest and log.id not in named]
+    return lined, [_fold(rest[0].id.origin, 1, EPOCH_MAX, rest)] if rest else []
 
 
 def _kept(own: list[Log], written: LogId, most: int) -> set[LogId]:

@@ -77,6 +77,7 @@ class Frontier:
         self._empty: dict[LogId, Log] = {}  # of which nothing is held
         self.claims_refused = 0
         self.count = 0
+        self.changes: dict[str, int] = {}  # of each origin: how often something came or went
 
     def __iter__(self) -> Iterator[Log]:
         return iter(self._logs.values())
@@ -224,6 +225,8 @@ class Frontier:
         self._sum = (self._sum + number) & _MASK
         self.count += count
         self._root = b""
+        origin = log.id.origin
+        self.changes[origin] = self.changes.get(origin, 0) + 1
         log.total += number
         log.count += count
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from domain.dot import LogId
 from gossip import folding as limits
 from gossip.config import GossipConfig
-from gossip.entry import Entry
+from gossip.entry import GENESIS, Entry
 from gossip.folding import KEPT, LISTED_MAX, OPENED_BYTES_MAX, PARTS, Folding, Summary
 from gossip.frontier import Frontier
 from gossip.packets import EPOCH_MAX, Ack, Fold, Line, Push, Syn, SynAck, Unfold
@@ -381,3 +381,21 @@ def test_a_restarting_node_among_others_costs_its_peers_a_flat_digest() -> None:
         assert net.agreed
         sizes.append(summary_bytes(net["n3"].frontier))
     assert max(sizes[KEPT + 2 :]) - min(sizes[KEPT + 2 :]) <= 4
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("xyz"), st.integers(1, 12), st.integers(1, 3)), max_size=60),
+    st.data(),
+)
+def test_what_was_said_before_changes_nothing_of_what_is_said_now(
+    told: list[tuple[str, int, int]], data: st.DataObject
+) -> None:
+    """One that has lived through it all, and one that begins now, say the same."""
+    frontier, old = holding(), Folding(Vector())
+    for origin, epoch, seq in told:
+        if data.draw(st.booleans()):
+            frontier.claim(LogId(origin, epoch), seq)
+        frontier.add(entry(origin, seq, bytes(16) if seq > 1 else GENESIS, epoch=epoch))
+        if data.draw(st.booleans()):
+            frontier.settled()
+        assert old.summarise(frontier) == Folding(Vector()).summarise(frontier)
