@@ -75,7 +75,7 @@ def reopens(fail: bool = False) -> None:
         if once.acquire(blocking=False):
             if fail:
                 self._replica.drain = None  # not callable: an exception out of the next turn
-                self._soon()
+                self.soon()
             else:
                 self._loop.call_soon(self.reopen, REOPEN_AFTER)
 
@@ -107,9 +107,9 @@ def _opening(call: str, nth: int = 1) -> Callable[[Callable[[], None]], None]:
 
 
 def _surveying(send: Callable[[], None]) -> None:
-    import node.journal
+    import node.opening
 
-    before(node.journal, "survey", send)
+    before(node.opening, "survey", send)
 
 
 def _replica(call: str, nth: int = 1) -> Callable[[Callable[[], None]], None]:
