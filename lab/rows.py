@@ -39,16 +39,23 @@ COUNTERS = {  # of a replica, when its life ends
     "rounds_useless": "useless round backed off",
     "unwritable": "entries stripped while stuck",
 }
+# Rows that only hostile peers, or more restarts than a run has time for, can reach: they are told
+# where they are reached, and not missed elsewhere. Tests with real processes and fuzzed packets do.
+RARE = frozenset(
+    {
+        *("epoch: claim refuted", "restart budget given up", "work for a packet bounded"),
+        *("origins full", "origin's places full", "useless round backed off"),
+    }
+)
 ROWS: tuple[str, ...] = (
-    *EPOCHS.values(),
+    *(row for row in EPOCHS.values() if row not in RARE),
     *("own log ahead", "fork", "rival entry"),
     *("ranges above the prefix", "range above the cap", "disputed log named"),
     *("backlog leg", "delta cut inside a run", "entry twice"),
     *("fold sent", "fold opened"),
     *("rumor", "rumor feedback"),
     *("receipt", "receipt lost", "receipt late", "replicated by all"),
-    *("round missed", "useless round backed off", "work for a packet bounded"),
-    *("origins full", "origin's places full"),
+    "round missed",
     *("peer suspect", "peer dead", "suspicion refuted"),
     "stamp skewed",
     *("behind: queue full", "caught up", "push held back", "told to hold back"),
@@ -59,6 +66,6 @@ ROWS: tuple[str, ...] = (
     *("checkpoints believed", "checkpoints found rotten", "checkpoints rebuilt"),
     *("scrub found damage", "scrub repaired"),
     *("clean stop", "stop whose sync failed", "start refused", "died at a site"),
-    *("restart budget given up", "transport crashed"),
+    "transport crashed",
     *("other disk refused", "older disk", "empty disk"),
 )

@@ -178,6 +178,28 @@ class ClockRange(_Chance, frozen=True):
     ppm: Signed = (-20_000, 20_000)
 
 
+Limit = Annotated[int, Meta(ge=0, le=1 << 30)]
+Limits = tuple[Limit, Limit]
+
+
+class Cuts(_Part, frozen=True):
+    """Limits of a node, drawn anew for each seed: small ones are met in a run that is short.
+
+    What is not named is as in a process. Each is drawn by itself, so that one more here changes no
+    other. Those of gossip are knobs of `gossip.config`, the others of the journal and its turns.
+    """
+
+    ranges_max: Limits | UnsetType = UNSET
+    direct_peers_max: Limits | UnsetType = UNSET
+    fanout: Limits | UnsetType = UNSET
+    rumor_k: Limits | UnsetType = UNSET
+    delta_bytes_max: Limits | UnsetType = UNSET
+    unwritten_records: Limits | UnsetType = UNSET  # over which nothing is taken in from peers
+    commit_bytes_max: Limits | UnsetType = UNSET
+    checkpoints_max: Limits | UnsetType = UNSET
+    inputs_max: Limits | UnsetType = UNSET
+
+
 class Faults(_Part, frozen=True):
     """A fault that is not named does not happen.
 
@@ -243,6 +265,7 @@ class Scenario(_Part, frozen=True):
     rules: tuple[WordRule, ...] = ()
     workload: Workload = Workload()
     faults: Faults = Faults()
+    cuts: Cuts | UnsetType = UNSET
 
 
 def names() -> list[str]:
@@ -287,7 +310,22 @@ def _converted(document: Located) -> Scenario:
         text = text[:1].lower() + text[1:].replace("`", "")
         raise LocatedError(f"{shown}: {text}" if shown else text, at) from None
     _check_ranges(scenario, (), document)
+    _check_cuts(scenario, document)
     return scenario
+
+
+def _check_cuts(scenario: Scenario, document: Located) -> None:
+    """Both ends of a drawn limit of gossip are values that its knob can have."""
+    if scenario.cuts is UNSET:
+        return
+    for name in GossipConfig.__struct_fields__:
+        for end in getattr(scenario.cuts, name, UNSET) or ():
+            try:
+                msgspec.convert({name: end}, GossipConfig)
+            except msgspec.ValidationError as error:
+                text = str(error).partition(" - at `$")[0].replace("`", "")
+                text = f"cuts.{name}: {text[:1].lower()}{text[1:]}"
+                raise LocatedError(text, document.place(("cuts", name))) from None
 
 
 def _check_ranges(part: Struct, path: Path_, document: Located) -> None:

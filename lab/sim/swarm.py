@@ -7,7 +7,7 @@ does to a seed what it did before, and that.
 from collections.abc import Iterator
 from random import Random
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from lab.faults import (
@@ -39,10 +39,11 @@ from lab.faults import (
     Worker,
     numbered,
 )
-from lab.scenario import Faults, HoldRange, KillRange, Scenario
+from lab.scenario import Cuts, Faults, HoldRange, KillRange, Scenario
 from lab.sim.shapes import cuts_of
 from lab.sim.streams import stream
 from lab.sim.workload import ops
+from node.turns import INPUTS_MAX
 
 FIRST_US = 300_000  # before that nothing goes wrong: the nodes start
 BUSY_US = 3_000  # after a request, something may still be under way
@@ -60,6 +61,10 @@ def draw(scenario: Scenario, seed: int) -> Plan:
     durability = rng.choice(scenario.durability)
     disk = DiskOptions(segment_bytes=rng.randint(*scenario.segment_bytes))
     disk = replace(disk, scrub_bytes_s=_scrub_bytes_s(scenario, seed))
+    cuts = _cuts(scenario.cuts, seed)
+    disk = replace(disk, **{name: cuts[name] for name in _OF_DISKS if name in cuts})
+    if "unwritten_records" in cuts:
+        disk = replace(disk, unwritten=replace(disk.unwritten, records=cuts["unwritten_records"]))
     asked = ops(scenario, nodes, faults_us, stream(seed, "workload"))
     moments = [op.at_us for op in asked if FIRST_US < op.at_us < faults_us] or [FIRST_US]
     drafts = sorted(_drafts(scenario.faults, nodes, faults_us, moments, seed), key=_begin)
@@ -74,7 +79,10 @@ def draw(scenario: Scenario, seed: int) -> Plan:
         durability,
         quiet_ms=scenario.quiet_ms,
         turn_us=rng.choice((0, 0, rng.randint(100, 3000))),
-        gossip=scenario.gossip,
+        inputs_max=cuts.get("inputs_max", INPUTS_MAX),
+        gossip=replace(
+            scenario.gossip, **{name: cuts[name] for name in _OF_GOSSIP if name in cuts}
+        ),
         network=network,
         disk=disk,
         rules=scenario.rules,
@@ -93,6 +101,22 @@ def victim(nodes: tuple[str, ...], seed: int) -> str:
     rng = stream(seed, "swarm kill")
     rng.random()
     return rng.choice(nodes)
+
+
+_OF_GOSSIP = ("ranges_max", "direct_peers_max", "fanout", "rumor_k", "delta_bytes_max")
+_OF_DISKS = ("commit_bytes_max", "checkpoints_max")
+
+
+def _cuts(cuts: Cuts | UnsetType, seed: int) -> dict[str, int]:
+    """By name: those limits that the scenario draws. Each has a stream of its own."""
+    if cuts is UNSET:
+        return {}
+    drawn: dict[str, int] = {}
+    for name in cuts.__struct_fields__:
+        found = getattr(cuts, name)
+        if found is not UNSET:
+            drawn[name] = stream(seed, f"swarm cut {name}").randint(*found)
+    return drawn
 
 
 def _begin(draft: Draft) -> int:

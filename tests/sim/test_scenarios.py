@@ -5,9 +5,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
+from msgspec.structs import replace
 
+from gossip.config import GossipConfig
+from lab.faults import plan_from_json, plan_to_json
 from lab.kinds import Final, Phase
-from lab.scenario import SCENARIOS, ScenarioError, load, named, names
+from lab.scenario import SCENARIOS, Cuts, ScenarioError, load, named, names
+from lab.sim.swarm import draw
 from lab.sim.world import Result, run
 from tests.sim.judged import wrong
 
@@ -27,6 +32,17 @@ FIRES = {
     "disguises": {"loss", "kill"},
     "hot-origin": {"narrow", "partition"},
     "all": {"partition", "kill"},
+    "corners": {"kill", "slow_sync", "partition"},
+    "few-ranges": {"loss", "kill", "disk_empty"},
+    "forks": {"kill", "disk_older", "partition"},
+    "full-disk": {"disk_full"},
+    "long-backlog": {"partition"},
+    "many-epochs": {"kill"},
+    "replicated-all": {"loss", "partition"},
+    "rotten-checkpoints": {"kill", "flip"},
+    "rumors": {"kill", "loss"},
+    "slow-disk": {"slow_sync"},
+    "stop-on-bad-disk": {"kill", "disk_errors"},
 }
 
 
@@ -46,6 +62,20 @@ def test_where_no_disk_loses_anything_nothing_is_lacking(name: str) -> None:
     for result in runs(name):
         ends = [event.data for event in result.trace if type(event.data) is Final]
         assert [(end.missing, end.holes) for end in ends] == [(0, 0)] * len(ends)
+
+
+def test_limits_are_drawn_for_each_seed_and_each_by_itself() -> None:
+    scenario = named("corners")
+    plans = [draw(scenario, seed) for seed in range(40)]
+    assert {plan.gossip.ranges_max for plan in plans} >= {1, 2, 16}
+    assert len({plan.disk.unwritten.records for plan in plans}) > 20
+    assert isinstance(scenario.cuts, Cuts)
+    fewer = replace(scenario, cuts=replace(scenario.cuts, ranges_max=UNSET))
+    for plan in plans:
+        other = draw(fewer, plan.seed)
+        assert other.gossip.ranges_max == GossipConfig().ranges_max
+        assert other == replace(plan, gossip=replace(plan.gossip, ranges_max=16))
+        assert plan_from_json(plan_to_json(plan)) == plan
 
 
 @pytest.mark.parametrize("name", names())
@@ -110,6 +140,10 @@ def test_all_of_them_come_along() -> None:
         (
             "name: x\nabout: y\nfaults:\n  loss: {share: [0.5, 0.1]}\n",
             "x.yaml:4:17: faults.loss.share: from 0.5 to 0.1 is empty",
+        ),
+        (
+            "name: x\nabout: y\ncuts:\n  ranges_max: [0, 2]\n",
+            "x.yaml:4:15: cuts.ranges_max: expected int >= 1",
         ),
         ("name: x\n", "x.yaml:1:1: object missing required field about"),
         ("- 1\n", "x.yaml: expected keys and values, at least `name` and `about`"),
