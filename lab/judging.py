@@ -30,7 +30,7 @@ from lab.trace import Observer, Trace
 LAB = Rule("LAB", "the laboratory", "Neither the simulator nor a checker fails.")
 ALL_RULES = {**RULES, LAB.id: LAB}
 IDLE_BYTES = 128  # of a question or its answer, with what is said of members
-USELESS_MAX = 200  # packets with entries in a row of which a node takes nothing
+USELESS_MAX = 100  # packets with entries in a row of which a node takes nothing
 ANSWER_US = 2_000_000  # beyond the time that a client gives
 PLAN_BYTES_MAX = 16 * 1024 * 1024
 

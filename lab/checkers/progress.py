@@ -47,6 +47,9 @@ class Progress:
         self._loads: set[int] = set()  # packets with entries, by the seq of their sending
         self._useless: dict[str, int] = {}  # by node: packets with entries since it took one
         self._useless_max = 0
+        self._owed: dict[
+            str, int
+        ] = {}  # by node: the same, before what it takes and has not written
         self._taking: dict[str, int] = {}  # by node: the first record not written, from elsewhere
         self._overdue: list[Event] = []  # ops that were answered by their time alone
 
@@ -89,28 +92,35 @@ class Progress:
         useless = self._useless[node] = self._useless.get(node, 0) + 1
         if useless > self._useless_max:
             self._useless_max = useless
-            if self._limits.useless_max and useless - 1 == self._limits.useless_max:
+            if self._limits.useless_max and useless > self._limits.useless_max:
                 reason = f"{node} was sent entries {useless} times in a row, and took none"
                 self._found.add(reason, event.seq)
 
     def _on_handed(self, event: Event) -> None:
         assert type(event.data) is Handed
+        node = event.node
         if event.data.via != "local":
-            self._taking.setdefault(event.node, event.data.number)
+            self._taking.setdefault(node, event.data.number)
+            # What it takes is of use, unless it cannot be written: then it never was.
+            self._owed[node] = self._owed.get(node, 0) + self._useless.get(node, 0)
+            self._useless[node] = 0
 
     def _on_written(self, event: Event) -> None:
         assert type(event.data) is Written
         if self._taking.get(event.node, _NEVER) <= event.data.written:
             del self._taking[event.node]
-            self._useless[event.node] = 0
+            self._useless[event.node] = self._owed[event.node] = 0
 
     def _on_unwritten(self, event: Event) -> None:
         assert type(event.data) is Unwritten
-        if self._taking.get(event.node, 0) > event.data.kept:
-            del self._taking[event.node]
+        node = event.node
+        if self._taking.get(node, 0) > event.data.kept:
+            del self._taking[node]
+            self._useless[node] = self._useless.get(node, 0) + self._owed[node]
+            self._owed[node] = 0
 
     def _on_boot(self, event: Event) -> None:
-        self._useless[event.node] = 0
+        self._useless[event.node] = self._owed[event.node] = 0
         self._taking.pop(event.node, None)
 
     # --- the end --------------------------------------------------------------------------------

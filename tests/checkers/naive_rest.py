@@ -186,35 +186,25 @@ def unanswered(events: list[Any], answer_us: int) -> bool:
 def useless(events: list[Any], node: str) -> list[int]:
     """How many packets with entries this node was given in a row, at each of them."""
     counts: list[int] = []
+    now = owed = 0
+    first: int | None = None  # record from elsewhere that is not written
     for at, e in enumerate(events):
-        if e.node != node or type(e.data) is not kinds.Got or not loaded(events, e.cause, at):
+        d = e.data
+        if e.node != node:
             continue
-        mine = [one for one in events[:at] if one.node == node]
-        took = [n for n in range(len(mine)) if takes(mine, n)]
-        since = mine[took[-1] :] if took else mine
-        counts.append(1 + sum(loaded(events, g.cause, at) for g in of(since, kinds.Got)))
-    return counts
-
-
-def takes(mine: list[Any], at: int) -> bool:
-    """This event of a node is its start, or says that something from elsewhere is written now."""
-    e = mine[at]
-    if type(e.data) is not kinds.Written:
-        return type(e.data) is kinds.Boot
-    handed: list[int] = []  # from elsewhere, not written
-    for one in mine[:at]:
-        d = one.data
         if type(d) is kinds.Boot:
-            handed = []
+            now, owed, first = 0, 0, None
         elif type(d) is kinds.Handed and d.via != "local":
-            handed.append(d.number)
-        elif handed and (
-            handed[0] <= d.written
-            if type(d) is kinds.Written
-            else type(d) is kinds.Unwritten and handed[0] > d.kept
-        ):
-            handed = []
-    return bool(handed) and handed[0] <= e.data.written
+            first = d.number if first is None else first
+            now, owed = 0, owed + now
+        elif type(d) is kinds.Written and first is not None and first <= d.written:
+            now, owed, first = 0, 0, None
+        elif type(d) is kinds.Unwritten and first is not None and first > d.kept:
+            now, owed, first = now + owed, 0, None
+        elif type(d) is kinds.Got and loaded(events, e.cause, at):
+            now += 1
+            counts.append(now)
+    return counts
 
 
 def loaded(events: list[Any], cause: int | None, at: int) -> bool:
