@@ -83,10 +83,10 @@ class Pending:
         self.promises.make(promise)
 
     def take_persist(self) -> list[Record]:
-        persist = self._persist
-        if persist:
-            self._persist = []
-            self.writing.sent(self.intake.handed)
+        if not self._persist:
+            return []  # never the list that goes on: what was drained does not change any more
+        persist, self._persist = self._persist, []
+        self.writing.sent(self.intake.handed)
         return persist
 
     def persisted(self, progress: Persisted, *, always: bool) -> bool:
