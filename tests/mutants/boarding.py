@@ -106,3 +106,9 @@ def with_section(page: str, text: str) -> str:
     head, _, rest = page.partition(NEXT)
     head = head.partition(TITLE)[0].rstrip("\n")
     return f"{head}\n\n{text}" + (f"\n{NEXT}{rest}" if rest else "")
+
+
+def carried(before: str, page: str) -> str:
+    """A page that was written anew, with the section that an older one has."""
+    text = before.partition(TITLE)[2].partition(NEXT)[0].rstrip("\n")
+    return with_section(page, f"{TITLE}{text}\n") if text else page

@@ -13,6 +13,7 @@ import pytest
 
 from lab.mutants import Floor, Row, floor_of, scoreboard, wilson
 from tests.mutants.ablating import EVIDENCE, stored
+from tests.mutants.boarding import carried
 from tests.mutants.catalogue import CATALOGUE
 from tests.mutants.evidence import report
 
@@ -89,7 +90,8 @@ def test_the_whole_table(request: pytest.FixtureRequest) -> None:
 
     rows = scoreboard(CATALOGUE, seeds=looks, workers=WORKERS)
     EVIDENCE.parent.mkdir(parents=True, exist_ok=True)
-    EVIDENCE.write_text(report(CATALOGUE, rows, stored()), encoding="utf-8")
+    before = EVIDENCE.read_text(encoding="utf-8") if EVIDENCE.exists() else ""
+    EVIDENCE.write_text(carried(before, report(CATALOGUE, rows, stored())), encoding="utf-8")
     if request.config.getoption("rewrite"):
         store(rows)
     assert not alarms(rows), "\n".join(alarms(rows))

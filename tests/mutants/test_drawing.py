@@ -11,6 +11,7 @@ from tests.mutants.boarding import (
     EQUIVALENT,
     Equivalent,
     MutantRow,
+    carried,
     equivalents,
     judged,
     section,
@@ -192,6 +193,9 @@ def test_the_section_counts_equivalent_ones_nowhere(tmp_path: Path) -> None:
     page = with_section("# Page\n\n## Which faults are needed\nrest\n", text)
     assert page.endswith("\n## Which faults are needed\nrest\n")
     assert with_section(page, text) == page
+    anew = "# Page anew\n\n## Which faults are needed\nrest\n"
+    assert carried(page, anew) == with_section(anew, text)
+    assert carried("# Page\n", anew) == anew
 
 
 def test_what_is_called_equivalent_has_a_reason_and_is_named_once() -> None:
