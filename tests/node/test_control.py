@@ -302,6 +302,7 @@ def test_a_stopping_node_refuses_commands_and_answers_what_is_pending() -> None:
             bench.control.fail_all("stopping", "the node stopped")
             bench.control.flush()
             assert await bench.client.get() == [Failed(1, "stopping", "the node stopped")]
+            assert bench.control.flying == 0
             bench.answer(acked)  # too late: it has its answer
             bench.control.fail_all("stopping", "twice")
             assert bench.control.flying == 0
