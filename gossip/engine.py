@@ -7,6 +7,8 @@ Rules
   beyond it: any news here or a different root there ends it.
 - A continuation (`more`) is called at once only by a side that has just learnt something, so that
   two nodes that cannot help each other do not talk in circles.
+- What a peer makes this node compare is paid from an allowance (`gossip.allowance`): where it is
+  used up, entries are still taken in and equal roots still answered.
 - A packet from somebody who is no peer is counted and ignored. Bytes that are no entry are counted
   against the peer that sent them.
 
@@ -15,10 +17,13 @@ direct, one hop), and as rumors otherwise. Rounds call one peer at a time and re
 missed; see `gossip.packets` for the legs and `gossip.peers` for when.
 """
 
+from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Generic, assert_never
 
 from domain.dot import LogId
+from gossip.allowance import LINE_BYTES, Allowance
 from gossip.backlog import Backlogs
 from gossip.config import GossipConfig
 from gossip.delta import cut, room_beside
@@ -90,6 +95,8 @@ class Engine(Generic[Value]):
         self.rumors = self._pushing.rumors
         self._holders = self._pushing.holders
         self._backlogs = Backlogs(config.exchange_timeout_ms)
+        self._allowance = Allowance(peers)
+        self._work_bytes = 0  # of the comparison at hand, beside what it reads
         self.exchanges: dict[str, int] = dict.fromkeys(peers, 0)  # finished ones that we began
         self.bad_entries: dict[str, int] = dict.fromkeys(peers, 0)
 
@@ -145,16 +152,21 @@ class Engine(Generic[Value]):
         self.frontier.listener = peer
         if type(body) is Push:
             return self._on_push(peer, token_of(packet.incarnation, packet.number), body)
-        if type(body) is Syn:
-            return self._on_syn(peer, token_of(packet.incarnation, packet.number), body)
         if type(body) is Same:
             return self._on_same(peer, body)
+        if type(body) is Syn:
+            token = token_of(packet.incarnation, packet.number)
+            if body.root == self.frontier.root:
+                return self._on_syn(peer, token, body)
+            return self._paid(peer, body, partial(self._on_syn, peer, token, body))
         if type(body) is SynAck:
-            return self._on_syn_ack(peer, body)
+            return self._paid(peer, body, partial(self._on_syn_ack, peer, body))
         if type(body) is Ack:
-            return self._on_ack(peer, body)
+            if body.lines is None:
+                return self._on_ack(peer, body)
+            return self._paid(peer, body, partial(self._on_ack, peer, body))
         if type(body) is Unfold:
-            return self._on_unfold(peer, body)
+            return self._paid(peer, body, partial(self._on_unfold, peer, body))
         if type(body) is Feedback:
             self.rumors.feedback(body.re, body.useful)
             return []
@@ -162,6 +174,24 @@ class Engine(Generic[Value]):
             self._on_stored(peer, body.stored)
             return []
         assert_never(body)
+
+    def _paid(
+        self,
+        peer: str,
+        body: Syn | SynAck | Ack | Unfold,
+        compare: Callable[[], list[Learnt[Value]]],
+    ) -> list[Learnt[Value]]:
+        """Compare what this leg tells of its sender, if that has not used up its allowance."""
+        if not self._allowance.grants(peer, self._now_ms):
+            self.counters["comparisons_refused"] += 1
+            if type(body) is SynAck:
+                self.rounds.answered(peer, body.re)
+            return [] if type(body) is Syn else self._learn(peer, body.runs)
+        before = self.frontier.read_bytes
+        self._work_bytes = LINE_BYTES * (len(body.lines or ()) + len(body.folds))
+        learnt = compare()
+        self._allowance.spend(peer, self.frontier.read_bytes - before + self._work_bytes)
+        return learnt
 
     def flush(self) -> list[tuple[str, Packet]]:
         """The packets to send, by the name of the peer."""
@@ -329,10 +359,12 @@ class Engine(Generic[Value]):
 
         `partial`: they told a part of what they hold, so there may be more than can be known yet.
         """
+        self._work_bytes += LINE_BYTES * (len(beside.lines) + len(beside.folds))
         if not asked and self._backlogs.fetches(peer, self._now_ms):
             return [], False
         room = min(room_beside(beside.lines, beside.folds), self._config.delta_bytes_max)
         runs, more = cut(lacks, self.frontier, min(budget_bytes, room))
+        self._work_bytes += 2 * sum(len(data) for run in runs for data in run.data)
         self.counters["entries_sent"] += sum(len(run.data) for run in runs)
         more |= partial and bool(runs)
         if asked:

@@ -128,6 +128,11 @@ class Frontier:
         return log
 
     @property
+    def read_bytes(self) -> int:
+        """What packets made this node read so far, as the meters count."""
+        return self.meter.total + self._naming.total
+
+    @property
     def root(self) -> bytes:
         """ROOT_BYTES that name exactly this set of entries."""
         if not self._root:

@@ -22,6 +22,7 @@ COUNTERS = (
     *("rounds_begun", "rounds_same", "rounds_differed", "rounds_useless", "rounds_missed"),
     *("entries_sent", "entries_new", "entries_duplicate", "entries_rival"),
     *("entries_far", "entries_full", "entries_bad", "entries_unread", "strangers", "pushes_held"),
+    "comparisons_refused",
 )
 
 

@@ -20,17 +20,26 @@ STEP_BYTES = 128  # for a range or a rival that is looked at without its bytes
 class Meter:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_bytes_max", "_fetched", "_left", "_store")
+    __slots__ = ("_before", "_bytes_max", "_fetched", "_left", "_store")
 
     def __init__(self, store: Store, bytes_max: int = READ_BYTES_MAX) -> None:
         self._store = store
-        self._bytes_max = bytes_max
-        self.begin()
+        self._bytes_max = self._left = bytes_max
+        self._fetched = store.fetched_bytes
+        self._before = 0  # read for all packets before the one at hand
 
     def begin(self) -> None:
         """Another packet, or another part of the work for it."""
+        self._before = self.total
         self._left = self._bytes_max
         self._fetched = self._store.fetched_bytes
+
+    @property
+    def total(self) -> int:
+        """Bytes that were read since the meter was made."""
+        return (
+            self._before + self._bytes_max - self._left + self._store.fetched_bytes - self._fetched
+        )
 
     def spend(self, size: int) -> None:
         self._left -= size
