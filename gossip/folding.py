@@ -18,20 +18,21 @@ Where a few logs differ one exchange finds them, in legs logarithmic in the numb
 all differ, each exchange settles as many as its bytes can name.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from heapq import nlargest
 from itertools import groupby
+from typing import TypeVar
 
 from msgspec import Struct
 
 from domain.dot import LogId
-from gossip.delta import FOLD_BYTES, line_bytes, room_beside
+from gossip.delta import FOLD_BYTES, LINE_BYTES, line_bytes, room_beside
 from gossip.frontier import Frontier
 from gossip.log import Log
+from gossip.logs import Logs
 from gossip.packets import EPOCH_MAX, Fold, Line
 from gossip.reconcile import Lack, Strategy
-from gossip.root import root_of, sum_of
+from gossip.root import root_of
 
 KEPT = 4  # logs of one origin that keep a line because they were begun last
 ITEMS_SHARED = 4096  # lines and folds of all origins together, once there are more than 800
@@ -39,8 +40,11 @@ NAMED_LOGS_MAX = 128  # of those kept only because they are forked or disputed; 
 PARTS = 16  # of a fold that is opened
 LISTED_MAX = 32  # logs in a range that is told in lines
 OPENED_BYTES_MAX = 32 * 1024  # of what is opened in one packet
+LACKED_MAX = 2048  # logs without a line that one leg looks into: more than a delta has room for
 LEGS = 6  # Unfolds after the first one in an exchange: 16^6 logs and more
 _NOTHING = root_of(0, 0)
+
+Row = TypeVar("Row")
 
 
 class Summary(Struct, frozen=True, gc=False):
@@ -57,61 +61,68 @@ class Compared(Struct, frozen=True, gc=False):
     partial: bool  # of some log they told a part of what they hold, and the next line tells another
 
 
+class Told:
+    """The logs that have a line in a packet, by origin and epoch."""
+
+    __slots__ = ("_logs",)
+
+    def __init__(self, logs: Iterable[Log]) -> None:
+        self._logs: dict[str, list[Log]] = {}
+        for log in logs:
+            self._logs.setdefault(log.id.origin, []).append(log)
+        for own in self._logs.values():
+            own.sort(key=_epoch_of)
+
+    def between(self, origin: str, first: int, last: int) -> list[Log]:
+        own = self._logs.get(origin, [])
+        low, high = bisect_left(own, first, key=_epoch_of), bisect_right(own, last, key=_epoch_of)
+        return own[low:high]
+
+
 class Folding:
-    """Summaries of a frontier with folds in them. Holds whose turn it is, and what was said of an
-    origin, for as long as that is true: thousands of old logs are not added up for each packet.
-    """
+    """Summaries of a frontier with folds in them. Holds no more than whose turn it is."""
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
         self._turn = 0
-        self._of: Frontier | None = None
-        self._grouped: tuple[list[Log], dict[str, list[Log]]] = ([], {})
-        self._said: dict[str, tuple[tuple[int, int, LogId], list[Log], list[Fold]]] = {}
+        self._lacking_turn = 0
 
     # --- saying it ----------------------------------------------------------------------------
 
     def summarise(self, frontier: Frontier, differing: Sequence[Fold] = ()) -> Summary:
         """All that is held. Of these folds of theirs ours are opened, unless they hold more."""
-        if self._of is not frontier:
-            self._of = frontier
-            self._said.clear()
-        logs = frontier.in_order()
         kept_max = min(KEPT, max(ITEMS_SHARED // max(frontier.origins, 1) - 1, 1))
-        named = self._named(logs)
+        named = self._named(frontier)
         lined: list[Log] = []
         folds: list[Fold] = []
-        naming = {log.origin for log in named}
-        for origin, group in self._groups(logs).items():
-            written = frontier.places.written(origin)
-            now = (frontier.changes.get(origin, 0), kept_max, written)
-            said = self._said.get(origin)
-            if said is None or said[0] != now or origin in naming:
-                said = (now, *_lined_and_folded(group, written, kept_max, named))
-            if origin not in naming:
-                self._said[origin] = said
-            lined += said[1]
-            folds += said[2]
+        for origin in frontier.held_origins:
+            logs = frontier.of(origin)
+            if len(logs) <= kept_max + 1:
+                lined += logs.by_epoch
+                continue
+            own = logs.kept(frontier.places.written(origin).epoch, kept_max)
+            own += [log for log in named.get(origin, ()) if log not in own]
+            own.sort(key=_epoch_of)
+            lined += own
+            if len(own) < len(logs):
+                folds.append(_fold(origin, 1, EPOCH_MAX, logs.sum(0, len(logs)), own))
         if differing:
             lined, folds = self._opened(frontier, differing, lined, folds)
         return Summary(self.strategy.summarise(frontier, lined), folds)
 
-    def _groups(self, logs: list[Log]) -> dict[str, list[Log]]:
-        """All logs by origin. The list is another one whenever a log has come or gone."""
-        if self._grouped[0] is not logs:
-            groups = {origin: list(group) for origin, group in groupby(logs, key=_origin_of)}
-            self._grouped = (logs, groups)
-            self._said = {origin: said for origin, said in self._said.items() if origin in groups}
-        return self._grouped[1]
-
-    def _named(self, logs: list[Log]) -> set[LogId]:
+    def _named(self, frontier: Frontier) -> dict[str, list[Log]]:
         """The forked and disputed logs whose turn it is to be named even if they are old."""
-        naming = [log.id for log in logs if log.forked or log.disputed]
-        if len(naming) <= NAMED_LOGS_MAX:
-            return set(naming)
-        first = self._turn % len(naming)
-        self._turn = first + NAMED_LOGS_MAX
-        return set((naming[first:] + naming[:first])[:NAMED_LOGS_MAX])
+        naming = frontier.naming.in_order()
+        if len(naming) > NAMED_LOGS_MAX:
+            first = self._turn % len(naming)
+            self._turn = first + NAMED_LOGS_MAX
+            naming = _window(naming, first, NAMED_LOGS_MAX)
+        named: dict[str, list[Log]] = {}
+        for log_id in naming:
+            log = frontier.get(log_id)
+            if log is not None and log.count:
+                named.setdefault(log_id.origin, []).append(log)
+        return named
 
     def _opened(
         self, frontier: Frontier, differing: Sequence[Fold], lined: list[Log], folds: list[Fold]
@@ -120,7 +131,7 @@ class Folding:
         counts = {fold.origin: fold.count for fold in folds}
         ours = [fold for fold in differing if fold.count <= counts.get(fold.origin, -1)]
         ours = [fold for fold in ours if (fold.first, fold.last) == (1, EPOCH_MAX)]
-        told = {log.id for log in lined}
+        told = Told(lined)
         listed, parts = self._parts_of_all(frontier, ours, told, _room(frontier, lined, folds))
         opened = {fold.origin for fold in parts}
         rest = [fold for fold in folds if fold.origin not in opened]
@@ -128,12 +139,12 @@ class Folding:
 
     def unfold(self, frontier: Frontier, differing: Sequence[Fold]) -> Summary:
         """What we hold in these folds of theirs, in more detail."""
-        listed, folds = self._parts_of_all(frontier, differing, set(), OPENED_BYTES_MAX)
+        listed, folds = self._parts_of_all(frontier, differing, Told(()), OPENED_BYTES_MAX)
         folds.sort(key=_place_of)
         return Summary(self.strategy.summarise(frontier, listed), folds, whole=False)
 
     def _parts_of_all(
-        self, frontier: Frontier, differing: Sequence[Fold], told: set[LogId], room: int
+        self, frontier: Frontier, differing: Sequence[Fold], told: Told, room: int
     ) -> tuple[list[Log], list[Fold]]:
         """Logs to list and parts of our folds, as many as there is room for, in turns."""
         listed: list[Log] = []
@@ -143,8 +154,10 @@ class Folding:
         first = self._turn % len(differing)
         self._turn += 1
         for fold in [*differing[first:], *differing[:first]]:
-            logs = frontier.between(fold.origin, fold.first, fold.last)
-            own, parts = _parts(fold, [log for log in logs if log.id not in told])
+            logs = frontier.of(fold.origin)
+            if folds and room < _opened_bytes(fold, logs, told):
+                continue  # nothing is looked at that has no room
+            own, parts = _parts(fold, logs, told)
             cost = sum(_line_bytes(frontier, log) for log in own) + len(parts) * _fold_bytes(fold)
             if cost > room and folds:
                 continue
@@ -158,75 +171,102 @@ class Folding:
     def compare(self, frontier: Frontier, theirs: Summary) -> Compared:
         """What they lack of ours, and where that cannot be said yet."""
         partial = any(line.partial for line in theirs.lines)
-        if theirs.whole and not theirs.folds:
-            return Compared(self.strategy.compare(frontier, theirs.lines), [], partial)
-        lined = {LogId(line.origin, line.epoch) for line in theirs.lines}
+        lined = (frontier.get(LogId(line.origin, line.epoch)) for line in theirs.lines)
+        told = Told(log for log in lined if log is not None and log.count)
         differing: list[Fold] = []
         lacked: list[Log] = []
-        spoken = lined.copy()
         for fold in theirs.folds:
-            logs = frontier.between(fold.origin, fold.first, fold.last)
-            ours = [log for log in logs if log.id not in lined]
-            spoken.update(log.id for log in ours)
-            left_out = _left_out(ours, fold)
+            left_out = _left_out(frontier.of(fold.origin), fold, told)
             if left_out is None:
                 differing.append(fold)
             else:
                 lacked += left_out
         if theirs.whole:
-            lacked += [log for log in frontier.in_order() if log.held and log.id not in spoken]
-        lacks = self.strategy.compare(frontier, theirs.lines, lacked)
+            lacked += _unspoken(frontier, theirs.folds, told)
+        few = self._few(frontier, lacked)
+        lacks = self.strategy.compare(frontier, theirs.lines, few)
         if not theirs.whole:
             differing += _wanted(frontier, theirs)
-        return Compared(lacks, differing, partial)
+        return Compared(lacks, differing, partial or len(few) < len(lacked))
+
+    def _few(self, frontier: Frontier, lacked: list[Log]) -> list[Log]:
+        """As many of these as one delta has room for, in turns, and what is written in now."""
+        if len(lacked) <= LACKED_MAX:
+            return lacked
+        first = self._lacking_turn % len(lacked)
+        self._lacking_turn = first + LACKED_MAX
+        few, all_lacked = _window(lacked, first, LACKED_MAX), set(lacked)
+        written = [frontier.get(log_id) for log_id in frontier.places.all_written()]
+        first_of_all = [log for log in written if log in all_lacked and log not in few]
+        return first_of_all + few
 
 
-def _lined_and_folded(
-    group: list[Log], written: LogId, kept_max: int, named: set[LogId]
-) -> tuple[list[Log], list[Fold]]:
-    """Of the logs of one origin those that get a line, and the fold of the others."""
-    own = [log for log in group if log.count]
-    if len(own) <= kept_max + 1:
-        return own, []
-    newest = _kept(own, written, kept_max)
-    lined = [log for log in own if log.id in newest or log.id in named]
-    rest = [log for log in own if log.id not in newest and log.id not in named]
-    return lined, [_fold(rest[0].id.origin, 1, EPOCH_MAX, rest)] if rest else []
+def _window(rows: list[Row], first: int, size: int) -> list[Row]:
+    """So many from the first on, as if the beginning came after the end."""
+    return rows[first : first + size] + rows[: max(first + size - len(rows), 0)]
 
 
-def _kept(own: list[Log], written: LogId, most: int) -> set[LogId]:
-    """The log that its origin says it writes in, if it is one of these; and those begun last."""
-    newest = [log.id for log in nlargest(most, own, key=_age_of)]
-    if written not in newest and any(log.id == written for log in own):
-        newest[-1] = written
-    return set(newest)
+def _opened_bytes(fold: Fold, logs: Logs, told: Told) -> int:
+    """What it takes at least to open this fold."""
+    low, high = logs.span(fold.first, fold.last)
+    listed = high - low - len(told.between(fold.origin, fold.first, fold.last))
+    return listed * LINE_BYTES if listed <= LISTED_MAX else PARTS // 2 * FOLD_BYTES
 
 
-def _parts(fold: Fold, logs: list[Log]) -> tuple[list[Log], list[Fold]]:
+def _parts(fold: Fold, logs: Logs, told: Told) -> tuple[list[Log], list[Fold]]:
     """Few logs are listed, and the fold says that there are no others; many become parts."""
-    origin = fold.origin
-    if len(logs) <= LISTED_MAX:
-        return logs, [Fold(origin, fold.first, fold.last, 0, _NOTHING)]
-    size = -(-len(logs) // PARTS)
-    groups = [logs[at : at + size] for at in range(0, len(logs), size)]
-    firsts = [fold.first] + [group[0].id.epoch for group in groups[1:]]
+    origin, (low, high) = fold.origin, logs.span(fold.first, fold.last)
+    if high - low <= LISTED_MAX + len(lined := told.between(origin, fold.first, fold.last)):
+        listed = [log for log in logs.by_epoch[low:high] if log not in lined]
+        return listed, [Fold(origin, fold.first, fold.last, 0, _NOTHING)]
+    size = -(-(high - low) // PARTS)
+    begins = range(low, high, size)
+    firsts = [fold.first] + [logs.by_epoch[at].id.epoch for at in begins[1:]]
     lasts = [first - 1 for first in firsts[1:]] + [fold.last]
-    return [], [_fold(origin, *part) for part in zip(firsts, lasts, groups, strict=True)]
+    parts = []
+    for at, first, last in zip(begins, firsts, lasts, strict=True):
+        within = logs.sum(at, min(at + size, high))
+        parts.append(_fold(origin, first, last, within, told.between(origin, first, last)))
+    return [], parts
 
 
-def _left_out(ours: list[Log], fold: Fold) -> list[Log] | None:
+def _left_out(logs: Logs, fold: Fold, told: Told) -> list[Log] | None:
     """Those of ours begun last, without which the rest is their fold; None: unknown."""
-    total, count = sum_of(ours)
+    low, high = logs.span(fold.first, fold.last)
+    lined = told.between(fold.origin, fold.first, fold.last)
+    total, count = _less(logs.sum(low, high), lined)
     left_out: list[Log] = []
     if count > fold.count:
-        by_age = sorted(ours, key=_age_of)
-        while count > fold.count:
-            log = by_age.pop()
-            total, count = total - log.total, count - log.count
-            left_out.append(log)
+        spoken = {log.id.epoch for log in lined}
+        for log in logs.newest(low, high):
+            if count <= fold.count:
+                break
+            if log.id.epoch not in spoken:
+                total, count = total - log.total, count - log.count
+                left_out.append(log)
     if count == fold.count and root_of(total, count) == fold.root:
         return left_out
     return None
+
+
+def _unspoken(frontier: Frontier, folds: list[Fold], told: Told) -> list[Log]:
+    """Those of ours that have no line and are in no fold of a packet that speaks of everything."""
+    folds_of = {origin: list(group) for origin, group in groupby(folds, key=_origin_of)}
+    unspoken: list[Log] = []
+    for origin in frontier.held_origins:
+        logs, first = frontier.of(origin), 1
+        gaps: list[tuple[int, int]] = []
+        for fold in folds_of.get(origin, ()):
+            gaps.append((first, fold.first - 1))
+            first = fold.last + 1
+        gaps.append((first, EPOCH_MAX))
+        for begin, end in gaps:
+            low, high = logs.span(begin, end)
+            if low < high:
+                spoken = {log.id.epoch for log in told.between(origin, begin, end)}
+                between = logs.by_epoch[low:high]
+                unspoken += [log for log in between if log.id.epoch not in spoken]
+    return unspoken
 
 
 def _wanted(frontier: Frontier, theirs: Summary) -> list[Fold]:
@@ -250,9 +290,19 @@ def _has_more(line: Line, log: Log) -> bool:
     return any(True for told in line.ranges for _ in log.held.missing_from(*told))
 
 
-def _fold(origin: str, first: int, last: int, logs: Iterable[Log]) -> Fold:
-    total, count = sum_of(logs)
+def _fold(
+    origin: str, first: int, last: int, within: tuple[int, int], lined: Iterable[Log]
+) -> Fold:
+    """Of what adds up to `within`, less the logs that have a line."""
+    total, count = _less(within, lined)
     return Fold(origin, first, last, count, root_of(total, count))
+
+
+def _less(within: tuple[int, int], lined: Iterable[Log]) -> tuple[int, int]:
+    total, count = within
+    for log in lined:
+        total, count = total - log.total, count - log.count
+    return total, count
 
 
 def _room(frontier: Frontier, lined: list[Log], folds: list[Fold]) -> int:
@@ -268,12 +318,12 @@ def _fold_bytes(fold: Fold) -> int:
     return FOLD_BYTES + len(fold.origin.encode())
 
 
-def _origin_of(log: Log) -> str:
-    return log.id.origin
+def _origin_of(fold: Fold) -> str:
+    return fold.origin
 
 
-def _age_of(log: Log) -> int:
-    return log.begun
+def _epoch_of(log: Log) -> int:
+    return log.id.epoch
 
 
 def _place_of(fold: Fold) -> tuple[str, int]:

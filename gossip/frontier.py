@@ -18,7 +18,6 @@ Rules
   one packet says of all logs is bounded by `gossip.folding`.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 
@@ -26,13 +25,16 @@ from domain.dot import Dot, LogId
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES, TAG_BYTES, Entry, hash_of
 from gossip.log import Log
+from gossip.logs import Logs
 from gossip.meter import ENTRY_BYTES, Meter
+from gossip.naming import Naming
 from gossip.packets import TAGS_MAX, Line
 from gossip.places import Places
 from gossip.root import root_of
 from gossip.store import Store, read_ahead
 
 _MASK = (1 << 256) - 1
+_NO_LOGS = Logs()
 _NAMED_MAX = TAGS_MAX // 2  # tags in all lines together; the last position named may add as many
 NAMED_BYTES_MAX = 512 * 1024  # of what is read for these tags, in one packet
 CLAIMED_LOGS_MAX = 256  # logs of which nothing is held here
@@ -68,6 +70,9 @@ class Frontier:
         )
         self._logs: dict[LogId, Log] = {}
         self._sorted: list[Log] = []  # by id; empty when it has to be sorted again
+        self.naming = Naming()
+        self._held: dict[str, Logs] = {}  # by origin: the logs of which something is held
+        self._origins: list[str] = []  # of these, sorted; empty when it has to be sorted again
         self._begun = 0
         self._sum = 0
         self._root = b""
@@ -77,7 +82,6 @@ class Frontier:
         self._empty: dict[LogId, Log] = {}  # of which nothing is held
         self.claims_refused = 0
         self.count = 0
-        self.changes: dict[str, int] = {}  # of each origin: how often something came or went
 
     def __iter__(self) -> Iterator[Log]:
         return iter(self._logs.values())
@@ -91,7 +95,7 @@ class Frontier:
     def ensure(self, log: LogId) -> Log:
         found = self._logs.get(log)
         if found is None:
-            found = self._logs[log] = self._empty[log] = Log(log)
+            found = self._logs[log] = self._empty[log] = Log(log, self.naming)
             self._begun += 1
             found.begun = self._begun
             self._sorted = []
@@ -125,6 +129,11 @@ class Frontier:
         log = self.ensure(log_id)
         del self._empty[log_id]
         self.places.take(log_id)
+        logs = self._held.get(log_id.origin)
+        if logs is None:
+            logs = self._held[log_id.origin] = Logs()
+            self._origins = []
+        logs.begin(log)
         return log
 
     @property
@@ -230,10 +239,9 @@ class Frontier:
         self._sum = (self._sum + number) & _MASK
         self.count += count
         self._root = b""
-        origin = log.id.origin
-        self.changes[origin] = self.changes.get(origin, 0) + 1
         log.total += number
         log.count += count
+        self._held[log.id.origin].change(number, count)
 
     def _too_far(self, log: Log, seq: int) -> bool:
         if seq == log.held.last + 1 or seq == log.held.prefix + 1:
@@ -326,22 +334,26 @@ class Frontier:
         """Of how many origins something is held."""
         return self.places.origins
 
+    @property
+    def held_origins(self) -> list[str]:
+        """Those of which something is held, in order."""
+        if not self._origins:
+            self._origins = sorted(self._held)
+        return self._origins
+
+    def of(self, origin: str) -> Logs:
+        """The logs of one origin of which something is held."""
+        return self._held.get(origin) or _NO_LOGS
+
     def in_order(self) -> list[Log]:
         """All logs, by origin and epoch."""
         if not self._sorted:
             self._sorted = [self._logs[log] for log in sorted(self._logs)]
         return self._sorted
 
-    def between(self, origin: str, first: int, last: int) -> list[Log]:
-        """The logs of one origin of which something is held, with epochs first..last, by epoch."""
-        logs = self.in_order()
-        low = bisect_left(logs, LogId(origin, first), key=_id_of)
-        high = bisect_right(logs, LogId(origin, last), key=_id_of)
-        return [log for log in logs[low:high] if log.held]
-
     def lines(self, logs: Iterable[Log] | None = None) -> list[Line]:
         """The whole frontier, or these logs. Of a log of which nothing is held, nothing."""
-        logs = [log for log in (self.in_order() if logs is None else logs) if log.held]
+        logs = [log for log in (self.in_order() if logs is None else logs) if log.count]
         self._part = self._tellings.get(self.listener, 0)
         self._tellings[self.listener] = self._part + 1  # each listener is told all of them in turn
         share = self._share(sum(log.held.parts > 0 for log in logs))
@@ -396,7 +408,3 @@ class Frontier:
     def dots_of_forks(self) -> list[Dot]:
         """The positions at which two entries are held."""
         return sorted(Dot(log.id.origin, log.id.epoch, seq) for log in self for seq in log.rivals)
-
-
-def _id_of(log: Log) -> LogId:
-    return log.id

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from domain.dot import LogId
 from domain.seqset import SeqSet
 from gossip.entry import GENESIS, TAG_BYTES, Entry
+from gossip.naming import Naming
 from gossip.packets import Line
 
 _TAG_MASK = (1 << 8 * TAG_BYTES) - 1
@@ -38,12 +39,13 @@ class Log:
 
     __slots__ = (
         "_above",
+        "_disputed",
+        "_forked",
+        "_naming",
         "_spans",
         "begun",
         "claimed",
         "count",
-        "disputed",
-        "forked",
         "head",
         "held",
         "id",
@@ -55,13 +57,14 @@ class Log:
         "total",
     )
 
-    def __init__(self, log: LogId) -> None:
+    def __init__(self, log: LogId, naming: Naming) -> None:
         self.id = log
         self.held = SeqSet()
         self.head = b""  # tag of the entry at the prefix
         self.link = GENESIS  # what the entry after the prefix must carry as prev
-        self.forked = False  # two histories, proved by entries held here
-        self.disputed = False  # a peer's head does not fit ours: name entries until it is settled
+        self._naming = naming
+        self._forked = False
+        self._disputed = False
         self.claimed = 0  # the largest seq that a peer said it holds, since the last agreement
         self.rivals: dict[int, dict[bytes, Entry]] = {}
         self.named = 1  # where the next window of named entries begins
@@ -72,6 +75,26 @@ class Log:
         self.begun = 0  # the larger, the later this log was begun here
         self._above = 0  # sum of the tags above the prefix
         self._spans: dict[int, Span] = {}  # by first position: the ranges above the prefix
+
+    @property
+    def forked(self) -> bool:
+        """Two histories, proved by entries held here."""
+        return self._forked
+
+    @forked.setter
+    def forked(self, value: bool) -> None:
+        self._forked = value
+        self._naming.mark(self.id, named=value or self._disputed)
+
+    @property
+    def disputed(self) -> bool:
+        """A peer's head does not fit ours: entries are named until it is settled."""
+        return self._disputed
+
+    @disputed.setter
+    def disputed(self, value: bool) -> None:
+        self._disputed = value
+        self._naming.mark(self.id, named=value or self._forked)
 
     @property
     def prefix(self) -> int:
@@ -100,7 +123,8 @@ class Log:
             self._above += _number(entry.link)
             self._keep(seq, span)
             return
-        self.forked |= span.prev != self.link
+        if span.prev != self.link:
+            self.forked = True
         self.link = span.link
         self._above -= span.total - _number(entry.link)
         self.head = self.link[:TAG_BYTES]
@@ -113,7 +137,8 @@ class Log:
         self._spans[first] = span
 
     def _joined(self, one: Span, after: Span) -> Span:
-        self.forked |= one.link != after.prev
+        if one.link != after.prev:
+            self.forked = True
         return Span(one.prev, after.link, one.total + after.total)
 
     def part(self, turn: int, ranges_max: int) -> Part:

@@ -73,6 +73,10 @@ class Places:
         """Where this configured node has said last that it writes; epoch 0: it has not."""
         return LogId(origin, self._written.get(origin, 0))
 
+    def all_written(self) -> list[LogId]:
+        """Where configured nodes have said last that they write."""
+        return [LogId(origin, epoch) for origin, epoch in self._written.items()]
+
     def writes(self, log: LogId) -> bool:
         """Whether its origin, a configured node, has said last that it writes there."""
         return self._written.get(log.origin) == log.epoch

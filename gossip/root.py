@@ -1,21 +1,10 @@
 """The root: a short hash that names a set of entries by the sum of their hashes."""
 
-from collections.abc import Iterable
 from hashlib import blake2b
 
-from gossip.log import Log
 from gossip.packets import ROOT_BYTES
 
 _MASK = (1 << 256) - 1
-
-
-def sum_of(logs: Iterable[Log]) -> tuple[int, int]:
-    """The sum of the hashes of all entries in these logs, and how many they are."""
-    total = count = 0
-    for log in logs:
-        total += log.total
-        count += log.count
-    return total, count
 
 
 def root_of(total: int, count: int) -> bytes:

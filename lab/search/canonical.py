@@ -31,8 +31,8 @@ ABSTRACTED: dict[str, frozenset[str]] = {
     "Engine": frozenset({"counters", "exchanges", "bad_entries", "_config"}),
     "Rumors": frozenset({"cooled", "dropped"}),
     # Values kept at hand: what they are follows from the rest.
-    "Log": frozenset({"told", "total", "count", "begun"}),
-    "Frontier": frozenset({"_root", "_sorted", "_origins", "_begun"}),
+    "Log": frozenset({"told", "total", "count", "begun", "_naming"}),
+    "Frontier": frozenset({"_root", "_sorted", "_origins", "_held", "_begun", "naming"}),
     "Membership": frozenset({"_names"}),
     "Timeline": frozenset({"_causal", "_pending", "_last_key", "_sum", "_summed"}),
     # Parts of the replica, which has them itself.

@@ -3,13 +3,22 @@
 Work is measured, not time: the entries that the store gave, and their bytes.
 """
 
+import sys
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from types import FrameType
+from typing import Any
+
 import pytest
 
 from domain.dot import LogId
 from gossip.entry import Entry, hash_of
+from gossip.folding import LACKED_MAX, Folding, Summary
 from gossip.frontier import NAMED_BYTES_MAX, RIVALS_MAX, Frontier
 from gossip.meter import ENTRY_BYTES, READ_BYTES_MAX, STEP_BYTES, Meter
 from gossip.packets import Line, Push, Run, Syn
+from gossip.places import Places
 from gossip.receipts import STORED_PER_PACKET_MAX, Receipts
 from gossip.reconcile.vector import Vector
 from gossip.store import AHEAD_BYTES, MemoryStore, read_ahead
@@ -196,3 +205,74 @@ def test_ranges_that_a_peer_lacks_are_listed_up_to_a_bound() -> None:
         frontier.add(one)
     (lack,) = Vector().compare(frontier, [Line("n3", 1, 1, bytes(8), [])])
     assert len(lack.ranges) == lack.count == 50
+
+
+def steps(work: Callable[[], object]) -> int:
+    """How many instructions of the interpreter this takes: a count, whatever the machine does."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, arg: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes = True
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def test_what_is_said_of_many_logs_costs_what_is_said_and_not_what_is_held() -> None:
+    """Four origins at two nodes, all of whose logs are different: packets that teach nothing."""
+    needed: list[list[int]] = []
+    for logs in (300, 3000):
+        ours, theirs = (invented(logs, seed) for seed in (1, 2))
+        mine, others = Folding(Vector()), Folding(Vector())
+        said = others.summarise(theirs)
+        differing = mine.compare(ours, said).differing
+        assert len(differing) == 4
+        work: list[Callable[[], object]] = [
+            partial(mine.summarise, ours),
+            partial(mine.compare, ours, said),
+            partial(mine.summarise, ours, differing),
+            partial(mine.unfold, ours, differing),
+        ]
+        counted = []
+        for one in work:
+            one()
+            counted.append(steps(one))
+        ours.add(entry("n1", 1, epoch=9))
+        counted += map(steps, work[:2])  # after one change
+        needed.append(counted)
+    for few, many_logs in zip(*needed, strict=True):
+        assert many_logs < 1.3 * few + 200, needed
+
+
+def invented(logs: int, seed: int) -> Frontier:
+    rng = Random(seed)
+    frontier = Frontier(MemoryStore(), 16)
+    for origin in ("n1", "n2", "n3", "n4"):
+        for _ in range(logs // 4):
+            frontier.add(entry(origin, 1, epoch=rng.getrandbits(62) + 10))
+    return frontier
+
+
+def test_of_thousands_of_logs_that_a_peer_lacks_a_share_is_looked_at_in_turns() -> None:
+    frontier = invented(3 * LACKED_MAX, 1)
+    frontier.places = Places(("n1",))
+    own = entry("n1", 1, epoch=1)
+    frontier.add(own)
+    frontier.places.write(own.dot.log)
+    folding, seen = Folding(Vector()), set[LogId]()
+    for _ in range(4):
+        compared = folding.compare(frontier, Summary([], []))
+        lacked = {lack.log.id for lack in compared.lacks}
+        assert own.dot.log in lacked, "what is written in now is never left for later"
+        assert LACKED_MAX <= len(compared.lacks) == len(lacked) <= LACKED_MAX + 1
+        assert compared.partial, "so whoever is told something calls again"
+        seen |= lacked
+    assert len(seen) == len(frontier)

@@ -1,0 +1,28 @@
+"""The logs whose entries are named by tag, because positions do not tell which are meant.
+
+They register themselves here, so that nobody has to look through all logs for the few.
+"""
+
+from domain.dot import LogId
+
+
+class Naming:
+    """Mutable; not thread-safe."""
+
+    __slots__ = ("_logs", "_sorted")
+
+    def __init__(self) -> None:
+        self._logs: set[LogId] = set()
+        self._sorted: list[LogId] | None = []
+
+    def mark(self, log: LogId, *, named: bool) -> None:
+        """This log is forked or disputed, or no longer so."""
+        if named != (log in self._logs):
+            (self._logs.add if named else self._logs.remove)(log)
+            self._sorted = None
+
+    def in_order(self) -> list[LogId]:
+        """By origin and epoch."""
+        if self._sorted is None:
+            self._sorted = sorted(self._logs)
+        return self._sorted
