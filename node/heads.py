@@ -7,6 +7,7 @@ parents, the latest seen first; what it does not name is left for the next one.
 """
 
 from collections.abc import Sequence
+from itertools import islice
 
 from domain.dot import Dot, LogId
 from domain.events import Event
@@ -44,7 +45,9 @@ class Heads:
         """The newest heads, sorted, but that of the log that is written: the chain names it."""
         if len(self._seqs) == (own in self._seqs):  # nobody else has said anything since
             return ()
-        newest = [(log, seq) for log, seq in self._seqs.items() if log != own][-PARENTS_MAX:]
+        # From the end, for there can be thousands, and each own event asks.
+        latest = ((log, seq) for log, seq in reversed(self._seqs.items()) if log != own)
+        newest = islice(latest, PARENTS_MAX)
         return tuple(sorted(Dot(log.origin, log.epoch, seq) for log, seq in newest))
 
     def named(self, parents: Sequence[Dot]) -> None:

@@ -3,12 +3,9 @@
 Work is measured, not time: the entries that the store gave, and their bytes.
 """
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -24,6 +21,7 @@ from gossip.reconcile.vector import Vector
 from gossip.store import AHEAD_BYTES, MemoryStore, read_ahead
 from tests.gossip.builders import chain, entry
 from tests.gossip.engines import Flying, Net, kinds, sent_by
+from tests.work import steps
 
 ROOT = bytes(16)
 N1 = LogId("n1", 1)
@@ -205,25 +203,6 @@ def test_ranges_that_a_peer_lacks_are_listed_up_to_a_bound() -> None:
         frontier.add(one)
     (lack,) = Vector().compare(frontier, [Line("n3", 1, 1, bytes(8), [])])
     assert len(lack.ranges) == lack.count == 50
-
-
-def steps(work: Callable[[], object]) -> int:
-    """How many instructions of the interpreter this takes: a count, whatever the machine does."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, arg: Any) -> Any:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        count += event == "opcode"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 def test_what_is_said_of_many_logs_costs_what_is_said_and_not_what_is_held() -> None:
