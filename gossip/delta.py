@@ -18,7 +18,7 @@ from domain.dot import LogId
 from gossip.entry import Entry
 from gossip.frontier import Frontier
 from gossip.meter import Meter
-from gossip.packets import Fold, Line, Run
+from gossip.packets import ENTRIES_MAX, Fold, Line, Run
 from gossip.places import Places
 from gossip.reconcile import Lack
 from gossip.store import Store, read_ahead
@@ -26,7 +26,6 @@ from gossip.store import Store, read_ahead
 QUANTUM_BYTES = 8 * 1024
 ENTRY_OVERHEAD_BYTES = 5  # MessagePack header of one entry's bytes, at most
 RUN_OVERHEAD_BYTES = 64  # array headers, epoch, first and an origin of 32 bytes, at most
-RUN_ENTRIES_MAX = 16_384
 # Lines and runs of one packet. The rest of it is small, but for 8192 tags in all lines together.
 BESIDE_BYTES_MAX = (1024 - 8 - 64) * 1024
 LINE_BYTES = 68  # of a line with no range and no tag, beside its origin, at most
@@ -74,7 +73,7 @@ def cut(lacks: Iterable[Lack], frontier: Frontier, budget_bytes: int) -> tuple[l
     store = frontier.store
     meter = Meter(store, FETCHED_BYTES_MAX)
     sources: list[_Source] = []
-    left = budget_bytes
+    left, entries = budget_bytes, 0
     waiting: deque[Lack | _Source] = deque(_in_turn(lacks, frontier.places))
     while waiting and left > 0 and not meter.spent():
         source = waiting.popleft()
@@ -85,11 +84,12 @@ def cut(lacks: Iterable[Lack], frontier: Frontier, budget_bytes: int) -> tuple[l
         source.deficit += QUANTUM_BYTES
         while source.next is not None and source.deficit > 0:
             cost = _cost(source)
-            if cost > left:
+            if cost > left or entries == ENTRIES_MAX:
                 left = 0
                 break
             source.deficit -= cost
             left -= cost
+            entries += 1
             source.take()
         if source.next is not None:
             waiting.append(source)
@@ -151,7 +151,7 @@ def room_beside(lines: Iterable[Line], folds: Iterable[Fold]) -> int:
 def runs_of(entries: Iterable[Entry], budget_bytes: int) -> list[list[Run]]:
     """Entries in order, as the runs of one or more packets of about `budget_bytes` each."""
     packets: list[list[Run]] = [[]]
-    size = overhead = 0
+    size = overhead = count = 0
     origin = ""
     for entry in entries:
         dot, data = entry.dot, entry.data
@@ -159,10 +159,10 @@ def runs_of(entries: Iterable[Entry], budget_bytes: int) -> list[list[Run]]:
             origin = dot.origin
             overhead = ENTRY_OVERHEAD_BYTES + _run_bytes(origin)
         cost = len(data) + overhead
-        if packets[-1] and size + cost > budget_bytes:
+        if packets[-1] and (size + cost > budget_bytes or count == ENTRIES_MAX):
             packets.append([])
-            size = 0
-        size += cost
+            size = count = 0
+        size, count = size + cost, count + 1
         _extend(packets[-1], origin, dot.epoch, dot.seq, data)
     return [runs for runs in packets if runs]
 
@@ -177,7 +177,7 @@ def split(run: Run, budget_bytes: int) -> list[tuple[Run, int]]:
     begin, size = 0, overhead
     for at, data in enumerate(run.data):
         cost = len(data) + ENTRY_OVERHEAD_BYTES
-        if at > begin and size + cost > budget_bytes:
+        if at > begin and (size + cost > budget_bytes or at - begin == ENTRIES_MAX):
             parts.append((_part(run, begin, at), size))
             begin, size = at, overhead
         size += cost
@@ -198,7 +198,6 @@ def _extend(runs: list[Run], origin: str, epoch: int, seq: int, data: bytes) -> 
         and seq == run.first + len(run.data)
         and run.epoch == epoch
         and run.origin == origin
-        and len(run.data) < RUN_ENTRIES_MAX
     ):
         run.data.append(data)
     else:

@@ -31,10 +31,11 @@ from gossip.entry import Entry
 from gossip.folding import LEGS, Compared, Folding, Summary
 from gossip.frontier import Added, Frontier
 from gossip.incarnation import incarnation_of, token_of
-from gossip.learnt import COUNTERS, Learnt, OpenEntry, Value, learn
+from gossip.learnt import COUNTERS, Learnt, OpenEntry, Share, Value, learn
 from gossip.mail import Mail
 from gossip.membership import Membership
 from gossip.packets import (
+    ENTRIES_MAX,
     Ack,
     Feedback,
     Packet,
@@ -74,6 +75,7 @@ class Engine(Generic[Value]):
         self._rng = rng
         self._folding = Folding(strategy)
         self._open_entry = open_entry
+        self._share = Share()
         self.frontier = Frontier(store, config.ranges_max, (node, *peers))
         self.members = Membership(
             node,
@@ -149,6 +151,7 @@ class Engine(Generic[Value]):
             return []
         self.members.heard(peer, packet.incarnation, now_ms)
         self.frontier.meter.begin()
+        self._share = Share()
         self.frontier.listener = peer
         if type(body) is Push:
             return self._on_push(peer, token_of(packet.incarnation, packet.number), body)
@@ -376,7 +379,9 @@ class Engine(Generic[Value]):
     def _on_push(self, peer: str, token: int, body: Push) -> list[Learnt[Value]]:
         learnt: list[Learnt[Value]] = []
         useful: list[bool] = []
-        for run in body.runs:
+        unread = body.runs[ENTRIES_MAX:]
+        self.counters["entries_unread"] += sum(len(run.data) for run in unread)
+        for run in body.runs[:ENTRIES_MAX]:
             new = self._learn(peer, [run], pushed=True)
             useful.append(bool(new))
             learnt += new
@@ -386,6 +391,7 @@ class Engine(Generic[Value]):
             if run.origin == peer and not self.frontier.room(log):
                 self.call(peer)  # to hear whether it really writes there
         if not body.direct:
+            useful += [False] * len(unread)
             self._mail.send([peer], Feedback(token, useful))
             self.rumors.learn([run for run, new in zip(body.runs, useful, strict=True) if new])
         return learnt
@@ -394,7 +400,8 @@ class Engine(Generic[Value]):
 
     def _learn(self, peer: str, runs: list[Run], *, pushed: bool = False) -> list[Learnt[Value]]:
         bad = self.counters["entries_bad"]
-        learnt = learn(self.frontier, self._open_entry, runs, self.counters, pushed=pushed)
+        opener, counters = self._open_entry, self.counters
+        learnt = learn(self.frontier, opener, runs, counters, self._share, pushed=pushed)
         self.bad_entries[peer] += self.counters["entries_bad"] - bad
         if learnt:
             self.rounds.news(self._now_ms)

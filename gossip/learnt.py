@@ -12,7 +12,7 @@ from msgspec import Struct
 from domain.dot import Dot, LogId
 from gossip.entry import Entry, hash_of
 from gossip.frontier import Added, Frontier
-from gossip.packets import Run
+from gossip.packets import ENTRIES_MAX, Run
 
 Value = TypeVar("Value")
 OpenEntry = Callable[[Dot, bytes], tuple[bytes, Value] | None]
@@ -24,6 +24,12 @@ COUNTERS = (
     *("entries_far", "entries_full", "entries_bad", "entries_unread", "strangers", "pushes_held"),
     "comparisons_refused",
 )
+
+
+class Share(Struct, gc=False):
+    """How many entries of the packet at hand may still be opened."""
+
+    left: int = ENTRIES_MAX
 
 
 class Learnt(Struct, Generic[Value], frozen=True, gc=False):
@@ -39,12 +45,14 @@ def learn(
     open_entry: OpenEntry[Value],
     runs: list[Run],
     counters: dict[str, int],
+    share: Share,
     *,
     pushed: bool,
 ) -> list[Learnt[Value]]:
     """Take these runs into the frontier: what of them is new here, in their order."""
     learnt: list[Learnt[Value]] = []
-    for run in runs:
+    counters["entries_unread"] += sum(len(run.data) for run in runs[ENTRIES_MAX:])
+    for run in runs[:ENTRIES_MAX]:
         log = LogId(run.origin, run.epoch)
         known = frontier.get(log)
         if not frontier.room(log):
@@ -60,6 +68,10 @@ def learn(
             if held and frontier.data_if_held(log, seq) == data:
                 counters["entries_duplicate"] += 1
                 continue
+            if not share.left:  # the rest comes again
+                counters["entries_unread"] += run.first + len(run.data) - seq
+                break
+            share.left -= 1
             dot = Dot(run.origin, run.epoch, seq)
             opened = open_entry(dot, data)
             if opened is None:

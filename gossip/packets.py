@@ -31,6 +31,10 @@ from gossip.incarnation import NUMBER_MAX
 
 PROTOCOL_VERSION = 1
 ROOT_BYTES = 16
+# Entries of one packet that its receiver opens, and runs that it looks at; so no node sends more.
+# The smallest events are so small that a packet could hold 20,000, and each takes 10 microseconds
+# to check, hash and record.
+ENTRIES_MAX = 4096
 TAGS_MAX = 8192  # entries of a forked log that one line can name
 
 # What a decoder accepts. Everything a stranger sends is bounded before it is looked at.

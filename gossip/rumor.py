@@ -19,7 +19,7 @@ be known. What is forgotten keeps its place among the pushes that told it, witho
 from msgspec import Struct
 
 from gossip.delta import split
-from gossip.packets import Run
+from gossip.packets import ENTRIES_MAX, Run
 
 RUMORS_MAX = 1024
 RUMOR_BYTES_MAX = 8 * 1024 * 1024  # of entries, in all rumors
@@ -68,10 +68,10 @@ class Rumors:
     def tell(self, token: int, budget_bytes: int) -> list[Run]:
         """The runs for a push with this token, hottest first, within the budget."""
         told: list[Rumor] = []
-        size = 0
+        size = entries = 0
         for rumor in sorted(self._hot, key=lambda rumor: rumor.told):
-            size += rumor.size
-            if told and size > budget_bytes:
+            size, entries = size + rumor.size, entries + len(rumor.run.data)
+            if told and (size > budget_bytes or entries > ENTRIES_MAX):
                 break
             rumor.told += 1
             told.append(rumor)

@@ -28,7 +28,7 @@ FINGERPRINT_BYTES = 16
 ABSTRACTED: dict[str, frozenset[str]] = {
     # Statistics, read by observers alone.
     "Replica": frozenset({"_counters", "_codec", "_config"}),
-    "Engine": frozenset({"counters", "exchanges", "bad_entries", "_config"}),
+    "Engine": frozenset({"counters", "exchanges", "bad_entries", "_config", "_share"}),
     "Rumors": frozenset({"cooled", "dropped"}),
     # Values kept at hand: what they are follows from the rest.
     "Log": frozenset({"told", "total", "count", "begun", "_naming"}),

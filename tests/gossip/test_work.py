@@ -9,15 +9,17 @@ from random import Random
 
 import pytest
 
-from domain.dot import LogId
+from domain.dot import Dot, LogId
+from gossip.delta import runs_of
 from gossip.entry import Entry, hash_of
 from gossip.folding import LACKED_MAX, Folding, Summary
 from gossip.frontier import NAMED_BYTES_MAX, RIVALS_MAX, Frontier
 from gossip.meter import ENTRY_BYTES, READ_BYTES_MAX, STEP_BYTES, Meter
-from gossip.packets import Line, Push, Run, Syn
+from gossip.packets import ENTRIES_MAX, Ack, Feedback, Line, Push, Run, Syn, SynAck
 from gossip.places import Places
 from gossip.receipts import STORED_PER_PACKET_MAX, Receipts
 from gossip.reconcile.vector import Vector
+from gossip.rumor import Rumors
 from gossip.store import AHEAD_BYTES, MemoryStore, read_ahead
 from tests.gossip.builders import chain, entry
 from tests.gossip.engines import Flying, Net, kinds, sent_by
@@ -63,7 +65,7 @@ def node(entries: list[Entry], scattered: int = 0) -> tuple[Net, Counting]:
     return net, store
 
 
-def ask(net: Net, body: Syn | Push) -> list[Flying]:
+def ask(net: Net, body: Syn | Push | Ack) -> list[Flying]:
     net.arrive(Flying("n2", "n1", sent_by("n2", body)))
     flown = list(net.flying)
     net.flying.clear()
@@ -203,6 +205,75 @@ def test_ranges_that_a_peer_lacks_are_listed_up_to_a_bound() -> None:
         frontier.add(one)
     (lack,) = Vector().compare(frontier, [Line("n3", 1, 1, bytes(8), [])])
     assert len(lack.ranges) == lack.count == 50
+
+
+@pytest.mark.parametrize("nonsense", [False, True])
+@pytest.mark.parametrize("each", [3, 5000, 12_000])
+def test_of_one_packet_so_many_entries_are_opened_in_order(each: int, nonsense: bool) -> None:
+    """The smallest entries that there are: a packet of 1 MiB holds tens of thousands."""
+    net, _ = node([])
+    opened: list[Dot] = []
+    engine = net["n1"]
+    open_entry = engine._open_entry
+
+    def count(dot: Dot, data: bytes) -> tuple[bytes, str] | None:
+        opened.append(dot)
+        return open_entry(dot, data)
+
+    engine._open_entry = count
+    logs = [chain("n2", min(each, 12_000 - at), epoch=1 + at) for at in range(0, 12_000, each)]
+    runs = [
+        Run("n2", one[0].dot.epoch, 1, [b"x" if nonsense else entry.data for entry in one])
+        for one in logs
+    ]
+    sent = [entry.dot for one in logs for entry in one]
+    for body in (Push(runs, direct=True), Ack(1, runs, False)):
+        opened.clear()
+        ask(net, body)
+        assert len(opened) == ENTRIES_MAX
+        if nonsense:
+            assert opened == sent[:ENTRIES_MAX]
+    if not nonsense:
+        assert engine.frontier.count == 2 * ENTRIES_MAX
+    assert engine.counters["entries_unread"] > 0
+
+
+def test_of_one_packet_so_many_runs_are_looked_at() -> None:
+    runs = [Run("n2", 1 + at, 1, [b"x", b"y"]) for at in range(3 * ENTRIES_MAX)]
+    bodies = (Push(runs, direct=True), Push(runs, direct=False, receipt=True), Ack(1, runs, False))
+    for body in bodies:
+        net, _ = node([])
+        sent = ask(net, body)
+        counters = net["n1"].counters
+        assert counters["entries_bad"] == ENTRIES_MAX
+        assert counters["entries_unread"] == 5 * ENTRIES_MAX
+        useful = [one.packet.body.useful for one in sent if isinstance(one.packet.body, Feedback)]
+        assert useful == ([[False] * len(runs)] if type(body) is Push and not body.direct else [])
+
+
+def test_what_one_packet_could_not_bring_the_next_ones_do() -> None:
+    """Whoever lacks more of the smallest entries than one packet may bring calls again at once."""
+    net, _ = node([])
+    net.hold("n1", chain("n3", 3 * ENTRIES_MAX))
+    net.call("n2", "n1")
+    flown = net.settle()
+    assert net.agreed
+    runs = [one.packet.body.runs for one in flown if isinstance(one.packet.body, SynAck)]
+    assert max(sum(len(run.data) for run in told) for told in runs) <= ENTRIES_MAX
+
+
+def test_no_push_carries_more_entries_than_are_opened() -> None:
+    entries = chain("n1", 3 * ENTRIES_MAX)
+    pushes = runs_of(entries, 900 * 1024)
+    assert [sum(len(run.data) for run in runs) for runs in pushes] == [ENTRIES_MAX] * 3
+    rumors = Rumors(2, 900 * 1024)
+    rumors.learn([Run("n1", 1, 1, [one.data for one in entries])])
+    rumors.learn([Run("n2", 1, 1, [b"x"] * 100)])
+    told = [rumors.tell(token, 900 * 1024) for token in range(8)]
+    assert all(sum(len(run.data) for run in runs) <= ENTRIES_MAX for runs in told)
+    assert {run.first for runs in told for run in runs if run.origin == "n1"} == {
+        1 + at * ENTRIES_MAX for at in range(3)
+    }
 
 
 def test_what_is_said_of_many_logs_costs_what_is_said_and_not_what_is_held() -> None:
