@@ -31,12 +31,13 @@ from lab.judging import ALL_RULES, Judged, run_judged
 from lab.kinds import Totals
 from lab.reached import Reached
 from lab.rows import ROWS
-from lab.scenario import Scenario
+from lab.scenario import Scenario, names
 from lab.token import config_of
 
 CHUNK_S = 0.3  # work handed to a worker at once
 CHUNK_MAX = 64
 AHEAD = 3  # chunks for each job that wait or run
+REACHED_RUNS = 1000  # of all scenarios: what none of them reached, no seed tests
 FAILURES_MAX = 1000  # kept; the others are counted
 LAG_BAND = BATCH["C20"]
 
@@ -126,8 +127,8 @@ class Found(Struct):
 
     @property
     def outcome(self) -> Outcome:
-        """Fail if any run or batch failed, unknown if there was none, or only unknown ones."""
-        if self.failures_count:
+        """Fail if any run or batch failed or a row is missed, unknown if none of them passed."""
+        if self.failures_count or self.missed:
             return "fail"
         return "pass" if self.outcomes["pass"] else "unknown"
 
@@ -176,14 +177,21 @@ class Found(Struct):
         """The rows that no run reached; none, unless somebody looked."""
         return [row for row in ROWS if row not in self.reached] if self.options.reached else []
 
+    @property
+    def missed(self) -> list[str]:
+        """Those that so many runs, of all scenarios that come along, should have reached."""
+        if self.runs < REACHED_RUNS or not set(names()) <= self.ran.keys():
+            return []
+        return self.never
+
     def _judge_batch(self, scenario: str, samples: Sequence[Sample], band: Band) -> None:
         verdict = LAG_BAND.judge(samples, band)
         first, last = samples[0].seed, samples[-1].seed
         self.batches.append(BatchSeen(scenario, first, last, verdict.outcome, verdict.reason))
         if verdict.outcome == "fail":
             reason = f"{verdict.reason} (seeds {first} to {last} of it)"
-            names = " ".join(one.name for one in self.options.scenarios)
-            again = f"chatlab lab explore {names} --first {first} --seeds {last - first + 1}"
+            told = " ".join(one.name for one in self.options.scenarios)
+            again = f"chatlab lab explore {told} --first {first} --seeds {last - first + 1}"
             self._fail(Failure(scenario, first, LAG_BAND.rule.id, reason, "", again))
 
     def coverage(self) -> dict[str, Verdict]:

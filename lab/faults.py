@@ -33,6 +33,7 @@ SITES: tuple[Site, ...] = (
     "mid_send",
     "mid_open",
 )
+MISHAPS = frozenset({"moved", "unnamed", "short"})  # of a directory: see `Kill`
 WITHIN_A_CALL: frozenset[Site] = frozenset({"mid_write", "mid_open"})  # to the disk
 
 
@@ -123,12 +124,14 @@ class Kill(_Fault, frozen=True, tag="kill"):
     one, or as it was at the start of the life (an old copy put back), or that of another node (it
     stays sound, and is taken out again where the node refuses it). `flips` bits of it are wrong,
     and `sectors` sectors: what was written there last is lost, so that a read is stale, or went to
-    another place, a misdirected write.
+    another place, a misdirected write. `moved`: the directory was copied to another place;
+    `unnamed`: IDENTITY is lost; `short`: the end of the journal that was durable is lost, in whole
+    frames or with its file, and IDENTITY knows of it.
     """
 
     node: str
     how: Literal["kill", "power", "stop"] = "kill"
-    disk: Literal["same", "empty", "older", "other"] = "same"
+    disk: Literal["same", "empty", "older", "other", "moved", "unnamed", "short"] = "same"
     flips: int = 0
     sectors: int = 0
 

@@ -50,7 +50,7 @@ class Reached:
         self._cut: dict[tuple[str, str], set[tuple[str, int, int]]] = {}
         self._segments: dict[str, int] = {}  # by node: at its last start
         self._unrenewed: set[str] = set()
-        self._doubted: set[str] = set()
+        self._recalled: dict[str, tuple[int, int, bool]] = {}  # start, records, fewer than before
 
     # --- while it runs --------------------------------------------------------------------------
 
@@ -95,14 +95,16 @@ class Reached:
     def opened(self, host: Watched, journal: Journal, recovery: Recovery) -> None:
         counts, node = self.counts, host.name
         self._segments[node] = _segments(host)
-        believed = [name for name in host.disk.names() if CHECKPOINT_SUFFIX in name]
-        if recovery.recalled:
-            counts["checkpoints believed"] += 1
-            if node in self._doubted:
-                self._doubted.discard(node)
+        counts["checkpoints believed"] += bool(recovery.recalled)
+        started, before, doubted = self._recalled.get(node, (0, 0, False))
+        there = any(CHECKPOINT_SUFFIX in name for name in host.disk.names())
+        if recovery.incarnation >= started:  # else it is another disk
+            if doubted and recovery.recalled > before:
                 counts["checkpoints rebuilt"] += 1
-        elif believed:  # they were not: an earlier life of the process, or this start, found rot
-            self._doubted.add(node)
+            # Rot was found, or a power cut took some of them, or the first.
+            fewer = recovery.recalled < before or (there and not recovery.recalled)
+            doubted = fewer or (doubted and recovery.recalled == before)
+        self._recalled[node] = (recovery.incarnation, recovery.recalled, doubted)
         if journal.unrenewed:
             counts["unrenewed"] += 1
             self._unrenewed.add(node)
@@ -114,6 +116,8 @@ class Reached:
         counts["read_only"] += replica.state == "read_only"
         begun = _segments(host)
         counts["segment begun"] += begun - self._segments.get(node, begun)
+        counts["rotation failed"] += host.disk.unbegun
+        host.disk.unbegun = 0
         if node in self._unrenewed and not (isinstance(log, Journal) and log.unrenewed):
             counts["renewed"] += 1
         self._unrenewed.discard(node)
@@ -255,7 +259,6 @@ class _Told:
         assert type(data) is Unwritten
         self.counts["disk full" if data.code == "disk_full" else "write failed"] += 1
         self.counts["storage failed for good"] += data.final
-        self.counts["rotation failed"] += data.reason.startswith("journal: cannot begin ")
 
     def _on_crash(self, event: Event) -> None:
         data = event.data

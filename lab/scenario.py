@@ -116,6 +116,12 @@ class KillRange(_Chance, frozen=True):
     flips: Counts = (0, 0)  # wrong bits on one node's disk
     other: Share | UnsetType = UNSET  # share of seeds in which it is given another node's disk
     sectors: Counts | UnsetType = UNSET  # on the same disk: lost or misplaced
+    # One of these befalls the directory of the one node that is damaged, each time it dies.
+    mishaps: tuple[Literal["moved", "unnamed", "short"], ...] | UnsetType = UNSET
+    # Share of deaths of one node after which its disk is full: so much room is left, and so long.
+    full: Share | UnsetType = UNSET
+    full_bytes: Counts | UnsetType = UNSET
+    full_ms: Spans | UnsetType = UNSET
 
 
 class PauseRange(_Chance, frozen=True):

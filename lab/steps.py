@@ -48,6 +48,9 @@ DISKS = {
     "empty": "an empty disk",
     "older": "an older copy of its disk",
     "other": "the disk of another node",
+    "moved": "its disk in another place",
+    "unnamed": "its disk without IDENTITY",
+    "short": "its disk without the end of the journal",
 }
 _INSTANT = (Kill, Point, Rot)  # their end is the return of a process, and is in their sentence
 

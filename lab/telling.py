@@ -267,6 +267,7 @@ class Teller:
             "short_writes": "a write of {} takes only a part",
             "flip": "a bit flips on the disk of {}",
             "stale": "a sector on the disk of {} lacks what was written there",
+            "end_lost": "the end of the journal of {} is lost",
             "misdirected": "a sector of the disk of {} went to another place",
         }
         detail = f" ({display_safe(data.detail)})" if data.detail else ""

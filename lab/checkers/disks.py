@@ -21,7 +21,9 @@ from lab.checkers.verdict import Wants
 from lab.kinds import Boot, Crash, Epoch, Fired, Handed, Refused, Stopped, Unwritten, Written
 from lab.trace import Event
 
-HARM = frozenset({"flip", "stale", "misdirected"})  # faults that damage what is on a disk
+HARM = frozenset(
+    {"flip", "stale", "misdirected", "end_lost"}
+)  # faults that damage what is on a disk
 DESTROYED, OLDER, DAMAGED, UNSYNCED = "destroyed", "older", "damaged", "unsynced"
 GONE = frozenset({DESTROYED, OLDER, DAMAGED})  # excuses that cover what was synced
 

@@ -9,7 +9,9 @@ from lab.kinds import Boot, Handed, Totals, Visible
 from lab.trace import Event
 
 # Plans speak of a kill, and of what it also does: these need not all come about in one run.
-_WORDS = {"kill": ("kill", "disk_empty", "disk_older", "disk_other", *HARM)}
+_WORDS = {
+    "kill": ("kill", "disk_empty", "disk_older", "disk_other", "disk_moved", "disk_unnamed", *HARM)
+}
 
 
 def silent_of(totals: Totals) -> tuple[str, ...]:

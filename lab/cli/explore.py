@@ -44,7 +44,9 @@ def explore(
     ] = False,
     reached: Annotated[
         bool,
-        typer.Option("--reached", help="Also tell which states of the core these runs reached."),
+        typer.Option(
+            "--reached", help="Also tell what these runs reached; 1000 without a row fail."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

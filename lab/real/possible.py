@@ -26,6 +26,9 @@ _NEVER = {
     "flips": "bits below the journal are the machine's",
     "rot": "bits below the journal are the machine's",
     "sectors": "sectors below the journal are the machine's",
+    "moved": "a node that is started again has the directory that it had",
+    "unnamed": "no file of a node is touched",
+    "short": "no file of a node is touched",
     "other": "nobody is there who would put the right disk back",
     "worker": "a worker of a process cannot be made to fail from outside",
 }
@@ -79,10 +82,9 @@ def _possible(fault: Fault, refused: Counter[str], adapted: Counter[str]) -> Fau
             return None
         if fault.disk == "older":
             adapted["older"] += 1
-        if fault.disk == "other":
-            refused["other"] += 1
+        refused[fault.disk] += fault.disk in _NEVER
         refused += Counter({"flips": fault.flips, "sectors": fault.sectors})
-        disk = "same" if fault.disk == "other" else fault.disk
+        disk = "same" if fault.disk in _NEVER else fault.disk
         return replace(fault, flips=0, sectors=0, disk=disk)
     if what in _OTHERWISE:
         adapted[what] += 1

@@ -32,6 +32,12 @@ class Bay:
             self.disk_is = "empty"
             self.disk.replaced(MemoryStorage(f"{self.disk.place()}'"))
 
+    def move(self) -> None:
+        """The directory was copied to another place, as a backup is, and the node runs there."""
+        disk = self.disk
+        _, _, _, rot = disk.copied()
+        disk.replaced(disk.files.copy(f"{disk.place()}'"), rot)
+
     def put_other(self, files: MemoryStorage) -> None:
         """The disk of another node, by mistake."""
         if self._own is None:

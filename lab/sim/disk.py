@@ -20,6 +20,8 @@ from typing import Literal
 
 from lab.faults import Site
 from node.checkpoints import CHECKPOINT_SUFFIX
+from node.recovery import IDENTITY_FILE, load_identity
+from node.segments import SEGMENT_SUFFIX, list_segments, read_frames
 from node.storage import SECTOR_BYTES, MemoryStorage
 
 Fired = Callable[[str, str], None]  # the word of the fault, and where
@@ -63,6 +65,7 @@ class SimDisk:
         "faults",
         "files",
         "opening",
+        "unbegun",
     )
 
     def __init__(self, name: str, fired: Fired) -> None:
@@ -71,6 +74,7 @@ class SimDisk:
         self._checkpoints_rng = Random(f"checkpoints {name}")
         self.faults = DiskFaults()
         self.opening = False  # while the journal is opened: sites have another name
+        self.unbegun = 0  # segments that a journal has removed: it could not begin them
         self._fired = fired
         self._synced: dict[str, int] = {}  # how long each file was at its last sync
         self._doomed: Doomed = {}
@@ -157,9 +161,6 @@ class SimDisk:
         self._pass("write", name)
         self.files.truncate(name, size)
         self._synced[name] = min(self._synced.get(name, 0), size)
-        if name in self._doomed:
-            left = [(first, min(end, size)) for first, end in self._doomed[name] if first < size]
-            self._doomed[name] = left
         self._clip(name, size)
 
     def rename(self, old: str, new: str) -> None:
@@ -173,6 +174,7 @@ class SimDisk:
     def remove(self, name: str) -> None:
         self._pass("write", name)
         self._with(name).remove(name)
+        self.unbegun += name.endswith(SEGMENT_SUFFIX)
         self._synced.pop(name, None)
         self._doomed.pop(name, None)
         self._rot.pop(name, None)
@@ -244,6 +246,9 @@ class SimDisk:
 
     def _clip(self, name: str, size: int) -> None:
         """Of what is cut off nothing is kept: other bytes will be written in its place."""
+        if name in self._doomed:
+            doomed = [(first, min(end, size)) for first, end in self._doomed[name] if first < size]
+            self._doomed[name] = doomed
         left = [(at, piece[: size - at]) for at, piece in self._rot.pop(name, ()) if at < size]
         if left:
             self._rot[name] = left
@@ -260,6 +265,42 @@ class SimDisk:
 
     def put_back(self, contents: Contents) -> None:
         self.files, self._synced, self._doomed, self._rot = contents
+
+    def lose_identity(self) -> bool:
+        """IDENTITY is gone; False: there is none, or no journal that would tell of it."""
+        if IDENTITY_FILE not in self.files.names() or not list_segments(self.files):
+            return False
+        self.files.remove(IDENTITY_FILE)
+        self.files.sync_dir()
+        return True
+
+    def lose_end(self, rng: Random) -> str:
+        """What was durable at the end of the journal is gone: the last file, or its last frames.
+
+        Only as much that IDENTITY tells of it. Returns where, "" if there is nothing to be lost.
+        """
+        files = self.files
+        identity, segments = load_identity(files), list_segments(files)
+        if identity is None or not segments or self._rot:
+            return ""
+        last = segments[-1]
+        ends = {0} if identity.last_segment == last.number else set()
+        for frame, _ in read_frames(files, last):
+            if frame.end < last.size and frame.number + frame.count < identity.next_number:
+                ends.add(frame.end)
+        if not ends:
+            return ""
+        end = rng.choice(sorted(ends))
+        self._clip(last.name, end)
+        if end:
+            files.set(last.name, files.read(last.name, 0, end))
+            self._synced[last.name] = end
+        else:
+            files.remove(last.name)
+            files.sync_dir()
+            self._synced.pop(last.name, None)
+            self._doomed.pop(last.name, None)
+        return f"{last.name}:{end}"
 
     def spoil(self, rng: Random, count: int) -> list[tuple[Spoilt, str]]:
         """So many sectors at rest lack what was last written there; the process is down.

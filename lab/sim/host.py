@@ -423,7 +423,9 @@ class Host:
             self.tell(Resumed())
             self.process.resume()
 
-    def damaged(self, what: Literal["flip", "stale", "misdirected"], place: str) -> None:
+    def damaged(
+        self, what: Literal["flip", "stale", "misdirected", "end_lost"], place: str
+    ) -> None:
         """Something is wrong on its disk."""
         self.harmed = True
         self._fired(what, place)

@@ -5,7 +5,10 @@ from functools import partial
 from random import Random
 from typing import TypeVar, assert_never
 
+from msgspec.structs import replace
+
 from lab.faults import (
+    MISHAPS,
     WITHIN_A_CALL,
     ClockDrift,
     ClockOffset,
@@ -165,6 +168,9 @@ class Injector:
     def _kill(self, fault: Kill, host: Host, rng: Random) -> Undo:
         if host.up:
             self._network.fire("kill")
+        elif fault.disk in MISHAPS:
+            # What was lost is known by what is lost next, and nobody has looked in between.
+            fault = replace(fault, disk="same")
         if fault.how == "stop":
             host.stop(partial(self._while_down, fault, host, rng))
         else:
@@ -179,7 +185,17 @@ class Injector:
         if fault.disk == "other":
             self._mistake(host, rng)
             return
-        if fault.disk != "same":
+        if fault.disk == "short":
+            place = host.disk.lose_end(rng)
+            if place:
+                host.damaged("end_lost", place)
+        elif fault.disk == "moved":
+            host.bay.move()
+            self._network.fire("disk_moved")
+        elif fault.disk == "unnamed":
+            if host.disk.lose_identity():
+                self._network.fire("disk_unnamed")
+        elif fault.disk != "same":
             host.bay.put(fault.disk)
             self._network.fire(f"disk_{fault.disk}")
         for place in host.disk.flip(rng, fault.flips):

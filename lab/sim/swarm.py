@@ -241,8 +241,20 @@ class _Drawer:
                     disk = "older"
                 elif damage < kills.empty + kills.older + other:
                     disk = "other"
+                if kills.mishaps is not UNSET and disk == "same":
+                    disk = rng.choice(kills.mishaps)
             kill = Kill(node, how, disk, flipped, spoilt)  # type: ignore[arg-type]
-            yield (begin_us, begin_us + self._us(kills.down_ms), kill)
+            up_us = begin_us + self._us(kills.down_ms)
+            yield (begin_us, up_us, kill)
+            if kills.full is not UNSET and rng.random() < kills.full:
+                yield self._full_at(kills, node, begin_us, up_us)
+
+    def _full_at(self, kills: KillRange, node: str, begin_us: int, up_us: int) -> Draft:
+        """The disk is full when this node starts again."""
+        room = (0, 0) if kills.full_bytes is UNSET else kills.full_bytes
+        lasts_us = 0 if kills.full_ms is UNSET else self._us(kills.full_ms)
+        until_us = max(min(up_us + lasts_us, self.end_us), begin_us)
+        return (begin_us, until_us, DiskFull(node, self.rng.randint(*room)))
 
     def _rots(self, faults: Faults) -> Iterator[Draft]:
         assert faults.rot is not UNSET

@@ -169,7 +169,7 @@ def journal(events: list[Any], node: str) -> Journal:
             j.written, j.durable = d.written, max(d.durable, j.sure)
         elif type(d) is kinds.Unwritten:
             j.records = j.records[: d.kept]
-        elif type(d) is kinds.Fired and d.what in ("flip", "stale", "misdirected"):
+        elif type(d) is kinds.Fired and d.what in ("flip", "stale", "misdirected", "end_lost"):
             j.damaged = j.flipped = True
         elif type(d) is kinds.Stopped:
             j.pasts.append(j.records)

@@ -263,7 +263,9 @@ def kept(there: list[tuple[str, bool]], count: int) -> list[tuple[str, bool]]:
 def harmed(mine: list[Any]) -> bool:
     boots = [at for at, e in enumerate(mine) if type(e.data) is kinds.Boot]
     since = mine[boots[-1] :] if boots else mine
-    return any(e.data.what in ("flip", "stale", "misdirected") for e in of(since, kinds.Fired))
+    return any(
+        e.data.what in ("flip", "stale", "misdirected", "end_lost") for e in of(since, kinds.Fired)
+    )
 
 
 def found_there(

@@ -8,6 +8,7 @@ from domain.quiet import Quiet
 from lab.judging import Judged, run_judged
 from lab.kinds import Handed, Invoke
 from lab.scenario import named
+from node import recovery
 from node.epochs import Epochs
 from tests.mutants.planting import swapped
 from tests.mutants.projections import undo_forgets
@@ -63,6 +64,14 @@ def test_who_does_not_watch_its_log_forks_it() -> None:
     assert failing(verdicts("churn", seeds)) == set()
     with patch.object(Epochs, "watch", lambda self, peer, finished, now_ms: None):
         assert "C3" in failing(verdicts("churn", seeds))
+
+
+def test_who_does_not_see_that_the_end_of_its_journal_is_lost_is_found() -> None:
+    """It loses records without a word, and gives what it says next the places of what it said."""
+    seeds = range(8)
+    assert failing(verdicts("directories", seeds)) == set()
+    with patch.object(recovery, "_lost_end", lambda identity, found: None):
+        assert "C5" in failing(verdicts("directories", seeds))
 
 
 def test_a_broken_undo_is_seen() -> None:
