@@ -28,7 +28,9 @@ FINGERPRINT_BYTES = 16
 ABSTRACTED: dict[str, frozenset[str]] = {
     # Statistics, read by observers alone.
     "Replica": frozenset({"_counters", "_codec", "_config"}),
-    "Engine": frozenset({"counters", "exchanges", "bad_entries", "_config", "_share"}),
+    "Engine": frozenset(
+        {"counters", "exchanges", "bad_entries", "_config", "_share", "_work_bytes"}
+    ),
     "Rumors": frozenset({"cooled", "dropped"}),
     # Values kept at hand: what they are follows from the rest.
     "Log": frozenset({"told", "total", "count", "begun", "_naming"}),
@@ -39,6 +41,9 @@ ABSTRACTED: dict[str, frozenset[str]] = {
     "Past": frozenset(
         {"_bodies", "_codec", "_engine", "_emitter", "presence", "quiet", "timeline"}
     ),
+    # Begun anew with each packet; and no search is long enough to use up an allowance.
+    "Meter": frozenset({"_before", "_fetched", "_left"}),
+    "Allowance": frozenset({"_left", "_since_ms"}),
     # Given from outside, and the same for all states.
     "Emitter": frozenset({"_codec", "_moderator"}),
     "Rounds": frozenset({"_config"}),
