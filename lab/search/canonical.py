@@ -32,6 +32,8 @@ ABSTRACTED: dict[str, frozenset[str]] = {
         {"counters", "exchanges", "bad_entries", "_config", "_share", "_work_bytes"}
     ),
     "Rumors": frozenset({"cooled", "dropped"}),
+    "Holders": frozenset({"held"}),
+    "Pushing": frozenset({"_counters", "_config"}),
     # Values kept at hand: what they are follows from the rest.
     "Log": frozenset({"told", "total", "count", "begun", "_naming"}),
     "Frontier": frozenset({"_root", "_sorted", "_origins", "_held", "_begun", "naming"}),

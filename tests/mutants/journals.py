@@ -5,9 +5,10 @@ from copy import deepcopy
 
 from msgspec.structs import replace
 
+from lab.sim import commits
 from node import frames, opening, recovery
 from node.frames import BLOCK, HEADER_BYTES, Frame
-from node.group_commit import Act, GroupCommit
+from node.group_commit import Act, GroupCommit, Progress
 from node.journal import Journal
 from node.marks import Identity
 from node.pending import Pending
@@ -27,7 +28,7 @@ planted = BED.planted
 @planted(
     "ack-before-sync",
     "An event is shown, gossiped and acknowledged once it is written, in mode always too.",
-    "node.pending.Pending.persisted",
+    "node.pending.Pending.persisted, and node.group_commit.comes_to_something in the simulator",
     "C5 C1",
     "power-cuts",
 )
@@ -37,7 +38,13 @@ def ack_before_sync() -> Swaps:
     def persisted(self: Pending, progress: Persisted, *, always: bool) -> bool:
         return original(self, progress, always=False)
 
-    return [(Pending, "persisted", persisted)]
+    def comes_to_something(progress: Progress, *, always: bool) -> bool:
+        return True
+
+    return [
+        (Pending, "persisted", persisted),
+        (commits, "comes_to_something", comes_to_something),
+    ]
 
 
 @planted(
