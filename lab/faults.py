@@ -282,6 +282,9 @@ class NetworkOptions(Struct, frozen=True, forbid_unknown_fields=True):
     mean_us: int = 1500  # above the minimum
 
 
+PAGES_BYTES = 16 * 1024  # of the journal, in the memory of a node
+
+
 class DiskOptions(Struct, frozen=True, forbid_unknown_fields=True):
     """`model: false` leaves the journal out: what is handed over is durable after one sync."""
 
@@ -290,6 +293,7 @@ class DiskOptions(Struct, frozen=True, forbid_unknown_fields=True):
     segment_bytes: int = 16 * 1024 * 1024
     commit_bytes_max: int = COMMIT_BYTES_MAX
     checkpoints_max: int = CHECKPOINTS_MAX
+    pages_bytes: int = PAGES_BYTES
     unwritten: Bounds = Bounds()  # over which a node takes nothing in from peers
     scrub_bytes_s: int = 0  # of the own journal, read again while the node runs; 0: never
 

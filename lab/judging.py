@@ -30,7 +30,8 @@ from lab.trace import Observer, Trace
 LAB = Rule("LAB", "the laboratory", "Neither the simulator nor a checker fails.")
 ALL_RULES = {**RULES, LAB.id: LAB}
 IDLE_BYTES = 128  # of a question or its answer, with what is said of members
-USELESS_MAX = 100  # packets with entries in a row of which a node takes nothing
+USELESS_MAX = 15  # answers with entries in a row, of which a node takes nothing ...
+USELESS_US = 1_000_000  # ... from so long after the first of them on
 ANSWER_US = 2_000_000  # beyond the time that a client gives
 PLAN_BYTES_MAX = 16 * 1024 * 1024
 
@@ -152,6 +153,7 @@ def calibrated(plan: Plan, limits: Limits) -> Limits:
         idle_bytes_s=packets_s * IDLE_BYTES,
         idle_rounds_s=1.5 * rounds_s,
         useless_max=USELESS_MAX,
+        useless_us=USELESS_US,
         answer_us=ANSWER_US + 1000 * max((op.timeout_ms for op in plan.ops), default=0),
     )
 

@@ -203,6 +203,7 @@ class Cuts(_Part, frozen=True):
     unwritten_records: Limits | UnsetType = UNSET  # over which nothing is taken in from peers
     commit_bytes_max: Limits | UnsetType = UNSET
     checkpoints_max: Limits | UnsetType = UNSET
+    pages_bytes: Limits | UnsetType = UNSET
     inputs_max: Limits | UnsetType = UNSET
 
 

@@ -15,6 +15,7 @@ class Limits(Struct, frozen=True):
     idle_rounds_s: float = 0
     idle_us_min: int = 1_000_000  # C12: no rate is judged over less
     useless_max: int = 0  # C12: packets with entries in a row that one node takes nothing of
+    useless_us: int = 0  # C12: counted from so long after the first of them
     answer_us: int = 0  # C12: who asks has an answer within so long, and a good one if all is well
     packets_per_event: float = 0  # C12: of all nodes, per event and node, before that
     restarts_max: int = 5  # C14: of one worker or core ...

@@ -1,9 +1,11 @@
 """C12: progress, and what it costs.
 
 - No live node that knows of something missing sleeps without a timer.
-- Nothing useless goes on without end. A node that is sent entries again and again, and takes none
-  of them (none is written), says so too rarely or is not listened to (`useless_max`): at any time,
-  faults or not.
+- Nothing useless goes on without end. A node that is answered with entries again and again, and
+  takes none of them (none is written), says so too rarely or is not listened to (`useless_max`): at
+  any time, faults or not. What it asked says whether it can take any, so answers know. Pushes do
+  not: they may come from a peer that hears nothing of it. And a node knows that it can take none
+  only when a write has failed, so counting begins later (`useless_us`).
 - Whoever asks is answered (`answer_us`): no op is in flight for longer at the end of the run, and
   where no fault was planned none is answered by the end of its time alone.
 - Once nothing changes any more in any node, rounds find nothing. What is sent later than `calm_us`
@@ -45,11 +47,11 @@ class Progress:
         self._limits = case.limits
         self._found = Findings(RULE)
         self._loads: set[int] = set()  # packets with entries, by the seq of their sending
-        self._useless: dict[str, int] = {}  # by node: packets with entries since it took one
+        # By node: when packets with entries came, in us, since it took an entry; and those that
+        # came before what it takes and has not written.
+        self._useless: dict[str, list[int]] = {}
+        self._owed: dict[str, list[int]] = {}
         self._useless_max = 0
-        self._owed: dict[
-            str, int
-        ] = {}  # by node: the same, before what it takes and has not written
         self._taking: dict[str, int] = {}  # by node: the first record not written, from elsewhere
         self._overdue: list[Event] = []  # ops that were answered by their time alone
 
@@ -86,13 +88,19 @@ class Progress:
             self._loads.add(event.seq)
 
     def _on_got(self, event: Event) -> None:
-        if event.cause not in self._loads:
+        assert type(event.data) is Got
+        if event.cause not in self._loads or event.data.body == "Push":
             return
         node = event.node
-        useless = self._useless[node] = self._useless.get(node, 0) + 1
+        limits, came = self._limits, self._useless.setdefault(node, [])
+        came.append(event.t_us)
+        if not limits.useless_us:
+            useless = len(came)
+        else:  # whoever sends has had that long to hear that it can take none
+            useless = len(came) - bisect_right(came, came[0] + limits.useless_us)
         if useless > self._useless_max:
             self._useless_max = useless
-            if self._limits.useless_max and useless > self._limits.useless_max:
+            if limits.useless_max and useless > limits.useless_max:
                 reason = f"{node} was sent entries {useless} times in a row, and took none"
                 self._found.add(reason, event.seq)
 
@@ -102,26 +110,28 @@ class Progress:
         if event.data.via != "local":
             self._taking.setdefault(node, event.data.number)
             # What it takes is of use, unless it cannot be written: then it never was.
-            self._owed[node] = self._owed.get(node, 0) + self._useless.get(node, 0)
-            self._useless[node] = 0
+            self._owed.setdefault(node, []).extend(self._useless.pop(node, ()))
 
     def _on_written(self, event: Event) -> None:
         assert type(event.data) is Written
         if self._taking.get(event.node, _NEVER) <= event.data.written:
             del self._taking[event.node]
-            self._useless[event.node] = self._owed[event.node] = 0
+            self._forget(event.node)
 
     def _on_unwritten(self, event: Event) -> None:
         assert type(event.data) is Unwritten
         node = event.node
         if self._taking.get(node, 0) > event.data.kept:
             del self._taking[node]
-            self._useless[node] = self._useless.get(node, 0) + self._owed[node]
-            self._owed[node] = 0
+            self._useless[node] = self._owed.pop(node, []) + self._useless.get(node, [])
 
     def _on_boot(self, event: Event) -> None:
-        self._useless[event.node] = self._owed[event.node] = 0
+        self._forget(event.node)
         self._taking.pop(event.node, None)
+
+    def _forget(self, node: str) -> None:
+        self._useless.pop(node, None)
+        self._owed.pop(node, None)
 
     # --- the end --------------------------------------------------------------------------------
 

@@ -47,7 +47,6 @@ from node.turn import Input, Outcome, Persisted
 from node.turns import ANSWER_MS, COMMIT_MS
 
 RETRY_US = 500_000  # a start that failed is tried again
-PAGES_BYTES = 16 * 1024  # of the journal, in the memory of a node
 DISK_DOWN_US = 100_000  # a disk that failed: the process starts again
 Death = Literal["kill", "power", "point", "core", "storage", "damage"]
 
@@ -172,7 +171,8 @@ class Host:
         reason = recovery.must_open_epoch if recovery is not None else "no journal"
         unsynced = recovery.unsynced if recovery is not None else 0
         seed = seed_of(shared.plan.seed, f"node {self.name} {self.lives}")
-        pages = Pages(self.disk, recovery.index, PAGES_BYTES) if recovery is not None else None
+        pages_bytes = shared.plan.disk.pages_bytes
+        pages = Pages(self.disk, recovery.index, pages_bytes) if recovery is not None else None
         made_of = (self.config, shared.known, Random(seed), self.incarnation)
         if shared.detail == "full":
             recorder = Recorder(self.tell)

@@ -104,7 +104,7 @@ def victim(nodes: tuple[str, ...], seed: int) -> str:
 
 
 _OF_GOSSIP = ("ranges_max", "direct_peers_max", "fanout", "rumor_k", "delta_bytes_max")
-_OF_DISKS = ("commit_bytes_max", "checkpoints_max")
+_OF_DISKS = ("commit_bytes_max", "checkpoints_max", "pages_bytes")
 
 
 def _cuts(cuts: Cuts | UnsetType, seed: int) -> dict[str, int]:

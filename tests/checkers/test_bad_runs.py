@@ -155,14 +155,14 @@ def test_entries_that_are_sent_though_nothing_changes_any_more_are_found() -> No
     assert outcome("C12", noisy(entries=3), Limits(calm_us=10_000_000)) == "pass"
 
 
-def refusing(times: int) -> list[Event]:
+def refusing(times: int, body: str = "SynAck") -> list[Event]:
     """n2 cannot keep what n1 sends it, again and again; then it can."""
     book = two()
     said(book, "n1")
     for _ in range(times):
         sent = book.send("n1", "n2", 40, 1)
         book.counts["delivered"] += 1
-        book.add("n2", kinds.Got("SynAck"), sent, "n1", 70, book.trace.events[sent].msg_id)
+        book.add("n2", kinds.Got(body), sent, "n1", 70, book.trace.events[sent].msg_id)
         book.wait(200_000)
     return book.finish()
 
@@ -173,9 +173,23 @@ def test_entries_that_a_node_is_sent_again_and_again_and_never_takes_are_found()
     verdict = verdict_of("C12", refusing(22), limits)
     assert verdict.outcome == "fail"
     assert "n2 was sent entries 21 times in a row, and took none" in verdict.reason
-    assert verdict_of("C12", refusing(19), limits).figures["useless_max"] == 20  # it takes the last
+    assert verdict_of("C12", refusing(19), limits).figures["useless_max"] == 19
     assert outcome("C12", refusing(19), limits) == "pass"
     assert outcome("C12", refusing(22)) == "pass"
+
+
+def test_answers_are_counted_once_whoever_sends_them_could_know() -> None:
+    """From a second after the first one on: six of them came before."""
+    limits = Limits(useless_max=10, useless_us=1_000_000)
+    assert outcome("C12", refusing(16), limits) == "pass"
+    verdict = verdict_of("C12", refusing(18), limits)
+    assert verdict.outcome == "fail" and "11 times in a row" in verdict.reason
+
+
+def test_pushes_come_from_peers_that_may_hear_nothing_and_are_not_counted() -> None:
+    limits = Limits(useless_max=2)
+    assert outcome("C12", refusing(6, "Push"), limits) == "pass"
+    assert outcome("C12", refusing(6, "Ack"), limits) == "fail"
 
 
 def test_a_storm_is_found_where_a_rate_is_declared() -> None:

@@ -5,6 +5,7 @@ from unittest.mock import patch
 import pytest
 
 from domain.quiet import Quiet
+from gossip.engine import Engine
 from lab.judging import Judged, run_judged
 from lab.kinds import Handed, Invoke
 from lab.scenario import named
@@ -72,6 +73,15 @@ def test_who_does_not_see_that_the_end_of_its_journal_is_lost_is_found() -> None
     assert failing(verdicts("directories", seeds)) == set()
     with patch.object(recovery, "_lost_end", lambda identity, found: None):
         assert "C5" in failing(verdicts("directories", seeds))
+
+
+def test_who_goes_on_asking_for_what_it_cannot_keep_is_found() -> None:
+    """A node with a full disk is sent its backlog in each round, as long as the disk is full."""
+    seeds = range(18, 21)
+    assert failing(verdicts("full-disk", seeds)) == set()
+    deaf = property(lambda self: False, lambda self, value: None)
+    with patch.object(Engine, "holding", deaf, create=True):
+        assert failing(verdicts("full-disk", seeds)) == {"C12"}
 
 
 def test_a_broken_undo_is_seen() -> None:
