@@ -405,6 +405,8 @@ class Engine(Generic[Value]):
         self.bad_entries[peer] += self.counters["entries_bad"] - bad
         if learnt:
             self.rounds.news(self._now_ms)
+            if not pushed:
+                self.rounds.learnt(peer)
         return learnt
 
     def _on_stored(self, peer: str, stored: list[Stored]) -> None:

@@ -9,6 +9,8 @@ Rules
 - One exchange per peer is open at a time; one that is not answered in time is a missed one.
 - Two that meet with the same two different roots again and again teach each other nothing. After
   some such meetings the peer is left alone ever longer, up to `idle_round_ms`; any news ends it.
+  After that the next such meetings come sooner to this end, until something is learnt in a round
+  with this peer, or both agree: two nodes without room for each other's logs differ for good.
 - One dead peer is probed every `dead_round_ms`, so that a healed partition is noticed.
 
 All draws come from the injected generator; all times are monotonic milliseconds of the caller.
@@ -50,6 +52,7 @@ class Rounds:
         self._met: dict[str, tuple[bytes, bytes]] = {}  # the two roots, when they differed last
         self._vain: dict[str, int] = {}  # how often the same two were named since
         self._rest_ms: dict[str, int] = {}  # until then this peer is left alone
+        self._stale: set[str] = set()  # left alone before, and nothing has come of it since
         self.calm = False  # the last finished exchange proved agreement, and no news since
 
     def start(self, now_ms: int) -> None:
@@ -74,6 +77,7 @@ class Rounds:
         """`hurry`: there is something to ask all the same, so rounds do not slow down."""
         self._agreed_ms[peer] = now_ms
         self._rest_ms.pop(peer, None)
+        self._stale.discard(peer)
         self._roots[peer] = root
         if not hurry:
             self._pause_ms = min(int(self._pause_ms * _STRETCH) + 1, self._config.idle_round_ms)
@@ -87,14 +91,21 @@ class Rounds:
         self._agreed_ms.pop(peer, None)
         vain = self._vain[peer] = self._vain[peer] + 1 if self._met.get(peer) == (root, ours) else 0
         self._met[peer] = (root, ours)
+        if peer in self._stale:
+            patience = max(patience - PATIENCE + 1, 1)
         if vain <= patience:
             self.news(now_ms)
             return vain > 0
         self.calm = False
+        self._stale.add(peer)
         config, steps = self._config, min(vain - patience, 64)
         rest_ms = min(int(config.round_ms * _STRETCH**steps), config.idle_round_ms)
         self._rest_ms[peer] = now_ms + self._jittered(rest_ms)
         return True
+
+    def learnt(self, peer: str) -> None:
+        """A round with this peer has brought something."""
+        self._stale.discard(peer)
 
     def news(self, now_ms: int) -> None:
         """Something is new here: peers may lack it, so rounds come fast again."""

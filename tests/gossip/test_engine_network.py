@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.dot import LogId
 from gossip.config import GossipConfig
 from gossip.incarnation import start_of
 from gossip.membership import State
@@ -202,6 +203,26 @@ def test_rounds_that_teach_nobody_anything_get_slow_and_are_counted() -> None:
     assert net["n1"].counters["rounds_useless"] >= 15
     assert net.run(5_000, until=lambda: net.agreed) <= 1_300
     assert net.agreed
+
+
+def test_two_without_room_for_the_logs_of_each_other_meet_less_often_after_each_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They differ for good, and each message of somebody began the useless meetings anew."""
+    monkeypatch.setattr("gossip.places.STRANGE_LOGS_MAX", 40)
+    net = Net("n1", "n2")
+    for name, first in (("n1", 1), ("n2", 101)):
+        net.hold(name, [one for at in range(40) for one in chain("x", 1, epoch=first + at)])
+    net.run(20_000)
+    before = {name: net[name].counters["rounds_begun"] for name in ("n1", "n2")}
+    for number in range(1, 21):
+        net.emit("n1")
+        net.run(2_000)
+        log = net["n2"].frontier.get(LogId("n1", 1))
+        assert log is not None and log.prefix == number
+    begun = sum(net[name].counters["rounds_begun"] - count for name, count in before.items())
+    assert 2 * 20 <= begun <= 7 * 20  # it was 13 for each message
+    assert not net.agreed
 
 
 def test_news_is_told_at_full_pace_whatever_was_in_vain_before() -> None:

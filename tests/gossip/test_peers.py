@@ -324,6 +324,26 @@ def test_the_same_roots_again_are_a_meeting_in_vain_and_others_are_not() -> None
     assert not rounds.differed("n3", OTHER, ROOT, 0)
 
 
+@pytest.mark.parametrize("event", ["nothing", "learnt", "agreed"])
+def test_who_was_left_alone_is_left_alone_sooner_until_something_comes_of_it(event: str) -> None:
+    _, rounds = cluster(2)
+    for at in range(PATIENCE + 2):
+        assert rounds.differed("n2", OTHER, ROOT, 0) == (at > 0)
+    assert "n2" not in rounds.due(300)
+    if event == "learnt":
+        rounds.learnt("n2")
+    elif event == "agreed":
+        rounds.agreed("n2", ROOT, 301)
+    meetings, now_ms = 0, 1000
+    rounds.news(now_ms)
+    while True:  # news on both sides: other roots than before
+        rounds.differed("n2", b"3" * 16, b"4" * 16, now_ms)
+        if now_ms < rounds._rest_ms.get("n2", 0):
+            break
+        meetings += 1
+    assert meetings == (2 if event == "nothing" else PATIENCE + 1)
+
+
 @pytest.mark.parametrize("event", ["news", "agreed", "other root"])
 def test_any_news_ends_the_rest(event: str) -> None:
     _, rounds = cluster(2)
