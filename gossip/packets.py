@@ -35,6 +35,9 @@ ROOT_BYTES = 16
 # The smallest events are so small that a packet could hold 20,000, and each takes 10 microseconds
 # to check, hash and record.
 ENTRIES_MAX = 4096
+LINES_MAX = (
+    8192  # a summary has 4700 at most (`gossip.folding`); each takes 3 microseconds to compare
+)
 TAGS_MAX = 8192  # entries of a forked log that one line can name
 
 # What a decoder accepts. Everything a stranger sends is bounded before it is looked at.
@@ -49,7 +52,7 @@ Head = Annotated[bytes, Meta(max_length=8)]
 Tags = Annotated[bytes, Meta(max_length=8 * TAGS_MAX)]
 Ranges = Annotated[list[tuple[Seq, Seq]], Meta(max_length=256)]
 Opinions = Annotated[list["Opinion"], Meta(max_length=256)]
-Lines = Annotated[list["Line"], Meta(max_length=16_384)]
+Lines = Annotated[list["Line"], Meta(max_length=LINES_MAX)]
 Folds = Annotated[list["Fold"], Meta(max_length=4096)]
 Runs = Annotated[list["Run"], Meta(max_length=16_384)]
 Storeds = Annotated[list["Stored"], Meta(max_length=64)]

@@ -16,6 +16,7 @@ from domain.dot import Dot
 from gossip.config import GossipConfig
 from gossip.entry import GENESIS
 from gossip.packets import (
+    LINES_MAX,
     Ack,
     Body,
     Feedback,
@@ -79,7 +80,7 @@ class Wicked:
 
     def lines(self, room: int) -> list[Line]:
         lines: list[Line] = []
-        while room > 6_000 and len(lines) < 16_384:
+        while room > 6_000 and len(lines) < LINES_MAX:
             origin = self.rng.choice(("n1", "n2", "n3", name(len(lines))))
             ranges = [(at, at) for at in range(10, 10 + 2 * self.rng.choice((0, 1, 250)), 2)]
             tags = self.rng.randbytes(8 * self.rng.choice((0, 0, 1, 100)))

@@ -15,13 +15,26 @@ from gossip.entry import Entry, hash_of
 from gossip.folding import LACKED_MAX, Folding, Summary
 from gossip.frontier import NAMED_BYTES_MAX, RIVALS_MAX, Frontier
 from gossip.meter import ENTRY_BYTES, READ_BYTES_MAX, STEP_BYTES, Meter
-from gossip.packets import ENTRIES_MAX, Ack, Feedback, Line, Push, Run, Syn, SynAck
-from gossip.places import Places
+from gossip.packets import (
+    ENTRIES_MAX,
+    EPOCH_MAX,
+    LINES_MAX,
+    Ack,
+    Feedback,
+    Fold,
+    Line,
+    Push,
+    Run,
+    Syn,
+    SynAck,
+)
+from gossip.places import ORIGINS_MAX, STRANGE_LOGS_MAX, Places
 from gossip.receipts import STORED_PER_PACKET_MAX, Receipts
 from gossip.reconcile.vector import Vector
 from gossip.rumor import Rumors
 from gossip.store import AHEAD_BYTES, MemoryStore, read_ahead
-from tests.gossip.builders import chain, entry
+from gossip.wire import WireError, decode, encode
+from tests.gossip.builders import chain, entry, packet
 from tests.gossip.engines import Flying, Net, kinds, sent_by
 from tests.work import steps
 
@@ -326,3 +339,28 @@ def test_of_thousands_of_logs_that_a_peer_lacks_a_share_is_looked_at_in_turns() 
         assert compared.partial, "so whoever is told something calls again"
         seen |= lacked
     assert len(seen) == len(frontier)
+
+
+@pytest.mark.parametrize("each", [2, 3, 6])
+def test_no_summary_has_more_lines_than_a_packet_may_have(each: int) -> None:
+    """The most origins that there are places for, or the most logs for a line each; forks, too."""
+    frontier = Frontier(MemoryStore(), 16, ("n1",))
+    origins = min(ORIGINS_MAX - 1, STRANGE_LOGS_MAX // each)
+    for at in range(origins):
+        for epoch in range(1, 1 + each):
+            frontier.add(entry(f"x{at}", 1, epoch=epoch))
+            if at % 8 == 0:
+                frontier.add(entry(f"x{at}", 1, branch="b", epoch=epoch))
+    for epoch in range(1, frontier.places.each + 1):
+        frontier.add(entry("n1", 1, epoch=epoch))
+    folding = Folding(Vector())
+    differing = [
+        Fold(fold.origin, 1, EPOCH_MAX, 0, bytes(16)) for fold in folding.summarise(frontier).folds
+    ]
+    summary = folding.summarise(frontier, differing)
+    assert 1500 < len(summary.lines) < LINES_MAX * 3 // 4
+    body = Syn(bytes(16), 1, summary.lines, folds=summary.folds)
+    assert decode(encode(packet(body))).body == body
+    line = summary.lines[0]
+    with pytest.raises(WireError):
+        decode(encode(packet(Syn(bytes(16), 1, [line] * (LINES_MAX + 1)))))

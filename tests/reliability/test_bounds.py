@@ -55,7 +55,9 @@ def test_claims_beyond_every_number_add_up_to_one_that_can_still_be_told() -> No
 def test_made_up_logs_are_bounded_counted_and_forgotten_with_the_next_agreement() -> None:
     net = Net("n1", "n2")
     for first in range(0, 50_000, 10_000):
-        hear(net, Syn(bytes(16), 150_000, flood(10_000, first + 1)))
+        hear(net, Syn(bytes(16), 150_000, flood(5_000, first + 1)))
+        hear(net, Syn(bytes(16), 150_000, flood(5_000, first + 5_001)))
+        net.now_ms += 1000  # the allowance of n2 grows again
     frontier = net["n1"].frontier
     assert len(frontier) == CLAIMED_LOGS_MAX
     assert frontier.claims_refused == 50_000 - CLAIMED_LOGS_MAX
