@@ -2,8 +2,9 @@
 
 Commands and the journal's progress come first, in the order in which they came. Packets wait in one
 queue for each configured peer, and one for all other senders together. Peers take turns by deficit
-round-robin (Shreedhar and Varghese 1995), and one turn takes a bounded number of bytes: so a peer
-that sends without a pause delays neither people nor the other peers by more than one turn.
+round-robin (Shreedhar and Varghese 1995), and one turn takes a bounded number of bytes, and ends
+sooner where that takes long (`node.turns`): so a peer that sends without a pause delays neither
+people nor the other peers by more than one turn.
 
 Rules
 - Each queue is bounded, in packets and bytes. What finds no room is dropped and counted: gossip
@@ -15,7 +16,7 @@ Rules
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from node.turn import Input, Persisted, Received
 
@@ -81,26 +82,30 @@ class Inbox:
         self._packets += 1
         return True
 
-    def next(self, inputs_max: int) -> list[Input]:
-        """The inputs of one turn, at most so many. Empty if nothing waits."""
-        inputs, self._own = self._own[:inputs_max], self._own[inputs_max:]
+    def own(self, count: int) -> list[Input]:
+        """At most so many commands and words of the journal, which come before packets."""
+        own, self._own = self._own[:count], self._own[count:]
+        return own
+
+    def packets(self, count: int) -> Iterator[Received]:
+        """At most so many packets, for one turn. What is not asked for waits on."""
         left = TURN_BYTES
-        while self._busy and left > 0 and len(inputs) < inputs_max:
-            lane = self._busy.popleft()
+        while self._busy and left > 0 and count > 0:
+            lane = self._busy[0]
+            self._busy.rotate(-1)
             lane.credit += QUANTUM_BYTES
-            while lane.packets and lane.credit > 0 and left > 0 and len(inputs) < inputs_max:
+            while lane.packets and lane.credit > 0 and left > 0 and count > 0:
                 item = lane.packets.popleft()
-                lane.bytes -= item.size
-                self._packets -= 1
+                if not lane.packets:
+                    self._busy.remove(lane)
+                    lane.credit = min(lane.credit, 0)  # what it took too much it pays back
                 cost = max(item.size, PACKET_COST_BYTES)
+                lane.bytes -= item.size
                 lane.credit -= cost
+                self._packets -= 1
                 left -= cost
-                inputs.append(item)
-            if lane.packets:
-                self._busy.append(lane)
-            else:
-                lane.credit = min(lane.credit, 0)  # what it took too much it pays back
-        return inputs
+                count -= 1
+                yield item
 
     def clear(self) -> None:
         self._own = []

@@ -22,6 +22,7 @@ from typing import Any
 import zmq
 
 DRAIN_MAX = 256
+DRAIN_S = 0.005  # seconds
 DRAIN_S = 0.02
 
 RawContext = zmq.Context[zmq.Socket[bytes]]
@@ -94,14 +95,15 @@ class Pump:
             self._again.cancel()
             self._again = None
         receive, on_message, more = self._receive, self._on_message, DRAIN_MAX
+        time, late_s = self._loop.time, self._loop.time() + DRAIN_S
         assert on_message is not None
         now_s = self._loop.time
         until_s = now_s() + DRAIN_S
         try:
             while more:
                 message = receive()
-                more -= 1
                 on_message(message)
+                more = more - 1 if time() < late_s else 0
                 if now_s() > until_s:
                     more = 0
         except zmq.Again:

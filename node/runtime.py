@@ -40,6 +40,7 @@ from node.workers import Hooks, Workers, start_transport
 
 ADDRESSES_EVERY_S = 1.0
 FLUSH_MS = 100
+TURN_S = 0.01  # after which a turn takes no more packets
 
 
 class Runtime:
@@ -70,6 +71,7 @@ class Runtime:
         self._answered = asyncio.Event()
         self.turns = Turns(replica, self)
         self._turn_handle: asyncio.Handle | None = None
+        self._late_s = 0.0  # when the turn under way has taken long
         self._timer: asyncio.TimerHandle | None = None
         self._broken = ""  # why the replica is not to be stepped any more
         self._always = settings.durability == "always"
@@ -190,6 +192,7 @@ class Runtime:
     def _run_turn(self) -> None:
         self._turn_handle = None
         began_s = self._loop.time()
+        self._late_s = began_s + TURN_S
         self.turns.run()
         self.telemetry.turn_took(self._loop.time() - began_s)
         if self.turns.answered:
@@ -197,6 +200,9 @@ class Runtime:
 
     def clock(self) -> tuple[int, int]:
         return self.now_ms(), wall_ms()
+
+    def late(self) -> bool:
+        return self._loop.time() >= self._late_s
 
     def soon(self) -> None:
         if self._turn_handle is None:

@@ -40,6 +40,10 @@ class Ports(Protocol):
         """Monotonic and wall time, ms."""
         ...
 
+    def late(self) -> bool:
+        """The turn under way has taken so long that no more packets should share it."""
+        ...
+
     def soon(self) -> None:
         """Call `run`, after what is under way."""
         ...
@@ -164,13 +168,18 @@ class Turns:
             self._ticked = ticked
             replica.step(Tick(*ticked))
         if self._inbox:
-            for item in self._inbox.next(self._inputs_max):
+            own = self._inbox.own(self._inputs_max)
+            for item in own:
                 if type(item) is PersistFailed:
                     self._step_failure(item)
                     if self.over:
                         return
                 else:
                     replica.step(item)
+            for packet in self._inbox.packets(self._inputs_max - len(own)):
+                replica.step(packet)
+                if ports.late():
+                    break
         self._execute(replica.drain())
         if self.over:
             return

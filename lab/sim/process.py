@@ -174,6 +174,10 @@ class Process:
             self._silence.look(now_us, wall_ms)
         return ticked
 
+    def late(self) -> bool:
+        """No time passes within a turn here."""
+        return False
+
     def soon(self) -> None:
         if self._turn_us or self._running:
             self._soon_us = self._agenda.now_us + self._turn_us

@@ -29,6 +29,7 @@ class Bench:
         self.turns = Turns(self.replica, self, inputs_max)
         self.now_ms = 0
         self.asked = 0
+        self.slow = False  # each packet takes long
         self.woken_at: list[int] = []
         self.did: list[str] = []
         self.persisted: list[Record] = []
@@ -48,6 +49,9 @@ class Bench:
 
     def clock(self) -> tuple[int, int]:
         return self.now_ms, WALL_MS + self.now_ms
+
+    def late(self) -> bool:
+        return self.slow
 
     def soon(self) -> None:
         self.asked += 1
@@ -269,3 +273,18 @@ def test_who_leaves_takes_no_commands_and_hears_everything_else() -> None:
     bench.written()
     assert bench.turns.answered
     assert list(bench.replies) == [1]
+
+
+def test_a_turn_that_takes_long_leaves_packets_for_the_next_one_and_no_command() -> None:
+    bench = Bench()
+    bench.slow = True
+    for _ in range(3):
+        bench.receive()
+    for ticket in (1, 2):
+        bench.post(ticket)
+    bench.turns.run()
+    assert bench.turns.waiting == 2
+    assert bench.turns.flying == {1, 2}
+    for left in (1, 0):
+        bench.turns.run()
+        assert bench.turns.waiting == left
