@@ -22,11 +22,12 @@ from msgspec import Struct
 
 from domain.dot import Dot
 from gossip.wire import WireError, decode
+from lab.ask import frontiers_of
 from lab.bench.figures import quantile
-from lab.client import Client, Unreachable
+from lab.client import Client
 from lab.places import keys_in
 from lab.process import read_record
-from node.api import FrontierPage, ReadFrontier, Status
+from node.api import FrontierPage, Status
 from node.api import ReadStatus as AskStatus
 from node.curve import dial
 from node.keys import KeyPair, read_secret, read_trusted
@@ -226,8 +227,12 @@ def _attacked(
 def _settled(lab: Lab, acked: dict[Dot, str]) -> float:
     """Seconds until every honest node holds everything acknowledged. Raises after CONVERGED_S."""
     began_s = time.monotonic()
+    places = [lab.place.nodes[name] for name in HONEST]
     while True:
-        lacking = {name: _lacking(lab, name, acked) for name in HONEST}
+        pages = frontiers_of(places, CONVERGED_S)
+        lacking = {
+            name: _lacking(pages[name], acked) if name in pages else len(acked) for name in HONEST
+        }
         took_s = time.monotonic() - began_s
         if not any(lacking.values()):
             return took_s
@@ -235,12 +240,7 @@ def _settled(lab: Lab, acked: dict[Dot, str]) -> float:
         time.sleep(0.05)
 
 
-def _lacking(lab: Lab, name: str, acked: dict[Dot, str]) -> int:
-    try:
-        with Client(name, lab.place.nodes[name].control, timeout_s=CONVERGED_S) as client:
-            page = client.expect(ReadFrontier(client.new_id()), FrontierPage)
-    except Unreachable:
-        return len(acked)
+def _lacking(page: FrontierPage, acked: dict[Dot, str]) -> int:
     held = {(log.origin, log.epoch): log for log in page.logs}
     lacking = 0
     for dot in acked:
