@@ -10,8 +10,7 @@ to 3.4 times its mean, mostly twice: a core that spreads twice as slowly may pas
 share that is relayed are told apart far better (1.1 to 1.2 times; a floor at 0.3 to 0.6). Where
 nearly nothing is relayed or repaired (calm), its share has no floor. Batches are drawn from the
 runs that were had: rarer ones are not in the band, and the margin of 15 % is all that allows for
-them. The bands that come along are of 3000 runs (all, bad-hardware, crash-storm), of 1500 (bit-rot,
-calm, churn, clock-trouble) and of 900 (the others).
+them. The bands that come along are of 600 runs each; the scenarios of single corners have none.
 """
 
 from pathlib import Path
