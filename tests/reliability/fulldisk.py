@@ -90,7 +90,14 @@ def restarted_while_full(lab: Lab, acked: list[str]) -> bool:
 
 def read_only(lab: Lab, data: Path) -> None:
     lab.well("cluster", "down")
-    mount("-o", "remount,ro", str(data))
+    end_s = time.monotonic() + 10
+    while True:  # the nodes have ended; the launcher is about to, and still has its log open
+        try:
+            mount("-o", "remount,ro", str(data))
+            break
+        except subprocess.CalledProcessError:
+            assert time.monotonic() < end_s, "something goes on writing after `cluster down`"
+            time.sleep(0.05)
     one_line(lab.chatlab("node", "run", "n1"), "ead-only file system")
     mount("-o", "remount,rw", str(data))
 
