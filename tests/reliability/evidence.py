@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -35,6 +36,7 @@ from tests.reliability.journals import (
 from tests.reliability.restarts import restarted
 
 ROOT = Path(__file__).resolve().parents[2]
+Figures = TypeVar("Figures")
 
 
 class Check(Struct, frozen=True):
@@ -216,7 +218,9 @@ def flood(long: bool) -> str:
 @check("R13", "a malicious peer with a good key, at full rate, while people talk")
 def malice(long: bool) -> str:
     seconds = 60.0 if long else 8.0
-    return in_lab(lambda lab: str(malicious.measured(lab, seconds, seed=13)))
+    measured = in_lab(lambda lab: malicious.measured(lab, seconds, seed=13))
+    assert measured.p99_ratio <= malicious.P99_RATIO_MAX, f"people wait too long: {measured}"
+    return str(measured)
 
 
 @check("S1", "every key at every door, with the doors alive and dead")
@@ -255,7 +259,7 @@ def moderation(long: bool) -> str:
     return f"{'; '.join(told)}; {count} tests of the corpus"
 
 
-def in_lab(run: Callable[[Lab], str]) -> str:
+def in_lab(run: Callable[[Lab], Figures]) -> Figures:
     """With a cluster of its own, which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp") as folder:
         lab = Lab(Path(folder))

@@ -40,6 +40,7 @@ CLIENTS = 6
 MIB = 1024 * 1024
 CONVERGED_S = 10.0
 WARM_S = 2.0
+P99_RATIO_MAX = 5.0  # of acks under the attack, to those without
 
 
 class Aim(Struct, frozen=True):
@@ -135,6 +136,10 @@ class Measured(Struct):
     events: int
     settled_s: float
     acked: int
+
+    @property
+    def p99_ratio(self) -> float:
+        return quantile(self.attacked_ms, 0.99) / quantile(self.quiet_ms, 0.99)
 
     def __str__(self) -> str:
         p99s = [quantile(one, 0.99) for one in (self.quiet_ms, self.loaded_ms, self.attacked_ms)]
