@@ -8,6 +8,14 @@ never reused: whatever could reuse one opens a new epoch instead. Dots say nothi
 from msgspec import Struct
 
 
+def epoch_hex(epoch: int) -> str:
+    """The one spelling of an epoch: lower-case hexadecimal. JSON, logs and traces have it whole,
+    people get its first digits. As a number it would be rounded by readers whose numbers are
+    floating point, which are exact up to 2^53 only.
+    """
+    return f"{epoch:x}"
+
+
 class LogId(Struct, frozen=True, order=True, gc=False):
     """One log: everything that one origin emitted in one epoch."""
 
@@ -15,7 +23,7 @@ class LogId(Struct, frozen=True, order=True, gc=False):
     epoch: int
 
     def __str__(self) -> str:
-        return f"{self.origin}.{self.epoch:x}"
+        return f"{self.origin}.{epoch_hex(self.epoch)}"
 
 
 class Dot(Struct, frozen=True, order=True, gc=False):
@@ -30,4 +38,4 @@ class Dot(Struct, frozen=True, order=True, gc=False):
         return LogId(self.origin, self.epoch)
 
     def __str__(self) -> str:
-        return f"{self.origin}.{self.epoch:x}:{self.seq}"
+        return f"{self.origin}.{epoch_hex(self.epoch)}:{self.seq}"

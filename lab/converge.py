@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
+from domain.dot import LogId
 from domain.seqset import SeqSet
 from lab.ask import Panel
 from lab.cluster import Cluster
@@ -37,6 +38,7 @@ class Converged(Struct, frozen=True):
     roots: dict[str, str]
     events: dict[str, int]
     waited_ms: int
+    not_counted: dict[str, str] = {}  # nodes of the cluster that are not live, and why
 
 
 class Missing(Struct, frozen=True):
@@ -74,7 +76,9 @@ def wait_converged(
                 same = None
             done = same is not None and now - same[1] >= quiet_s
             if done or now - began >= timeout_s:
-                return Converged(done, seen.roots, seen.events, round((now - began) * 1000))
+                waited_ms = round((now - began) * 1000)
+                down = {name: "down" for name in cluster.place.nodes if name not in seen.roots}
+                return Converged(done, seen.roots, seen.events, waited_ms, down)
             time.sleep(POLL_S)
 
 
@@ -122,5 +126,5 @@ def forks(left: Iterable[LogStatus], right: Iterable[LogStatus]) -> list[str]:
         if other is None or other.prefix != log.prefix or not log.prefix:
             continue
         if other.head != log.head or other.forked != log.forked:
-            found.append(f"{log.origin}.{log.epoch:016x}")
+            found.append(str(LogId(log.origin, log.epoch)))
     return found

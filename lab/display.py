@@ -199,10 +199,15 @@ def cut(text: str, width_max: int) -> str:
 
 
 def json_line(value: Any) -> str:
-    """One JSON text of printable ASCII: msgspec values are built down first, DEL is escaped."""
+    """One JSON text of printable ASCII: msgspec values are built down first, DEL is escaped.
+
+    Whatever is called `epoch` is text there, see `lab.portable`.
+    """
     import json
 
     import msgspec
 
-    built = msgspec.to_builtins(value)
+    from lab.portable import portable
+
+    built = portable(msgspec.to_builtins(value))
     return json.dumps(built, ensure_ascii=True, separators=(", ", ": ")).replace("\x7f", "\\u007f")

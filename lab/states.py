@@ -12,6 +12,7 @@ from lab.cluster import Cluster
 from lab.launched import read_launched
 from lab.process import read_record, state_of
 from node.api import PeerStatus
+from node.link import LinkFault
 
 ASK_TIMEOUT_S = 0.5
 
@@ -28,9 +29,14 @@ class NodeState(Struct, frozen=True):
     alive_peers: int | None
     address: str
     exit: str  # how its last process ended
-    faults: dict[str, str]  # peer -> what happens to packets sent there
+    faults: dict[str, LinkFault]  # peer -> what happens to packets sent there
     root: str = ""  # hex; "" where nobody answers
     stable: bool | None = None  # it guesses that nothing more will come
+
+
+def as_wanted(one: NodeState) -> bool:
+    """Whether the node is as the cluster file wants it: up, and able to do all that it should."""
+    return one.state == "running"
 
 
 def states_of(cluster: Cluster) -> list[NodeState]:
@@ -69,7 +75,7 @@ def states_of(cluster: Cluster) -> list[NodeState]:
                 _alive(status.peers) if status is not None else None,
                 addresses.get(name, ""),
                 seen.exit if seen is not None and record is None else "",
-                {p: s.fault for p, s in status.peers.items() if s.fault} if status else {},
+                {p: s.link for p, s in status.peers.items() if s.link} if status else {},
                 status.root if status is not None else "",
                 status.stable if status is not None else None,
             )

@@ -2,7 +2,7 @@
 
 import time
 
-from domain.dot import Dot
+from domain.dot import Dot, epoch_hex
 from lab.display import display_safe
 
 SAFETY = {
@@ -27,7 +27,7 @@ def log_text(origin: str, epoch: int) -> str:
 
 
 def epoch_text(epoch: int) -> str:
-    return f"{epoch:x}"[:4]
+    return epoch_hex(epoch)[:4]
 
 
 def utc_text(ms: int) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from domain.arrival import Via
 from domain.dot import Dot
 from domain.events import Event
+from node.link import LinkFault
 
 TEXT_BYTES_MAX = 64 * 1024
 FRAME_BYTES_MAX = 4 * 1024 * 1024
@@ -185,7 +186,8 @@ class PeerStatus(Struct, frozen=True):
     sent_bytes: int = 0
     received_bytes: int = 0
     dropped: dict[str, int] = {}  # reason -> packets
-    fault: str = ""  # "" or for example "blocked", "loss 20% delay 50ms±20ms"
+    fault: str = ""  # for people: "", or for example "blocked", "loss 20% delay 50ms±20ms"
+    link: LinkFault | None = None  # the same as data; None: the link is whole
 
 
 class WorkerStatus(Struct, frozen=True):

@@ -218,7 +218,7 @@ class NodeViews:
     def _peers(self, now_ms: int) -> dict[str, PeerStatus]:
         peers: dict[str, PeerStatus] = {}
         for name, peer in self._replica.peer_states(now_ms).items():
-            traffic = self._transport.traffic(name)
+            traffic, fault = self._transport.traffic(name), self._transport.faults.get(name)
             peers[name] = PeerStatus(
                 peer.state,
                 peer.incarnation,
@@ -228,7 +228,8 @@ class NodeViews:
                 traffic.sent_bytes,
                 traffic.received_bytes,
                 dict(traffic.dropped),
-                self._transport.faults.text(name),
+                fault.text(),
+                None if fault.none else fault,
             )
         return peers
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import (
+    Check,
     Json,
     NodeName,
     NodeNames,
@@ -74,10 +75,13 @@ def down(
 
 
 @app.command()
-def ps(context: typer.Context, json: Json = False) -> None:
-    """List the nodes: state, pid, uptime, restarts, events, alive peers, faults."""
+def ps(context: typer.Context, check: Check = False, json: Json = False) -> None:
+    """List the nodes: state, pid, uptime, restarts, events, alive peers, faults.
+
+    With --check: exit 7 unless every node of the file is `running`.
+    """
     from lab.cli.listing import show_states
-    from lab.states import states_of
+    from lab.states import as_wanted, states_of
 
     settings = settings_of(context)
     states = states_of(_cluster(settings))
@@ -86,6 +90,8 @@ def ps(context: typer.Context, json: Json = False) -> None:
             emit(state)
     else:
         show_states(states, settings.paint)
+    if check and (unlike := [f"{one.node} is {one.state}" for one in states if not as_wanted(one)]):
+        raise Problem("not as wanted: " + ", ".join(unlike), Exit.VERDICT_FALSE)
 
 
 @app.command()

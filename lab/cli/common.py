@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.complain import complain
 from lab.places import NodePlace, Place, find
 from lab.problem import Exit, Problem
 from lab.tables import Paint, paint_for
@@ -81,6 +82,8 @@ SomeNodes = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object per line, nothing else.")]
 
+Check = Annotated[bool, typer.Option("--check", help="Exit 7 when that is not as wanted.")]
+
 
 def emit(value: object) -> None:
     """One JSON line on stdout."""
@@ -118,9 +121,7 @@ def nodes_of(place: Place, names: list[str] | None) -> list[str]:
 
 def first_problem(problems: list[Problem]) -> None:
     """Show every problem; leave with the first one's code."""
-    from lab.display import display_safe
-
     for problem in problems:
-        hint(f"chatlab: {display_safe(str(problem))}")
+        complain(str(problem), problem.code)
     if problems:
         raise typer.Exit(int(problems[0].code))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import Json, Settings, emit, hint, settings_of
+from lab.cli.common import Json, Settings, emit, settings_of
+from lab.cli.complain import complain
 from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def verify(context: typer.Context, paths: Paths, json: Json = False) -> None:
             )
         )
     for text in problems:
-        hint(f"chatlab: {display_safe(text)}")
+        complain(text, Exit.STORAGE)
     if problems:
         raise typer.Exit(int(Exit.STORAGE))
     if damaged:

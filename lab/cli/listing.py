@@ -45,6 +45,6 @@ def events_text(one: NodeState) -> str:
 
 def faults_text(one: NodeState) -> str:
     by_text: dict[str, list[str]] = {}
-    for peer, text in sorted(one.faults.items()):
-        by_text.setdefault(text, []).append(peer)
+    for peer, fault in sorted(one.faults.items()):
+        by_text.setdefault(fault.text(), []).append(peer)
     return "; ".join(f"to {','.join(peers)}: {text}" for text, peers in by_text.items())

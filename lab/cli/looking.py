@@ -1,11 +1,12 @@
 """Looking: status, diff, wait."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from lab.cli.common import (
+    Check,
     Json,
     NodeName,
     Settings,
@@ -70,6 +71,8 @@ def _status_json(status: "Status") -> dict[str, object]:
     built.pop("id")
     built.pop("type", None)
     built["durable_upto"] = status.durable_upto
+    for peer in cast(dict[str, dict[str, object]], built["peers"]).values():
+        peer["fault"] = peer.pop("link")
     return built
 
 
@@ -152,8 +155,10 @@ def _indented(text: str) -> None:
         print(f"  {line}")
 
 
-def diff(context: typer.Context, a: NodeName, b: NodeName, json: Json = False) -> None:
-    """Show what each of two nodes holds that the other lacks."""
+def diff(
+    context: typer.Context, a: NodeName, b: NodeName, check: Check = False, json: Json = False
+) -> None:
+    """Show what each of two nodes holds that the other lacks. With --check: exit 7 if anything."""
     from lab.ask import frontiers_of
     from lab.converge import forks, lacking
 
@@ -181,8 +186,10 @@ def diff(context: typer.Context, a: NodeName, b: NodeName, json: Json = False) -
                 "forked": forked,
             }
         )
-        return
-    _show_diff(a, b, left, right, only_a, only_b, forked)
+    else:
+        _show_diff(a, b, left, right, only_a, only_b, forked)
+    if check and left.root != right.root:
+        raise Problem(f"{a} and {b} do not hold the same", Exit.VERDICT_FALSE)
 
 
 def _show_diff(
@@ -220,11 +227,16 @@ def wait(
         float, typer.Option(metavar="S", help="And until they stay the same for S seconds.")
     ] = 0.0,
     timeout: Annotated[float, typer.Option(metavar="S", help="Give up after S seconds.")] = 30.0,
+    check: Check = False,
     json: Json = False,
 ) -> None:
-    """Wait until the cluster has converged. Exit 6 when it has not in time."""
+    """Wait until the cluster has converged. Exit 6 when it has not in time.
+
+    Nodes that are down do not count, and are named. With --check: exit 7 if there is one.
+    """
     from lab.cluster import Cluster
     from lab.converge import wait_converged
+    from lab.words import counted
 
     place = settings_of(context).place()
     seconds(quiet, "--quiet")
@@ -245,12 +257,17 @@ def wait(
         why = f"no answer from {', '.join(silent)}" if silent else _differ(result.roots)
         text = f"not converged within {timeout:g} s: {why}"
         raise Problem(f"{text}; see `chatlab status`", Exit.TIMED_OUT)
+    uncounted = [f"{name} ({why})" for name, why in result.not_counted.items()]
     if not json:
         root, count = next(iter(result.roots.values())), next(iter(result.events.values()))
         print(
-            f"converged after {result.waited_ms} ms: {len(result.roots)} nodes, "
-            f"{count} events, root {root[:16]}"
+            f"converged after {result.waited_ms} ms: {counted(len(result.roots), 'node')}, "
+            f"{counted(count, 'event')}, root {root[:16]}"
         )
+        if uncounted:
+            hint(f"not counted: {', '.join(uncounted)}")
+    if check and uncounted:
+        raise Problem(f"not counted: {', '.join(uncounted)}", Exit.VERDICT_FALSE)
 
 
 def _roots_text(seen: "Roots") -> str:

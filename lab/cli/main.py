@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.common import Elsewhere, Settings
+from lab.cli.complain import as_json, complain
 from lab.cli.lazy import LazyGroup
 from lab.problem import Exit, Problem
 
@@ -116,6 +117,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns its exit code. Errors end as one line on stderr."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     given, debug = _globals_first(given)
+    before_data = given[: given.index("--")] if "--" in given else given
+    token = as_json.set("--json" in before_data)
+    try:
+        return _run(given, debug)
+    finally:
+        as_json.reset(token)
+
+
+def _run(given: list[str], debug: bool) -> int:
     for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 must not break a command
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -123,16 +133,23 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(given, standalone_mode=False, prog_name="chatlab")
     except Problem as problem:
         if debug:
-            raise
-        _complain(str(problem))
+            _trace()
+        complain(str(problem), problem.code)
         return int(problem.code)
     except KeyboardInterrupt:
         return int(Exit.INTERRUPTED)
     except Exception as error:
         if debug:
-            raise
+            _trace()
         return _unexpected(error)
     return code if isinstance(code, int) else int(Exit.DONE)
+
+
+def _trace() -> None:
+    """For --debug: where it happened, before what happened. The exit code is the same as ever."""
+    import traceback  # lazy: only for --debug
+
+    traceback.print_exc()
 
 
 def _globals_first(given: list[str]) -> tuple[list[str], bool]:
@@ -160,10 +177,10 @@ def _unexpected(error: Exception) -> int:
         return _usage(error, message())
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        _complain(f"{where}{error.strerror or error}")
+        complain(f"{where}{error.strerror or error}", Exit.FAILED)
         return int(Exit.FAILED)
-    kind = type(error).__name__
-    _complain(f"internal error, {kind}: {error}; run again with --debug for the traceback")
+    text = f"internal error, {type(error).__name__}: {error}"
+    complain(f"{text}; run again with --debug for the traceback", Exit.FAILED)
     return int(Exit.FAILED)
 
 
@@ -174,11 +191,6 @@ def _usage(error: Exception, message: str) -> int:
         print(message)
         return int(Exit.USAGE)
     text = " ".join(message.split()).rstrip(".")
-    _complain(f"{text[:1].lower()}{text[1:]}: see `{command} --help`")
-    return int(getattr(error, "exit_code", Exit.USAGE))
-
-
-def _complain(text: str) -> None:
-    from lab.display import display_safe
-
-    print(f"chatlab: {display_safe(text)}", file=sys.stderr)
+    code = int(getattr(error, "exit_code", Exit.USAGE))
+    complain(f"{text[:1].lower()}{text[1:]}: see `{command} --help`", code)
+    return code

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lab.cli.common import Json, emit, hint, settings_of, utf8
+from lab.cli.complain import complain
 from lab.places import policy_in
 from lab.problem import Exit, Problem
 from lab.tables import Paint
@@ -65,7 +66,8 @@ def _lines(moderator: "Moderator", json: bool, paint: Paint) -> int:
                 one = sendable(line)
             except Problem as problem:
                 bad += 1
-                hint(f"line {number}: {problem}")
+                told = f"line {number}: {problem}"
+                complain(told, Exit.USAGE) if json else hint(told)
                 continue
             _show(moderator, one, json, paint)
     return bad

@@ -21,7 +21,7 @@ def test_send_join_leave_timeline_and_presence(five: Any) -> None:
     sent = five.well("send", "n2", "hello", "--as", "ana", "--ack", "replicated:4", "--json").json
     assert sent["dot"]["origin"] == "n2" and sent["verdict"] == "clean" and sent["rules"] == []
     assert sent["ack"] == "replicated:4" and sent["text"] == "hello"
-    assert type(sent["dot"]["epoch"]) is int
+    assert int(sent["dot"]["epoch"], 16) > 0
     five.well("leave", "n3", "--as", "bea")
     five.well("wait", "--converged", "--timeout", "10")
     items = five.well("timeline", "n5", "--json").lines
@@ -133,7 +133,7 @@ def test_diff_shows_what_each_side_lacks(five: Any) -> None:
     assert sum(one["events"] for one in diff["only_a"]) == 3
     assert [one["ranges"] for one in diff["only_b"]] == [[[1, 1]]]
     faults = {one["node"]: one["faults"] for one in five.well("cluster", "ps", "--json").lines}
-    assert faults["n1"].keys() == {"n3", "n4", "n5"} and "blocked" in faults["n1"]["n3"]
+    assert faults["n1"].keys() == {"n3", "n4", "n5"} and faults["n1"]["n3"]["blocked"]
     five.well("cluster", "restart", "n1")  # the cut is of the links, not of the process
     faults = {one["node"]: one["faults"] for one in five.well("cluster", "ps", "--json").lines}
     assert faults["n1"].keys() == {"n3", "n4", "n5"}

@@ -97,8 +97,8 @@ def test_errors_are_one_line_and_global_options_may_stand_anywhere(
     assert main(["-f", "bad\x1b[31m.yaml", "cluster", "ps"]) == Exit.USAGE
     err = capsys.readouterr().err
     assert "\x1b" not in err and "bad␛[31m.yaml" in err
-    with pytest.raises(Problem):
-        main(["cluster", "ps", "--debug"])
+    assert main(["cluster", "ps", "--debug"]) == Exit.USAGE
+    assert capsys.readouterr().err.startswith("Traceback")
 
 
 def test_the_help_of_every_command_says_something() -> None:
@@ -121,7 +121,7 @@ def test_importing_the_command_line_loads_no_command() -> None:
         text=True,
         check=True,
     )
-    light = {"common", "lazy", "main"}
+    light = {"common", "complain", "lazy", "main"}
     assert set(done.stdout.split()) == {
         "lab",
         "lab.cli",

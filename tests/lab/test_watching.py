@@ -8,6 +8,7 @@ from lab.cli.watch import line_of, screen
 from lab.states import NodeState
 from lab.tables import Paint
 from lab.watching import Change, Changes, agreement
+from node.link import LinkFault
 
 UP = NodeState("n1", "running", 7, 1500, 0, 5, 0, 2, 2, "tcp://x", "", {}, "ab" * 32, True)
 BEHIND = replace(UP, node="n2", events=4, missing=1, root="cd" * 32, stable=False)
@@ -43,7 +44,7 @@ def test_a_change_is_one_line_whatever_a_node_says() -> None:
         "1970-01-01 00:00:00.000  n1  running  events 5  root abababab  peers 2 of 2  looks stable"
     )
     assert line_of(Change(0, DOWN)).endswith("n3  down  restarts 1  killed by SIGKILL")
-    nasty = replace(DOWN, exit="\x1b[2J\nn1  running", faults={"n2": "loss 20%"})
+    nasty = replace(DOWN, exit="\x1b[2J\nn1  running", faults={"n2": LinkFault(loss=0.2)})
     line = line_of(Change(0, nasty))
     assert "\n" not in line
     assert "\x1b" not in line

@@ -14,8 +14,9 @@ from domain.dot import Dot
 from domain.events import MessagePosted, ParticipantJoined, UnknownEvent
 from lab.cli import chat, journal, listing, looking, moderate, view
 from lab.cli.common import first_problem
+from lab.cli.complain import complain
 from lab.cli.logs import line_text
-from lab.cli.main import _complain, _unexpected
+from lab.cli.main import _unexpected
 from lab.client import Failure
 from lab.lines import item_text
 from lab.logtail import parse_line
@@ -37,6 +38,7 @@ from node.api import (
     TimelineItem,
     WorkerStatus,
 )
+from node.link import LinkFault
 
 PLAIN = Paint(on=False)
 VISIBLE_FORMATS = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
@@ -137,10 +139,11 @@ def _status(text: str) -> None:
 
 
 def _states(text: str) -> None:
+    faults = {text: LinkFault(loss=0.5)}
     state = NodeState(
-        text, text, None, None, 0, None, None, 1, None, text, text, {text: text}
+        text, text, None, None, 0, None, None, 1, None, text, text, faults
     )  # exit is told before faults
-    others = NodeState(text, text, None, None, 0, None, None, 1, None, text, "", {text: text})
+    others = NodeState(text, text, None, None, 0, None, None, 1, None, text, "", faults)
     listing.show_states([state, others], PLAIN)
 
 
@@ -164,7 +167,7 @@ def _logs(text: str) -> None:
 
 
 def _errors(text: str) -> None:
-    _complain(text)
+    complain(text, 1)
     _unexpected(ValueError(text))
     _unexpected(OSError(5, text, text))
     try:
@@ -182,7 +185,7 @@ def _answers(text: str) -> None:
         try:
             chat._report("n1", reply, json=False)
         except (Problem, Failure) as problem:
-            _complain(str(problem))
+            complain(str(problem), problem.code)
 
 
 def _journal(text: str) -> None:
