@@ -5,9 +5,10 @@ value with one clear line for the person who asked. What an accepted event then 
 the projections, which evolve by `apply`. Events of other nodes never come here, because a fact
 cannot be refused.
 
-The rules. A message has text to show and fits its limits. An author has a name that can be shown
-on one line. A participant who is known to have joined does not join again, nor leave twice; but
-what this node does not know it does not hold against anybody: one may have joined elsewhere.
+The rules. A message has text to show and fits its limits. An author has a name that can be shown on
+one line, and that moderation has nothing against. A participant who is known to have joined does
+not join again, nor leave twice; but what this node does not know it does not hold against anybody:
+one may have joined elsewhere.
 """
 
 import unicodedata
@@ -50,12 +51,22 @@ class Refused(Struct, frozen=True):
 
 
 def decide(
-    command: Command, verdict: Verdict, presence: Known, context: Context
+    command: Command,
+    verdict: Verdict,
+    presence: Known,
+    context: Context,
+    name: Verdict = Clean(),  # noqa: B008  (a value)
 ) -> Event | Refused:
-    """`verdict` is that of the text of a PostMessage, and Clean() for everything else."""
+    """`verdict` is that of the text of a PostMessage, and Clean() for everything else.
+
+    `name` is that of the author's name. A name is never censored: two censored names would be one
+    participant. So a rule of either kind refuses it.
+    """
     refused = check_command(command)
     if refused:
         return refused
+    if type(name) is not Clean:
+        return Refused(f"the author's name is rejected by {', '.join(rules_of(name.hits))}")
     dot, stamp, parents, author = context.dot, context.stamp, context.parents, command.author
     if type(command) is PostMessage:
         if type(verdict) is Clean:

@@ -23,7 +23,16 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from domain.folding import STROKE, Folded, is_regional, script_of, sign_letter
+from domain.folding import (
+    STROKE,
+    Folded,
+    is_letter,
+    is_mark,
+    is_regional,
+    is_vowel_sign,
+    script_of,
+    sign_letter,
+)
 from domain.views import DIGITS, LETTER, PLAIN, WIDE, View
 
 SHORT_MAX = 2  # letters; words so short are only found as they are written
@@ -44,6 +53,7 @@ _QUANTITY = re.compile(rb"[0-9]{2,}[a-z]")
 # Capitals and then a number, as roads, seats, models, flights and licence plates have it. There the
 # digits are no letters, and without them the word does not stand.
 _CODE = re.compile(r"[A-Z]{1,3}[0-9]{1,4}[A-Z]?")
+_SERIES = re.compile(rb"[a-z]+-[0-9]+")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{0,5}$")
 _HEX = re.compile(r"[0-9a-fA-F]{1,8}")
 _OUTWARD = re.compile(r"(?:^|[^A-Za-z0-9])[A-Z]{1,2}[0-9][A-Z0-9]? $")
@@ -55,6 +65,15 @@ _HEXADECIMAL = re.compile(rb"[0-9a-f]+")
 _DIGITS = b"0123456789"
 # Words of one letter, which may stand before or after a word that is spelt out.
 _BEFORE, _AFTER = frozenset(b"ai"), frozenset(b"aiu")
+# A syllable of Vietnamese without its tone, and what it is marked with besides.
+_SYLLABLE = re.compile(
+    "(?:b|ch?|đ|d|gh?|gi|h|kh?|l|m|ngh?|nh?|ph?|qu|r|s|th?|tr|v|x)?"
+    "(?:a[iouy]?|ă|â[uy]?|eo?|êu?|i(?:a|êu?|u)?|o(?:a[ioy]?|ă|eo?|i|o)?|ôi?|ơi?"
+    "|u(?:a|ây?|ê|i|ôi?|ơ|y[aêu]?)?|ư(?:a|i|u|ơ[iu]?)?|y(?:êu?)?)(?:ch?|m|ng?|nh|p|t)?"
+)
+_WORDS = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*")
+_TONES = "\u0300\u0301\u0303\u0309\u0323"
+_STOPPED = "\u0301\u0323"  # the tones of a syllable that ends in c, ch, p or t
 _UNSPACED = frozenset({"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"})
 _DOUBLED_VOWELS = frozenset("oe")
 
@@ -68,6 +87,7 @@ class Word(Struct, frozen=True):
     script: str
     phrase: bool
     native: bool  # looked for among the letters of its own script
+    signs: str | None = None  # its vowel signs; None: its script has none, see `signs_of`
 
     @property
     def unspaced(self) -> bool:
@@ -179,11 +199,33 @@ class Context:
 
     def _is_spelt_with_marks(self, word: Word, part: str) -> bool:
         """Whether `part` differs from the word by marks such as the whole text is written with."""
+        if is_written(word, part):
+            return False
+        if self._is_vietnamese(part):
+            return True
         inside = marked_in(part)
-        if not inside or is_written(word, part):
+        if not inside:
             return False
         others = self._marked - inside
         return others >= MARKED_MIN and others > 2 * inside
+
+    @cached_property
+    def _syllables(self) -> tuple[int, int]:
+        """How many words of the text could be Vietnamese, and how many could not."""
+        words = _WORDS.findall(self._text[:CONTEXT_CHARS])
+        fit = sum(map(is_syllable, words))
+        return fit, len(words) - fit
+
+    def _is_vietnamese(self, part: str) -> bool:
+        """Whether it is spelt with the marks of Vietnamese, in a text that could be Vietnamese.
+
+        The part is not ASCII: then the letters of a syllable have such marks.
+        """
+        own = part.split()
+        if not all(map(is_syllable, own)):
+            return False
+        fit, unfit = self._syllables
+        return fit - len(own) >= 2 * unfit
 
 
 def is_written(word: Word, part: str) -> bool:
@@ -315,7 +357,7 @@ def is_too_short(found: Proposal, word: Word) -> bool:
     """Whether a short word is anything but written as it is."""
     if len(word.letters) > SHORT_MAX or word.unspaced:
         return False
-    way, letters = found.way, "".join(filter(str.isalpha, found.chars))
+    way, letters = found.way, "".join(filter(is_letter, found.chars))
     as_written = way.reading is PLAIN and way.view.kind == "tokens" and way.how != "shapes"
     return not as_written or letters != word.letters
 
@@ -356,7 +398,9 @@ def is_innocent(found: Proposal, word: Word) -> bool:
 
 
 def _has_number(found: Proposal) -> bool:
-    """Whether it is joined with a number of its own, such as that of A-55 or AA 55."""
+    """Whether it is joined with a number of its own, such as that of A-55, AA 55 or as-5."""
+    if _SERIES.fullmatch(found.codes):
+        return True
     return any(_NUMBER.fullmatch(part) for part in _SIGN.split(found.codes))
 
 
@@ -401,7 +445,29 @@ def scripts_of(text: str) -> Counter[str]:
 
 
 def marked_in(text: str) -> int:
-    """How many marks on letters."""
+    """How many marks on letters, besides those that are letters themselves."""
     if text.isascii():
         return 0
-    return sum(unicodedata.category(char) == "Mn" for char in unicodedata.normalize("NFD", text))
+    return sum(
+        unicodedata.category(char) == "Mn" and not is_vowel_sign(char)
+        for char in unicodedata.normalize("NFD", text)
+    )
+
+
+def is_syllable(word: str) -> bool:
+    """Whether it could be a word of Vietnamese: one syllable, with one tone at most."""
+    parts = unicodedata.normalize("NFD", word.casefold())
+    tones = [char for char in parts if char in _TONES]
+    bare = unicodedata.normalize("NFC", "".join(char for char in parts if char not in _TONES))
+    if len(tones) > 1 or _SYLLABLE.fullmatch(bare) is None:
+        return False
+    return not tones or tones[0] in _STOPPED or not bare.endswith(("c", "ch", "p", "t"))
+
+
+def goes_on(text: str, end: int) -> bool:
+    """Whether a vowel sign is drawn onto what ends here: then that is not its last letter."""
+    while end < len(text) and is_mark(text[end]):
+        if is_vowel_sign(text[end]):
+            return True
+        end += 1
+    return False

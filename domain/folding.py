@@ -2,7 +2,10 @@
 
 Rules. A sign is decomposed (NFKD); marks, format characters and fillers are dropped; case is
 folded. In the *look* folding a letter of another script becomes the Latin letter that it looks
-like. In the *native* folding it stays what it is: words of other scripts are found there.
+like. In the *native* folding it stays what it is: words of other scripts are found there. There
+the vowel and tone signs of scripts that are spelt with them are letters (`is_vowel_sign`), and no
+decoration. What only stretches a word (tatweel) is dropped, and letters that are the same on
+another keyboard are the same.
 
 A folded text is kept twice, position by position. `chars` holds what was read: a lower-case
 letter, a digit, a sign, or white space. `codes` holds one byte for each, in an alphabet that is
@@ -23,7 +26,7 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import chain, compress, repeat
+from itertools import chain, compress, groupby, repeat
 from typing import Final
 
 from msgspec import Struct
@@ -47,6 +50,28 @@ _CODED_LETTERS = {STROKE: "i", "ß": "b"}
 _REGIONAL = range(0x1F1E6, 0x1F200)
 # Blank or filling, but of a category that counts as letter or sign.
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+_STRETCHES = frozenset("\u0640\u07fa")  # tatweel, and lajanyalan of N'Ko: nothing is read in them
+# One letter on several keyboards: Persian, Urdu, Sindhi, Kurdish and Maghrebi forms of Arabic ones.
+_VARIANTS = {
+    **dict.fromkeys("\u06a9\u06aa\u06ac\u063b\u063c", "\u0643"),  # kaf
+    **dict.fromkeys("\u06cc\u0649\u06cd\u06d0\u06d1\u063d\u063e\u063f\u0620", "\u064a"),  # yeh
+    **dict.fromkeys("\u06c1\u06be\u06d5\u06ff", "\u0647"),  # heh
+    **dict.fromkeys("\u0671\u0672\u0673\u0675", "\u0627"),  # alef
+    **dict.fromkeys("\u06a7\u06a8\u066f", "\u0642"),  # qaf
+    **dict.fromkeys("\u06a1\u06a2", "\u0641"),  # feh
+}
+# Candrabindu, which many write as anusvara, in the blocks of India that have both.
+_VARIANTS |= {
+    chr(block + 1): chr(block + 2)
+    for block in (0x0900, 0x0980, 0x0A00, 0x0A80, 0x0B00, 0x0C00, 0x0C80, 0x0D00)
+}
+# Blocks of scripts in which a vowel, a tone or a voiced sound is a sign on a letter: with another
+# sign it is another word. In Arabic, Hebrew, Syriac, Greek and Cyrillic such marks may be left out.
+_SPELT_WITH_SIGNS = (
+    *((0x0780, 0x07BF), (0x0900, 0x109F), (0x1700, 0x17FF), (0x1900, 0x1AAF), (0x1B00, 0x1C4F)),
+    *((0x3040, 0x30FF), (0xA800, 0xA83F), (0xA880, 0xAADF), (0xABC0, 0xABFF), (0x11000, 0x11FFF)),
+)
+_ABOVE_OR_BELOW = (220, 230)  # combining classes of accents, as in the Vedas
 _SPELT = re.compile(r"LATIN (?:SMALL |CAPITAL )?LETTER (?:.* )?([A-Z])(?: WITH .*)?")
 _BLOCK = re.compile(r"NEGATIVE (?:CIRCLED|SQUARED) LATIN CAPITAL LETTER ([A-Z])")
 # Sharp s stays one letter: as two it would make insults of German verbs.
@@ -156,8 +181,10 @@ def fold_point(char: str, look: bool) -> str:
         return char  # ideographs, by the tens of thousands: there is nothing to be read in them
     if 0xAC00 <= point < 0xD7A4:
         return unicodedata.normalize("NFKD", char)  # Hangul
-    if char in _FILLERS:
+    if char in _FILLERS or char in _STRETCHES:
         return " " if char == "\u2800" else ""
+    if is_vowel_sign(char):
+        return _native_signs(char, look)
     category = unicodedata.category(char)
     if category in ("Mn", "Me", "Cf"):
         return ""
@@ -171,8 +198,7 @@ def fold_point(char: str, look: bool) -> str:
 def _decomposed(char: str, category: str, look: bool) -> str:
     parts = unicodedata.normalize("NFKD", char)
     if len(parts) > 1:
-        marks = ("Mn", "Me", "Cf")
-        parts = "".join(part for part in parts if unicodedata.category(part) not in marks)
+        parts = "".join(part for part in parts if _is_kept(part, look))
     if category == "So" and len(parts) > 1:
         # (a) is a letter in brackets. Squared words and trade marks are signs beside a word.
         return parts[1].lower() if parts[0] == "(" and len(parts) == 3 else char
@@ -183,6 +209,7 @@ def _read(part: str, look: bool) -> str:
     """What is read in a code point that cannot be decomposed any further."""
     if part.isascii():
         return part.lower()
+    part = _VARIANTS.get(part, part)
     if look and part in _LOOKS:
         return _LOOKS[part]
     if part in _TWO:
@@ -199,11 +226,55 @@ def _read(part: str, look: bool) -> str:
     return part.casefold()
 
 
+def _is_kept(part: str, look: bool) -> bool:
+    """Whether a part of a decomposed sign is read."""
+    if is_vowel_sign(part):
+        return not look
+    return unicodedata.category(part) not in ("Mn", "Me", "Cf")
+
+
+def _native_signs(char: str, look: bool) -> str:
+    """What is read in a vowel sign: in the look folding nothing."""
+    if look:
+        return ""
+    return "".join(_VARIANTS.get(part, part) for part in unicodedata.normalize("NFKD", char))
+
+
+def is_vowel_sign(char: str) -> bool:
+    """Whether it is drawn onto a letter, and spells the word as letters do.
+
+    Not so a nukta, which is often left out, and accents.
+    """
+    point = ord(char)
+    if not any(first <= point <= last for first, last in _SPELT_WITH_SIGNS):
+        return False
+    if unicodedata.category(char) not in ("Mn", "Mc"):
+        return False
+    if unicodedata.combining(char) in _ABOVE_OR_BELOW:
+        return False
+    return "NUKTA" not in unicodedata.name(char, "")
+
+
+def is_letter(char: str) -> bool:
+    return char.isalpha() or (not char.isascii() and is_vowel_sign(char))
+
+
+def signs_of(text: str) -> str | None:
+    """The vowel signs of a text, repeated ones once. None: it is of no script that has them."""
+    if text.isascii():
+        return None
+    parts = unicodedata.normalize("NFKD", text)
+    if not any(first <= ord(char) <= last for char in parts for first, last in _SPELT_WITH_SIGNS):
+        return None
+    signs = (_VARIANTS.get(char, char) for char in parts if is_vowel_sign(char))
+    return "".join(sign for sign, _ in groupby(signs))
+
+
 def code_of(char: str) -> str:
     """The code of one folded sign, as a character below 0x100."""
     if char.isascii():
         return char
-    if char.isalpha() and char not in _CODED_LETTERS:
+    if is_letter(char) and char not in _CODED_LETTERS:
         return chr(ord("A") + ord(char) % 26)
     if char in _SIGNS:
         return chr(SIGN_A + ord(_SIGNS[char]) - ord("a"))

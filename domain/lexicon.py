@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import repeat
 
 from domain.evidence import Word, scripts_of
-from domain.folding import STROKE, Folding
+from domain.folding import STROKE, Folding, is_letter, signs_of
 from domain.literals import Literals, is_literal
 from domain.matcher import Matcher
 from domain.views import PLAIN, collapsed
@@ -63,11 +63,12 @@ def _forms(
         repeat(native),
     )
     for (rule, word), chars, row, form, is_native in shapes:
-        letters = chars if chars.isalpha() else "".join(filter(str.isalpha, chars))
+        letters = chars if chars.isalpha() else "".join(filter(is_letter, chars))
         letters = letters.replace(STROKE, "i")
         if not letters:
             continue  # nothing to look for
         classes = row if letters == chars else b" ".join(row.split())
         phrase = b" " in classes
-        word_of = Word(rule, word.casefold(), letters, _script(word), phrase, is_native)
+        script, signs = _script(word), signs_of(word)
+        word_of = Word(rule, word.casefold(), letters, script, phrase, is_native, signs)
         yield classes, form.strip(), word_of

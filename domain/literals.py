@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator
 
 from ahocorasick_rs import AhoCorasick
 
+from domain.folding import is_letter
+
 _WITHIN_WORDS = frozenset(" '’-.")
 
 
 def is_literal(folded: str) -> bool:
     """Whether an entry, folded natively, is more than words."""
-    return any(not char.isalpha() and char not in _WITHIN_WORDS for char in folded)
+    return any(not is_letter(char) and char not in _WITHIN_WORDS for char in folded)
 
 
 class Literals:

@@ -29,8 +29,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from domain.evidence import DIGITS_MAX, GAP_CODES_MAX, Context
-from domain.folding import Folded, Folding, is_mark
+from domain.evidence import DIGITS_MAX, GAP_CODES_MAX, Context, Word, goes_on
+from domain.folding import Folded, Folding, is_letter, is_mark, signs_of
 from domain.lexicon import Lexicon
 from domain.matcher import Matcher
 from domain.search import APART, CROWDED, NEAR, Effort, Search, Sighting
@@ -292,11 +292,20 @@ def spans_written(matcher: Matcher, folded: Folded, effort: Effort) -> list[Span
         key = index, chars[start:end]
         known = written.get(key)
         if known is None:
-            letters = "".join(filter(str.isalpha, key[1]))
+            letters = "".join(filter(is_letter, key[1]))
             known = written[key] = any(letters == one.letters for one in matcher.words[index])
-        if known:
-            spans.append(folded.span(start, end))
+        span = folded.span(start, end)
+        if known and _is_signed_so(folded.original, span, matcher.words[index]):
+            spans.append(span)
     return spans
+
+
+def _is_signed_so(text: str, span: Span, words: Iterable[Word]) -> bool:
+    """Whether what stands there has the vowel signs of one of these words, if they have any."""
+    if all(word.signs is None for word in words):
+        return True
+    signs = signs_of(text[slice(*span)])
+    return any(word.signs == signs for word in words) and not goes_on(text, span[1])
 
 
 class Allowed:

@@ -20,6 +20,7 @@ from domain.evidence import (
     Way,
     Word,
     bits_of,
+    goes_on,
     is_in_code,
     is_innocent,
     is_run_together,
@@ -29,7 +30,7 @@ from domain.evidence import (
     spells,
     stands_alone,
 )
-from domain.folding import Folded
+from domain.folding import Folded, signs_of
 from domain.matcher import Matcher
 from domain.views import BETWEEN, LETTER, LETTERS, PLAIN, SPACE, WIDEST, Kind, views_of
 
@@ -175,7 +176,7 @@ class Search:
                 found = Proposal(words, way, first, last, start, end)
                 meant = [one for word in words for one in self._meant_by(found, word)]
                 remember(memo, key, meant, len(part))
-            for word, name, letters in _outside_codes(way, meant, a, part):
+            for word, name, letters in _as_they_stand(way, meant, a, part):
                 if letters is None or context.allows(word, part, letters):
                     done.add((index, start, end))
                     seen.append(Sighting(word.rule, a, b, name))
@@ -201,6 +202,8 @@ class Search:
         return known
 
     def _meant_by(self, found: Proposal, word: Word) -> Iterator[Meant]:
+        if word.signs is not None and (signs_of(found.part) or "") != word.signs:
+            return
         if self._is_meant(found, word):
             latin = found.part.isascii() and word.script == "LATIN"
             yield word, named(found, word), None if latin or word.native else found.chars
@@ -222,8 +225,16 @@ class Search:
         return not is_innocent(found, word)
 
 
-def _outside_codes(way: Way, meant: list[Meant], at: int, part: str) -> list[Meant]:
-    """What is meant by this part, unless digits of a longer code were read as letters there."""
+def _as_they_stand(way: Way, meant: list[Meant], at: int, part: str) -> list[Meant]:
+    """What is meant by this part, where it stands.
+
+    Nothing, where digits of a longer code were read as letters. Nor a word that is spelt with vowel
+    signs, if another one follows.
+    """
+    if any(word.signs is not None for word, _, _ in meant):
+        end = at + len(part)
+        signed = goes_on(way.folded.original, end)
+        meant = [one for one in meant if one[0].signs is None or not signed]
     if not meant or way.reading is PLAIN or way.view.kind != "tokens":
         return meant
     before = way.folded.original[max(at - AROUND, 0) : at]

@@ -23,6 +23,8 @@ from node.ownlog import OwnLog
 from node.ports import EventCodec, EventRecord
 from node.turn import Denied
 
+NAMES_MAX = 4096  # authors whose names have been judged, and are not judged again
+
 
 @final
 class Emitted(Struct, frozen=True, gc=False):
@@ -37,27 +39,42 @@ class Emitted(Struct, frozen=True, gc=False):
 class Emitter:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_clock", "_codec", "_heads", "_moderator", "own")
+    __slots__ = ("_clock", "_codec", "_heads", "_moderator", "_names", "own")
 
     def __init__(self, node: str, codec: EventCodec, moderator: Moderator) -> None:
         self._codec = codec
         self._moderator = moderator
+        self._names: dict[str, Verdict] = {}  # of the last authors: a judge says the same again
         self._clock = HybridClock()
         self._heads = Heads()
         self.own = OwnLog(node)
 
     def set_policy(self, policy: Policy) -> None:
         self._moderator = Moderator(policy)
+        self._names.clear()
+
+    def _judged(self, author: str) -> Verdict:
+        verdict = self._names.get(author)
+        if verdict is None:
+            if len(self._names) >= NAMES_MAX:
+                self._names.clear()
+            verdict = self._names[author] = self._moderator.judge(author)
+        return verdict
 
     def emit(self, command: Command, known: Known, wall_ms: int) -> Emitted | Denied:
         """The own event that this command asks for; its dot is taken from here on."""
         verdict: Verdict = Clean()
-        if type(command) is PostMessage and check_command(command) is None:
-            verdict = self._moderator.judge(command.text)
+        name: Verdict = Clean()
+        if check_command(command) is None:
+            name = self._judged(command.author)
+            if type(command) is PostMessage and type(name) is Clean:
+                verdict = self._moderator.judge(command.text)
         stamp = self._clock.tick(wall_ms)
         context = Context(self.own.next_dot, stamp, self._heads.parents(self.own.log))
-        event = decide(command, verdict, known, context)
+        event = decide(command, verdict, known, context, name)
         if type(event) is Refused:
+            if type(name) is not Clean:
+                return Denied("moderation", event.reason, rules_of(name.hits))
             if type(verdict) is Rejected:
                 return Denied("moderation", event.reason, rules_of(verdict.hits))
             return Denied("domain", event.reason, ())

@@ -269,3 +269,12 @@ def test_nobody_joins_twice_or_leaves_twice_in_a_row(asked: list[Command]) -> No
             presence.apply(arrival(answer))
             last[command.author] = type(command)
             assert presence.is_active(command.author) is (type(command) is not Leave)
+
+
+@pytest.mark.parametrize("command", [Join("dang"), Leave("dang"), PostMessage("dang", "hi")])
+def test_a_name_that_any_rule_is_against_is_refused(command: Command) -> None:
+    hits = (Hit("mild", 0, 4, "plain"),)
+    for name in (Censored("****", hits), Rejected(hits)):
+        answer = decide(command, Clean(), Presence(), CONTEXT, name)
+        assert answer == Refused("the author's name is rejected by mild")
+    assert type(decide(Join("ana"), Clean(), Presence(), CONTEXT, Clean())) is ParticipantJoined

@@ -7,6 +7,7 @@ from domain.commands import PostMessage
 from domain.events import MessagePosted
 from domain.moderation import Policy
 from gossip.packets import Push
+from node import emitter
 from node.ports import AckLevel, EpochRecord, EventRecord
 from node.turn import Acked, Denied, Persisted, Submit, Unmet
 from tests.node.replicas import Node, exchange, settle
@@ -95,6 +96,25 @@ def test_moderation_rejects_or_censors_commands() -> None:
     assert node.texts == [censored.text]
     assert "dang" not in censored.text
     assert node.replica.counters["rejected"] == node.replica.counters["censored"] == 1
+
+
+def test_names_are_moderated_and_never_censored() -> None:
+    node = Node()
+    for _ in range(2):  # what is remembered of a name says the same
+        for answer in (node.join("dang"), node.leave("dang"), node.post("hi", author="Mr dang")):
+            assert type(answer) is Denied
+            assert (answer.by, answer.rules) == ("moderation", ("mild",))
+            assert "name" in answer.reason
+    assert node.texts == []
+    node.replica.set_policy(Policy((), ()))
+    assert type(node.join("dang")) is Acked
+
+
+def test_the_memory_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emitter, "NAMES_MAX", 2)
+    node = Node()
+    answers = [type(node.join(name)) for name in ("a", "b", "c", "dang")]
+    assert answers == [Acked, Acked, Acked, Denied]
 
 
 def test_moderation_never_judges_what_others_said() -> None:
