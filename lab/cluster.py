@@ -96,6 +96,7 @@ class Cluster:
         stopped = [at.name for at in wanted if self.process(at.name)]
         self.stop([at.name for at in wanted])
         for at in wanted:
+            Path(at.journal_id).unlink(missing_ok=True)
             shutil.rmtree(at.dir, ignore_errors=True)
         return stopped
 

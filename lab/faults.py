@@ -159,6 +159,15 @@ class Rot(_Fault, frozen=True, tag="rot"):
 
 
 @final
+class Astray(_Fault, frozen=True, tag="astray"):
+    """Somebody moves the directory of a running node away, and back at the end; or removes the
+    segment that it writes to, or empties it, for good. The node has it open."""
+
+    node: str
+    how: Literal["folder", "segment", "emptied"] = "folder"
+
+
+@final
 class Point(_Fault, frozen=True, tag="point"):
     """When the node passes this site it dies with this probability, at most so many times.
 
@@ -231,7 +240,7 @@ class ClockDrift(_Fault, frozen=True, tag="clock_drift"):
 # fmt: off
 Fault = (
     Loss | Burst | Duplicate | Reorder | Corrupt | Latency | Narrow | Hold | Partition
-    | Kill | Pause | Worker | Rot | Point
+    | Kill | Pause | Worker | Rot | Astray | Point
     | DiskErrors | DiskFull | ShortWrites | SlowSync
     | ClockOffset | ClockDrift
 )

@@ -26,7 +26,7 @@ STATE_DIR = ".chatlab"
 GENERATED_FILE = f"{STATE_DIR}/generated.yaml"
 GENERATED_COUNT = 5
 NODES_MAX = 100
-FORMAT = 1
+FORMAT = 2
 
 
 class PlaceError(Problem):
@@ -43,6 +43,7 @@ class NodePlace(Struct, frozen=True):
     log_file: str
     stderr_file: str
     pid_file: str
+    journal_id: str
     control: str
     feed: str
     key_files: tuple[str, ...] = ()  # of who speaks to a node elsewhere, see `lab.remote`
@@ -192,6 +193,7 @@ def parse(file: Path) -> Place:
             str(at.log_file),
             str(at.stderr_file),
             str(at.pid_file),
+            str(at.journal_id),
             str(at.control),
             str(at.feed),
         )

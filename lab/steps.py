@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from lab.display import display_safe
 from lab.faults import (
+    Astray,
     Burst,
     ClockDrift,
     ClockOffset,
@@ -125,6 +126,13 @@ def fault_text(fault: Fault) -> str:
         return _process(fault)
     if type(fault) is Rot:
         return f"{counted(fault.flips, 'bit')} of {fault.node}'s disk change"
+    if type(fault) is Astray:
+        how = {
+            "folder": "the journal of {} is moved away",
+            "segment": "the last file of {}'s journal is removed",
+            "emptied": "the last file of {}'s journal is emptied",
+        }
+        return how[fault.how].format(fault.node)
     if type(fault) is DiskErrors:
         return f"{percent(fault.share)} of the {fault.call}s on {fault.node}'s disk fail"
     if type(fault) is DiskFull:

@@ -47,7 +47,7 @@ _HOW = {
     "damage": "ends a life, for its journal cannot be read",
     "core": "crashes in its core, which is a bug",
 }
-_LOUD = frozenset({"disk_errors", "disk_full", "short_writes", *HARM})
+_LOUD = frozenset({"disk_errors", "disk_full", "short_writes", "astray", *HARM})
 
 
 class Cast:
@@ -268,6 +268,7 @@ class Teller:
             "flip": "a bit flips on the disk of {}",
             "stale": "a sector on the disk of {} lacks what was written there",
             "end_lost": "the end of the journal of {} is lost",
+            "astray": "the journal of {} is moved away",
             "misdirected": "a sector of the disk of {} went to another place",
         }
         detail = f" ({display_safe(data.detail)})" if data.detail else ""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from node.keyring import Keyring
     from node.lifecycle import Plan
     from node.paths import ClusterPaths, NodePaths
+    from node.recovery import Known
     from node.stopping import Stopping
     from node.storage import FileStorage
 
@@ -98,6 +99,7 @@ def _prepared(
 ) -> "tuple[Plan, FileStorage]":
     """What a life needs. The stack takes back what must not outlive the process."""
     from node.config import load
+    from node.journal_id import read_journal_id, refuse_if_gone
     from node.keyring import keyring_of
     from node.paths import ClusterPaths
     from node.pidfile import remove_pid_file, write_pid_file
@@ -112,11 +114,13 @@ def _prepared(
     os.umask(0o077)
     cluster_paths.make()
     paths = cluster_paths.node(name)
+    known = read_journal_id(paths.journal_id) if config.recovery != "salvage" else None
+    refuse_if_gone(paths.journal_dir, known)
     paths.make()
     # The lock comes before anything that could touch what another process of this node uses.
     storage = FileStorage(paths.journal_dir)
     stack.callback(storage.close)
-    plan = _plan(name, file, config, cluster_paths, paths, keyring, ready)
+    plan = _plan(name, file, config, cluster_paths, paths, keyring, ready, known)
     stack.callback(remove_pid_file, paths.pid_file)
     write_pid_file(paths.pid_file)
     return plan, storage
@@ -130,6 +134,7 @@ def _plan(
     paths: "NodePaths",
     keyring: "Keyring | None",
     ready: Callable[[], None] | None,
+    known: "Known | None",
 ) -> "Plan":
     from gossip.wire import cluster_hash
     from node.addresses import Directory
@@ -176,6 +181,7 @@ def _plan(
         replica=replica,
         settings=settings,
         journal_dir=paths.journal_dir,
+        journal_id=paths.journal_id,
         recover=config.recovery,
         write_note=log.write,
         addresses=directory.current,
@@ -184,6 +190,7 @@ def _plan(
         ready=ready or (lambda: None),
         trace_dir=paths.dir / "trace" if config.trace else None,
         keyring=keyring,
+        known=known,
     )
 
 

@@ -80,6 +80,12 @@ class Committer:
         if dropped:
             self._on_unkept("too many checkpoints wait to be written")
 
+    def check(self) -> None:
+        """Look soon whether the journal is still in its place. If it is not, that is final."""
+        with self._lock:
+            self._group.check()
+            self._wake()
+
     def _wake(self) -> None:
         """With the lock held: the thread has something to look at."""
         if self._asleep:

@@ -48,6 +48,7 @@ class Act(Enum):
     SYNC = auto()
     RENEW = auto()
     KEEP = auto()  # `checkpoint`
+    CHECK = auto()  # whether the journal is still in its place
     WAIT = auto()  # for something to be submitted, or until `until_us`
     CLOSE = auto()  # the journal; `drain` says whether in order
 
@@ -72,6 +73,8 @@ class Log(Protocol):
 
     def sync(self) -> None: ...
 
+    def check(self) -> None: ...
+
     def keep(self, checkpoint: Checkpoint, /) -> str: ...
 
 
@@ -79,7 +82,8 @@ class GroupCommit:
     """Mutable. Not thread-safe, except that `perform` may run beside everything but itself."""
 
     __slots__ = (
-        *("_after_commit", "_bounds", "_checkpoints", "_dropping", "_durability", "_interval_us"),
+        *("_after_commit", "_bounds", "_check", "_checkpoints", "_dropping", "_durability"),
+        "_interval_us",
         *("_log", "_queue", "_renew_at_us", "_stopping", "_sync_at_us"),
         *("batch", "checkpoint", "commits", "drain", "failed", "queued_bytes", "queued_records"),
         *("unkept", "until_us"),
@@ -97,6 +101,7 @@ class GroupCommit:
         self._dropping = False
         self._stopping = False
         self._after_commit = False  # it is a checkpoint's turn
+        self._check = False  # somebody asked for it
         self._sync_at_us = self._renew_at_us = 0
         self.queued_records = 0
         self.queued_bytes = 0
@@ -135,6 +140,10 @@ class GroupCommit:
         self._checkpoints += checkpoints[:room]
         return max(len(checkpoints) - room, 0)
 
+    def check(self) -> None:
+        """Look soon whether the journal is still in its place. If it is not, that is final."""
+        self._check = True
+
     def resume(self) -> None:
         """The failure has been handed on: records submitted from now on are written again."""
         self._dropping = False
@@ -159,6 +168,9 @@ class GroupCommit:
             dirty = self.dirty
             if dirty and self._sync_is_due(now_us):
                 return Act.SYNC
+            if self._check:
+                self._check = False
+                return Act.CHECK
             checkpoints = bool(self._checkpoints)
             if checkpoints and (self._after_commit or not self._queue):
                 self._after_commit = False
@@ -209,6 +221,8 @@ class GroupCommit:
                 self._log.sync()
             elif act is Act.RENEW:
                 self._log.renew()
+            elif act is Act.CHECK:
+                self._log.check()
             elif act is Act.KEEP:
                 assert self.checkpoint is not None
                 self.unkept = self._log.keep(self.checkpoint)
@@ -235,6 +249,8 @@ class GroupCommit:
             self._renew_at_us = now_us + RENEW_US
             if error is not None:
                 return None  # senders are told why by their own records
+        elif act is Act.CHECK:
+            return self.failing(str(error), final=True) if error is not None else None
         else:
             self.checkpoint = None
             return None

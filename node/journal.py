@@ -11,6 +11,9 @@ Promises:
   success, so there is none: every later call raises, and the process starts again from the disk.
   In mode `always` nothing was promised about unsynced records, and they are cut off. In the other
   modes they were acknowledged as written, and stay.
+- A journal that somebody moves, removes, replaces or empties while it is open takes nothing more:
+  that is noticed before anything is called durable, in the relaxed modes before it is called
+  written, and by `check`. It is final.
 - `DiskFull` and a failed write are not final: the same call may work later.
 - What an earlier process left without a clean stop is durable once it has been written anew. In the
   relaxed modes a full disk may put that off (`unrenewed`): until it is done, those records are not
@@ -81,12 +84,28 @@ class Journal:
 
     @classmethod
     def open(
-        cls, storage: Storage, node: str, options: JournalOptions, wall_ms: int
+        cls,
+        storage: Storage,
+        node: str,
+        options: JournalOptions,
+        wall_ms: int,
+        known: recovery.Known | None = None,
     ) -> "tuple[Journal, Recovery]":
-        """Recover what the directory holds, and get ready to append. Raises StorageError."""
+        """Recover what the directory holds, and get ready to append. Raises StorageError.
+
+        `known`: what was there before, as somebody knows who does not depend on the directory.
+        """
         try:
             trust = options.trust and options.recover != "strict"
-            start = begin(storage, node, options.durability, options.recover, wall_ms, trust=trust)
+            start = begin(
+                storage,
+                node,
+                options.durability,
+                options.recover,
+                wall_ms,
+                trust=trust,
+                known=known,
+            )
             journal = cls(storage, options, start.now)
             journal._begin(start.found, doubted=bool(start.doubted))
             if start.needs_segment and journal._segment == start.found.last_segment:
@@ -110,6 +129,8 @@ class Journal:
         self._write(new.data)
         self._sealer.wrote(new.placed, records, self._next_number)
         self._next_number, self._crc = new.next_number, new.crc
+        if self._options.durability != "always":
+            self._check_there()  # the next sync may be far away
         self.written += len(records)
         self._placed += new.placed
 
@@ -130,11 +151,23 @@ class Journal:
         """Make all that was written durable. A failure is final, unless it is one of `renew`."""
         self._check_usable()
         self.renew()
-        if self._durable_size == self._size:
-            self.durable = self.written
-            return
-        self._sync_file(dropping=self._options.durability == "always")
+        before = self._durable_size
+        dropping = self._options.durability == "always"
+        if before != self._size:
+            self._sync_file(dropping=dropping)
+        try:
+            self._check_there()
+        except StorageError:
+            if dropping and before != self._size:
+                self._durable_size = before
+                self._drop_unsynced()
+            raise
         self.durable = self.written
+
+    def check(self) -> None:
+        """Raises StorageError, final, if a start would not find what is written here."""
+        self._check_usable()
+        self._check_there()
 
     @property
     def unrenewed(self) -> bool:
@@ -155,6 +188,7 @@ class Journal:
         except OSError as error:
             raise recovery.storage_error("renew", error, name) from None
         self._unrenewed = ""
+        self._check_there()
         self.durable = self.written  # nothing was appended meanwhile
 
     def close(self, clean: bool) -> str:
@@ -195,12 +229,25 @@ class Journal:
         """Why this journal is of no more use; "" while it is."""
         return self._failed
 
+    @property
+    def known(self) -> recovery.Known:
+        """What the next opening must find."""
+        number = self._next_number if self.durable == self.written else 0
+        return recovery.Known(self._identity.directory_id, number, self._segment)
+
     # --- inside ---------------------------------------------------------------------------------
 
     def _check_usable(self) -> None:
         if self._failed:
             raise StorageError(self._failed, final=True)
         assert not self._closed, "the journal is closed"
+
+    def _check_there(self) -> None:
+        """Whoever starts next looks by name: what is open counts for nothing if it is not there."""
+        astray = self._storage.astray({self._name: self._size})
+        if astray:
+            what = f"journal: {astray} while the node ran; put it back and restart the node"
+            raise self._fail(StorageError(what, final=True))
 
     def _begin(self, found: Survey, *, doubted: bool) -> None:
         """Take up the log where the survey found its end."""

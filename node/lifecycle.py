@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from domain.moderation import Policy
 from node.codec import ProtobufCodec
 from node.journal import Journal, JournalOptions
+from node.journal_id import note_journal_id, refuse_if_gone
 from node.keyring import Keyring
 from node.link import FaultTable
 from node.lives import Again, Lives, Over, not_restored, reopening, stopped_instead, unclean
@@ -35,7 +36,7 @@ from node.pages import Pages
 from node.ports import Note
 from node.pump import RawContext
 from node.recorder import RecordedFaults, RecordedReplica, Recorder, begin
-from node.recovery import Mode
+from node.recovery import Known, Mode
 from node.replica import Replica, ReplicaConfig
 from node.restarts import RestartBudget, one_line
 from node.runtime import Runtime, wall_ms
@@ -53,6 +54,7 @@ class Plan(Struct, frozen=True):
     replica: ReplicaConfig
     settings: Settings
     journal_dir: Path
+    journal_id: Path  # the note of which journal that is
     recover: Mode
     write_note: WriteNote
     addresses: Addresses
@@ -61,6 +63,7 @@ class Plan(Struct, frozen=True):
     ready: Callable[[], None]  # called once, by the first life that answers
     trace_dir: Path | None = None  # recordings go there
     keyring: Keyring | None = None  # None: the cluster does without
+    known: Known | None = None  # of the journal that the process before had
 
 
 class Legacy(Struct):
@@ -68,6 +71,7 @@ class Legacy(Struct):
 
     replica: ReplicaConfig  # with the lists that were read last
     lives: Lives
+    known: Known | None  # of the journal, by the life before or the process before
     answered: bool = False  # a life was ready: whoever started the process was told, once
 
 
@@ -115,7 +119,11 @@ class Life:
         )  # a recording holds all of it
         options = JournalOptions(node.durability, self._plan.recover, trust=trust)
         with self._stopping.interrupts():  # as a kill might
-            journal, recovery = Journal.open(self._storage, node.node, options, wall_ms())
+            journal, recovery = Journal.open(
+                self._storage, node.node, options, wall_ms(), self._legacy.known
+            )
+        self._legacy.known = journal.known
+        note_journal_id(self._plan.journal_id, journal.known.directory_id)
         try:
             runtime = await self._build(loop, journal, recovery)
         except Exception as error:
@@ -211,6 +219,7 @@ class Life:
                 plan.settings.scrub_bytes_per_s,
                 partial(self._on_damage, runtime),
                 lambda why: self._note("journal_unread", "error", {"reason": why}, "scrub"),
+                runtime.check_journal,
                 guard=partial(runtime.supervisor.guard, "scrub"),
             )
         return runtime
@@ -325,7 +334,7 @@ def live(plan: Plan, storage: FileStorage, stopping: Stopping) -> Ending:
     context: RawContext = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 4 * len(settings.peers) + 64)  # also the monitors'
     lives = Lives(RestartBudget(rng, settings.restart_budget, settings.restart_window_s))
-    legacy = Legacy(plan.replica, lives)
+    legacy = Legacy(plan.replica, lives, plan.known)
     try:
         while True:
             ending = asyncio.run(Life(plan, storage, context, rng, legacy, stopping).run())
@@ -341,7 +350,8 @@ def live(plan: Plan, storage: FileStorage, stopping: Stopping) -> Ending:
                     fields = {"reason": what.ending.reason}
                     plan.write_note(Note("node_gave_up", "error", fields), "node")
                 return what.ending
-            storage = FileStorage(plan.journal_dir)
+            refuse_if_gone(plan.journal_dir, legacy.known)
+            storage = FileStorage(plan.journal_dir, make=False)
     finally:
         storage.close()
         context.destroy(linger=0)

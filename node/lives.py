@@ -20,10 +20,8 @@ from msgspec import Struct
 from node.passes import Scrubbed
 from node.recovery import Mode
 from node.restarts import RestartBudget, one_line
-from node.settings import Ending
+from node.settings import STORAGE_CODE, Ending
 from node.survey import Hole
-
-UNCLEAN_CODE = 5  # of a process whose last stop is not known to be durable
 
 
 @final
@@ -90,4 +88,4 @@ def stopped_instead(ending: Ending, asked: str) -> Ending:
 
 def unclean(why: str) -> Ending:
     """The journal does not say, durably, that this stop was clean."""
-    return Ending(f"the stop was not clean: {why}", UNCLEAN_CODE)
+    return Ending(f"the stop was not clean: {why}", STORAGE_CODE)

@@ -123,7 +123,14 @@ class Start(Struct, frozen=True):
 
 
 def begin(
-    storage: Storage, node: str, durability: str, mode: recovery.Mode, wall_ms: int, *, trust: bool
+    storage: Storage,
+    node: str,
+    durability: str,
+    mode: recovery.Mode,
+    wall_ms: int,
+    *,
+    trust: bool,
+    known: recovery.Known | None = None,
 ) -> Start:
     """Look at everything, write the wish for an epoch down, and only then repair.
 
@@ -135,7 +142,8 @@ def begin(
     if directory_id and trust:
         told = believed(storage, node, directory_id)
     found = survey(storage, directory_id, told.survey)
-    identity = recovery.compare(identity, found)
+    recovery.refuse_to_begin_anew(mode, identity, found, known)
+    identity = recovery.compare(recovery.informed(identity, known), found)
     recovery.refuse_unless_ours(node, mode, identity, found)
     now = recovery.next_identity(storage, node, durability, identity, found, wall_ms)
     # Until what is left has been written anew, the mode that it was left in counts.

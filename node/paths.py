@@ -1,7 +1,7 @@
 """Where the things of a cluster live. Path arithmetic; only `make` and the address book do I/O.
 
     <folder of cluster.yaml>/<data_dir, or .chatlab>/<cluster>/    0700
-        nodes.json  launcher.pid  launcher.sock
+        nodes.json  launcher.pid  launcher.sock  <node>.journal
         <node>/     journal/  node.jsonl  stderr.txt  node.pid  control  feed
     <folder of cluster.yaml>/<data_dir, or .chatlab>/<cluster>.keys/    0700, or keys_dir
 
@@ -35,6 +35,7 @@ class NodePaths(Struct, frozen=True):
     log_file: Path
     stderr_file: Path
     pid_file: Path
+    journal_id: Path  # the note of which journal the node has, outside of its folder
     control: Path
     feed: Path
 
@@ -73,6 +74,7 @@ class ClusterPaths:
             log_file=folder / "node.jsonl",
             stderr_file=folder / "stderr.txt",
             pid_file=folder / "node.pid",
+            journal_id=self.root / f"{name}.journal",
             control=sockets / "control",
             feed=sockets / "feed",
         )

@@ -17,6 +17,7 @@ the wish, then the copy, then the cut, then the epoch record.
 
 from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from node import frames
@@ -37,6 +38,10 @@ from node.survey import Hole, RecoveryRefused, Survey, Torn
 Mode = Literal["strict", "tail", "salvage"]
 
 IDENTITY_FILE = "IDENTITY"
+GONE = (
+    "the journal that this node wrote is not there: put it back or mount its disk; to begin anew, "
+    "wipe the node: `chatlab cluster wipe NODE`"
+)
 PART_SUFFIX = ".part"  # an unfinished copy or replacement; removed at the next start
 LOST_IDENTITY_JUMP = 1000  # a lost counter of starts goes on well above anything seen
 
@@ -97,6 +102,31 @@ def append_all(storage: Storage, name: str, data: bytes) -> None:
 # --- decisions ----------------------------------------------------------------------------------
 
 
+class Known(Struct, frozen=True):
+    """What of a journal is known to have been there, by another than its own directory."""
+
+    directory_id: bytes
+    next_number: int = 0  # records below it were durable; 0: nothing is known
+    last_segment: int = 0  # this segment was durable
+
+
+def refuse_to_begin_anew(
+    mode: Mode, identity: Identity | None, found: Survey, known: Known | None
+) -> None:
+    """A node that has had a journal does not begin an empty one, nor go on in another.
+
+    Its disk may not be mounted, or its folder moved away. Raises RecoveryRefused; nothing has been
+    changed yet.
+    """
+    if known is None or mode == "salvage":
+        return
+    there = identity.directory_id if identity is not None else found.directory_id
+    if identity is None and not found.segments:
+        raise RecoveryRefused(GONE)
+    if known.next_number and there != known.directory_id:
+        raise RecoveryRefused("another journal is in the place of the one that this node wrote")
+
+
 def refuse_unless_ours(node: str, mode: Mode, identity: Identity | None, found: Survey) -> None:
     """Raises RecoveryRefused where this mode must not go on. Nothing has been changed yet."""
     owner = identity.node if identity is not None else _node_of(found)
@@ -142,6 +172,17 @@ def holes_as_told(identity: Identity | None, found: Survey) -> tuple[Hole, ...]:
     return tuple([replace(h, known=h.known and h.marked < first) for h in found.holes])
 
 
+def informed(identity: Identity | None, known: Known | None) -> Identity | None:
+    """IDENTITY tells of the last seal or start; a life of the same process knows more."""
+    if identity is None or known is None or identity.directory_id != known.directory_id:
+        return identity
+    return replace(
+        identity,
+        next_number=max(identity.next_number, known.next_number),
+        last_segment=max(identity.last_segment, known.last_segment),
+    )
+
+
 def compare(identity: Identity | None, found: Survey) -> Identity | None:
     """Note in `found` what IDENTITY knows of, and is not there. Returns None if it is an old one,
     put back: a later start has left its marks.
@@ -158,7 +199,8 @@ def _lost_end(identity: Identity, found: Survey) -> Hole | None:
     """What was durable, and is not behind the last frame that is there."""
     # An older chatlab only wrote what it had found at its start.
     lost = (identity.next_number or identity.must_open_from) - found.next_number
-    if lost <= 0 and identity.last_segment <= found.last_segment:
+    emptied = found.torn is not None and not found.torn.length
+    if lost <= 0 and identity.last_segment <= found.last_segment - emptied:
         return None
     last = found.segments[-1] if found.segments else Segment(1, segment_name(1), 0)
     offset = found.torn.offset if found.torn else last.size
@@ -166,6 +208,8 @@ def _lost_end(identity: Identity, found: Survey) -> Hole | None:
     if identity.last_segment > found.last_segment:
         first = found.last_segment + 1
         cause += f": {names_of_range(first, identity.last_segment)} is missing"
+    elif emptied:
+        cause += f": {last.name} is empty"
     records = min(max(lost, 0), frames.COUNT_MAX)
     return Hole(last.number, last.name, offset, 0, records, cause)
 

@@ -11,6 +11,7 @@ Rules
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,7 +31,7 @@ from node.pump import RawContext
 from node.replica import Replica
 from node.restarts import one_line
 from node.scrub import Scrub
-from node.settings import Addresses, Closed, Ending, Settings, WriteNote
+from node.settings import STORAGE_CODE, Addresses, Closed, Ending, Settings, WriteNote
 from node.storage import StorageError
 from node.supervisor import Fields, Supervisor, anatomy
 from node.turn import Outbox, Outcome, Persisted, PersistFailed, Received, Submit
@@ -75,6 +76,7 @@ class Runtime:
         self._timer: asyncio.TimerHandle | None = None
         self._broken = ""  # why the replica is not to be stepped any more
         self._always = settings.durability == "always"
+        self._control = settings.control
         self._committer = Committer(
             journal, settings.durability, settings.interval_ms, self._from_committer, self._unkept
         )
@@ -179,7 +181,16 @@ class Runtime:
             self._note("journal", Note(event, "error", why))
             if progress.final:
                 self.supervisor.fail("journal", progress.reason)
+                self._end_if_unreachable(progress.reason)
         self.turns.take(progress)
+
+    def _end_if_unreachable(self, why: str) -> None:
+        """A node that stores nothing more stays, for what it holds in memory may be wanted.
+
+        Unless its folder is gone: then no command reaches it any more, not even one to stop it.
+        """
+        if not os.path.exists(self._control):
+            self._end(Ending(why, STORAGE_CODE))
 
     def _unkept(self, why: str) -> None:
         """Called in any thread. A checkpoint could not be written: a later start reads more."""
@@ -241,6 +252,10 @@ class Runtime:
 
     def keep(self, checkpoints: Sequence[Checkpoint]) -> None:
         self._committer.keep(checkpoints)
+
+    def check_journal(self) -> None:
+        """Look soon whether it is still in its place."""
+        self._committer.check()
 
     def broke(self, error: Exception) -> None:
         reason = "the replica failed"

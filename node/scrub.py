@@ -48,8 +48,8 @@ class ColdReader(FileReader):
 
 
 class Scrub:
-    """A supervised worker. `on_damage` is told of each hole once, in the event loop, and
-    `on_trouble` of why nothing can be read, when that changes."""
+    """A supervised worker. In the event loop `on_damage` is told of each hole once, `on_trouble` of
+    why nothing can be read, when that changes, and `on_pass` of the end of each pass."""
 
     name = "scrub"
 
@@ -61,6 +61,7 @@ class Scrub:
         bytes_per_s: int,
         on_damage: Callable[[list[Hole]], None],
         on_trouble: Callable[[str], None],
+        on_pass: Callable[[], None] = lambda: None,
         *,
         guard: Guard = bare,
         pause_s: float = PAUSE_S,
@@ -68,6 +69,7 @@ class Scrub:
         self._loop = loop
         self._passes = Passes(ColdReader(folder), scrubbed, bytes_per_s, pause_s=pause_s)
         self._on_damage, self._on_trouble = on_damage, on_trouble
+        self._on_pass = on_pass
         self._told = ""
         self._guard = guard
         self._begin = guard(self._step)
@@ -128,5 +130,7 @@ class Scrub:
             self._told = self._passes.trouble
             if self._told:
                 self._on_trouble(self._told)
+        if found is not None:
+            self._on_pass()
         if found:
             self._on_damage(found)

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from node.ports import Durability, Note
 
+STORAGE_CODE = 5  # of a process that ends over its journal
 WriteNote = Callable[[Note, str], None]  # and the worker that says it
 Addresses = Callable[[], dict[str, str]]  # the endpoints of the nodes, as far as they are known
 

@@ -14,6 +14,8 @@ Rules:
 import errno
 import fcntl
 import os
+import stat
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -77,6 +79,14 @@ class Storage(Reader, Protocol):
 
     def remove(self, name: str) -> None: ...
 
+    def astray(self, sizes: Mapping[str, int]) -> str:
+        """Why a start would not find what is written here, in a few words; "" if it would.
+
+        Somebody may have moved, removed or replaced the directory, its lock, or one of these files;
+        or a file is shorter than so many bytes. What is open goes on being written all the same.
+        """
+        ...
+
     def place(self) -> str:
         """Where the directory is: changes when it is copied, not when it is reopened."""
         ...
@@ -123,11 +133,12 @@ class FileStorage(FileReader):
     process: a second FileStorage of the same process is refused as well. NFS is not supported.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make: bool = True) -> None:
         super().__init__(path)
         self._appending: dict[str, int] = {}  # the descriptors of the two files written last
+        self._locked: _Inode | None = None  # of the lock file
         try:
-            if not (path / LOCK).exists():
+            if make and not (path / LOCK).exists():
                 _make_durably(path)
             self._dir = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
@@ -157,7 +168,26 @@ class FileStorage(FileReader):
         except BaseException:
             os.close(lock)
             raise
+        self._locked = _inode(os.fstat(lock))
         return lock
+
+    def astray(self, sizes: Mapping[str, int]) -> str:
+        """What is open cannot change hands: so equal numbers mean the same file."""
+        if _seen(self.path, follow_symlinks=True) != _inode(os.fstat(self._dir)):
+            return f"{self.path} was moved, removed or replaced"
+        if _seen(self.path / LOCK) != self._locked:
+            return f"{self.path / LOCK} was moved, removed or replaced"
+        for name, size in sizes.items():
+            try:
+                seen = os.stat(name, dir_fd=self._dir, follow_symlinks=False)
+            except FileNotFoundError:
+                return f"{self.path / name} was moved or removed"
+            fd = self._appending.get(name)
+            if not stat.S_ISREG(seen.st_mode) or (fd is not None and not _same(fd, seen)):
+                return f"{self.path / name} was replaced"
+            if seen.st_size < size:
+                return f"{self.path / name} was cut: {seen.st_size} of {size} bytes are left"
+        return ""
 
     def create(self, name: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -216,6 +246,25 @@ class FileStorage(FileReader):
         for name in names:
             if (fd := self._appending.pop(name, None)) is not None:
                 os.close(fd)
+
+
+_Inode = tuple[int, int]  # device and number
+
+
+def _inode(found: os.stat_result) -> _Inode:
+    return found.st_dev, found.st_ino
+
+
+def _same(fd: int, found: os.stat_result) -> bool:
+    return _inode(os.fstat(fd)) == _inode(found)
+
+
+def _seen(path: Path, *, follow_symlinks: bool = False) -> _Inode | None:
+    """What is there; None if nothing is, also where a folder on the way is gone."""
+    try:
+        return _inode(os.stat(path, follow_symlinks=follow_symlinks))
+    except OSError:
+        return None
 
 
 def _make_durably(path: Path) -> None:
@@ -283,6 +332,8 @@ class MemoryStorage:
     def __init__(self, name: str = "memory") -> None:
         self.name = name
         self._files: dict[str, _File] = {}
+        self._open: dict[str, _File] = {}  # as descriptors, of the two files written last
+        self._gone = False  # the directory was moved away; what is open goes on being written
         self._durable_names: dict[str, _File] = {}
         self._nonces = 0
 
@@ -301,25 +352,41 @@ class MemoryStorage:
         self._files[name] = _File()
 
     def append(self, name: str, data: bytes) -> int:
-        self._file(name).data.extend(data)
+        self._opened(name).data.extend(data)
         return len(data)
 
     def sync(self, name: str) -> None:
-        self._file(name).sync()
+        self._opened(name).sync()
 
     def sync_dir(self) -> None:
         self._durable_names = dict(self._files)
 
     def truncate(self, name: str, size: int) -> None:
-        self._file(name).truncate(size)
+        self._opened(name).truncate(size)
 
     def rename(self, old: str, new: str) -> None:
         self._files[new] = self._file(old)
         del self._files[old]
+        for name in (old, new):
+            self._open.pop(name, None)
 
     def remove(self, name: str) -> None:
         self._file(name)
         del self._files[name]
+        self._open.pop(name, None)
+
+    def astray(self, sizes: Mapping[str, int]) -> str:
+        if self._gone:
+            return f"{self.name} was moved, removed or replaced"
+        for name, size in sizes.items():
+            file = self._files.get(name)
+            if file is None:
+                return f"{name} was moved or removed"
+            if self._open.get(name, file) is not file:
+                return f"{name} was replaced"
+            if len(file.data) < size:
+                return f"{name} was cut: {len(file.data)} of {size} bytes are left"
+        return ""
 
     def place(self) -> str:
         return self.name
@@ -348,8 +415,32 @@ class MemoryStorage:
         return copied
 
     def set(self, name: str, data: bytes) -> None:
-        """Put these bytes into a file behind the journal's back."""
+        """Put these bytes into a file behind the journal's back: a new one, in its place."""
         self._files[name] = self._durable_names[name] = _File(data, durable=True)
+
+    def vanish(self, name: str = "") -> tuple[dict[str, _File], dict[str, _File]]:
+        """Somebody removes this file, or moves all of the directory away. It stays open.
+
+        Returns what was there, by name, and by durable name.
+        """
+        before = dict(self._files), dict(self._durable_names)
+        for names in (self._files, self._durable_names):
+            if name:
+                names.pop(name, None)
+            else:
+                names.clear()
+        self._gone |= not name
+        return before
+
+    def come_back(self, files: dict[str, _File], durable: dict[str, _File]) -> None:
+        """What `vanish` took is in its place again."""
+        self._files, self._durable_names, self._gone = files, durable, False
+
+    def empty(self, name: str) -> None:
+        """Somebody empties the file, durably."""
+        file = self._file(name)
+        file.truncate(0)
+        file.sync()
 
     def damage(self, name: str, at: int, piece: bytes) -> None:
         """Change bytes in place, behind the journal's back. What is synced stays synced."""
@@ -361,6 +452,20 @@ class MemoryStorage:
         for name, data in files.items():
             after.set(name, data)
         return after
+
+    def open_size(self, name: str) -> int:
+        """Of the file that is open, whatever is by that name in the directory."""
+        return len(self._opened(name).data)
+
+    def _opened(self, name: str) -> _File:
+        """As `FileStorage._open`."""
+        file = self._open.get(name)
+        if file is None:
+            file = self._file(name)
+            if len(self._open) > 1:
+                del self._open[next(iter(self._open))]
+            self._open[name] = file
+        return file
 
     def _file(self, name: str) -> _File:
         file = self._files.get(name)

@@ -27,7 +27,8 @@ class Elsewhere:
 
     def node(self, name: str) -> NodePlace:
         doors = {"control": self.control, "feed": self.feed}
-        paths = dict.fromkeys(("dir", "journal_dir", "log_file", "stderr_file", "pid_file"), "")
+        files = ("dir", "journal_dir", "log_file", "stderr_file", "pid_file", "journal_id")
+        paths = dict.fromkeys(files, "")
         return NodePlace(name, **paths, **doors, key_files=self.key_files, node_key=self.node_key)
 
 

@@ -234,6 +234,7 @@ class Driver:
         if fault.disk == "same":
             return
         journal, copy = Path(self.cluster.place.nodes[name].journal_dir), self._copy_of(name)
+        Path(self.cluster.place.nodes[name].journal_id).unlink(missing_ok=True)
         shutil.rmtree(journal, ignore_errors=True)
         self._disk_is[name] = "empty"
         if fault.disk == "older" and copy.exists():

@@ -24,6 +24,7 @@ _NEVER = {
     "clock_drift": "all nodes share the clocks of the machine",
     "power": "the kernel keeps what a process has written",
     "flips": "bits below the journal are the machine's",
+    "astray": "no file of a node is touched",
     "rot": "bits below the journal are the machine's",
     "sectors": "sectors below the journal are the machine's",
     "moved": "a node that is started again has the directory that it had",

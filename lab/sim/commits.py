@@ -38,6 +38,9 @@ class NoJournal:
     def sync(self) -> None:
         self.durable = self.written
 
+    def check(self) -> None:
+        pass
+
     def keep(self, _: Checkpoint) -> str:
         return ""
 
@@ -95,6 +98,12 @@ class Commits:
         """Those that are dropped for want of room are made again by a later start."""
         if checkpoints and self._alive:
             self._group.keep(checkpoints)
+            if not self._busy:
+                self._go()
+
+    def check(self) -> None:
+        if self._alive:
+            self._group.check()
             if not self._busy:
                 self._go()
 

@@ -13,7 +13,7 @@ Rules
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 from typing import Literal
@@ -22,10 +22,11 @@ from lab.faults import Site
 from node.checkpoints import CHECKPOINT_SUFFIX
 from node.recovery import IDENTITY_FILE, load_identity
 from node.segments import SEGMENT_SUFFIX, list_segments, read_frames
-from node.storage import SECTOR_BYTES, MemoryStorage
+from node.storage import SECTOR_BYTES, MemoryStorage, _File
 
 Fired = Callable[[str, str], None]  # the word of the fault, and where
 Doomed = dict[str, list[tuple[int, int]]]  # by file: bytes that no sync will write
+Names = tuple[dict[str, _File], dict[str, _File]]  # as a process sees them, and durable ones
 Spoilt = Literal["stale", "misdirected"]
 Rot = dict[str, list[tuple[int, bytes]]]  # by file: where, and what stood there, in order of damage
 Contents = tuple[MemoryStorage, dict[str, int], Doomed, Rot]
@@ -62,6 +63,7 @@ class SimDisk:
         "_rot",
         "_synced",
         "_telling",
+        "_away",
         "faults",
         "files",
         "opening",
@@ -79,6 +81,7 @@ class SimDisk:
         self._synced: dict[str, int] = {}  # how long each file was at its last sync
         self._doomed: Doomed = {}
         self._rot: Rot = {}
+        self._away: Names | None = None  # the directory, while it is somewhere else
         self._telling = False
 
     # --- reading --------------------------------------------------------------------------------
@@ -114,6 +117,9 @@ class SimDisk:
             data[at : at + len(piece)] = piece[: max(len(data) - at, 0)]
         return bytes(data)
 
+    def astray(self, sizes: Mapping[str, int]) -> str:
+        return self.files.astray(sizes)
+
     def place(self) -> str:
         return self.files.place()
 
@@ -145,13 +151,13 @@ class SimDisk:
         try:
             self._pass("sync", name)
         except OSError:
-            dirty = (self._synced.get(name, 0), self.files.size(name))
+            dirty = (self._synced.get(name, 0), self.files.open_size(name))
             if dirty[0] < dirty[1]:
                 self._doomed.setdefault(name, []).append(dirty)
                 self._synced[name] = dirty[1]
             raise
         self.files.sync(name)
-        self._synced[name] = self.files.size(name)
+        self._synced[name] = self.files.open_size(name)
 
     def sync_dir(self) -> None:
         self._pass("sync", "the directory")
@@ -265,6 +271,33 @@ class SimDisk:
 
     def put_back(self, contents: Contents) -> None:
         self.files, self._synced, self._doomed, self._rot = contents
+
+    def move_away(self) -> None:
+        """Under a running process, which goes on writing to what it has open."""
+        self._away = self.files.vanish()
+
+    def move_back(self) -> bool:
+        """False: it is there, or another disk is in its place."""
+        away, self._away = self._away, None
+        if away is None or list_segments(self.files):
+            return False
+        self.files.come_back(*away)
+        return True
+
+    def lose_segment(self, *, emptied: bool) -> str:
+        """The last one, under a running process. Returns which; "" if there is none."""
+        segments = list_segments(self.files)
+        if not segments:
+            return ""
+        name = segments[-1].name
+        if emptied:
+            self.files.empty(name)
+            self._synced[name] = 0
+        else:
+            self.files.vanish(name)
+            self._synced.pop(name, None)
+        self._clip(name, 0)
+        return name
 
     def lose_identity(self) -> bool:
         """IDENTITY is gone; False: there is none, or no journal that would tell of it."""

@@ -38,6 +38,7 @@ from node.lives import Again, Lives, not_restored, reopening
 from node.opening import Recovery
 from node.pages import Pages
 from node.ports import Record
+from node.recovery import Known
 from node.replica import Replica, ReplicaConfig
 from node.restarts import RestartBudget
 from node.settings import Ending
@@ -84,6 +85,7 @@ class Host:
         self.incarnation = 0
         self.lives = 0
         self.refused = False  # its directory: it stays down
+        self.known: Known | None = None  # of its journal, noted outside of its directory
         self.harmed = False  # something is wrong with what is on its disk
         self._lives: Lives | None = None  # of the process that there is, also between two of them
         self._scrubbing: Scrubbing | None = None
@@ -122,6 +124,8 @@ class Host:
         if self.up or self.refused:
             return
         self._wanted = False
+        if self.known is not None:  # the note does not say how much was in it
+            self.known = Known(self.known.directory_id)
         name = f"lives {self.name} {self.lives}"
         self._lives = Lives(RestartBudget(stream(self.shared.plan.seed, name)))
         self._live(self._lives)
@@ -141,7 +145,7 @@ class Host:
                 plan.durability, segment_bytes=plan.disk.segment_bytes, trust=lives.trust
             )
             wall_ms = self.clock.read(self.shared.agenda.now_us)[1]
-            journal, recovery = Journal.open(self.disk, self.name, options, wall_ms)
+            journal, recovery = Journal.open(self.disk, self.name, options, wall_ms, self.known)
             records = records_of(self.disk, recovery)
         except StorageError as error:
             self._not_opened(error)
@@ -151,6 +155,7 @@ class Host:
             return
         finally:
             self.disk.opening = False
+        self.known = journal.known
         lives.scrubbed.open(recovery.quarantined)
         self.shared.opened(self, journal, recovery)
         self._boot(journal, records, recovery)
@@ -352,6 +357,11 @@ class Host:
             self._lives = lives
             self._follow(Ending(reopening(holes, "tail"), reopen=True))
 
+    def on_pass(self) -> None:
+        """The scrub has ended a pass: is the journal still in its place?"""
+        if self.process is not None:
+            self.process.commits.check()
+
     def look_over(self) -> None:
         """Where something is damaged, the scrub ends its pass, and somebody reads everything."""
         if self.up and self.disk.rotten and self._lives is not None:
@@ -429,6 +439,17 @@ class Host:
         """Something is wrong on its disk."""
         self.harmed = True
         self._fired(what, place)
+
+    def astray(self) -> None:
+        """Its directory is somewhere else."""
+        self.harmed = True
+        self._fired("astray", "")
+
+    def move_back(self) -> None:
+        """Somebody puts the directory back in its place, and starts what was refused."""
+        if self.disk.move_back():
+            self.refused = False
+            self.start()
 
     # --- the trace ------------------------------------------------------------------------------
 

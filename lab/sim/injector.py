@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from lab.faults import (
     MISHAPS,
     WITHIN_A_CALL,
+    Astray,
     ClockDrift,
     ClockOffset,
     DiskErrors,
@@ -112,6 +113,7 @@ class Injector:
         | Pause
         | Worker
         | Rot
+        | Astray
         | Point
         | DiskErrors
         | DiskFull
@@ -135,6 +137,8 @@ class Injector:
             if fault.site in WITHIN_A_CALL:
                 host.disk.faults.dies = host.asks  # from now on; without a point it says no
             return _while(host.points, ArmedPoint(fault, rng))
+        if type(fault) is Astray:
+            return self._lose(fault, host)
         if isinstance(fault, Rot | DiskErrors | DiskFull | ShortWrites | SlowSync):
             return self._apply_to_disk(fault, host, rng)
         if type(fault) is ClockOffset:
@@ -164,6 +168,19 @@ class Injector:
         if type(fault) is ShortWrites:
             return _while(faults.short, (fault.share, rng))
         return _while(faults.slow_us, (fault.add_us, rng))
+
+    def _lose(self, fault: Astray, host: Host) -> Undo | None:
+        """Of a process that runs, and has it open."""
+        if not host.up:
+            return None
+        if fault.how == "folder":
+            host.disk.move_away()
+            host.astray()
+            return host.move_back
+        place = host.disk.lose_segment(emptied=fault.how == "emptied")
+        if place:
+            host.damaged("end_lost", place)
+        return None
 
     def _kill(self, fault: Kill, host: Host, rng: Random) -> Undo:
         if host.up:
@@ -197,6 +214,7 @@ class Injector:
                 self._network.fire("disk_unnamed")
         elif fault.disk != "same":
             host.bay.put(fault.disk)
+            host.known = None
             self._network.fire(f"disk_{fault.disk}")
         for place in host.disk.flip(rng, fault.flips):
             host.damaged("flip", place)

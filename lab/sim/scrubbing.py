@@ -27,6 +27,8 @@ class Home(Protocol):
 
     def on_damage(self, holes: list[Hole]) -> None: ...
 
+    def on_pass(self) -> None: ...
+
 
 class Scrubbing:
     """Of one life. Mutable."""
@@ -52,7 +54,9 @@ class Scrubbing:
             return
         found = None if self._home.paused else self._passes.step()
         self._rest()
-        if found:
+        if found is not None:
+            self._home.on_pass()
+        if found and self._alive:
             self._home.on_damage(found)
 
     def stop(self) -> None:

@@ -70,6 +70,7 @@ def place_in(folder: Path, restart: str) -> Place:
             str(at / "node.jsonl"),
             str(at / "stderr"),
             str(at / "pid"),
+            str(folder / f"{name}.journal"),
             str(at / "control"),
             str(at / "feed"),
         )

@@ -46,6 +46,9 @@ class Log:
         self.unrenewed = False
         self.durable = self.written
 
+    def check(self) -> None:
+        self._fail()
+
     def keep(self, checkpoint: Checkpoint) -> str:
         self.kept.append(checkpoint)
         return "no room" if checkpoint is BAD else ""

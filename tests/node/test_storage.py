@@ -212,3 +212,87 @@ def test_a_full_disk_writes_short_first() -> None:
     with pytest.raises(OSError, match="No space"):
         storage.append("a", b"5678")
     assert storage.append("a", b"5678") == 4
+
+
+def test_what_is_in_its_place_is_not_astray(storage: Storage) -> None:
+    storage.create("a")
+    storage.append("a", b"hello")
+    assert storage.astray({"a": 5}) == ""
+    storage.append("a", b" world")  # more than is asked for is fine
+    assert storage.astray({"a": 5}) == ""
+    storage.create("b")
+    storage.rename("b", "a")  # one's own doing
+    assert storage.astray({"a": 0}) == ""
+
+
+@pytest.mark.parametrize("how", ["removed", "moved", "emptied", "replaced", "a link", "a folder"])
+def test_a_file_that_is_not_in_its_place_is_told(tmp_path: Path, how: str) -> None:
+    storage = FileStorage(tmp_path / "j")
+    file = tmp_path / "j" / "a"
+    storage.create("a")
+    storage.append("a", b"hello")
+    if how == "emptied":
+        os.truncate(file, 0)
+    else:
+        file.rename(tmp_path / "away")
+    if how == "replaced":
+        file.write_bytes(b"hello, and more")
+    elif how == "a link":
+        file.symlink_to(tmp_path / "away")
+    elif how == "a folder":
+        file.mkdir()
+    told = storage.astray({"a": 5})
+    words = {"emptied": "0 of 5 bytes are left", "removed": "removed", "moved": "moved"}
+    assert words.get(how, "was replaced") in told and str(file) in told
+    storage.close()
+
+
+@pytest.mark.parametrize("what", ["folder", "parent", "LOCK", "another folder", "another LOCK"])
+def test_a_directory_or_a_lock_that_is_not_in_its_place_is_told(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "n1" / "j"
+    storage = FileStorage(folder)
+    storage.create("a")
+    if what == "LOCK":
+        (folder / LOCK).unlink()
+    elif what == "another LOCK":
+        (folder / LOCK).rename(folder / "LOCK.away")
+        (folder / LOCK).write_text("1\n")
+    elif what == "parent":
+        (tmp_path / "n1").rename(tmp_path / "n1.away")
+    else:
+        folder.rename(tmp_path / "j.away")
+        if what == "another folder":
+            folder.mkdir()
+            (folder / "a").touch()
+    assert "moved, removed or replaced" in storage.astray({"a": 0})
+    storage.close()
+
+
+def test_put_back_it_is_in_its_place_again(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path / "j")
+    (tmp_path / "j").rename(tmp_path / "away")
+    assert storage.astray({})
+    (tmp_path / "away").rename(tmp_path / "j")
+    assert storage.astray({}) == ""
+    storage.close()
+
+
+def test_memory_goes_on_writing_to_what_was_removed_as_a_descriptor_does() -> None:
+    storage = MemoryStorage()
+    storage.create("a")
+    storage.append("a", b"hello")
+    before = storage.vanish("a")
+    assert storage.append("a", b" world") == 6
+    storage.sync("a")
+    assert storage.names() == [] and "removed" in storage.astray({"a": 5})
+    assert storage.killed().names() == []
+    storage.come_back(*before)
+    assert storage.astray({"a": 11}) == ""
+    storage.set("a", b"another")
+    assert "replaced" in storage.astray({"a": 5})
+
+
+def test_a_lock_is_taken_where_there_is_a_directory_only_if_asked(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be opened"):
+        FileStorage(tmp_path / "j", make=False)
+    assert not (tmp_path / "j").exists()
