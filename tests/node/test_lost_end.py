@@ -42,7 +42,7 @@ def cut(storage: MemoryStorage, segment: int, at: int) -> MemoryStorage:
         if one.number > segment:
             after.remove(one.name)
         elif one.number == segment and at:
-            after.truncate(one.name, at)
+            after.truncate(one.name, min(at, after.size(one.name)))  # it would grow, too
         elif one.number == segment:
             after.remove(one.name)
     return after.killed()
