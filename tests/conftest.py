@@ -1,13 +1,21 @@
-"""For all tests: `--rewrite`, hypothesis profiles, and real processes last.
+"""For all tests: `--rewrite`, hypothesis profiles, an order, and Ctrl-C.
+
+One after another, quick ones come first, and real processes last. Two at a time (`-n 2`), a file
+stays together; real processes come first, one after another, so that they do not starve each other,
+and then what takes long, so that both workers end at the same time.
 
 Under CI (the variable CI is set) hypothesis draws the same examples every time, so that a red run
 is the fault of the change under test; a developer's runs go on looking for new ones.
 """
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+PROCESSES = "processes"  # one group: `pytest.mark.xdist_group(PROCESSES)`, and all of `cluster`
+LONG = ("tests/mutants/", "tests/sim/", "tests/lab/")
 
 # No deadline: a shared machine is slow now and then, and that is no fault of the code.
 settings.register_profile(
@@ -30,6 +38,30 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("--rewrite is for developers: under CI nothing is rewritten")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionstart() -> None:
+    """A shell starts what runs in the background with SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What is quick and precise fails first. The rest of the order stays, random as it is."""
-    items.sort(key=lambda item: item.get_closest_marker("cluster") is not None)
+    """The rest of the order stays, random as it is."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        items.sort(key=_is_cluster)
+        return
+    for item in items:
+        if _is_cluster(item):
+            item.add_marker(pytest.mark.xdist_group(PROCESSES))
+        elif item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=_turn)
+
+
+def _is_cluster(item: pytest.Item) -> bool:
+    return item.get_closest_marker("cluster") is not None
+
+
+def _turn(item: pytest.Item) -> int:
+    group = item.get_closest_marker("xdist_group")
+    assert group is not None
+    return 0 if group.args == (PROCESSES,) else 1 if item.nodeid.startswith(LONG) else 2

@@ -97,6 +97,17 @@ def hint(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def hear_ctrl_c() -> None:
+    """For what runs until Ctrl-C: SIGINT raises KeyboardInterrupt from now on.
+
+    It does so by itself, but not in the background of a script: a shell starts that with the signal
+    ignored.
+    """
+    import signal  # lazy: quick commands do without
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def utf8(text: str, what: str) -> str:
     """The text, if its bytes on the command line were UTF-8; a Problem otherwise."""
     try:

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import Json, emit, hint, settings_of
+from lab.cli.common import Json, emit, hear_ctrl_c, hint, settings_of
 from lab.cli.runs import Jobs, code_of, complete_scenario, jobs_or_all, scenario_named
 from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
     from lab.explore import Found
     from lab.scenario import Scenario
+    from lab.tables import Paint
 
 
 def explore(
@@ -52,7 +53,7 @@ def explore(
 ) -> None:
     """Many seeds on all cores. Exit 7 if any fails; each failure comes with its replay."""
     from lab.bands import bands
-    from lab.cli.verdicts import Bar, found_json, show_found
+    from lab.cli.verdicts import Bar
     from lab.explore import Options, tune
     from lab.explore import explore as explored
     from lab.scenario import names
@@ -70,20 +71,27 @@ def explore(
     if fresh:
         hint(f"first seed: {options.first}")
     bar = Bar()
+    hear_ctrl_c()
     tune()
     try:
         found = explored(options, lambda one: bar.show(*_progress(one)))
     finally:
         bar.clear()
+    _show(found, json, settings_of(context).paint)
+    if found.ended == "interrupted" and not found.failures_count:
+        raise typer.Exit(int(Exit.INTERRUPTED))
+    raise typer.Exit(code_of(found.outcome))
+
+
+def _show(found: "Found", json: bool, paint: "Paint") -> None:
+    from lab.cli.verdicts import found_json, show_found
+
     if json:
         for failure in found.failures:
             emit(failure)
         emit(found_json(found))
     else:
-        show_found(found, settings_of(context).paint)
-    if found.ended == "interrupted" and not found.failures_count:
-        raise typer.Exit(int(Exit.INTERRUPTED))
-    raise typer.Exit(code_of(found.outcome))
+        show_found(found, paint)
 
 
 def _meant(texts: list[str]) -> "tuple[Scenario, ...]":

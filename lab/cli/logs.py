@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import Json, SomeNodes, nodes_of, settings_of
+from lab.cli.common import Json, SomeNodes, hear_ctrl_c, nodes_of, settings_of
 from lab.places import Place
 from lab.problem import Exit, Problem
 from lab.tables import Paint
@@ -47,6 +47,8 @@ def logs(
     except re.error as error:
         raise Problem(f"--grep {grep!r} is no regular expression: {error}", Exit.USAGE) from None
     view = View(place, names, level, pattern, json, settings.paint)
+    if follow:
+        hear_ctrl_c()
     view.show(history(view.tails()))
     if follow:
         view.follow()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import Json, emit, hint, settings_of
+from lab.cli.common import Json, emit, hear_ctrl_c, hint, settings_of
 from lab.cli.runs import (
     PerfettoFile,
     ShivizFile,
@@ -144,6 +144,7 @@ def _shrunk(judged: "Judged", rule: str | None, time_s: float) -> "Shrunk":
         done = 1 - progress.left_s / time_s
         bar.show(done, f"{progress.steps} steps, {progress.runs} runs, {progress.doing}")
 
+    hear_ctrl_c()
     try:
         return shrink(judged.plan, wanted, budget_s=time_s, told=told)
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from lab.cli.common import Settings, hint
+from lab.cli.common import Settings, hear_ctrl_c, hint
 from lab.cli.logs import View
 from lab.cluster import Cluster, Started, last_lines
 from lab.places import (
@@ -138,10 +138,11 @@ def _stay(cluster: Cluster, view: View) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGHUP, stop)
-    hint("following the logs; Ctrl-C stops all nodes")
     try:
+        hear_ctrl_c()
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGHUP, stop)
+        hint("following the logs; Ctrl-C stops all nodes")
         view.follow(lambda: cluster.launcher_runs() or bool(cluster.running()))
         hint("all nodes have been stopped")
     except KeyboardInterrupt:

@@ -12,7 +12,7 @@ import time
 from typing import cast
 
 from domain.events import MessagePosted, ParticipantJoined, ParticipantLeft, UnknownEvent
-from lab.cli.common import emit, hint
+from lab.cli.common import emit, hear_ctrl_c, hint
 from lab.client import Client
 from lab.display import display_safe
 from lab.lines import item_text
@@ -36,6 +36,8 @@ def show_timeline(
     paint: Paint,
 ) -> None:
     kind = cast(Order, order)
+    if follow:
+        hear_ctrl_c()
     follower = Follower(at) if follow else None  # subscribed before the snapshot is taken
     if follower is not None and not at.control:
         hint(f"the feed of {display_safe(at.name)} from now on; the past needs --control")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import Json, emit, seconds, settings_of
+from lab.cli.common import Json, emit, hear_ctrl_c, seconds, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,7 @@ def watch(
     settings = settings_of(context)
     every = max(seconds(every, "--every"), EVERY_MIN_S)
     live = sys.stdout.isatty() and not json
+    hear_ctrl_c()
     view = _Table(settings.paint) if live else _Lines(json)
     try:
         for at_ms, states in looks(Cluster(settings.place()), every):
