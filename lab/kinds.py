@@ -322,6 +322,13 @@ class Final(_Data, frozen=True, array_like=True, gc=False, tag="final"):
     counters: dict[str, int]
 
 
+class Differs(_Data, frozen=True, array_like=True, gc=False, tag="differs"):
+    """A part of the core, by itself, does not do what a plain model of it does: `lab.drills`."""
+
+    part: str
+    reason: str
+
+
 # --- inputs and outputs of the core, for conformance replay (detail `full`) ---------------------
 
 
@@ -385,7 +392,7 @@ Data = (
     | Invoke | Ok | Fail | Info
     | Handed | Epoch | Written | Unwritten | Visible | Quiet | Note
     | Sent | Copied | Got | Dropped
-    | Boot | Refused | Crash | Stopped | Paused | Resumed | State | Final
+    | Boot | Refused | Crash | Stopped | Paused | Resumed | State | Final | Differs
     | Life | TickIn | PacketIn | SubmitIn | PolicyIn | WrittenIn | UnwrittenIn | Out
 )
 # fmt: on

@@ -34,6 +34,8 @@ LESSONS = {
     "wrong, no figure made from it is worth anything.",
     "C19": "A failure that cannot be replayed cannot be explained.",
     "C20": "Repair that works, but slowly, hides from every look at a final state.",
+    "C21": "A cluster hides much of what its parts do wrong: somebody else repairs it, or nobody "
+    "looks. A part that is watched alone has nobody to hide behind.",
     "LAB": "This is a bug of the laboratory, or of the journal that it drives, not of the "
     "protocol.",
 }

@@ -23,6 +23,7 @@ from lab.checkers.moderation import Moderation
 from lab.checkers.monotone import Monotone
 from lab.checkers.nontrivial import Nontrivial
 from lab.checkers.observers import Observers
+from lab.checkers.parts import Parts
 from lab.checkers.phantoms import Phantoms
 from lab.checkers.presence import PresenceFigures
 from lab.checkers.progress import Progress
@@ -73,6 +74,7 @@ _MAKERS: tuple[type[Checker], ...] = (
     Clocks,
     Nontrivial,
     Conservation,
+    Parts,
 )
 SINGLE: dict[str, Single] = {make.rule.id: Single(make.rule, make) for make in _MAKERS}
 PAIR: dict[str, PairChecker] = {one.rule.id: one for one in (Observers(), Determinism())}

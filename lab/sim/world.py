@@ -17,8 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from domain.moderation import Moderator, Policy, Rule
+from lab.drills import differences
 from lab.faults import Op, Plan, WordRule, word
-from lab.kinds import SCHEMA, Detail, Final, Phase, Run, State, Totals
+from lab.kinds import SCHEMA, Detail, Differs, Final, Phase, Run, State, Totals
 from lab.scenario import Scenario
 from lab.sim.agenda import Agenda
 from lab.sim.clients import Clients
@@ -134,6 +135,8 @@ class World:
                 again = host.name == tried and self.detail != "lean"
                 host.tell(self._final(host, host.process.replica, again=again))
                 self.shared.ended(host, host.process.replica, host.process.commits.log)
+        for part, reason in differences(stream(self.plan.seed, "drills")):
+            self._tell(Differs(part, reason))
         ledger = self.network.ledger
         counts = ledger.counts()
         counts["in_flight"] = self.network.in_flight + sum(
@@ -150,7 +153,7 @@ class World:
 
     # --- telling --------------------------------------------------------------------------------
 
-    def _tell(self, data: Phase | Totals) -> None:
+    def _tell(self, data: Phase | Totals | Differs) -> None:
         self.trace.add(self.agenda.now_us, "", 0, data)
 
     def _phase(self, phase: Phase) -> None:

@@ -42,12 +42,12 @@ def test_a_checker_knows_the_trace_and_nothing_of_what_it_judges(path: Path) -> 
 
 
 def test_there_is_one_rule_for_each_number() -> None:
-    assert list(RULES) == [f"C{number}" for number in range(1, 21)]
+    assert list(RULES) == [f"C{number}" for number in range(1, 22)]
     assert set(RULES) == {*SINGLE, *PAIR, *BATCH}
     for rule in RULES.values():
         assert rule.name
         assert rule.promise.endswith(".")
-    assert len({rule.name for rule in RULES.values()}) == 20
+    assert len({rule.name for rule in RULES.values()}) == 21
 
 
 def test_each_checker_has_a_file_that_begins_with_its_number() -> None:

@@ -1,0 +1,35 @@
+"""Beside: a part and its model are asked the same, and must answer alike."""
+
+from collections.abc import Callable
+
+SHOWN_MAX = 100
+
+
+class Difference(Exception):
+    """A part does not do what its model does. The text is one line."""
+
+
+def same(what: str, part: object, model: object) -> None:
+    """Raises Difference."""
+    if part != model:
+        raise Difference(f"{what}: {_shown(part)}, and by the model {_shown(model)}")
+
+
+def holds(what: str, truth: bool) -> None:
+    """Raises Difference."""
+    if not truth:
+        raise Difference(f"{what}: it does not hold")
+
+
+def refused(what: str, error: type[Exception], call: Callable[[], object]) -> Exception:
+    """The error that this call raises, as it must. Raises Difference."""
+    try:
+        answer = call()
+    except error as refusal:
+        return refusal
+    raise Difference(f"{what}: {_shown(answer)}, though it must be refused")
+
+
+def _shown(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."

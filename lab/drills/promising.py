@@ -1,0 +1,94 @@
+"""Promises, beside a plain list of those that are open."""
+
+from random import Random
+
+from domain.dot import Dot
+from lab.drills.beside import same
+from node.ports import AckLevel
+from node.promises import Answer, Promise, Promises
+from node.turn import Acked, Unmet
+
+STEPS = 24
+
+
+def promising(rng: Random) -> None:
+    promises = Promises()
+    waiting: list[Promise] = []
+    now_ms = number = ticket = written = durable = 0
+    copies: dict[Dot, int] = {}
+    for _ in range(STEPS):
+        now_ms += rng.choice((0, 0, 3, 20))
+        match rng.randrange(7):
+            case 0 | 1 | 2:
+                for _ in range(rng.randint(1, 4)):
+                    number, ticket = number + 1, ticket + 1
+                    one = _drawn(rng, ticket, number, now_ms)
+                    promises.make(one)
+                    waiting.append(one)
+            case 3:
+                written = rng.randint(written, number)
+                durable = rng.randint(durable, written)
+                for one in waiting:
+                    copies[one.dot] = copies.get(one.dot, 0) + rng.randrange(2)
+                answers = promises.kept(written, durable, lambda dot: copies.get(dot, 0))
+                kept = [one for one in waiting if _holds(one, written, durable, copies)]
+                same("kept", answers, [_acked(one) for one in _in_levels(kept)])
+                waiting = [one for one in waiting if one not in kept]
+            case 4:
+                failure = Unmet("storage_error", "the disk failed")
+                kept_records = rng.randint(written, number)
+                gone = [one for one in waiting if one.number > kept_records]
+                answers = promises.failed(kept_records, failure)
+                same("failed", answers, [(one.ticket, failure) for one in gone])
+                waiting = [one for one in waiting if one not in gone]
+                number = kept_records
+            case _:
+                late = sorted(
+                    (one for one in waiting if one.deadline_ms <= now_ms),
+                    key=lambda one: one.deadline_ms,
+                )
+                answers = promises.overdue(now_ms)
+                same("overdue", [(a, _code(b), _dot(b)) for a, b in answers],
+                     [(one.ticket, "ack_timeout", one.dot) for one in late])  # fmt: skip
+                waiting = [one for one in waiting if one not in late]
+        _look(promises, waiting)
+
+
+def _look(promises: Promises, waiting: list[Promise]) -> None:
+    same("len", len(promises), len(waiting))
+    same("wake", promises.wake_at_ms, min((one.deadline_ms for one in waiting), default=None))
+    replicated = {one.ticket: one for one in waiting if one.level is AckLevel.REPLICATED}
+    same("replicated", promises.replicated, replicated)
+
+
+def _drawn(rng: Random, ticket: int, number: int, now_ms: int) -> Promise:
+    level = rng.choice(list(AckLevel))
+    wanted = rng.randint(1, 3) if level is AckLevel.REPLICATED else 0
+    deadline_ms = now_ms + rng.choice((1, 10, 10, 50))
+    return Promise(
+        ticket, number, Dot("n1", 1, ticket), level, wanted, deadline_ms, f"t{ticket}", ()
+    )
+
+
+def _holds(one: Promise, written: int, durable: int, copies: dict[Dot, int]) -> bool:
+    if one.level is AckLevel.WRITTEN:
+        return one.number <= written
+    enough = one.level is AckLevel.DURABLE or copies.get(one.dot, 0) >= one.copies
+    return one.number <= durable and enough
+
+
+def _in_levels(kept: list[Promise]) -> list[Promise]:
+    """What is told first: the weaker levels."""
+    return [one for level in AckLevel for one in kept if one.level is level]
+
+
+def _acked(one: Promise) -> Answer:
+    return one.ticket, Acked(one.dot, one.level, one.copies, one.text, one.rules)
+
+
+def _code(outcome: object) -> str:
+    return outcome.code if isinstance(outcome, Unmet) else ""
+
+
+def _dot(outcome: object) -> Dot | None:
+    return outcome.dot if isinstance(outcome, Unmet) else None

@@ -1,0 +1,124 @@
+"""Drills: no part of the sound core differs from its model, and each drill sees what is planted."""
+
+from collections.abc import Callable
+from random import Random
+
+import msgspec
+import pytest
+
+from domain.history import PagedHistory
+from domain.matcher import Matcher
+from domain.seqset import SeqSet
+from gossip import wire
+from gossip.engine import Engine
+from gossip.frontier import Frontier
+from gossip.membership import Membership
+from gossip.receipts import Receipts
+from lab.drills import DRILLS, EACH_RUN, differences, drilled, verdicts
+from lab.drills.beside import Difference
+from lab.judging import opened, run_judged
+from node import codec, frames
+from node.inbox import Lane
+from node.link import FaultTable
+from node.promises import Promises
+from node.storage import MemoryStorage
+
+SEEDS = 40
+
+
+@pytest.mark.parametrize("name", DRILLS)
+def test_the_sound_core_does_what_its_models_do(name: str) -> None:
+    assert [drilled(name, Random(seed)) for seed in range(SEEDS)] == [""] * SEEDS
+
+
+def _credit(lane: Lane, value: int) -> None:
+    """As if nothing were ever taken from it."""
+    CREDITS[id(lane)] = max(CREDITS.get(id(lane), 0), value)
+
+
+CREDITS: dict[int, int] = {}
+Planted = tuple[object, str, object]
+PLANTED: dict[str, Planted] = {
+    "believing": (Membership, "tick", lambda *_: None),
+    "blocks": (codec, "_VIA_NAMES", {}),
+    "directories": (MemoryStorage, "sync", lambda *_: None),
+    "entries": (codec, "_check_range", lambda *_: None),
+    "exchanging": (Engine, "_on_stored", lambda *_: None),
+    "framing": (frames, "HEADER_BYTES", 41),
+    "holding": (Frontier, "link_at", lambda *_: b""),
+    "inboxes": (Lane, "credit", property(lambda lane: CREDITS.get(id(lane), 0), _credit)),
+    "links": (FaultTable, "whole", lambda *_: True),
+    "packets": (wire, "_check_folds", lambda _: None),
+    "promising": (Promises, "failed", lambda *_: []),
+    "ranges": (SeqSet, "discard", lambda *_: False),
+    "receipting": (Receipts, "owe", lambda *_: None),
+    "timelines": (PagedHistory, "author", lambda *_: "ann"),
+    "verdicts": (Matcher, "find", lambda *_: []),
+}
+
+
+@pytest.mark.parametrize("name", DRILLS)
+def test_each_drill_sees_what_is_planted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    of, attribute, value = PLANTED[name]
+    monkeypatch.setattr(of, attribute, value)
+    told = [drilled(name, Random(seed)) for seed in range(SEEDS)]
+    assert any(told)
+    assert not any("\n" in one for one in told)
+
+
+def test_an_exception_out_of_a_part_is_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("no\nparts")
+
+    monkeypatch.setattr(SeqSet, "add", fails)
+    assert drilled("ranges", Random(1)) == "raised ZeroDivisionError: no parts"
+
+
+def test_a_run_is_accused_of_what_its_drills_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = run_judged(opened("calm"), 7)
+    assert (sound.outcome, [v.outcome for v in sound.verdicts if v.rule == "C21"]) == (
+        "pass",
+        ["pass"],
+    )
+
+    def planted(_: Random) -> None:
+        raise Difference("it does not add up")
+
+    for name in DRILLS:
+        monkeypatch.setitem(DRILLS, name, planted)
+    judged = run_judged(opened("calm"), 7)
+    assert judged.failed is not None
+    assert judged.failed.rule == "C21"
+    assert judged.failed.reason.endswith(": it does not add up")
+    assert judged.failed.figures["violations"] == EACH_RUN
+
+
+def test_every_drill_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = dict.fromkeys(DRILLS, 0)
+
+    def counted(name: str) -> Callable[[Random], None]:
+        def drill(_: Random) -> None:
+            counts[name] += 1
+
+        return drill
+
+    for name in DRILLS:
+        monkeypatch.setitem(DRILLS, name, counted(name))
+    for seed in range(100):
+        assert list(differences(Random(seed))) == []
+    assert sum(counts.values()) == 100 * EACH_RUN
+    assert min(counts.values()) > 10
+
+
+def test_verdicts_are_as_they_were_looked_at(request: pytest.FixtureRequest) -> None:
+    """Each of the file, and not only what a seed draws."""
+    lines: list[bytes] = []
+    for at, judged in enumerate(verdicts.read()):
+        rows = [
+            verdicts.row_of(row.text, verdicts.moderator(at).judge(row.text)) for row in judged.rows
+        ]
+        lines += map(msgspec.json.encode, [judged.policy, *rows])
+        if not request.config.getoption("rewrite", default=False):
+            assert rows == judged.rows
+    if request.config.getoption("rewrite", default=False):
+        verdicts.FILE.write_bytes(b"\n".join([*lines, b""]))
