@@ -257,7 +257,7 @@ class Engine(Generic[Value]):
         if exchange.said_lines:
             coming = body.more and bool(learnt)  # what differs may be what is still on its way
             legs = 0 if coming else LEGS
-            self._answer(peer, body.re, theirs, body.budget, legs, asked=False)
+            self._answer(peer, body.re, theirs, body.budget, legs, asked=False, coming=coming)
         else:
             compared, ask = self._compared(theirs)
             runs, more = self._delta(
@@ -298,7 +298,8 @@ class Engine(Generic[Value]):
         if body.lines is not None:
             self._holders.heed(peer, body.budget)
             theirs = Summary(body.lines, body.folds)
-            self._answer(peer, body.re, theirs, body.budget, LEGS, asked=True)
+            coming = body.more and bool(learnt)
+            self._answer(peer, body.re, theirs, body.budget, LEGS, asked=True, coming=coming)
         if body.more and learnt:
             self.call(peer)
         return learnt
@@ -313,11 +314,25 @@ class Engine(Generic[Value]):
         return learnt
 
     def _answer(
-        self, peer: str, re: int, theirs: Summary, budget_bytes: int, legs: int, *, asked: bool
+        self,
+        peer: str,
+        re: int,
+        theirs: Summary,
+        budget_bytes: int,
+        legs: int,
+        *,
+        asked: bool,
+        coming: bool = False,
     ) -> None:
-        """What they lack; and where that is not clear, what we hold there in more detail."""
+        """What they lack; and where that is not clear, what we hold there in more detail.
+
+        `coming`: what we lack is on its way, or will be asked for in a call of ours.
+        """
         compared = self._folding.compare(self.frontier, theirs)
         differing = compared.differing if legs else []
+        if theirs.whole and not (coming or self.holding):
+            untold = self._folding.untold(self.frontier, theirs, differing)
+            differing = differing + untold
         ours = self._folding.unfold(self.frontier, differing)
         lacks, partial = compared.lacks, compared.partial
         runs, more = self._delta(peer, lacks, budget_bytes, ours, asked=asked, partial=partial)

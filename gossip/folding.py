@@ -41,6 +41,7 @@ PARTS = 16  # of a fold that is opened
 LISTED_MAX = 32  # logs in a range that is told in lines
 OPENED_BYTES_MAX = 32 * 1024  # of what is opened in one packet
 LACKED_MAX = 2048  # logs without a line that one leg looks into: more than a delta has room for
+UNTOLD_MAX = 512  # logs with more in a line of theirs that one packet asks for
 LEGS = 6  # Unfolds after the first one in an exchange: 16^6 logs and more
 _NOTHING = root_of(0, 0)
 
@@ -84,24 +85,26 @@ class Folding:
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
-        self._turn = 0
+        # Whose turn it is: one count for each thing that takes turns, so that none keeps step with
+        # another; and where packets differ only in whom they are for, one for each peer.
+        self._named_turn: dict[str, int] = {}
+        self._opened_turn = 0
         self._lacking_turn = 0
+        self._untold_turn = 0
 
     # --- saying it ----------------------------------------------------------------------------
 
     def summarise(self, frontier: Frontier, differing: Sequence[Fold] = ()) -> Summary:
         """All that is held. Of these folds of theirs ours are opened, unless they hold more."""
-        kept_max = min(KEPT, max(ITEMS_SHARED // max(frontier.origins, 1) - 1, 1))
         named = self._named(frontier)
         lined: list[Log] = []
         folds: list[Fold] = []
         for origin in frontier.held_origins:
-            logs = frontier.of(origin)
-            if len(logs) <= kept_max + 1:
+            logs, kept = frontier.of(origin), _kept(frontier, origin)
+            if kept is None:
                 lined += logs.by_epoch
                 continue
-            own = logs.kept(frontier.places.written(origin).epoch, kept_max)
-            own += [log for log in named.get(origin, ()) if log not in own]
+            own = kept + [log for log in named.get(origin, ()) if log not in kept]
             own.sort(key=_epoch_of)
             lined += own
             if len(own) < len(logs):
@@ -114,8 +117,8 @@ class Folding:
         """The forked and disputed logs whose turn it is to be named even if they are old."""
         naming = frontier.naming.in_order()
         if len(naming) > NAMED_LOGS_MAX:
-            first = self._turn % len(naming)
-            self._turn = first + NAMED_LOGS_MAX
+            first = self._named_turn.get(frontier.listener, 0) % len(naming)
+            self._named_turn[frontier.listener] = first + NAMED_LOGS_MAX
             naming = _window(naming, first, NAMED_LOGS_MAX)
         named: dict[str, list[Log]] = {}
         for log_id in naming:
@@ -151,8 +154,8 @@ class Folding:
         folds: list[Fold] = []
         if not differing:
             return listed, folds
-        first = self._turn % len(differing)
-        self._turn += 1
+        first = self._opened_turn % len(differing)
+        self._opened_turn += 1
         for fold in [*differing[first:], *differing[:first]]:
             logs = frontier.of(fold.origin)
             if folds and room < _opened_bytes(fold, logs, told):
@@ -189,6 +192,32 @@ class Folding:
             differing += _wanted(frontier, theirs)
         return Compared(lacks, differing, partial or len(few) < len(lacked))
 
+    def untold(self, frontier: Frontier, theirs: Summary, beside: Sequence[Fold]) -> list[Fold]:
+        """Of each log where a line of theirs has more than we hold, and no line of ours tells what.
+
+        In our fold they cannot see what we lack there, so it is we who must say what we hold. What
+        is in one of the folds beside is told with that one. Many take turns.
+        """
+        kept_of: dict[str, list[Log] | None] = {}
+        untold: dict[LogId, Fold] = {}
+        for line in theirs.lines:
+            origin, epoch = line.origin, line.epoch
+            log_id = LogId(origin, epoch)
+            log = frontier.get(log_id)
+            if not (_has_more(line, log) and frontier.room(log_id)):
+                continue
+            if origin not in kept_of:
+                kept_of[origin] = _kept(frontier, origin)
+            kept = kept_of[origin]
+            if kept is not None and log not in kept and _fold_at(beside, log_id) is None:
+                untold[log_id] = Fold(origin, epoch, epoch, 0, _NOTHING)
+        folds = list(untold.values())
+        if len(folds) > UNTOLD_MAX:
+            first = self._untold_turn % len(folds)
+            self._untold_turn = first + UNTOLD_MAX
+            folds = _window(folds, first, UNTOLD_MAX)
+        return folds
+
     def _few(self, frontier: Frontier, lacked: list[Log]) -> list[Log]:
         """As many of these as one delta has room for, in turns, and what is written in now."""
         if len(lacked) <= LACKED_MAX:
@@ -199,6 +228,15 @@ class Folding:
         written = [frontier.get(log_id) for log_id in frontier.places.all_written()]
         first_of_all = [log for log in written if log in all_lacked and log not in few]
         return first_of_all + few
+
+
+def _kept(frontier: Frontier, origin: str) -> list[Log] | None:
+    """The logs of this origin that keep a line because they are new; None: all have one."""
+    kept_max = min(KEPT, max(ITEMS_SHARED // max(frontier.origins, 1) - 1, 1))
+    logs = frontier.of(origin)
+    if len(logs) <= kept_max + 1:
+        return None
+    return logs.kept(frontier.places.written(origin).epoch, kept_max)
 
 
 def _window(rows: list[Row], first: int, size: int) -> list[Row]:
@@ -271,21 +309,34 @@ def _unspoken(frontier: Frontier, folds: list[Fold], told: Told) -> list[Log]:
 
 def _wanted(frontier: Frontier, theirs: Summary) -> list[Fold]:
     """The folds of theirs that are told in lines, where a line has what we do not hold."""
-    places = [_place_of(fold) for fold in theirs.folds]
-    wanted: dict[int, Fold] = {}
+    wanted: dict[tuple[str, int], Fold] = {}
     for line in theirs.lines:
-        at = bisect_right(places, (line.origin, line.epoch)) - 1
-        fold = theirs.folds[at] if at >= 0 else None
-        if fold is None or fold.origin != line.origin or line.epoch > fold.last or fold.count:
+        log_id = LogId(line.origin, line.epoch)
+        fold = _fold_at(theirs.folds, log_id)
+        if fold is None or fold.count:
             continue
-        log = frontier.get(LogId(line.origin, line.epoch))
-        if log is None or _has_more(line, log):
-            wanted[at] = fold
+        log = frontier.get(log_id)
+        if _has_more(line, log) or (log is not None and _is_to_be_named(line, log)):
+            wanted[_place_of(fold)] = fold
     return list(wanted.values())
 
 
-def _has_more(line: Line, log: Log) -> bool:
-    if line.prefix > log.prefix or log.disputed:
+def _fold_at(folds: Sequence[Fold], log: LogId) -> Fold | None:
+    """Which of these folds, in order and apart, speaks of this log."""
+    at = bisect_right(folds, (log.origin, log.epoch), key=_place_of) - 1
+    if at < 0 or folds[at].origin != log.origin or log.epoch > folds[at].last:
+        return None
+    return folds[at]
+
+
+def _is_to_be_named(line: Line, log: Log) -> bool:
+    """Whether our line, which has tags, tells them what positions do not."""
+    return log.disputed or (log.forked and not line.tags)
+
+
+def _has_more(line: Line, log: Log | None) -> bool:
+    """Whether it tells of positions that are not held here."""
+    if log is None or line.prefix > log.prefix:
         return True
     return any(True for told in line.ranges for _ in log.held.missing_from(*told))
 

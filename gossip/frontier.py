@@ -32,6 +32,7 @@ from gossip.packets import TAGS_MAX, Line
 from gossip.places import Places
 from gossip.root import root_of
 from gossip.store import Store, read_ahead
+from gossip.tellings import Tellings
 
 _MASK = (1 << 256) - 1
 _NO_LOGS = Logs()
@@ -63,8 +64,7 @@ class Frontier:
         self._naming = Meter(store, NAMED_BYTES_MAX)
         self.ranges_max = ranges_max
         self.listener = ""  # who the next lines are for
-        self._tellings: dict[str, int] = {}  # how often lines were told to whom
-        self._part = 0  # which part of many ranges the lines tell now
+        self._told = Tellings()
         self.tellings = (
             0  # how many lines it takes to tell all of a log, where that is more than one
         )
@@ -318,7 +318,9 @@ class Frontier:
         ranges_max = self.ranges_max if ranges_max is None else ranges_max
         if log.told is not None and not naming and len(log.told.ranges) <= ranges_max:
             return log.told
-        ranges, first, last, above = log.part(self._part, ranges_max)
+        in_parts = log.held.parts > ranges_max  # each listener is told all of them in turn
+        turn = self._told.turn(self.listener, log.id) if in_parts else 0
+        ranges, first, last, above = log.part(turn, ranges_max)
         whole = (first, last) == (1, 0)
         tags = b""
         if naming and named_max:
@@ -354,8 +356,7 @@ class Frontier:
     def lines(self, logs: Iterable[Log] | None = None) -> list[Line]:
         """The whole frontier, or these logs. Of a log of which nothing is held, nothing."""
         logs = [log for log in (self.in_order() if logs is None else logs) if log.count]
-        self._part = self._tellings.get(self.listener, 0)
-        self._tellings[self.listener] = self._part + 1  # each listener is told all of them in turn
+        self._told.begin(self.listener)
         share = self._share(sum(log.held.parts > 0 for log in logs))
         naming = [log for log in logs if log.forked or log.disputed]
         named = self._in_turn(naming, share) if naming else {}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.dot import LogId
 from gossip import folding as limits
+from gossip import places
 from gossip.config import GossipConfig
 from gossip.entry import GENESIS, Entry
 from gossip.folding import KEPT, LISTED_MAX, OPENED_BYTES_MAX, PARTS, Folding, Summary
@@ -326,6 +327,104 @@ def test_parts_name_each_epoch_of_what_they_open_once() -> None:
     assert sum(fold.count for fold in summary.folds) == len(logs)
 
 
+# --- what one side tells in a line and the other one in a fold ------------------------------------
+
+
+def fat_and_thin() -> tuple[list[list[Entry]], list[Entry], list[list[Entry]]]:
+    """Logs with more entries, one that will be lacking, and logs with fewer."""
+    logs = restarts(15, each=3)
+    return logs[:7], logs[7], [log[:1] for log in logs[8:]]
+
+
+@pytest.mark.parametrize("calm", [False, True])
+@pytest.mark.parametrize("caller", ["n1", "n2"])
+@pytest.mark.parametrize("held", [0, 1, 2])
+def test_what_is_lacking_of_a_log_with_a_line_there_and_none_here_comes_in_one_exchange(
+    caller: str, calm: bool, held: int
+) -> None:
+    """Whoever holds more tells it in a line; its fold holds less than the other's, and equals what
+    the other one holds there. So neither finds a fold to open. (A seed of opened-folds found it.)
+    """
+    fat, lost, thin = fat_and_thin()
+    net = pair([*thin, *fat[1:], lost, fat[0]], [lost[:held], *fat, *thin])
+    folding, theirs = Folding(Vector()), Folding(Vector()).summarise(net["n1"].frontier)
+    assert folding.compare(net["n2"].frontier, theirs).differing == []
+    net[caller].rounds.calm = calm  # a Syn without lines
+    net.call(caller, "n2" if caller == "n1" else "n1")
+    net.settle()
+    assert net.agreed
+    assert net["n2"].frontier.count == sum(map(len, [*fat, lost, *thin]))
+
+
+def test_of_a_log_that_has_a_line_here_nothing_more_is_said() -> None:
+    logs = restarts(20)
+    folding = Folding(Vector())
+    longer = [*logs[:-1], chain("n9", 3, epoch=logs[-1][0].dot.epoch)]
+    theirs = Folding(Vector()).summarise(holding_all(longer))
+    assert folding.untold(holding_all(logs), theirs, []) == []
+    few = Folding(Vector()).summarise(holding_all(logs[:3]))
+    assert folding.untold(holding_all(logs[:2]), few, []) == []  # all have one
+
+
+def test_what_is_in_a_fold_that_is_opened_anyway_is_told_with_that_one() -> None:
+    logs = restarts(20)
+    theirs = Summary([Line("n9", 7, 2, bytes(8), [])], [])
+    folding, ours = Folding(Vector()), holding_all(logs)
+    at_7 = Fold("n9", 7, 7, 0, holding().root)
+    assert folding.untold(ours, theirs, []) == [at_7]
+    assert folding.untold(ours, theirs, [Fold("n9", 8, 9, 1, bytes(16))]) == [at_7]
+    assert folding.untold(ours, theirs, [Fold("n9", 2, 9, 1, bytes(16))]) == []
+
+
+def test_many_logs_with_more_in_a_line_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "UNTOLD_MAX", 3)
+    folding, ours = Folding(Vector()), holding_all(restarts(20))
+    lines = [Line("n9", epoch, 2, bytes(8), []) for epoch in [*range(1, 9), 8]]
+    asked = [folding.untold(ours, Summary(lines, []), []) for _ in range(3)]
+    assert [[fold.first for fold in folds] for folds in asked] == [[1, 2, 3], [4, 5, 6], [7, 8, 1]]
+
+
+@pytest.mark.parametrize("refuses", ["holding", "full"])
+def test_whoever_can_keep_nothing_asks_for_nothing(
+    refuses: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fat, lost, thin = fat_and_thin()
+    net = pair([*thin, *fat, lost], [*fat, *thin])
+    if refuses == "full":
+        monkeypatch.setattr(places, "STRANGE_LOGS_MAX", len(fat) + len(thin))
+    net["n2"].holding = refuses == "holding"
+    net.call("n2", "n1")
+    assert kinds(net.settle()) == ["Syn", "SynAck"]
+
+
+def test_a_fork_is_named_to_whoever_lists_its_log_as_a_sound_one() -> None:
+    """It is one of many logs in the fold, and its turn to be named there has not come."""
+    logs = restarts(20)
+    epoch = logs[3][0].dot.epoch
+    ours = holding_all([*logs, [entry("n9", 1, branch="b", epoch=epoch)]])
+    at = Fold("n9", epoch, epoch, 0, holding().root)
+    told = Folding(Vector()).unfold(holding_all(logs), [Fold("n9", epoch, epoch, 2, bytes(16))])
+    assert told.folds == [at] and told.lines[0].tags == b""
+    assert Folding(Vector()).compare(ours, told).differing == [at]
+
+
+def test_each_peer_is_named_all_forked_logs_whoever_else_is_named_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "NAMED_LOGS_MAX", 5)
+    logs = restarts(20)
+    rivals = [entry("n9", 1, branch="b", epoch=log[0].dot.epoch) for log in logs[:10]]
+    frontier = holding(rivals, [one for log in logs for one in log])
+    folding = Folding(Vector())
+    named: dict[str, set[int]] = {"n1": set(), "n2": set()}
+    for listener in ("n1", "n2", "n1", "n2"):
+        frontier.listener = listener
+        summary = folding.summarise(frontier)
+        folding.unfold(frontier, [Fold("n9", 1, EPOCH_MAX, 1, bytes(16))])
+        named[listener] |= {line.epoch for line in summary.lines if line.tags}
+    assert sorted(named["n1"]) == sorted(named["n2"]) == epochs(*logs[:10])
+
+
 # --- whatever differs -----------------------------------------------------------------------------
 
 
@@ -361,6 +460,35 @@ def test_two_nodes_with_any_closed_logs_converge_over_a_link_that_loses_and_doub
     assert net.holdings() == [whole, whole]
     exchanges = net["n1"].exchanges["n2"] + net["n2"].exchanges["n1"]
     assert exchanges <= 60
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=300, deadline=None)
+def test_two_nodes_that_differ_in_a_few_old_logs_agree_whichever_of_them_calls(seed: int) -> None:
+    """Neither waits for the other's call, where the other one may be content, or of few words."""
+    rng = Random(seed)
+    logs = [log for name in ("n1", "n9") for log in restarts(rng.randint(2, 30), 3, name, seed)]
+    logs = [log[: rng.randint(1, 3)] for log in logs]
+    whole = {one.data for log in logs for one in log}
+    shares = [[list(log) for log in logs] for _ in "12"]
+    for _ in range(rng.randint(1, 4)):
+        at, of = rng.randrange(len(logs)), rng.randrange(2)
+        shares[of][at] = rng.sample(logs[at], rng.randrange(len(logs[at])))
+        shares[1 - of][at] = list(logs[at])
+    for share in shares:
+        for _ in range(rng.choice([0, 1, 2, 60])):
+            share.insert(rng.randrange(len(share)), share.pop(rng.randrange(len(share))))
+    config = GossipConfig(ranges_max=rng.choice([1, 16]))
+    net = Net("n1", "n2", config=config, seed=seed)
+    net.hold("n1", [one for log in shares[0] for one in log])
+    net.hold("n2", [one for log in shares[1] for one in log])
+    caller, peer = rng.sample(["n1", "n2"], 2)
+    calm = rng.random() < 0.5
+    for _ in range(8):
+        net[caller].rounds.calm = calm
+        net.call(caller, peer)
+        net.settle()
+    assert net.holdings() == [whole, whole]
 
 
 @given(st.integers(0, 2**32), st.integers(1, 400))

@@ -17,6 +17,7 @@ from gossip.entry import TAG_BYTES
 from gossip.frontier import RANGES_SHARED, Frontier
 from gossip.packets import Line, Syn
 from gossip.reconcile.vector import Vector
+from gossip.tellings import LOGS_MAX, Tellings
 from gossip.wire import decode
 from tests.gossip.builders import chain, entry, exchange, held, holding
 from tests.gossip.engines import Flying, Net, sent_by
@@ -158,6 +159,44 @@ def test_each_listener_is_told_all_parts_whoever_else_is_told_some() -> None:
         (line,) = frontier.lines()
         told[listener] |= {first for first, _ in line.ranges}
     assert told == {"n1": {2, 4, 6, 8}, "n2": {2, 4, 6, 8}}
+
+
+def test_each_listener_is_told_all_parts_of_each_log_in_whichever_packets_they_are() -> None:
+    """Every other packet tells this log: a count of packets would tell one part again and again."""
+    frontier = holding([LOG[seq - 1] for seq in range(2, 10, 2)], chain("n9", 1), ranges_max=2)
+    parted, whole = frontier.ensure(N3), frontier.ensure(LogId("n9", 1))
+    told = set()
+    for _ in range(2):
+        frontier.lines([whole])
+        (line,) = frontier.lines([parted])
+        told |= {first for first, _ in line.ranges}
+    assert told == {2, 4, 6, 8}
+
+
+def test_turns_are_remembered_of_a_bounded_number_of_logs() -> None:
+    tellings = Tellings()
+    logs = [LogId("n3", epoch) for epoch in range(1, LOGS_MAX + 2)]
+    assert [tellings.turn("n1", log) for log in logs] == [0] * len(logs)
+    assert [tellings.turn("n1", log) for log in logs[-3:]] == [1] * 3
+    tellings.begin("n1")
+    tellings.begin("n1")
+    assert tellings.turn("n1", logs[0]) == 1  # forgotten: it goes on with the count of packets
+    assert tellings.turn("n2", logs[0]) == 0
+
+
+@pytest.mark.parametrize("caller", ["n1", "n2"])
+def test_an_old_log_with_many_ranges_is_told_in_all_its_parts(caller: str) -> None:
+    """It has no line in a summary, so it is told in one of two packets of an exchange."""
+    logs = [chain("n9", 8, epoch=epoch) for epoch in range(1, 12)]
+    net = nets(ranges_max=1)
+    net.hold("n1", [one for log in logs for one in log])
+    net.hold("n2", [one for log in logs[1:] for one in log])
+    net.hold("n2", [one for one in logs[0] if one.dot.seq in (3, 4, 5, 7, 8)])
+    net["n2"].frontier.of("n9").by_age.sort(key=lambda log: log.id.epoch)
+    for _ in range(4):
+        net.call(caller, "n2" if caller == "n1" else "n1")
+        net.settle()
+    assert net.agreed
 
 
 def test_of_a_part_only_what_it_speaks_of_is_lacking() -> None:

@@ -42,6 +42,9 @@ from tests.sim.judged import wrong
         # what its log had been for one about what it wrote at the same positions since.
         ("churn", 60086954),
         ("churn", 60096337),
+        # Folding: a log that one side told in a line and the other one in a fold. The folds fitted,
+        # so nobody opened them, and nobody saw what was lacking of it.
+        ("opened-folds", 40507),
         # Simulator: a narrow link kept its queue after it was healed, for minutes.
         ("hot-origin", 2073),
         ("hot-origin", 2900),
