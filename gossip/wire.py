@@ -37,7 +37,12 @@ class WireError(ValueError):
         self.reason = reason
 
 
-def cluster_hash(name: str) -> int:
+def cluster_hash(name: str, cluster_id: str = "") -> int:
+    """What packets say of their cluster: the first 32 bits of its id (hex), or, where it has none,
+    a hash of its name.
+    """
+    if cluster_id:
+        return int(cluster_id[:8], 16)
     return int.from_bytes(blake2b(name.encode(), digest_size=4).digest(), "big")
 
 

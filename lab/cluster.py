@@ -7,7 +7,6 @@ Nothing here prints: whoever calls decides what a person sees.
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,9 +18,11 @@ from signal import SIGCONT, SIGINT, SIGKILL, SIGTERM, Signals
 import msgspec
 from msgspec import Struct
 
-from lab.places import Place
+from lab.places import NodePlace, Place, PlaceError, standing_of
 from lab.problem import Exit, Problem
 from lab.process import live_record, record_of, send_signal, state_of, wait_gone
+from lab.sweeping import Swept, keep_former, link_in, sweep_node, sweep_root
+from node.mark import Mark, is_node_dir, leave_mark, new_id, node_dirs
 from node.pidfile import ProcessRecord
 
 LAUNCHER_WAIT_S = 10.0
@@ -57,6 +58,7 @@ OnStarted = Callable[[Started], None]
 class Cluster:
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.adopted = ""  # what a person should know of the state folder that was taken
 
     # --- up and down ----------------------------------------------------------------------------
 
@@ -65,7 +67,7 @@ class Cluster:
         wanted = list(self.place.nodes) if names is None else list(names)
         for name in wanted:
             self.place.node(name)
-        self._check_root()
+        self._claim()
         self._assign_addresses()
         self._ensure_launcher()
         return self._request("start", wanted, START_TIMEOUT_S, on)
@@ -81,8 +83,9 @@ class Cluster:
         return stopped
 
     def down(self) -> int:
-        """Stop every node, and the launcher. Returns how many nodes were running."""
-        running = [record for name in self.place.nodes if (record := self.process(name))]
+        """Stop every node that runs in the folder, and the launcher. Returns how many did."""
+        names = [*self.place.nodes, *self.former()]
+        running = [record for name in names if (record := self.process(name))]
         if self.launcher_runs():
             with contextlib.suppress(Problem):
                 self._request("quit", [], STOP_TIMEOUT_S, None)
@@ -90,32 +93,67 @@ class Cluster:
         self._await_no_launcher()
         return len(running)
 
-    def wipe(self, names: Iterable[str]) -> list[str]:
-        """Forget what the nodes stored. Running ones are stopped first; returns those."""
-        wanted = [self.place.node(name) for name in names]
+    def wipe(self, names: Iterable[str], swept: Swept | None = None) -> list[str]:
+        """Forget what the nodes stored. Running ones are stopped first; returns those.
+
+        Raises Problem if something of it is left; what is not ours is left, and told in `swept`.
+        """
+        standing_of(self.place)
+        wanted = [self.node(name) for name in names]
+        for at in wanted:
+            if why := link_in(at):
+                raise PlaceError(f"{at.name} is not wiped: {why}")
         stopped = [at.name for at in wanted if self.process(at.name)]
         self.stop([at.name for at in wanted])
+        swept = swept if swept is not None else Swept()
         for at in wanted:
-            Path(at.journal_id).unlink(missing_ok=True)
-            shutil.rmtree(at.dir, ignore_errors=True)
+            sweep_node(at, swept)
+        if swept.failed:
+            raise Problem(f"not all of it could be removed: {swept.text()}", Exit.STORAGE)
         return stopped
 
-    def wipe_all(self) -> None:
-        """Remove all state of a cluster that is down."""
-        shutil.rmtree(self.place.root, ignore_errors=True)
+    def wipe_all(self) -> Swept:
+        """Remove all state of a cluster that is down, but not that of former nodes.
+
+        Raises PlaceError, before anything is removed, if the folder is not this cluster's.
+        """
+        standing_of(self.place)
+        swept = Swept()
+        for at in self.place.nodes.values():
+            sweep_node(at, swept)
+        keep_former([Path(at.dir) for at in self.former().values()], swept)
+        sweep_root(self.place, swept)
+        return swept
 
     # --- single nodes ---------------------------------------------------------------------------
 
+    def former(self) -> dict[str, NodePlace]:
+        """Nodes that run or have kept something in the folder, and are not in the file."""
+        names = node_dirs(Path(self.place.root))
+        return {name: self.place.at(name) for name in names if name not in self.place.nodes}
+
+    def node(self, name: str) -> NodePlace:
+        """Of the file, or a former one. Raises PlaceError."""
+        former = self.former() if name not in self.place.nodes else {}
+        return former[name] if name in former else self.place.node(name)
+
     def process(self, name: str) -> ProcessRecord | None:
         """The node's process if it runs, however it was started."""
-        at = self.place.node(name)
+        at = self.node(name)
         record = live_record(Path(at.pid_file))
         if record is not None or not Path(at.control).exists():
             return record
         from lab.ask import status_of  # lazy: only for a node that nobody recorded
 
         status = status_of(at)
-        return record_of(status.pid) if status is not None else None
+        if status is None or not self._ours(status.cluster):
+            return None
+        return record_of(status.pid)
+
+    def _ours(self, cluster_id: str) -> bool:
+        """Whether a node that says it is of this cluster is: one that knows no id is."""
+        mark = self.place.mark
+        return not cluster_id or mark is None or mark.id == cluster_id
 
     def signal(self, name: str, number: Signals) -> ProcessRecord:
         """Signal a running node; raises when it is not running."""
@@ -136,6 +174,7 @@ class Cluster:
 
     def restart(self, names: Iterable[str], on: OnStarted | None = None) -> list[Started]:
         wanted = [self.place.node(name).name for name in names]
+        self._claim()
         self.stop([name for name in wanted if self.process(name)])
         return self.up(wanted, on)
 
@@ -144,7 +183,8 @@ class Cluster:
         return record is not None and state_of(record.pid) == "T"
 
     def running(self) -> list[str]:
-        return [name for name in self.place.nodes if self.process(name)]
+        """By name, also those that are not in the file."""
+        return [name for name in (*self.place.nodes, *self.former()) if self.process(name)]
 
     # --- the launcher ---------------------------------------------------------------------------
 
@@ -205,7 +245,8 @@ class Cluster:
         came: list[Started] = []
         with connection:
             connection.settimeout(timeout_s)
-            connection.sendall(msgspec.json.encode({"do": do, "nodes": names}) + b"\n")
+            request = {"do": do, "nodes": names, "file": self.place.file}
+            connection.sendall(msgspec.json.encode(request) + b"\n")
             with connection.makefile("rb") as lines:
                 try:
                     for raw in lines:
@@ -240,17 +281,53 @@ class Cluster:
 
     # --- before a start -------------------------------------------------------------------------
 
-    def _check_root(self) -> None:
+    def _claim(self) -> None:
+        """Make the folder, and leave our mark in it. Raises PlaceError if it is somebody else's."""
+        from node.ownership import Standing  # lazy: the YAML parser
+
+        place, root, file = self.place, Path(self.place.root), Path(self.place.file)
+        claim = standing_of(place)
+        for at in place.nodes.values():
+            if not is_node_dir(Path(at.dir)):
+                text = f"{at.dir} is there already, and nothing in it is chatlab's"
+                raise PlaceError(f"{text}: use another name for the node, or another data_dir")
         try:
-            Path(self.place.root).mkdir(mode=0o700, parents=True, exist_ok=True)
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if claim.mark is None:
+                mark = leave_mark(root, file, place.id or new_id(), anew=False)
+            elif claim.standing is Standing.OWN:
+                return
+            else:
+                was = claim.mark
+                if claim.standing is Standing.COPY:
+                    _refuse_while_it_runs(was, root)
+                keeps = was.id if claim.standing is Standing.MOVED else new_id()
+                mark = leave_mark(root, file, place.id or keeps, anew=True)
         except OSError as error:
-            text = f"cannot make {self.place.root}: {error.strerror}"
+            text = f"cannot make {error.filename or place.root}: {error.strerror}"
             raise Problem(text, Exit.STORAGE) from None
+        self.adopted = {
+            Standing.OLDER: f"{root} is of an older version: it is cluster {mark.id} from now on",
+            Standing.MOVED: f"{root} was moved or its file renamed: it stays cluster {mark.id}",
+            Standing.COPY: f"{root} is a copy: it is a cluster of its own, {mark.id}, from now on",
+        }.get(claim.standing, "")
 
     def _assign_addresses(self) -> None:
         from lab.addresses import assign  # lazy: only a start needs it
 
         assign(self.place, anyone_runs=bool(self.running()))
+
+
+def _refuse_while_it_runs(original: Mark, here: Path) -> None:
+    """Two clusters of one past, of which one goes on, are seldom meant."""
+    there = Path(original.root)
+    pid_files = [there / name / "node.pid" for name in node_dirs(there)]
+    running = [path.parent.name for path in pid_files if live_record(path) is not None]
+    if running:
+        raise PlaceError(
+            f"{here} is a copy of {there} (cluster {original.id}), where {', '.join(running)} "
+            f"runs: stop it there first with `chatlab -f {original.file} cluster down`"
+        )
 
 
 def last_lines(path: str | Path, count: int) -> list[str]:

@@ -15,7 +15,7 @@ def run_node(place: Place, name: str, file: Path) -> int:
 
     def ready() -> None:
         """The data directory is ours by now, so the pid file is as well."""
-        record = record_of(os.getpid())
+        record = record_of(os.getpid(), pid_file)
         if record is not None:
             write_json(pid_file, record)
 

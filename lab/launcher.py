@@ -35,8 +35,10 @@ from lab.process import (
     await_exit,
     live_record,
     lives,
+    read_record,
     record_of,
     send_signal,
+    wait_gone,
     write_json,
 )
 from node.complaints import complaint
@@ -49,14 +51,14 @@ EXIT_CONFIG = 2
 
 
 class Launcher:
-    """`reload` reads the cluster file again, since it may change while the launcher lives."""
+    """`reload` reads the cluster file again: it may change, and be renamed, while this lives."""
 
     def __init__(
         self,
         place: Place,
         run: RunNode,
         restarts: tuple[int, float],
-        reload: Callable[[], Place],
+        reload: Callable[[Path], Place],
     ) -> None:
         self.place = place
         self.reload = reload
@@ -67,6 +69,7 @@ class Launcher:
         self.launched = read_launched(place.launched_file)
         self.quitting: Caller | None = None
         self.done = False
+        self.root = _inode(place.root)  # of the folder itself, while it is there
 
     # --- life -----------------------------------------------------------------------------------
 
@@ -93,11 +96,23 @@ class Launcher:
             self._on_time(time.monotonic())
             if self.quitting is not None and not any(c.up for c in self.children.values()):
                 self.done = True
+            elif _inode(self.place.root) != self.root:
+                self._leave()
+                return
             elif inode is None or _inode(self.place.launcher_socket) != inode:
-                return  # the folder was removed, or another launcher took over: leave its socket
+                return  # another launcher took over: leave its socket
         if self.quitting is not None:
             self.quitting.say(done=True)
         Path(self.place.launcher_socket).unlink(missing_ok=True)
+
+    def _leave(self) -> None:
+        """The folder was removed or moved: the nodes would write where nobody looks. They end."""
+        records = [c.record for c in self.children.values() if c.up and c.record is not None]
+        for record in records:
+            send_signal(record, signal.SIGTERM)
+            send_signal(record, signal.SIGCONT)
+        for record in wait_gone(records, STOP_GRACE_S):
+            send_signal(record, signal.SIGKILL)
 
     def _listen(self) -> socket.socket:
         path = Path(self.place.launcher_socket)
@@ -158,16 +173,23 @@ class Launcher:
         elif do == "stop":
             self._stop(caller, names, owe=True)
         elif do == "start":
-            self._start(caller, names)
+            self._start(caller, names, Path(str(request.get("file", self.place.file))))
         else:
             caller.say(done=True, error=f"unknown request {do!r}")
 
-    def _start(self, caller: Caller, names: list[str]) -> None:
+    def _start(self, caller: Caller, names: list[str], file: Path) -> None:
         try:
-            self.place = self.reload()
+            place = self.reload(file)
         except PlaceError as error:
             caller.say(done=True, error=str(error))
             return
+        if place.root != self.place.root:
+            caller.say(done=True, error=f"{place.file} keeps its state in {place.root} by now")
+            return
+        self.place = place
+        for name, child in self.children.items():
+            if name not in place.nodes and child.restart_at is not None:
+                child.wanted, child.restart_at, child.seen.state = False, None, "down"
         caller.owed = set(names)
         for name in names:
             if name not in self.place.nodes:
@@ -235,7 +257,7 @@ class Launcher:
             self._not_forked(child, complaint(error))
             return
         child.seen.pid, child.fd = pid, fd
-        child.record = record_of(pid)
+        child.record = record_of(pid, Path(at.pid_file))
         if child.record is not None:
             with contextlib.suppress(OSError):  # the node needs it as well, and says what is wrong
                 write_json(Path(at.pid_file), child.record)
@@ -318,8 +340,11 @@ class Launcher:
         child.seen.exit_at_ms = int(time.time() * 1000)
         child.seen.state = "down"
         child.kill_at = None
-        with contextlib.suppress(OSError):  # there is none, or something else in its place
-            Path(self.place.nodes[child.name].pid_file).unlink()
+        pid_file = Path(self.place.at(child.name).pid_file)
+        left = read_record(pid_file)
+        if left is not None and left.pid == child.seen.pid:
+            with contextlib.suppress(OSError):
+                pid_file.unlink()
         level = "info" if asked_down else "warning"
         self._log(level, "node_exited", child, pid=child.seen.pid, exit=how, asked=asked_down)
         hopeless = status is not None and os.waitstatus_to_exitcode(status) == EXIT_CONFIG
@@ -353,6 +378,8 @@ class Launcher:
     # --- what others read -----------------------------------------------------------------------
 
     def _save(self) -> None:
+        if _inode(self.place.root) != self.root:
+            return  # nothing is left where the folder was
         with contextlib.suppress(OSError):  # a full disk must not stop restarts
             write_json(self.place.launched_file, self.launched)
 
@@ -398,7 +425,7 @@ def main(arguments: list[str]) -> int:
     prepare()
     freeze()
     budget = (config.restarts.budget, config.restarts.window_s)
-    Launcher(place, run, budget, lambda: parse(file)).serve()
+    Launcher(place, run, budget, parse).serve()
     return 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lab.client import Client
 from lab.cluster import Cluster
@@ -86,8 +87,16 @@ def heal_nodes(cluster: Cluster, nodes: list[str]) -> list[Problem]:
 
 
 def put_again(cluster: Cluster, node: str) -> int:
-    """After a restart: the faults that the node's links had. Returns how many."""
-    faults = _read(cluster).get(node, [])
+    """After a restart: the faults that the node's links had. Returns how many.
+
+    A peer that has left the cluster file has no link; what was said of it is kept for its return.
+    """
+    known = cluster.place.nodes
+    faults = []
+    for fault in _read(cluster).get(node, []):
+        peers = [peer for peer in fault.peers if peer in known]
+        if peers or not fault.peers:
+            faults.append(replace(fault, peers=peers))
     if faults:
         _tell(cluster, node, [_asking(fault) for fault in faults])
     return len(faults)

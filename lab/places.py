@@ -16,9 +16,11 @@ from msgspec import Struct
 
 from lab.problem import Exit, Problem
 from lab.process import write_json
+from node.mark import Mark, MarkError, read_mark
 
 if TYPE_CHECKING:
     from domain.moderation import Policy
+    from node.ownership import Claim
 
 DEFAULT_FILE = "cluster.yaml"
 VARIABLE = "CHATLAB_CLUSTER"
@@ -26,7 +28,7 @@ STATE_DIR = ".chatlab"
 GENERATED_FILE = f"{STATE_DIR}/generated.yaml"
 GENERATED_COUNT = 5
 NODES_MAX = 100
-FORMAT = 2
+FORMAT = 3
 
 
 class PlaceError(Problem):
@@ -46,6 +48,7 @@ class NodePlace(Struct, frozen=True):
     journal_id: str
     control: str
     feed: str
+    listen: str = ""  # host:port, if the cluster file says so
     key_files: tuple[str, ...] = ()  # of who speaks to a node elsewhere, see `lab.remote`
     node_key: str = ""
 
@@ -67,6 +70,15 @@ class Place(Struct, frozen=True):
     address_book: str
     restart: str
     nodes: dict[str, NodePlace]
+    id: str = ""  # what the cluster file says of it; see `mark`
+
+    @property
+    def mark(self) -> Mark | None:
+        """What the state folder says of whose it is; raises PlaceError if that cannot be read."""
+        try:
+            return read_mark(Path(self.root))
+        except MarkError as error:
+            raise PlaceError(str(error)) from None
 
     @property
     def launched_file(self) -> Path:
@@ -75,6 +87,24 @@ class Place(Struct, frozen=True):
     @property
     def launcher_log(self) -> Path:
         return Path(self.root, "launcher.jsonl")
+
+    def at(self, name: str) -> NodePlace:
+        """Where a node of that name keeps its things, whether it is in the file or not."""
+        if name in self.nodes:
+            return self.nodes[name]
+        folder = Path(self.root, name)
+        sockets = Path(self.launcher_socket).parent / name
+        return NodePlace(
+            name,
+            str(folder),
+            str(folder / "journal"),
+            str(folder / "node.jsonl"),
+            str(folder / "stderr.txt"),
+            str(folder / "node.pid"),
+            str(folder.with_name(f"{name}.journal")),
+            str(sockets / "control"),
+            str(sockets / "feed"),
+        )
 
     def node(self, name: str) -> NodePlace:
         """The node of that name; raises PlaceError with the nearest name otherwise."""
@@ -125,8 +155,29 @@ def find(option: Path | None) -> Place:
         place = msgspec.json.decode(_digest_file(file).read_bytes(), type=Place)
         same = place.size == stat.st_size and place.changed_ns == stat.st_mtime_ns
         if same and place.format == FORMAT and place.file == str(file.absolute()):
-            return place
-    return parse(file)
+            return _owned(place)
+    return _owned(parse(file))
+
+
+def _owned(place: Place) -> Place:
+    """The same, if its state folder is its own; raises PlaceError, which names both, if not."""
+    mark, root, file = place.mark, Path(place.root), Path(place.file)
+    if mark is not None and mark.fits(root, file) and place.id in ("", mark.id):
+        return place
+    if mark is not None or os.path.lexists(root):
+        standing_of(place)
+    return place
+
+
+def standing_of(place: Place) -> "Claim":
+    """How its state folder stands to the cluster file; raises PlaceError."""
+    from node.config import ConfigError  # lazy: the YAML parser
+    from node.ownership import look
+
+    try:
+        return look(Path(place.root), Path(place.file), place.id)
+    except ConfigError as error:
+        raise PlaceError(str(error)) from None
 
 
 def policy_in(file: Path) -> "Policy":
@@ -196,6 +247,7 @@ def parse(file: Path) -> Place:
             str(at.journal_id),
             str(at.control),
             str(at.feed),
+            node.listen or "",
         )
     place = Place(
         FORMAT,
@@ -208,6 +260,7 @@ def parse(file: Path) -> Place:
         str(paths.address_book),
         config.restart,
         nodes,
+        config.id or "",
     )
     with contextlib.suppress(OSError):  # a read-only folder only costs time
         write_json(_digest_file(file), place)

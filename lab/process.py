@@ -2,9 +2,10 @@
 
 A pid names a process only as long as it lives; then the kernel gives the number to somebody else.
 A pid file therefore also holds the process's `birth`: boot identity and start time, which no two
-processes with the same pid share. A record whose birth does not match is stale: it is never
-trusted and never signalled. Signals go through a pidfd where the system has them, so that even the
-moment between the look and the kill is safe.
+processes with the same pid share, and which folder it was written in. A record whose birth does not
+match, or that lies in a copy of its folder, is stale: it is never trusted and never signalled.
+Signals go through a pidfd where the system has them, so that even the moment between the look and
+the kill is safe.
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from node.pidfile import ProcessRecord, birth_of
+from node.pidfile import ProcessRecord, birth_of, folder_of
 
 POLL_S = 0.005
 
@@ -34,9 +35,13 @@ def _stat(pid: int) -> list[str] | None:
     return raw.rpartition(")")[2].split()  # the name in parentheses may hold anything
 
 
-def record_of(pid: int) -> ProcessRecord | None:
+def record_of(pid: int, pid_file: Path | None = None) -> ProcessRecord | None:
+    """Of a living process; `pid_file` is where the record is to be kept."""
     birth = birth_of(pid)
-    return None if birth is None else ProcessRecord(pid, birth, int(time.time() * 1000))
+    if birth is None:
+        return None
+    folder = folder_of(pid_file) if pid_file is not None else ""
+    return ProcessRecord(pid, birth, int(time.time() * 1000), folder)
 
 
 def lives(record: ProcessRecord | None) -> bool:
@@ -52,7 +57,10 @@ def read_record(path: Path) -> ProcessRecord | None:
 
 
 def live_record(path: Path) -> ProcessRecord | None:
+    """The record, if its process lives and this is the folder that it was written in."""
     record = read_record(path)
+    if record is None or record.folder not in ("", folder_of(path)):
+        return None
     return record if lives(record) else None
 
 

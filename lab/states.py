@@ -10,6 +10,7 @@ from msgspec import Struct
 from lab.ask import statuses_of
 from lab.cluster import Cluster
 from lab.launched import read_launched
+from lab.places import Place
 from lab.process import read_record, state_of
 from node.api import PeerStatus
 from node.link import LinkFault
@@ -25,13 +26,15 @@ class NodeState(Struct, frozen=True):
     restarts: int
     events: int | None
     missing: int | None
-    peers: int  # in the cluster file, besides this one
+    peers: int  # that it knows; of one that does not answer: in the cluster file
     alive_peers: int | None
     address: str
     exit: str  # how its last process ended
     faults: dict[str, LinkFault]  # peer -> what happens to packets sent there
     root: str = ""  # hex; "" where nobody answers
     stable: bool | None = None  # it guesses that nothing more will come
+    in_file: bool = True  # False: it has left the cluster file, and its state is still here
+    cluster: str = ""  # the id that it says; "" where nobody answers, or it knows none
 
 
 def as_wanted(one: NodeState) -> bool:
@@ -40,23 +43,24 @@ def as_wanted(one: NodeState) -> bool:
 
 
 def states_of(cluster: Cluster) -> list[NodeState]:
-    """One state per node, in the order of the file."""
+    """One state per node, in the order of the file; then those that have left it."""
     place = cluster.place
-    records = {name: cluster.process(name) for name in place.nodes}
+    nodes = {**place.nodes, **cluster.former()}
+    records = {name: cluster.process(name) for name in nodes}
     letters = {name: state_of(record.pid) for name, record in records.items() if record}
-    awake = [place.nodes[name] for name, letter in letters.items() if letter != "T"]
+    awake = [nodes[name] for name, letter in letters.items() if letter != "T"]
     statuses = statuses_of(awake, ASK_TIMEOUT_S)
     launched = read_launched(place.launched_file).nodes
-    addresses = _addresses(Path(place.address_book))
+    addresses = _addresses(place)
     now_ms = int(time.time() * 1000)
     states: list[NodeState] = []
-    for name in place.nodes:
+    for name, at in nodes.items():
         record, status, seen = records[name], statuses.get(name), launched.get(name)
         if status is not None:
             state, uptime_ms = str(status.state), status.uptime_ms
         elif record is not None:
             state = "paused" if letters.get(name) == "T" else "starting"
-            saved = read_record(Path(place.nodes[name].pid_file))
+            saved = read_record(Path(at.pid_file))
             uptime_ms = now_ms - saved.started_at_ms if saved is not None else 0
         else:
             lasting = seen is not None and seen.state in ("backoff", "failed")
@@ -71,13 +75,15 @@ def states_of(cluster: Cluster) -> list[NodeState]:
                 max(seen.starts - 1, 0) if seen is not None else 0,
                 status.events if status is not None else None,
                 status.missing if status is not None else None,
-                len(place.nodes) - 1,
+                len(status.peers) if status is not None else len(place.nodes) - 1,
                 _alive(status.peers) if status is not None else None,
                 addresses.get(name, ""),
                 seen.exit if seen is not None and record is None else "",
                 {p: s.link for p, s in status.peers.items() if s.link} if status else {},
                 status.root if status is not None else "",
                 status.stable if status is not None else None,
+                name in place.nodes,
+                status.cluster if status is not None else "",
             )
         )
     return states
@@ -87,7 +93,9 @@ def _alive(peers: dict[str, PeerStatus]) -> int:
     return sum(peer.state == "alive" for peer in peers.values())
 
 
-def _addresses(book: Path) -> dict[str, str]:
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode(book.read_bytes(), type=dict[str, str])
-    return {}
+def _addresses(place: Place) -> dict[str, str]:
+    """As the file says, or else as the address book remembers."""
+    known: dict[str, str] = {}
+    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        known = msgspec.json.decode(Path(place.address_book).read_bytes(), type=dict[str, str])
+    return known | {name: f"tcp://{at.listen}" for name, at in place.nodes.items() if at.listen}

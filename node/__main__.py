@@ -101,6 +101,7 @@ def _prepared(
     from node.config import load
     from node.journal_id import read_journal_id, refuse_if_gone
     from node.keyring import keyring_of
+    from node.ownership import known_id
     from node.paths import ClusterPaths
     from node.pidfile import remove_pid_file, write_pid_file
     from node.storage import FileStorage
@@ -108,6 +109,7 @@ def _prepared(
     config = load(file)
     config.node(name)
     cluster_paths = ClusterPaths(file.absolute().parent, config)
+    cluster_id = known_id(cluster_paths.root, file.absolute(), config.id or "")
     keyring = keyring_of(config, cluster_paths.keys, name)
     _check_libzmq()
     _raise_file_limit()
@@ -120,7 +122,7 @@ def _prepared(
     # The lock comes before anything that could touch what another process of this node uses.
     storage = FileStorage(paths.journal_dir)
     stack.callback(storage.close)
-    plan = _plan(name, file, config, cluster_paths, paths, keyring, ready, known)
+    plan = _plan(name, file, config, cluster_id, cluster_paths, paths, keyring, ready, known)
     stack.callback(remove_pid_file, paths.pid_file)
     write_pid_file(paths.pid_file)
     return plan, storage
@@ -130,6 +132,7 @@ def _plan(
     name: str,
     file: Path,
     config: "ClusterConfig",
+    cluster_id: str,
     cluster_paths: "ClusterPaths",
     paths: "NodePaths",
     keyring: "Keyring | None",
@@ -159,10 +162,12 @@ def _plan(
         policy=policy_of(config, base),
         quiet_ms=config.quiet_ms,
         gossip=config.gossip,
+        cluster_id=cluster_id,
     )
     settings = Settings(
         node=name,
-        cluster=cluster_hash(config.name),
+        cluster=cluster_hash(config.name, cluster_id),
+        cluster_id=cluster_id,
         listen=directory.own(name),
         peers=peers,
         control=str(paths.control),

@@ -242,6 +242,7 @@ class Status(Struct, frozen=True, tag="status-page"):
     uptime_ms: int
     counters: dict[str, int]
     places: PlacesStatus = PlacesStatus(0, 0, 0, [])
+    cluster: str = ""  # the id of its cluster; "": not known, the cluster goes by its name
 
 
 class FrontierPage(Struct, frozen=True, tag="frontier-page"):

@@ -35,6 +35,7 @@ BUILTIN_DIR = Path(__file__).parent / "words"
 
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z")]
 RuleId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
+ClusterId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 Durability = Literal["always", "interval", "none"]
 
 
@@ -104,6 +105,7 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True):
     compress: bool = False  # large packets on the wire, for processor time
     trace: bool = False
     scrub_bytes_per_s: Annotated[int, Meta(ge=0, le=1 << 30)] = 256 * 1024  # 0: never
+    id: ClusterId | None = None  # None: random, made by the first `cluster up`, see node.ownership
 
     def node(self, name: str) -> NodeConfig:
         """The node of that name; raises ConfigError with the nearest name otherwise."""
@@ -243,6 +245,8 @@ def _explained(text: str, document: Located) -> LocatedError:
         hint = _hint(str(value), allowed, "one of", always=True)
         return _wrong(document, path, f"{_shown(value)} is not possible here: {hint}")
     if "matching regex" in what:
+        if path == ("id",):
+            return _wrong(document, path, f"{_shown(value)} is not an id: 16 of 0-9 and a-f")
         form = NAME_FORM if path[-1] == "name" else "letters, digits, and . _ - inside"
         return _wrong(document, path, f"{_shown(value)} is not a name: {form}")
     bare = path if path in document.values else path[:-1]  # a node given by its name alone

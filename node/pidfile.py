@@ -2,7 +2,9 @@
 
 A pid names a process only as long as it lives; then the kernel gives the number to somebody else.
 So the file also holds the process's `birth`: boot identity and start time, which no two processes
-with the same pid share. It is replaced atomically, and removed only by the process it names.
+with the same pid share. And it holds the identity of its folder: a copy of the folder brings the
+file along, and the process is none of the copy's. It is replaced atomically, and removed only by
+the process it names.
 """
 
 import contextlib
@@ -19,6 +21,7 @@ class ProcessRecord(Struct, frozen=True):
     pid: int
     birth: str
     started_at_ms: int = 0
+    folder: str = ""  # device and inode of the node's folder; "": written by an older version
 
 
 def birth_of(pid: int) -> str | None:
@@ -51,11 +54,21 @@ def _birth_elsewhere(pid: int) -> str | None:
         return None
 
 
+def folder_of(path: Path) -> str:
+    """The identity of the folder that a pid file is in. It stays when the folder is renamed."""
+    try:
+        seen = path.parent.stat()
+    except OSError:
+        return ""
+    return f"{seen.st_dev:x}:{seen.st_ino}"
+
+
 def write_pid_file(path: Path) -> None:
     """Name this process. Raises OSError."""
     pid = os.getpid()
-    record = ProcessRecord(pid, birth_of(pid) or "", time.time_ns() // 1_000_000)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    now_ms = time.time_ns() // 1_000_000
+    record = ProcessRecord(pid, birth_of(pid) or "", now_ms, folder_of(path))
     beside = path.with_name(f".{path.name}.{pid}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

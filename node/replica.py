@@ -88,6 +88,7 @@ class ReplicaConfig(Struct, frozen=True):
     quiet_ms: int = 2000
     gossip: GossipConfig = GossipConfig()
     unwritten: Bounds = Bounds()
+    cluster_id: str = ""  # hex; "": not known, the name stands for it
 
 
 class Replica:
@@ -109,7 +110,7 @@ class Replica:
         self._bodies: Bodies = MemoryBodies() if pages is None else PagedBodies(pages, codec)
         self.engine: Engine[Event] = Engine(
             config.node,
-            cluster_hash(config.cluster),
+            cluster_hash(config.cluster, config.cluster_id),
             incarnation,
             config.peers,
             config.gossip,

@@ -88,6 +88,7 @@ class Runtime:
             degraded=degraded,
             written=journal.written,
             durable=journal.durable,
+            cluster=settings.cluster_id,
         )
         self.supervisor = Supervisor(
             rng=rng,

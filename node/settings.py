@@ -15,7 +15,7 @@ class Settings(Struct, frozen=True):
     """What a runtime is told about its node."""
 
     node: str
-    cluster: int  # hash of the cluster's name
+    cluster: int  # what packets say of it, see `gossip.wire.cluster_hash`
     listen: str
     peers: tuple[str, ...]
     control: str
@@ -29,6 +29,7 @@ class Settings(Struct, frozen=True):
     restart_window_s: float = 60.0
     compress: bool = False  # large packets on their way out
     scrub_bytes_per_s: int = 0  # of the own journal, read again in the background; 0: never
+    cluster_id: str = ""  # hex; "": not known
 
 
 class Closed(Struct, frozen=True):

@@ -280,7 +280,8 @@ class Transport:
             self._abused("malformed", f"{type(error).__name__}: {error}", owner)
             return
         if packet.cluster != self._cluster:
-            self._reject("cluster", f"a packet of another cluster, from {packet.sender!r}")
+            told = f"a packet of cluster {packet.cluster:08x}, from {packet.sender[:32]!r}"
+            self._reject("cluster", f"{told}; this is cluster {self._cluster:08x}")
             return
         if owner is not None and packet.sender != owner:
             what = f"the key of {owner} sent a packet of {packet.sender[:32]!r}"

@@ -65,6 +65,7 @@ class Running(Struct):
     degraded: bool = False  # the journal had damage in the middle
     written: int = 0
     durable: int = 0
+    cluster: str = ""  # its id in hex; "": not known
 
 
 class NodeViews:
@@ -188,6 +189,7 @@ class NodeViews:
             uptime_ms=now_ms - running.started_ms,
             counters=self._counters(),
             places=self._places(),
+            cluster=running.cluster,
         )
 
     def _places(self) -> PlacesStatus:

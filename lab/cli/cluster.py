@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from signal import Signals
 
     from lab.cluster import Cluster
+    from lab.sweeping import Swept
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -67,11 +68,13 @@ def down(
 ) -> None:
     """Stop all nodes: SIGTERM, then SIGKILL."""
     cluster = _cluster(settings_of(context))
+    former = [name for name in cluster.former() if cluster.process(name)]
     count = cluster.down()
-    print(f"stopped {count} node{'' if count == 1 else 's'}" if count else "no node was running")
+    also = f" ({', '.join(former)}: not in the file)" if former else ""
+    told = f"stopped {count} node{'' if count == 1 else 's'}{also}"
+    print(told if count else "no node was running")
     if wipe:
-        cluster.wipe_all()
-        print(f"removed {cluster.place.root}")
+        _say_swept(cluster.wipe_all(), cluster.place)
 
 
 @app.command()
@@ -114,7 +117,7 @@ def kill(
         back = f"; bring it back: {after.format(name)}" if gone else ""
         print(f"{name} got SIG{signal.upper().removeprefix('SIG')} and {ended}{back}")
 
-    _each(cluster.place, nodes, one)
+    _each(cluster, nodes, one)
 
 
 @app.command()
@@ -139,7 +142,7 @@ def pause(context: typer.Context, nodes: NodeNames) -> None:
         cluster.signal(name, SIGSTOP)
         print(f"{name} is paused; wake it: chatlab cluster resume {name}")
 
-    _each(cluster.place, nodes, one)
+    _each(cluster, nodes, one)
 
 
 @app.command()
@@ -153,18 +156,24 @@ def resume(context: typer.Context, nodes: NodeNames) -> None:
         cluster.signal(name, SIGCONT)
         print(f"{name} goes on")
 
-    _each(cluster.place, nodes, one)
+    _each(cluster, nodes, one)
 
 
 @app.command()
 def wipe(context: typer.Context, nodes: NodeNames) -> None:
     """Lose a node's disk: kill it if it runs, and remove all that it stored."""
+    from lab.sweeping import Swept
+
     cluster = _cluster(settings_of(context))
-    names = nodes_of(cluster.place, nodes)
-    stopped = cluster.wipe(names)
+    names = [cluster.node(name).name for name in dict.fromkeys(nodes)]
+    swept = Swept()
+    stopped = cluster.wipe(names, swept)
     for name in names:
         was = "stopped and wiped" if name in stopped else "wiped"
-        print(f"{name} is {was}; start it empty: chatlab cluster restart {name}")
+        again = f"; start it empty: chatlab cluster restart {name}"
+        print(f"{name} is {was}{again if name in cluster.place.nodes else ''}")
+    if swept.left:
+        print(swept.text())
 
 
 @app.command()
@@ -251,10 +260,21 @@ def _cluster(settings: Settings) -> "Cluster":
     return Cluster(settings.place())
 
 
-def _each(place: Place, names: list[str], do: Callable[[str], None]) -> None:
-    """Do it for every node, whatever happens to the others."""
+def _say_swept(swept: "Swept", place: Place) -> None:
+    """What is gone, and what is not; raises Problem if something of ours is left."""
+    if not swept.left:
+        print(f"removed {place.root}")
+        return
+    print(f"removed {', '.join(swept.gone) or 'no node'} in {place.root}")
+    if swept.failed:
+        raise Problem(f"not all of it could be removed: {swept.text()}", Exit.STORAGE)
+    print(swept.text())
+
+
+def _each(cluster: "Cluster", names: list[str], do: Callable[[str], None]) -> None:
+    """Do it for every node, also a former one, whatever happens to the others."""
     problems: list[Problem] = []
-    for name in nodes_of(place, names):
+    for name in [cluster.node(one).name for one in dict.fromkeys(names)]:
         try:
             do(name)
         except Problem as problem:

@@ -19,18 +19,24 @@ def show_states(states: list[NodeState], paint: Paint) -> None:
             events_text(one),
             peers_text(one),
             one.address or "-",
-            display_safe(one.exit or faults_text(one)),
+            display_safe(note_text(one)),
         ]
         for one in states
     ]
     head = ["NODE", "STATE", "PID", "UPTIME", "RESTARTS", "EVENTS", "ALIVE PEERS"]
     head += ["ADDRESS", "NOTE"]
     print(table(head, rows, paint, width_max_of(sys.stdout)))
-    down = [one.node for one in states if one.pid is None]
-    if down and len(down) < len(states):
+    wanted = [one for one in states if one.in_file]
+    down = [one.node for one in wanted if one.pid is None]
+    if down and len(down) < len(wanted):
         hint(f"bring back: chatlab cluster restart {' '.join(down[:8])}")
     elif down:
         hint("nothing runs: chatlab cluster up -d")
+
+
+def note_text(one: NodeState) -> str:
+    notes = ["" if one.in_file else "not in the file", one.exit or faults_text(one)]
+    return "; ".join(note for note in notes if note)
 
 
 def peers_text(one: NodeState) -> str:

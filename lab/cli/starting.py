@@ -20,6 +20,7 @@ from lab.places import (
     find,
     parse,
     policy_in,
+    standing_of,
 )
 from lab.problem import Exit, Problem
 from lab.tables import Paint, duration
@@ -32,11 +33,16 @@ def start_cluster(settings: Settings, n: int | None, detach: bool, fresh: bool) 
     check_doors_in(Path(place.file))
     cluster = Cluster(place)
     if fresh:
+        standing_of(place)  # before anything is stopped
         cluster.down()
-        cluster.wipe_all()
+        swept = cluster.wipe_all()
+        if swept.failed:
+            raise Problem(f"not all of it could be removed: {swept.text()}", Exit.STORAGE)
     view = View(place, list(place.nodes), "info", None, json=False, paint=settings.paint)
     view.tails(at_end=True)  # before the start, so that no line of it is missed
     started = cluster.up()
+    if cluster.adopted:
+        hint(cluster.adopted)
     took_ms = (time.monotonic() - began) * 1000
     report_started(cluster, started, took_ms, settings.paint)
     if not detach:

@@ -41,9 +41,9 @@ def run(name, file, ready):
 
 look = lab.launcher.record_of
 
-def look_late(pid):
+def look_late(pid, *more):
     time.sleep(0.3)  # by then, who crashes at once has crashed
-    return look(pid)
+    return look(pid, *more)
 
 if Path(sys.argv[1]).with_name("late.do").exists():
     lab.launcher.record_of = look_late
@@ -55,7 +55,7 @@ os.fork = lambda: no_process() if Path(sys.argv[1]).with_name("no-fork.do").exis
 os.umask(0o077)
 place = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Place)
 freeze()
-Launcher(place, run, (3, 60.0), lambda: place).serve()
+Launcher(place, run, (3, 60.0), lambda _: place).serve()
 """
 
 

@@ -40,7 +40,7 @@ from gossip.packets import (
 from gossip.wire import PACKET_BYTES_MAX, cluster_hash, encode
 from node.codec import ProtobufCodec
 
-CLUSTER = "malice"
+CLUSTER, CLUSTER_ID = "malice", "ba5e1e5500000001"
 HONEST = ("n1", "n2", "n3")
 EVIL = "n4"
 REMEMBERED = 2000  # own packets that may be sent again
@@ -75,7 +75,9 @@ class Malice:
         if self.rng.random() < 0.02:
             incarnation = self.rng.choice((0, 1, 2**40, 2**63 - 1))
         return encode(
-            Packet(PROTOCOL_VERSION, cluster_hash(CLUSTER), EVIL, incarnation, number, body)
+            Packet(
+                PROTOCOL_VERSION, cluster_hash(CLUSTER, CLUSTER_ID), EVIL, incarnation, number, body
+            )
         )
 
     def next(self) -> tuple[str, bytes]:

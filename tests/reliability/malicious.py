@@ -33,9 +33,9 @@ from node.curve import dial
 from node.keys import KeyPair, read_secret, read_trusted
 from tests.cluster import test_chaos as chaos
 from tests.cluster.conftest import Lab
-from tests.reliability.malice import CLUSTER, EVIL, HONEST, Malice
+from tests.reliability.malice import CLUSTER, CLUSTER_ID, EVIL, HONEST, Malice
 
-TEXT = f"name: {CLUSTER}\nnodes: [n1, n2, n3, n4]\nencrypt: true\n"
+TEXT = f"name: {CLUSTER}\nid: {CLUSTER_ID}\nnodes: [n1, n2, n3, n4]\nencrypt: true\n"
 CLIENTS = 6
 MIB = 1024 * 1024
 CONVERGED_S = 10.0

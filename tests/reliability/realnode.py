@@ -27,7 +27,8 @@ from tests.cluster.conftest import Lab
 from tests.reliability.hostile import Packets, requests
 from tests.reliability.malformed import malformed_packets, malformed_requests, no_frame, topic
 
-TWO = "name: fuzz\nnodes: [n1, n2]\n"
+ID = "f0225eed00000001"
+TWO = f"name: fuzz\nid: {ID}\nnodes: [n1, n2]\n"
 MIB = 1024 * 1024
 SOUND = 0.001  # so many well-formed frames to a malformed one: few, for the history grows by them
 BATCH, BATCHES_FLYING = 50, 4
@@ -111,7 +112,7 @@ class Target:
 
     def at_gossip(self, count: int, seed: int) -> None:
         """So many malformed packets, and a sound one now and then. All are refused and counted."""
-        packets, rng = Packets(seed, cluster_hash("fuzz")), Random(seed)
+        packets, rng = Packets(seed, cluster_hash("fuzz", ID)), Random(seed)
         before = self.refused()
         for sent, parts in enumerate(malformed_packets(packets, count), 1):
             self.gossip.send_multipart(parts)

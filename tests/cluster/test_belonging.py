@@ -1,0 +1,225 @@
+"""Which cluster a folder, a process and a packet belong to: what is another's is left alone."""
+
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.places import parse
+from lab.process import wait_gone
+from tests.cluster.complaints import complains
+
+pytestmark = pytest.mark.cluster
+
+
+def texts(lab: Any, node: str, *before: str) -> list[str]:
+    lines = lab.well(*before, "timeline", node, "--json").lines
+    return [one["text"] for one in lines if one.get("text")]
+
+
+def id_of(file: Path) -> str:
+    mark = parse(file).mark
+    assert mark is not None
+    return mark.id
+
+
+def end_launcher(lab: Any, until: Any) -> None:
+    """As a crash of it would: the nodes go on."""
+    pid = lab.cluster.process("n1").pid
+    parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, signal.SIGKILL)
+    until(lambda: not lab.cluster.launcher_runs())
+
+
+# --- two files, one folder ------------------------------------------------------------------------
+
+
+def test_state_of_another_file_is_not_used_stopped_or_removed(lab: Any) -> None:
+    lab.write("nodes: [n1, n2, n3]\n")
+    other = lab.folder / "b.yaml"
+    other.write_text("nodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    lab.well("send", "n3", "kept")
+    for words in (
+        ("cluster", "up", "-d"),
+        ("cluster", "up", "-d", "--fresh"),
+        ("cluster", "down", "--wipe"),
+        ("cluster", "wipe", "n1"),
+        ("cluster", "kill", "n1"),
+        ("cluster", "ps"),
+        ("send", "n1", "stray"),
+        ("node", "run", "n2"),
+    ):
+        said = lab.chatlab("-f", "b.yaml", *words)
+        complains(said, 2, str(lab.file))
+        assert "b.yaml" in said.err, said
+    assert len(lab.cluster.running()) == 3
+    assert texts(lab, "n3") == ["kept"]
+
+
+def test_with_a_name_of_its_own_the_other_file_has_its_own_state(lab: Any) -> None:
+    lab.write("nodes: [n1]\n")
+    (lab.folder / "b.yaml").write_text("name: b\nnodes: [n1]\n")
+    lab.well("cluster", "up", "-d")
+    lab.well("-f", "b.yaml", "cluster", "up", "-d")
+    lab.well("send", "n1", "of a")
+    lab.well("-f", "b.yaml", "send", "n1", "of b")
+    assert (texts(lab, "n1"), texts(lab, "n1", "-f", "b.yaml")) == (["of a"], ["of b"])
+    lab.well("-f", "b.yaml", "cluster", "down", "--wipe")
+    assert texts(lab, "n1") == ["of a"]
+
+
+# --- what is not ours -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cluster", "up", "-d"),
+        ("cluster", "up", "-d", "--fresh"),
+        ("cluster", "down", "--wipe"),
+        ("cluster", "wipe", "n1"),
+        ("node", "run", "n1"),
+    ],
+)
+def test_a_folder_that_is_not_ours_is_neither_used_nor_removed(lab: Any, words: Any) -> None:
+    lab.write("name: homework\ndata_dir: .\nnodes: [n1]\n")
+    thesis = lab.folder / "homework" / "n1" / "thesis.txt"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("all of it")
+    thesis.parent.chmod(0o755)
+    complains(lab.chatlab(*words), 2, "homework")
+    assert thesis.read_text() == "all of it"
+    assert thesis.parent.stat().st_mode & 0o777 == 0o755
+    assert [path.name for path in thesis.parent.iterdir()] == ["thesis.txt"]
+
+
+def test_wiping_leaves_what_somebody_put_into_our_folder_and_says_so(lab: Any) -> None:
+    lab.write("name: homework\ndata_dir: .\nnodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    root = lab.folder / "homework"
+    (root / "notes.txt").write_text("mine")
+    (root / "n1" / "more.txt").write_text("mine too")
+    said = lab.well("cluster", "down", "--wipe")
+    assert "notes.txt" in said.out and "more.txt" in said.out and "not chatlab's" in said.out
+    left = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert left == {"notes.txt", "n1/more.txt"}
+
+
+def test_a_link_out_of_the_folder_is_not_followed_and_nothing_is_said_to_be_gone(lab: Any) -> None:
+    lab.write("nodes: [n1, n2]\n")
+    root, disk = Path(lab.place.root), lab.folder / "disk"
+    disk.mkdir(mode=0o700)
+    lab.well("cluster", "up", "-d")
+    lab.well("cluster", "down")
+    lab.well("cluster", "wipe", "n2")
+    (root / "n2").symlink_to(disk)
+    lab.well("cluster", "up", "-d")
+    lab.well("send", "n2", "on the other disk", "--ack", "durable")
+    said = lab.chatlab("cluster", "wipe", "n2")
+    complains(said, 2, "link")
+    assert "n2" in lab.cluster.running()
+    said = lab.chatlab("cluster", "down", "--wipe")
+    complains(said, 5, "link")
+    assert (disk / "journal").is_dir() and not (root / "n1").exists()
+    lab.well("cluster", "up", "-d")
+    assert "on the other disk" in texts(lab, "n2")
+
+
+# --- nodes that have left the file ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("launcher", ["there", "gone"])
+def test_a_node_that_left_the_file_is_shown_stopped_and_kept(
+    lab: Any, until: Any, launcher: str
+) -> None:
+    lab.write("nodes: [n1, n2, n3]\n")
+    lab.well("cluster", "up", "-d")
+    lab.well("send", "n3", "mine", "--ack", "durable")
+    if launcher == "gone":
+        end_launcher(lab, until)
+    record = lab.cluster.process("n3")
+    lab.write("nodes: [n1, n2]\n")
+    seen = {one["node"]: one for one in lab.well("cluster", "ps", "--json").lines}
+    assert seen["n3"]["pid"] == record.pid and not seen["n3"]["in_file"] and seen["n1"]["in_file"]
+    assert "not in the file" in lab.well("cluster", "ps").out
+    said = lab.well("cluster", "down", "--wipe")
+    assert "stopped 3 nodes (n3: not in the file)" in said.out
+    assert not wait_gone([record], 0)
+    root = Path(lab.place.root)
+    assert (root / "n3" / "journal").is_dir() and not (root / "n1").exists()
+    assert "chatlab cluster wipe n3" in said.out
+    lab.well("cluster", "wipe", "n3")
+    assert not (root / "n3").exists()
+
+
+def test_a_stored_partition_that_names_a_former_node_stops_no_start(lab: Any) -> None:
+    lab.write("nodes: [n1, n2, n3]\n")
+    lab.well("cluster", "up", "-d")
+    lab.well("cluster", "partition", "n1,n2", "n3")
+    lab.well("cluster", "down")
+    lab.write("nodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    lab.well("cluster", "restart", "n1")
+    lab.well("send", "n1", "hello", "--ack", "replicated:1")
+
+
+# --- moved, copied, removed -----------------------------------------------------------------------
+
+
+def test_a_copy_is_refused_while_the_original_runs_and_is_another_cluster_afterwards(
+    lab: Any, tmp_path: Path
+) -> None:
+    lab.write("nodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    lab.well("send", "n1", "before", "--ack", "replicated:1")
+    copy = lab.folder / "copy"
+    copy.mkdir()
+    shutil.copy(lab.file, copy)
+    os.system(f"cp -a {lab.folder}/.chatlab {copy}/")
+    there = "-f", "copy/cluster.yaml"
+    seen = lab.well(*there, "cluster", "ps", "--json").lines
+    assert [one["pid"] for one in seen] == [None, None]
+    complains(lab.chatlab(*there, "cluster", "up", "-d"), 2, str(lab.folder / ".chatlab"))
+    complains(lab.chatlab(*there, "node", "run", "n1"), 2, "copy")
+    assert "no node was running" in lab.well(*there, "cluster", "down").out
+    assert len(lab.cluster.running()) == 2
+    lab.well("cluster", "down")
+    said = lab.well(*there, "cluster", "up", "-d")
+    assert "a cluster of its own" in said.err
+    assert id_of(lab.file) != id_of(copy / "cluster.yaml")
+    lab.well("cluster", "up", "-d")
+    lab.well(*there, "send", "n1", "of the copy", "--ack", "replicated:1")
+    assert texts(lab, "n1") == ["before"]
+
+
+def test_a_moved_folder_keeps_its_id_and_says_so(lab: Any) -> None:
+    old, new = lab.folder / "old", lab.folder / "new"
+    old.mkdir()
+    (old / "cluster.yaml").write_text("nodes: [n1]\n")
+    lab.well("-f", "old/cluster.yaml", "cluster", "up", "-d")
+    lab.well("-f", "old/cluster.yaml", "send", "n1", "kept")
+    lab.well("-f", "old/cluster.yaml", "cluster", "down")
+    before = id_of(old / "cluster.yaml")
+    old.rename(new)
+    said = lab.well("-f", "new/cluster.yaml", "cluster", "up", "-d")
+    assert before == id_of(new / "cluster.yaml") and f"it stays cluster {before}" in said.err
+    assert texts(lab, "n1", "-f", "new/cluster.yaml") == ["kept"]
+    (new / "cluster.yaml").rename(new / "c.yaml")
+    lab.well("-f", "new/c.yaml", "cluster", "up", "-d")
+    assert id_of(new / "c.yaml") == before
+    lab.well("-f", "new/c.yaml", "cluster", "restart", "n1")
+
+
+def test_removing_the_folder_ends_the_nodes(lab: Any, until: Any) -> None:
+    lab.write("nodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    records = [lab.cluster.process(name) for name in ("n1", "n2")]
+    shutil.rmtree(lab.folder / ".chatlab")
+    until(lambda: not wait_gone(records, 0.1))
+    assert not (lab.folder / ".chatlab" / "chatlab").exists()
+    lab.well("cluster", "up", "-d")
+    assert len(lab.cluster.running()) == 2
