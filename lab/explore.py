@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from lab.checkers import BATCH, Band, Coverage, Outcome, Sample, Verdict
 from lab.checkers.lagband import RUNS_MIN
-from lab.judging import ALL_RULES, Judged, run_judged
+from lab.judging import Judged, blamed, run_judged
 from lab.kinds import Totals
 from lab.reached import Reached
 from lab.rows import ROWS
@@ -51,6 +51,8 @@ class Options(Struct, frozen=True):
     first_failure: bool = False
     bands: dict[str, Band] = {}  # by `config_of` a scenario
     reached: bool = False  # also count the states that runs reach: `lab.reached`
+    real: int = 0  # rounds on real processes, from the first seed on
+    real_scenarios: tuple[Scenario, ...] = ()  # of these; none: `lab.real.rounds.SCENARIOS`
 
     def scenario_of(self, seed: int) -> Scenario:
         return self.scenarios[seed % len(self.scenarios)]
@@ -71,6 +73,17 @@ class Seen(Struct, frozen=True, array_like=True):
     enabled: tuple[str, ...]
     sample: Sample | None
     reached: dict[str, int] = {}  # by row of `lab.reached`
+
+
+class RoundSeen(Struct, frozen=True):
+    """What came of one round on real processes, see `lab.real.rounds`."""
+
+    scenario: str
+    seed: int
+    outcome: Outcome
+    rule: str
+    reason: str
+    took_s: float
 
 
 class Failure(Struct, frozen=True):
@@ -124,13 +137,15 @@ class Found(Struct):
     samples: dict[str, list[Sample]] = {}  # by scenario
     ran: Counter[str] = field(default_factory=Counter)  # runs, by scenario
     reached: dict[str, Row] = {}  # by row of `lab.reached`
+    real: list[RoundSeen] = []
 
     @property
     def outcome(self) -> Outcome:
         """Fail if any run or batch failed or a row is missed, unknown if none of them passed."""
         if self.failures_count or self.missed:
             return "fail"
-        return "pass" if self.outcomes["pass"] else "unknown"
+        passed = self.outcomes["pass"] or any(one.outcome == "pass" for one in self.real)
+        return "pass" if passed else "unknown"
 
     @property
     def unknown_share(self) -> float:
@@ -165,6 +180,14 @@ class Found(Struct):
             band = self.options.bands.get(config_of(what))
             if band is not None and len(growing) % RUNS_MIN == 0:
                 self._judge_batch(scenario, growing[-RUNS_MIN:], band)
+
+    def take_round(self, seen: RoundSeen) -> None:
+        self.real.append(seen)
+        if seen.outcome == "fail":
+            named = " ".join(one.name for one in self.options.real_scenarios)
+            again = f"chatlab lab explore {named} --seeds 0 --real 1 --first {seen.seed}"
+            again = " ".join(again.split())
+            self._fail(Failure(seen.scenario, seen.seed, seen.rule, seen.reason, "", again))
 
     def _row(self, row: str) -> Row:
         found = self.reached.get(row)
@@ -212,25 +235,31 @@ def explore(options: Options, told: Callable[[Found], None] = lambda _: None) ->
     """Run the seeds, and tell how far it is. Ctrl-C ends it early; what is found stays."""
     began_s = monotonic()
     found = Found(options)
-    runs = _inline(options) if options.jobs == 1 else _pooled(options)
     try:
-        with closing(runs):
-            for chunk in runs:
-                for seen in chunk:
-                    found.take(seen)
-                    if options.first_failure and found.failures_count:
-                        found.ended = "failure"
-                        return found
-                found.wall_s = monotonic() - began_s
-                told(found)
-                if options.time_s is not None and found.wall_s >= options.time_s:
-                    found.ended = "time"
-                    return found
+        _simulate(options, found, told, began_s)
     except KeyboardInterrupt:
         found.ended = "interrupted"
     finally:
         found.wall_s = monotonic() - began_s
     return found
+
+
+def _simulate(
+    options: Options, found: Found, told: Callable[[Found], None], began_s: float
+) -> None:
+    runs = _inline(options) if options.jobs == 1 else _pooled(options)
+    with closing(runs):
+        for chunk in runs:
+            for seen in chunk:
+                found.take(seen)
+                if options.first_failure and found.failures_count:
+                    found.ended = "failure"
+                    return
+            found.wall_s = monotonic() - began_s
+            told(found)
+            if options.time_s is not None and found.wall_s >= options.time_s:
+                found.ended = "time"
+                return
 
 
 # --- one seed -------------------------------------------------------------------------------------
@@ -268,22 +297,13 @@ def seen_of(judged: Judged) -> Seen:
     )
 
 
-def blamed(judged: Judged) -> tuple[str, str]:
-    """Rule and reason of the first failure, else of the first unknown that counts."""
-    failed = judged.failed
-    if failed is not None:
-        return failed.rule, failed.reason
-    for one in judged.verdicts:
-        if one.outcome == "unknown" and ALL_RULES[one.rule].required:
-            return one.rule, one.reason
-    return "", ""
-
-
 # --- on all cores ---------------------------------------------------------------------------------
 
 
 def _seeds(options: Options) -> range:
-    return range(options.first, options.first + (options.seeds or 1 << 62))
+    return range(
+        options.first, options.first + (1 << 62 if options.seeds is None else options.seeds)
+    )
 
 
 def _inline(options: Options) -> Generator[list[Seen], None, None]:

@@ -175,6 +175,17 @@ def judged(
     return Judged(source, seed, run.plan, run.trace, verdicts, outcome, failures, judge.sample())
 
 
+def blamed(judged: Judged) -> tuple[str, str]:
+    """Rule and reason of the first failure, else of the first unknown that counts."""
+    failed = judged.failed
+    if failed is not None:
+        return failed.rule, failed.reason
+    for one in judged.verdicts:
+        if one.outcome == "unknown" and ALL_RULES[one.rule].required:
+            return one.rule, one.reason
+    return "", ""
+
+
 def _broken(source: Source, seed: int, plan: Plan, trace: Trace, error: Exception) -> Judged:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"

@@ -10,9 +10,20 @@ from lab.cli.runs import Jobs, code_of, complete_scenario, jobs_or_all, scenario
 from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.explore import Found
+    from lab.explore import Found, Options
     from lab.scenario import Scenario
     from lab.tables import Paint
+
+Reached = Annotated[
+    bool,
+    typer.Option("--reached", help="Also tell what these runs reached; 1000 without a row fail."),
+]
+Rounds = Annotated[
+    int,
+    typer.Option(
+        "--real", min=0, metavar="N", help="Then N short rounds on real processes as well."
+    ),
+]
 
 
 def explore(
@@ -27,7 +38,7 @@ def explore(
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", min=1, metavar="N", help="How many runs. Default: 1000."),
+        typer.Option("--seeds", min=0, metavar="N", help="How many runs. Default: 1000."),
     ] = None,
     first: Annotated[
         int, typer.Option("--first", min=0, max=2**62, metavar="N", help="The first seed.")
@@ -43,21 +54,17 @@ def explore(
     first_failure: Annotated[
         bool, typer.Option("--first-failure", help="Stop at the first seed that fails.")
     ] = False,
-    reached: Annotated[
-        bool,
-        typer.Option(
-            "--reached", help="Also tell what these runs reached; 1000 without a row fail."
-        ),
-    ] = False,
+    reached: Reached = False,
+    real: Rounds = 0,
     json: Json = False,
 ) -> None:
     """Many seeds on all cores. Exit 7 if any fails; each failure comes with its replay."""
     from lab.bands import bands
-    from lab.cli.verdicts import Bar
-    from lab.explore import Options, tune
-    from lab.explore import explore as explored
+    from lab.explore import Options
     from lab.scenario import names
 
+    if seeds == 0 and not real:
+        raise Problem("no seeds and no rounds: nothing would run", Exit.USAGE)
     options = Options(
         _meant(scenarios or names()),
         int.from_bytes(os.urandom(5), "big") if fresh else first,
@@ -67,16 +74,12 @@ def explore(
         first_failure,
         bands(),
         reached,
+        real,
+        _meant(scenarios or []),
     )
     if fresh:
         hint(f"first seed: {options.first}")
-    bar = Bar()
-    hear_ctrl_c()
-    tune()
-    try:
-        found = explored(options, lambda one: bar.show(*_progress(one)))
-    finally:
-        bar.clear()
+    found = _explored(options)
     _show(found, json, settings_of(context).paint)
     if found.ended == "interrupted" and not found.failures_count:
         raise typer.Exit(int(Exit.INTERRUPTED))
@@ -94,6 +97,25 @@ def _show(found: "Found", json: bool, paint: "Paint") -> None:
         show_found(found, paint)
 
 
+def _explored(options: "Options") -> "Found":
+    from lab.cli.verdicts import Bar
+    from lab.explore import explore as explored
+    from lab.explore import tune
+
+    bar = Bar()
+    hear_ctrl_c()
+    tune()
+    try:
+        found = explored(options, lambda one: bar.show(*_progress(one)))
+        if options.real:
+            from lab.real.rounds import explore_rounds  # lazy: real processes
+
+            explore_rounds(found, lambda one: bar.show(*_progress(one)))
+    finally:
+        bar.clear()
+    return found
+
+
 def _meant(texts: list[str]) -> "tuple[Scenario, ...]":
     meant = tuple([scenario_named(text) for text in dict.fromkeys(texts)])
     if len({one.name for one in meant}) < len(meant):
@@ -103,6 +125,8 @@ def _meant(texts: list[str]) -> "tuple[Scenario, ...]":
 
 def _progress(found: "Found") -> tuple[float | None, str]:
     options = found.options
+    if found.real:
+        return len(found.real) / options.real, f"{len(found.real)}/{options.real} rounds"
     done = found.runs / options.seeds if options.seeds else None
     if options.time_s:
         done = max(done or 0.0, min(found.wall_s / options.time_s, 1.0))

@@ -193,6 +193,13 @@ def show_found(found: "Found", paint: Paint) -> None:
         print()
     if found.options.reached:
         _show_reached(found, paint)
+    if found.real:
+        failed = sum(one.outcome == "fail" for one in found.real)
+        took_s = sum(one.took_s for one in found.real)
+        told = f"{len(found.real)} rounds on real processes, {failed} fail, {took_s:.1f} s"
+        print(told if found.runs else f"{overall_text(found.outcome, paint)}: {told}")
+    if not found.runs:
+        return
     counts = found.outcomes
     print(
         f"{overall_text(found.outcome, paint)}: {found.runs:,} seeds "
@@ -294,6 +301,7 @@ def found_json(found: "Found") -> dict[str, Any]:
         "seeds_s": round(found.seeds_s, 2),
         "jobs": found.options.jobs,
         "ended": found.ended,
+        "real": found.real,
         **({"reached": reached_json(found), "never": found.never} if found.options.reached else {}),
     }
 

@@ -13,9 +13,11 @@ from lab.checkers import judge
 from lab.client import Client, Failure, Unreachable
 from lab.conformance import conform
 from lab.conformance import replay as replay_trace
+from lab.explore import Options, explore
 from lab.faults import ClockOffset, Kill, Pause, Point, Timed
 from lab.kinds import Boot, Dropped, Final, Got, Run
 from lab.real import RealResult, run_plan_real, run_real
+from lab.real.rounds import explore_rounds
 from lab.scenario import Scenario, named
 from lab.sim.swarm import draw
 from lab.tracefile import read_lines, write_lines
@@ -52,6 +54,14 @@ def check(result: RealResult) -> None:
     assert result.conformance.turns == result.acts > 100
     assert result.core_failures == ()
     assert result.put_off == 0
+
+
+def test_rounds_on_real_processes_pass_and_leave_nothing_running() -> None:
+    calm = (named("calm"),)
+    found = explore(Options(calm, first=2, seeds=0, real=2, real_scenarios=calm))
+    explore_rounds(found)
+    assert [one.outcome for one in found.real] == ["pass", "pass"], found.real
+    assert found.outcome == "pass" and found.runs == 0
 
 
 def test_a_run_with_a_kill_can_be_fed_back(lab: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 import lab.token
 from lab.cli.main import main
 from lab.faults import Kill, Op, Plan, Timed, plan_from_json, plan_to_json
+from lab.problem import Problem
 from lab.scenario import SCENARIOS, names
 from lab.sim.world import World
 from lab.tracefile import read_lines
@@ -115,6 +116,7 @@ def test_what_shows_nothing_is_unknown(capsys: pytest.CaptureFixture[str], tmp_p
         (["run", "nope.json"], "nope.json: cannot read it"),
         (["explore", "calm", "nope"], "no scenario 'nope'"),
         (["explore", "calm", str(SCENARIOS / "calm.yaml")], "the same name"),
+        (["explore", "calm", "--seeds", "0"], "nothing would run"),
         (["replay", "hello"], "that is no token"),
         (["run", "calm", "--seed", "-1"], "--seed"),
     ],
@@ -265,3 +267,21 @@ def test_a_token_gives_the_same_trace_in_another_process(
             check=False,
         )
         assert objects(ran.stdout) == [found], ran.stderr
+
+
+def test_a_failing_round_on_real_processes_says_how_to_have_it_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise Problem("n1 is not running")
+
+    monkeypatch.setattr("lab.real.rounds.run_plan_real", fails)
+    words = ("explore", "calm", "--seeds", "0", "--real", "2", "--first", "7")
+    code, out, _ = answer(capsys, *words)
+    assert code == 7
+    assert "calm seed 7  REAL: n1 is not running" in out
+    assert "chatlab lab explore calm --seeds 0 --real 1 --first 8\n" in out
+    code, out, _ = answer(capsys, *words, "--first-failure", "--json")
+    failure, summary = objects(out)
+    assert (code, failure["rule"], failure["seed"]) == (7, "REAL", 7)
+    assert [one["seed"] for one in summary["real"]] == [7] and summary["ended"] == "failure"

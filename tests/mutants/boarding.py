@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from tests.mutants.drawing import Site
+from tests.mutants.rounding import FIRST, ROUNDS, ByRounds
 from tests.mutants.trying import BySeeds, ByTests
 
 TITLE = "## Drawn at random over the core"
@@ -18,9 +19,11 @@ Written by `scripts/evidence mutants --random {count} --seed {seed} --seeds {see
 Small changes by an operator, anywhere in `gossip`, `domain` and `node`, drawn by a seed
 (`tests/mutants/drawing.py`). *explore*: the first rule that fails, and the seed, of {seeds} seeds
 over all scenarios. *traces*: of the seeds that ran, until one failed, how many had another trace,
-and how many seeds execute the line at all. *unit*: the first test that fails, of those that execute
-the line and need no processes of their own; of lines that none of these executes, the first of
-tests/cluster. A run that hangs, dies or cannot be imported is caught.
+and how many seeds execute the line at all. Where none does, the first of {rounds} rounds on real
+processes that fails (`lab explore --real {rounds}`, from seed {real_first} on); it is marked
+*real*, and the table tells what simulated seeds alone see. *unit*: the first test that fails, of
+those that execute the line and need no processes of their own; of lines that none of these
+executes, the first of tests/cluster. A run that hangs, dies or cannot be imported is caught.
 *Equivalent* ones were judged by hand (`tests/mutants/equivalent.json`), and count nowhere.
 *Driven* are the modules that the simulator imports: no seed can see a mutant elsewhere.
 """
@@ -41,10 +44,21 @@ class MutantRow(Struct, frozen=True):
     driven: bool  # by the simulator
     explored: BySeeds | None
     tested: ByTests | None
+    rounded: ByRounds | None = None  # None: not tried, for seeds execute its line
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a simulated seed sees it."""
+        return bool(self.explored and self.explored.by)
+
+    @property
+    def found(self) -> bool:
+        """Whether exploring sees it, with its rounds on real processes."""
+        return self.simulated or bool(self.rounded and self.rounded.by)
 
     @property
     def seen(self) -> bool:
-        return bool((self.explored and self.explored.by) or (self.tested and self.tested.by))
+        return self.found or bool(self.tested and self.tested.by)
 
 
 def equivalents() -> dict[tuple[str, str, str, str], str]:
@@ -61,16 +75,24 @@ def judged(row: MutantRow, known: dict[tuple[str, str, str, str], str]) -> str:
 def section(rows: Sequence[MutantRow], seed: int, seeds: int) -> str:
     known = equivalents()
     real = [row for row in rows if not judged(row, known)]
-    lines = [HEAD.format(title=TITLE, count=len(rows), seed=seed, seeds=seeds)]
-    lines += ["| mutants | of them | explore | unit | neither |", "|---|---|---|---|---|"]
+    lines = [
+        HEAD.format(
+            title=TITLE, count=len(rows), seed=seed, seeds=seeds, rounds=ROUNDS, real_first=FIRST
+        )
+    ]
+    lines += [
+        "| mutants | of them | explore | of it simulated | unit | neither |",
+        "|---|---|---|---|---|---|",
+    ]
     groups = {"all": real, "driven": [r for r in real if r.driven]}
+    groups["not driven"] = [r for r in real if not r.driven]
     for folder in ("gossip", "domain", "node"):
         groups[f"`{folder}`"] = [r for r in real if r.site.file.startswith(f"{folder}/")]
     for name, those in groups.items():
-        seen = sum(bool(r.explored and r.explored.by) for r in those)
+        seen, simulated = sum(r.found for r in those), sum(r.simulated for r in those)
         tested = sum(bool(r.tested and r.tested.by) for r in those)
         neither = sum(not r.seen for r in those)
-        shares = [_share(n, len(those)) for n in (seen, tested, neither)]
+        shares = [_share(n, len(those)) for n in (seen, simulated, tested, neither)]
         lines.append(f"| {name} | {len(those)} | {' | '.join(shares)} |")
     lines += ["", f"Equivalent: {len(rows) - len(real)} of {len(rows)}.", ""]
     lines += ["| place | change | explore | traces | unit |", "|---|---|---|---|---|"]
@@ -89,11 +111,17 @@ def _row(row: MutantRow, why: str) -> str:
     cells = [
         f"{site.file}:{site.line} {site.operator}",
         f"{_code(site.was)} → {_code(site.becomes)}",
-        (seen.by or "-") if seen else "",
+        _explored(row),
         traces,
         f"equivalent: {why}" if why else by[:90],
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def _explored(row: MutantRow) -> str:
+    if row.rounded is not None:
+        return f"{row.rounded.by} (real)" if row.rounded.by else "-"
+    return (row.explored.by or "-") if row.explored else ""
 
 
 def _code(text: str) -> str:

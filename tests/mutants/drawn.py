@@ -26,6 +26,8 @@ from tests.mutants.boarding import MutantRow, section, with_section
 from tests.mutants.choosing import RECORD, ROOT, Executed
 from tests.mutants.drawing import Site, drawn
 from tests.mutants.reaching import Reached
+from tests.mutants.rounding import ByRounds, by_rounds
+from tests.mutants.rounding import sound as sound_rounds
 from tests.mutants.seeing import Ran
 from tests.mutants.trying import BySeeds, ByTests, Sound, by_seeds, by_tests, pytest, run, tree
 
@@ -45,18 +47,12 @@ def stamp(*folders: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="scripts/evidence mutants", description=__doc__)
-    parser.add_argument("--random", type=int, default=200, metavar="N", help="how many")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the draw")
-    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help="to explore")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
-    parser.add_argument("--only", choices=("explore", "unit"), help="one column")
-    parser.add_argument("--keep", action="store_true", help="once caught is caught")
-    parser.add_argument("--file", default="", metavar="START", help="only in files of that name")
-    parser.add_argument("--dry", action="store_true", help="write no evidence")
-    given = parser.parse_args(arguments)
+    given = _given(arguments)
     sites = [s for s in drawn(ROOT, 1 << 30, given.seed) if s.file.startswith(given.file)]
     sites = sites[: given.random]
+    driven = {f"{one.replace('.', '/')}.py" for one in sources_of("lab.sim.world")}
+    if given.undriven:
+        sites = [site for site in sites if site.file not in driven]
     KEPT.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         trees: Trees = SimpleQueue()
@@ -64,26 +60,69 @@ def main(arguments: list[str] | None = None) -> int:
             trees.put(stack.enter_context(tree()))
         explored: dict[str, BySeeds] = {}
         tested: dict[str, ByTests] = {}
-        if given.only != "explore":
+        rounded: dict[str, ByRounds] = {}
+        if given.only in (None, "unit"):
             tests = recorded_tests(trees, given.jobs)
             tested = _column(
                 "unit", f"{stamp('gossip', 'domain', 'node', 'tests')}", ByTests, sites, given,
                 trees, lambda copy, site: by_tests(copy, site, tests),
             )  # fmt: skip
-        if given.only != "unit":
+        if given.only in (None, "explore"):
             sound = recorded_seeds(trees, given.jobs, given.seeds)
             explored = _column(
                 "explore", f"{given.seeds}-{stamp('gossip', 'domain', 'node', 'lab')}", BySeeds,
                 sites, given, trees, lambda copy, site: by_seeds(copy, site, sound),
             )  # fmt: skip
-    driven = {f"{one.replace('.', '/')}.py" for one in sources_of("lab.sim.world")}
-    rows = [MutantRow(s, s.file in driven, explored.get(s.key), tested.get(s.key)) for s in sites]
+        if given.only != "unit":
+            unreached = [s for s in sites if _unreached(s, driven, explored)]
+            real = f"{stamp('gossip', 'domain', 'node', 'lab')}"
+            _check_rounds(trees, real)
+            rounded = _column("real", real, ByRounds, unreached, given, trees, by_rounds)
+    rows = [
+        MutantRow(s, s.file in driven, explored.get(s.key), tested.get(s.key), rounded.get(s.key))
+        for s in sites
+    ]
     text = section(rows, given.seed, given.seeds)
-    if given.dry or given.only or given.file:
+    if given.dry or given.only or given.file or given.undriven:
         print(text)
     else:
         EVIDENCE.write_text(with_section(EVIDENCE.read_text(encoding="utf-8"), text), "utf-8")
     return 0
+
+
+def _given(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/evidence mutants", description=__doc__)
+    parser.add_argument("--random", type=int, default=200, metavar="N", help="how many")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the draw")
+    parser.add_argument("--seeds", type=int, default=SEEDS, metavar="N", help="to explore")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
+    parser.add_argument("--only", choices=("explore", "unit", "real"), help="one column")
+    parser.add_argument("--keep", action="store_true", help="once caught is caught")
+    parser.add_argument("--file", default="", metavar="START", help="only in files of that name")
+    parser.add_argument("--undriven", action="store_true", help="only where no seed can come")
+    parser.add_argument("--dry", action="store_true", help="write no evidence")
+    return parser.parse_args(arguments)
+
+
+def _unreached(site: Site, driven: set[str], explored: Mapping[str, BySeeds]) -> bool:
+    """Whether no simulated seed executes its line."""
+    seen = explored.get(site.key)
+    return site.file not in driven if seen is None else not seen.reached
+
+
+def _check_rounds(trees: Trees, stamp_: str) -> None:
+    """Rounds that fail on the sound core would say nothing of a mutant. Looked at once."""
+    path = KEPT / f"rounds-{stamp_}"
+    if path.exists():
+        return
+    copy = trees.get()
+    try:
+        found = sound_rounds(copy)
+    finally:
+        trees.put(copy)
+    if found.by:
+        raise SystemExit(f"rounds fail on the sound core: {found.by}: {found.why}")
+    path.touch()
 
 
 # --- columns, which go on where they stopped ------------------------------------------------------
@@ -98,7 +137,7 @@ class Kept(Struct):
     took_s: float
 
 
-Result = TypeVar("Result", BySeeds, ByTests)
+Result = TypeVar("Result", BySeeds, ByTests, ByRounds)
 
 
 def _column(

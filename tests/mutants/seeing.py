@@ -4,6 +4,9 @@
 fails. `... record FILE FIRST COUNT` runs all, and also writes which lines each of them executes.
 One line of JSON for each seed: what exploring would take of it, and the hash of its trace. A run
 that takes too long ends the process by SIGALRM.
+
+`... rounds FOLDER FIRST COUNT` runs rounds on real processes until one fails, each in a folder of
+its own there, and prints a line of JSON for each.
 """
 
 import signal
@@ -34,6 +37,8 @@ def main() -> None:
         Path(more[0]).write_bytes(
             msgspec.json.encode(recorded(recording, ROOT, [str(seed) for seed in seeds]))
         )
+    elif how == "rounds":
+        rounds(Path(more[0]), int(more[1]), int(more[2]))
     else:
         run([int(line) for line in sys.stdin], lambda _: None, stop=True)
 
@@ -54,6 +59,19 @@ def run(seeds: list[int], begin: object, *, stop: bool) -> None:
         sys.stdout.write(line.decode() + "\n")
         sys.stdout.flush()
         if stop and judged.outcome == "fail":
+            return
+
+
+def rounds(folder: Path, first: int, count: int) -> None:
+    from lab.real.rounds import look, scenario_of
+
+    for seed in range(first, first + count):
+        where = folder / str(seed)
+        where.mkdir()
+        seen = look(scenario_of((), seed), seed, where)
+        sys.stdout.write(msgspec.json.encode(seen).decode() + "\n")
+        sys.stdout.flush()
+        if seen.outcome == "fail":
             return
 
 

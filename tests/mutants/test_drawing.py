@@ -1,6 +1,9 @@
 """Drawn mutants: where there are sites, what each operator makes of them, and who comes there."""
 
 import ast
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -21,6 +24,7 @@ from tests.mutants.choosing import ROOT, Executed
 from tests.mutants.drawing import Site, drawn, sites
 from tests.mutants.drawn import joined
 from tests.mutants.reaching import Reached, keys_of
+from tests.mutants.rounding import ByRounds, end_all_in
 from tests.mutants.trying import BySeeds, ByTests, by_tests, mutated
 
 DECLARED = '''"""A module."""
@@ -182,13 +186,13 @@ def test_the_section_counts_equivalent_ones_nowhere(tmp_path: Path) -> None:
     rows = [
         MutantRow(seen, True, BySeeds(9, 3, 2, "C1 7"), ByTests(4)),
         MutantRow(unit, True, BySeeds(9, 9, 0), ByTests(4, "tests/test_x.py::test_y")),
-        MutantRow(none, False, BySeeds(0, 0, 0), ByTests(0)),
+        MutantRow(none, False, BySeeds(0, 0, 0), ByTests(0), ByRounds(5)),
     ]
     known = {(none.file, none.function, none.was, none.becomes): "of truth values alone"}
     assert judged(rows[2], known) == "of truth values alone"
     assert not judged(rows[0], dict.fromkeys(known, ""))
     text = section(rows, 1, 1000)
-    assert "| all | 3 | 1 (33 %) | 1 (33 %) | 1 (33 %) |" in text
+    assert "| all | 3 | 1 (33 %) | 1 (33 %) | 1 (33 %) | 1 (33 %) |" in text
     assert "| C1 7 | 2 of 3; 9 | - |" in text
     page = with_section("# Page\n\n## Which faults are needed\nrest\n", text)
     assert page.endswith("\n## Which faults are needed\nrest\n")
@@ -196,6 +200,30 @@ def test_the_section_counts_equivalent_ones_nowhere(tmp_path: Path) -> None:
     anew = "# Page anew\n\n## Which faults are needed\nrest\n"
     assert carried(page, anew) == with_section(anew, text)
     assert carried("# Page\n", anew) == anew
+
+
+def test_what_a_round_on_real_processes_sees_is_told_apart(tmp_path: Path) -> None:
+    (site,) = placed(tmp_path, "def f(a, b):\n    return [a < b]\n")[:1]
+    row = MutantRow(site, False, BySeeds(0, 0, 0), ByTests(0), ByRounds(2, "REAL 2", "why"))
+    text = section([row], 1, 1000)
+    assert "| not driven | 1 | 1 (100 %) | 0 (0 %) | 0 (0 %) | 0 (0 %) |" in text
+    assert "| REAL 2 (real) |" in text
+
+
+def test_whatever_a_round_leaves_running_is_ended(tmp_path: Path) -> None:
+    code = "import time; time.sleep(60)"
+    inside = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "cluster.yaml")])
+    outside = subprocess.Popen([sys.executable, "-c", code, f"{tmp_path}-other"])
+    try:
+        while not Path(f"/proc/{inside.pid}/cmdline").read_bytes():
+            pass
+        end_all_in(tmp_path)
+        assert inside.wait(10) == -signal.SIGKILL
+        assert outside.poll() is None
+    finally:
+        inside.kill()
+        outside.kill()
+        outside.wait()
 
 
 def test_what_is_called_equivalent_has_a_reason_and_is_named_once() -> None:

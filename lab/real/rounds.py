@@ -1,0 +1,75 @@
+"""Rounds: seeds on real processes, a few seconds each, judged by facts.
+
+    seen = look(scenario_of((), 3), seed=3)
+    seen.outcome, seen.rule, seen.reason
+
+A round is the plan of a scenario and a seed with its phase of faults made short. It fails where a
+checker does, where a replay differs from what a node did, and where the run cannot be told at all.
+Times differ from run to run, and so may the outcome of a defect that is a race; facts do not.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lab.checkers import Outcome
+from lab.explore import Found, RoundSeen
+from lab.judging import blamed, calibrated, judged, limits_for
+from lab.problem import Problem
+from lab.real.run import RealResult, run_plan_real
+from lab.scenario import Scenario, named
+from lab.sim.swarm import draw
+
+SCENARIOS = ("lossy", "partition", "crash-storm", "churn")
+SCALE = 0.25  # of the phase of faults
+RULE = "REAL"  # what is no checker's
+
+
+def scenario_of(given: Sequence[Scenario], seed: int) -> Scenario:
+    """Of those that are given, or else of those whose faults processes can have."""
+    if given:
+        return given[seed % len(given)]
+    return named(SCENARIOS[seed % len(SCENARIOS)])
+
+
+def explore_rounds(found: Found, told: Callable[[Found], None] = lambda _: None) -> None:
+    """After the seeds: one round after another, for each has several processes. Ctrl-C ends it."""
+    options = found.options
+    try:
+        for seed in range(options.first, options.first + options.real):
+            if found.ended != "seeds":
+                return
+            found.take_round(look(scenario_of(options.real_scenarios, seed), seed))
+            told(found)
+            if options.first_failure and found.failures_count:
+                found.ended = "failure"
+    except KeyboardInterrupt:
+        found.ended = "interrupted"
+
+
+def look(scenario: Scenario, seed: int, folder: Path | None = None) -> RoundSeen:
+    """`folder`: an empty one, which is kept; None: one that is removed afterwards."""
+    began_s = time.monotonic()
+    rule = reason = ""
+    try:
+        result = run_plan_real(draw(scenario, seed), scale=SCALE, folder=folder)
+        rule, reason = _wrong(result, scenario, seed)
+    except Problem as error:
+        rule, reason = RULE, f"{error}"
+    except Exception as error:
+        rule, reason = RULE, f"{type(error).__name__}: {error}"
+    outcome: Outcome = "fail" if rule else "pass"
+    took_s = round(time.monotonic() - began_s, 1)
+    return RoundSeen(scenario.name, seed, outcome, rule, " ".join(reason.split()), took_s)
+
+
+def _wrong(result: RealResult, scenario: Scenario, seed: int) -> tuple[str, str]:
+    """Rule and reason of what is wrong; empty if nothing is."""
+    limits = calibrated(result.plan, limits_for(scenario))
+    done = judged(result, scenario, seed, limits=limits)
+    if done.outcome == "fail":
+        return blamed(done)
+    conformance = result.conformance
+    if conformance.differences or conformance.incomplete:
+        return RULE, f"conformance: {conformance.text()}"
+    return "", ""
