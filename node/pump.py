@@ -22,7 +22,6 @@ from typing import Any
 import zmq
 
 DRAIN_MAX = 256
-DRAIN_S = 0.005  # seconds
 DRAIN_S = 0.02
 
 RawContext = zmq.Context[zmq.Socket[bytes]]
@@ -97,15 +96,11 @@ class Pump:
         receive, on_message, more = self._receive, self._on_message, DRAIN_MAX
         time, late_s = self._loop.time, self._loop.time() + DRAIN_S
         assert on_message is not None
-        now_s = self._loop.time
-        until_s = now_s() + DRAIN_S
         try:
             while more:
                 message = receive()
                 on_message(message)
                 more = more - 1 if time() < late_s else 0
-                if now_s() > until_s:
-                    more = 0
         except zmq.Again:
             pass
         if not more:

@@ -32,6 +32,21 @@ def test_up_is_fast_idempotent_and_down_stops_everything(lab: Any) -> None:
     assert "no node was running" in lab.well("cluster", "down").out
 
 
+def test_a_start_tells_step_by_step_what_it_did(lab: Any) -> None:
+    lab.write("nodes: [n1]\n")
+    lab.up()
+    lab.well("send", "n1", "hello")
+    lab.well("cluster", "down")
+    lab.up()
+    told = lab.well("logs", "n1", "--json").lines
+    first, second = (one for one in told if one["event"] == "journal_opened")
+    assert (first["records"], first["segments"], first["clean"]) == (0, 0, False)
+    assert (second["records"] > 1, second["segments"], second["clean"]) == (True, 1, True)
+    assert second["incarnation"] == first["incarnation"] + 1
+    for event in ("node_started", "node_stopped"):
+        assert any(one["event"] == event for one in told), event
+
+
 def test_generated_nodes_beside_a_file_do_not_touch_its_cluster(lab: Any) -> None:
     lab.write("name: mine\nnodes: [a, b]\n")
     lab.well("cluster", "up", "-n", "3", "-d")

@@ -35,6 +35,8 @@ def test_acks_are_understood(asked: str, durability: Any, level: AckLevel, copie
         ("replicated:two", "always", "unknown"),
         ("replicated:²", "always", "unknown"),
         ("replicated:", "always", "unknown"),
+        ("replicated:9999", "always", "4 peers"),
+        ("replicated:00001", "always", "unknown"),  # more digits than any number of peers
         ("replicated:99999999999", "always", "unknown"),
         ("Durable", "always", "unknown"),
         ("x" * 1000, "always", "unknown"),

@@ -385,6 +385,7 @@ def test_a_restarted_worker_has_its_path_and_its_clients_back() -> None:
             bench.client.send(Post(1, "a", "x"))
             await until(lambda: bench.submits)
             bench.control.stop()
+            assert bench.control.flying == 0
             bench.control.start()
             bench.answer(acked)  # of a life that has ended: nobody is told
 

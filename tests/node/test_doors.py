@@ -8,11 +8,12 @@ import msgspec
 import pytest
 import zmq
 
+from gossip.packets import PROTOCOL_VERSION, Packet, Same
 from node.api import FrontierPage, ReadFrontier, replies_decoder
 from node.doors import NOTES_MAX
 from node.keys import TrustedKey, fingerprint, forget, new_pair, trust
 from node.supervisor import Supervisor
-from tests.node.doorways import House, Visitor, packet
+from tests.node.doorways import CLUSTER, House, Visitor, packet
 from tests.node.loops import run, until
 
 VISITORS = (None, "stranger", "n2", "ana", "eve")
@@ -142,6 +143,24 @@ def test_a_key_that_is_forgotten_is_not_heard_even_on_a_connection_that_stands(
                 await until(lambda: house.control.counters["control_bad"] == 1)
                 await asyncio.sleep(0.05)
                 assert not visitor.socket.poll(0)
+
+    run(main)
+
+
+def test_whose_key_is_gone_is_told_once_and_again_when_it_is_gone_again() -> None:
+    async def main() -> None:
+        async with House() as house:
+            pair = house.keys.pairs["n2"]
+            reply = Packet(PROTOCOL_VERSION, CLUSTER, "n1", 1, 1, Same(0, bytes(16)))
+            for times in (1, 2):
+                forget(house.keys.folder, "n2")
+                for _ in range(3):
+                    house.transport.send("n2", reply)
+                told = house.told("peers_without_key")
+                assert [note.fields for note in told] == [{"peers": ["n2"]}] * times
+                trust(house.keys.folder, TrustedKey("peer", "n2", pair.public))
+                house.transport.send("n2", reply)
+            assert len(house.told("peers_without_key")) == 2
 
     run(main)
 

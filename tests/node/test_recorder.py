@@ -213,6 +213,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_node(
     assert (recording.state, recording.complete) == ("!", False)
     assert recording.lost == node.recorder.lost > 3
     assert len(recording.entries) == before + 2
+    assert node.recorder.path.stat().st_size == node.recorder.size  # half an entry is taken back
     assert "the disk took no more" in recording.why
 
 
