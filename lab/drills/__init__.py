@@ -19,17 +19,20 @@ from lab.drills import verdicts
 from lab.drills.believing import believing
 from lab.drills.beside import Difference
 from lab.drills.blocks import blocks
+from lab.drills.deciding import deciding
 from lab.drills.directories import directories
 from lab.drills.entries import entries
 from lab.drills.exchanging import exchanging
 from lab.drills.framing import framing
 from lab.drills.holding import holding
 from lab.drills.inboxes import inboxes
+from lab.drills.journals import journals
 from lab.drills.links import links
 from lab.drills.packets import packets
 from lab.drills.promising import promising
 from lab.drills.ranges import ranges
 from lab.drills.receipting import receipting
+from lab.drills.sharing import sharing
 from lab.drills.timelines import timelines
 
 Drill = Callable[[Random], None]
@@ -39,17 +42,20 @@ DRILLS: dict[str, Drill] = {
     for one in (
         believing,
         blocks,
+        deciding,
         directories,
         entries,
         exchanging,
         framing,
         holding,
         inboxes,
+        journals,
         links,
         packets,
         promising,
         ranges,
         receipting,
+        sharing,
         timelines,
         verdicts.verdicts,
     )

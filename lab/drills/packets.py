@@ -16,7 +16,7 @@ NAMES = ("n1", "a", "z" * 32)
 # By the number of its kind: where a packet's body has lines, folds and runs.
 LINES, FOLDS, RUNS = {1: 3, 3: 4, 4: 4, 8: 4}, {1: 6, 3: 9, 4: 6, 8: 5}, {3: 5, 4: 2, 5: 1, 8: 2}
 NUMBERS = {1: 2, 2: 1, 3: 1, 4: 1, 6: 1, 8: 1}
-STEPS = 5
+STEPS = 3
 
 
 def packets(rng: Random) -> None:

@@ -17,7 +17,7 @@ from domain.verdict import Censored, Clean, Hit, Rejected, Verdict
 from lab.drills.beside import same
 
 FILE = Path(__file__).resolve().parents[1] / "text" / "verdicts.jsonl"
-EACH = 24  # texts of one drill
+EACH = 16  # texts of one drill
 
 
 class Row(Struct, frozen=True, array_like=True):

@@ -6,6 +6,7 @@ from random import Random
 import msgspec
 import pytest
 
+from domain.clock import HybridClock
 from domain.history import PagedHistory
 from domain.matcher import Matcher
 from domain.seqset import SeqSet
@@ -13,11 +14,12 @@ from gossip import wire
 from gossip.engine import Engine
 from gossip.frontier import Frontier
 from gossip.membership import Membership
+from gossip.places import Places
 from gossip.receipts import Receipts
 from lab.drills import DRILLS, EACH_RUN, differences, drilled, verdicts
 from lab.drills.beside import Difference
 from lab.judging import opened, run_judged
-from node import codec, frames
+from node import codec, frames, recovery
 from node.inbox import Lane
 from node.link import FaultTable
 from node.promises import Promises
@@ -41,17 +43,20 @@ Planted = tuple[object, str, object]
 PLANTED: dict[str, Planted] = {
     "believing": (Membership, "tick", lambda *_: None),
     "blocks": (codec, "_VIA_NAMES", {}),
+    "deciding": (HybridClock, "restore", lambda *_: None),
     "directories": (MemoryStorage, "sync", lambda *_: None),
     "entries": (codec, "_check_range", lambda *_: None),
     "exchanging": (Engine, "_on_stored", lambda *_: None),
     "framing": (frames, "HEADER_BYTES", 41),
     "holding": (Frontier, "link_at", lambda *_: b""),
     "inboxes": (Lane, "credit", property(lambda lane: CREDITS.get(id(lane), 0), _credit)),
+    "journals": (recovery, "stopped_clean", lambda *_: False),
     "links": (FaultTable, "whole", lambda *_: True),
     "packets": (wire, "_check_folds", lambda _: None),
     "promising": (Promises, "failed", lambda *_: []),
     "ranges": (SeqSet, "discard", lambda *_: False),
     "receipting": (Receipts, "owe", lambda *_: None),
+    "sharing": (Places, "write", lambda *_: None),
     "timelines": (PagedHistory, "author", lambda *_: "ann"),
     "verdicts": (Matcher, "find", lambda *_: []),
 }
@@ -107,7 +112,7 @@ def test_every_drill_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(100):
         assert list(differences(Random(seed))) == []
     assert sum(counts.values()) == 100 * EACH_RUN
-    assert min(counts.values()) > 10
+    assert min(counts.values()) > 8
 
 
 def test_verdicts_are_as_they_were_looked_at(request: pytest.FixtureRequest) -> None:
