@@ -37,6 +37,10 @@ SLEEPERS = {
     "lab/converge.py": "a command that waits for roots to be equal",
     "lab/demo.py": "so that a person can read what is told",
     "lab/process.py": "a command that waits for a process to end",
+    "lab/real/observers.py": "a visit to processes, whose sockets say nothing of what they took in",
+    "lab/real/standing.py": "a visit to processes that may settle yet",
+    "lab/real/strangers.py": "a visit to processes that count whom they send away",
+    "lab/real/visit.py": "a visit to processes that find each other again",
     "lab/watching.py": "an observer that looks again after a while",
 }
 

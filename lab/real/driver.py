@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -57,14 +57,30 @@ class Seen(Struct, frozen=True):
     roots: dict[str, str]  # what each node said of itself at the end
 
 
+class Visit(Protocol):
+    """See `lab.real.visit`."""
+
+    def fields(self) -> dict[str, Any]:
+        """Of the cluster file, besides those of the plan."""
+        ...
+
+    def during(self, driver: "Driver") -> None: ...
+
+    def after(self, driver: "Driver") -> None:
+        """All nodes have stopped."""
+        ...
+
+
 class Driver:
     """Mutable. `run` once. Whatever happens, the nodes are stopped."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, visit: Visit | None = None) -> None:
+        """`visit`: of whoever comes when all nodes agree."""
         self.plan = plan
         self.folder = folder
+        self._visit = visit
         file = folder / "cluster.yaml"
-        file.write_bytes(cluster_file(plan, folder))
+        file.write_bytes(cluster_file(plan, folder, visit.fields() if visit is not None else {}))
         self.cluster = Cluster(parse(file))
         self.links = Links(self.cluster.place, plan.nodes)
         self.log = Log()
@@ -96,6 +112,11 @@ class Driver:
             liveness_ns = time.monotonic_ns()
             log.add(liveness_ns, "", Phase("liveness", plan.liveness_us))
             self._until_agreed(liveness_ns + plan.liveness_us * 1000, sessions)
+            if self._visit is not None:
+                self._visit.during(self)
+                now_ns = time.monotonic_ns()  # from here on nothing is done to the nodes
+                log.add(now_ns, "", Phase("heal"))
+                log.add(now_ns, "", Phase("liveness", plan.liveness_us))
             clock.finale.set()
             for session in sessions:
                 session.join(IDLE_S)
@@ -109,6 +130,8 @@ class Driver:
                 with contextlib.suppress(Problem):
                     self.cluster.signal(name, SIGCONT)
             self.cluster.down()
+        if self._visit is not None:
+            self._visit.after(self)
         return Seen(
             log,
             began_ns,
@@ -122,6 +145,23 @@ class Driver:
             recordings_in(self.folder),
             roots,
         )
+
+    # --- for a visit ----------------------------------------------------------------------------
+
+    def stop(self, name: str) -> None:
+        """In order."""
+        self.cluster.stop([name])
+        self._down.add(name)
+        self.links.forget(name)
+
+    def start(self, name: str) -> None:
+        self._up((name,))
+
+    def lives(self) -> dict[str, int]:
+        return {name: sum(one.node == name for one in self._starts) for name in self.plan.nodes}
+
+    def killed(self) -> dict[str, int]:
+        return {name: sum(one == name for _, one in self._kills) for name in self.plan.nodes}
 
     # --- phases ---------------------------------------------------------------------------------
 
@@ -234,7 +274,6 @@ class Driver:
         if fault.disk == "same":
             return
         journal, copy = Path(self.cluster.place.nodes[name].journal_dir), self._copy_of(name)
-        Path(self.cluster.place.nodes[name].journal_id).unlink(missing_ok=True)
         shutil.rmtree(journal, ignore_errors=True)
         self._disk_is[name] = "empty"
         if fault.disk == "older" and copy.exists():
@@ -290,7 +329,7 @@ class Driver:
         self._fired[what] = self._fired.get(what, 0) + 1
 
 
-def cluster_file(plan: Plan, folder: Path) -> bytes:
+def cluster_file(plan: Plan, folder: Path, more: dict[str, Any]) -> bytes:
     """The cluster of a plan, as JSON, which is YAML; words of rules are files beside it."""
     rules = []
     for number, rule in enumerate(plan.rules, start=1):
@@ -308,6 +347,7 @@ def cluster_file(plan: Plan, folder: Path) -> bytes:
                 "gossip": plan.gossip,
                 "moderation": {"rules": rules},
                 "trace": True,
+                **more,
             }
         )
     )

@@ -3,8 +3,9 @@
     seen = look(scenario_of((), 3), seed=3)
     seen.outcome, seen.rule, seen.reason
 
-A round is the plan of a scenario and a seed with its phase of faults made short. It fails where a
-checker does, where a replay differs from what a node did, and where the run cannot be told at all.
+A round is the plan of a scenario and a seed with its phase of faults made short, and a visit when
+the nodes agree (`lab.real.visit`). It fails where the visit or a checker finds something, where a
+replay differs from what a node did, and where the run cannot be told at all.
 Times differ from run to run, and so may the outcome of a defect that is a race; facts do not.
 """
 
@@ -17,11 +18,12 @@ from lab.explore import Found, RoundSeen
 from lab.judging import blamed, calibrated, judged, limits_for
 from lab.problem import Problem
 from lab.real.run import RealResult, run_plan_real
+from lab.real.setting import setting_of
 from lab.scenario import Scenario, named
 from lab.sim.swarm import draw
 
 SCENARIOS = ("lossy", "partition", "crash-storm", "churn")
-SCALE = 0.25  # of the phase of faults
+SCALE = 0.15  # of the phase of faults
 RULE = "REAL"  # what is no checker's
 
 
@@ -52,7 +54,9 @@ def look(scenario: Scenario, seed: int, folder: Path | None = None) -> RoundSeen
     began_s = time.monotonic()
     rule = reason = ""
     try:
-        result = run_plan_real(draw(scenario, seed), scale=SCALE, folder=folder)
+        plan = draw(scenario, seed)
+        setting = setting_of(plan.nodes, seed)
+        result = run_plan_real(plan, scale=SCALE, folder=folder, setting=setting)
         rule, reason = _wrong(result, scenario, seed)
     except Problem as error:
         rule, reason = RULE, f"{error}"
@@ -65,6 +69,8 @@ def look(scenario: Scenario, seed: int, folder: Path | None = None) -> RoundSeen
 
 def _wrong(result: RealResult, scenario: Scenario, seed: int) -> tuple[str, str]:
     """Rule and reason of what is wrong; empty if nothing is."""
+    if result.findings:
+        return RULE, "; ".join(result.findings)
     limits = calibrated(result.plan, limits_for(scenario))
     done = judged(result, scenario, seed, limits=limits)
     if done.outcome == "fail":

@@ -14,6 +14,8 @@ from lab.problem import Exit, Problem
 from lab.real.driver import Driver
 from lab.real.merge import merge
 from lab.real.possible import possible
+from lab.real.setting import Setting
+from lab.real.visit import Visit
 from lab.scenario import Scenario
 from lab.sim.network import Ledger
 from lab.sim.swarm import draw
@@ -40,6 +42,7 @@ class RealResult(Struct, frozen=True):
     adapted: tuple[str, ...]  # what was done in another way than in the simulator
     conformance: Conformance
     put_off: int  # events whose time had to be changed, so that causes come first
+    findings: tuple[str, ...]  # of a visit
     folder: Path | None  # with the cluster and its recordings, if it was kept
 
     @property
@@ -68,16 +71,21 @@ def run_plan_real(
     observers: Iterable[Observer] = (),
     scale: float = 1.0,
     folder: Path | None = None,
+    setting: Setting | None = None,
 ) -> RealResult:
     """`folder`: an empty one, which is kept; None: one that is removed afterwards.
 
-    `scale`: the phase of faults takes so many times as long as planned.
+    `scale`: the phase of faults takes so many times as long as planned. `setting`: with a visit
+    there (`lab.real.visit`).
     """
     assert detail != "lean", "a real run is small"
     can = possible(plan, scale)
     where = folder or Path(tempfile.mkdtemp(prefix="chatlab-", dir="/tmp"))
     try:
-        seen = Driver(can.plan, where).run()
+        visit = Visit(can.plan, where, setting) if setting is not None else None
+        if setting is not None:
+            setting.make_keys(plan.nodes, where)
+        seen = Driver(can.plan, where, visit).run()
         recordings = [read_recording(path) for path in seen.recordings]
         for recording in recordings:
             if not recording.complete:
@@ -102,6 +110,7 @@ def run_plan_real(
         can.adapted,
         merged.conformance,
         merged.put_off,
+        tuple(visit.findings) if visit is not None else (),
         folder,
     )
 

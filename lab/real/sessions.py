@@ -55,14 +55,15 @@ class Session(threading.Thread):
         for op in self._early:
             if not self._clock.wait(op.at_us):
                 break
-            self._ask(op)
+            self.ask(op)
         self.idle.set()
         self._clock.finale.wait()
         for op in self._late:
-            self._ask(op)
-        self._hang_up()
+            self.ask(op)
+        self.hang_up()
 
-    def _ask(self, op: Op) -> None:
+    def ask(self, op: Op) -> Data:
+        """Ask, and log what was asked and answered."""
         ack = f"replicated:{op.copies}" if op.ack == "replicated" else op.ack
         if op.action == "read":
             ack = ""
@@ -70,6 +71,7 @@ class Session(threading.Thread):
         invoked = self._log.add(time.monotonic_ns(), op.node, data)
         answer = self._answer(op, ack)
         self._log.add(time.monotonic_ns(), op.node, answer, invoked)
+        return answer
 
     def _answer(self, op: Op, ack: str) -> Data:
         try:
@@ -83,27 +85,27 @@ class Session(threading.Thread):
             request = _request(op, client.new_id(), ack)
             return _told(op, client.ask(request, op.timeout_ms / 1000 + PATIENCE_S))
         except Silent as error:
-            self._hang_up()  # an answer that comes yet must not be taken for another's
+            self.hang_up()  # an answer that comes yet must not be taken for another's
             return Info(op.id, op.session, "timeout", str(error))
         except Unreachable as error:
-            self._hang_up()
+            self.hang_up()
             return Info(op.id, op.session, "crash", str(error))
         except Problem as error:  # a read that failed
             return Fail(op.id, op.session, "failed", str(error))
 
     def _connected(self, node: str) -> Client:
         if self._client is not None and self._client.node != node:
-            self._hang_up()
+            self.hang_up()
         if self._client is None:
             self._client = Client(node, self._place.nodes[node].control, READ_S)
         try:
             self._client.replies(0.0)  # notices a connection that broke meanwhile
         except Unreachable:
-            self._hang_up()
+            self.hang_up()
             self._client = Client(node, self._place.nodes[node].control, READ_S)
         return self._client
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None

@@ -21,7 +21,7 @@ from lab.explore import RoundSeen
 from tests.mutants.drawing import Site
 from tests.mutants.trying import TAIL, mutated, run
 
-ROUNDS = 5
+ROUNDS = 3
 FIRST = 1
 ROUNDS_S_MAX = 100.0  # sound ones take a fifth of it
 

@@ -1,0 +1,245 @@
+"""A visit: what people and strangers do to the nodes of a round, and what must be true afterwards.
+
+It comes when the faults are over and all nodes agree, so that what must be seen is a fact: every
+request has its answer, every stranger his count, every byte that was sent is received. One node is
+then stopped, and comes back at another address; at the end all are looked at from outside.
+
+`findings` has one line for each thing that is not as it must be.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from signal import SIGHUP
+from typing import TYPE_CHECKING, Any
+
+from lab.addresses import addresses_of
+from lab.ask import Panel, status_of
+from lab.client import Client
+from lab.converge import look as roots_of
+from lab.faults import Plan
+from lab.places import NodePlace
+from lab.problem import Problem
+from lab.real import askers, leftovers, observers, standing, strangers, wrongstarts
+from lab.real.observers import Door
+from lab.real.sessions import Clock, Session
+from lab.real.setting import Setting, free_ports
+from lab.remote import dialling
+from node.api import ReadStatus, Status
+from node.keys import forget, read_secret, read_trusted
+from node.paths import AddressBook
+
+if TYPE_CHECKING:
+    from lab.real.driver import Driver
+
+FIRST_OP = 100_000
+WITHIN_S = 15.0
+PORTS = range(12_000, 13_900)
+FINDINGS_MAX = 20
+
+
+class Visit:
+    """Mutable. For one round."""
+
+    def __init__(self, plan: Plan, folder: Path, setting: Setting) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.setting = setting
+        self.findings: list[str] = []
+        self._levels: dict[str, standing.Level] = {}
+
+    def told(self, text: str) -> None:
+        if len(self.findings) < FINDINGS_MAX:
+            self.findings.append(text)
+
+    def fields(self) -> dict[str, Any]:
+        return self.setting.fields(self.plan.nodes, self.folder)
+
+    # --- while the nodes are at rest ------------------------------------------------------------
+
+    def during(self, driver: "Driver") -> None:
+        until_agreed(driver, self.told)
+        for step in (
+            self._measure,
+            self._watch,
+            self._ask,
+            self._knock,
+            self._hang_up,
+            self._stop_one,
+            self._look,
+        ):
+            if not self.findings:  # what comes after one of them would only cost time
+                self._try(step.__name__.strip("_"), step, driver)
+
+    def _try(self, what: str, step: Callable[["Driver"], None], driver: "Driver") -> None:
+        try:
+            step(driver)
+        except (Problem, OSError, ValueError, KeyError, AssertionError) as error:
+            self.told(f"{what}: {type(error).__name__}: {error}")
+
+    def _measure(self, driver: "Driver") -> None:
+        self._levels = {name: standing.level_of(pid) for name, pid in pids_of(driver).items()}
+
+    def _watch(self, driver: "Driver") -> None:
+        """Observers at every feed, and one at a locked door; events that are posted meanwhile."""
+        place, nodes = driver.cluster.place, self.plan.nodes
+        doors = [Door(name, f"ipc://{place.nodes[name].feed}") for name in nodes]
+        if self.setting.encrypt:
+            key = read_secret(self.folder / "keys", "otto")
+            public = read_trusted(self.folder / "keys").public_of(nodes[0], "peer")
+            doors.append(Door(nodes[0], f"tcp://{self.setting.doors[nodes[0]][1]}", key, public))
+        session = Session("guest", [], 0, place, Clock(), driver.log)
+        ops = observers.ops_of(nodes, FIRST_OP)
+        observers.watch(place, doors, session, ops, self.told)
+        until_agreed(driver, self.told)
+
+    def _ask(self, driver: "Driver") -> None:
+        place = driver.cluster.place
+        for name in self.plan.nodes[:2]:
+            peers = [one for one in self.plan.nodes if one != name]
+            askers.ask(place.nodes[name], peers, self.plan.durability, self.told)
+
+    def _knock(self, driver: "Driver") -> None:
+        place, name = driver.cluster.place, self.plan.nodes[0]
+        endpoint, own, public = addresses_of(place)[name], None, None
+        if self.setting.encrypt:
+            own = read_secret(self.folder / "keys", "mallory")
+            public = read_trusted(self.folder / "keys").public_of(name, "peer")
+        strangers.knock(place.nodes[name], endpoint, own, public, self.told)
+        if self.setting.encrypt:
+            self._locked_door(driver, name)
+
+    def _locked_door(self, driver: "Driver", name: str) -> None:
+        """A client with a key comes in, until it is forgotten; an observer's key opens nothing."""
+        control, feed = (f"tcp://{one}" for one in self.setting.doors[name])
+        keys = self.folder / "keys"
+        local = driver.cluster.place.nodes[name]
+        files = (str(keys / "paula.secret"), str(keys / "otto.secret"))
+        remote = _elsewhere(name, control, feed, files)
+        with Client(name, local.control) as here:
+            before = strangers.counters_of(here)
+            with Client.at(remote) as client:
+                there = client.expect(ReadStatus(client.new_id()), Status)
+                if there.node != name:
+                    self.told(f"{there.node} answers at the locked door of {name}")
+                wanted = {"doors_let_in": before["doors_let_in"] + 1}
+                strangers.await_counters(here, wanted, self.told, "whose locked door was used")
+                forget(keys, "paula")
+                self._await_deaf(here, client)
+            wrong = dialling(_elsewhere(name, feed, feed, files), "client")
+            refused = strangers.counters_of(here)["doors_refused"]
+            try:
+                Client(name, "", dialling=wrong).close()
+                self.told(f"{name} lets a forgotten client watch")
+            except Problem:
+                pass
+            after = strangers.counters_of(here)["doors_refused"]
+            if after <= refused:
+                self.told(f"{name} counts no refusal of a key that is for another door")
+
+    def _await_deaf(self, here: Client, client: Client) -> None:
+        """Until a client whose key was taken off the list is not answered, and is counted."""
+        before = strangers.counters_of(here)["control_bad"]
+        until_s = time.monotonic() + WITHIN_S
+        while time.monotonic() < until_s:
+            client.submit([ReadStatus(client.new_id())])
+            if not client.replies(0.2):
+                if strangers.counters_of(here)["control_bad"] <= before:
+                    self.told(f"{client.node} does not count whom it does not hear")
+                return
+        self.told(f"{client.node} answers a key that is not trusted any more")
+
+    def _hang_up(self, driver: "Driver") -> None:
+        """SIGHUP: the log goes on in a new file, and the rules are read anew or kept."""
+        name = self.plan.nodes[-1]
+        file, at = Path(driver.cluster.place.file), driver.cluster.place.nodes[name]
+        log, whole = Path(at.log_file), file.read_bytes()
+        log.rename(log.with_name(f"{log.name}.1"))
+        driver.cluster.signal(name, SIGHUP)
+        await_note(at, "policy_read", self.told)
+        stat = file.stat()
+        file.write_bytes(whole[: len(whole) // 2])
+        driver.cluster.signal(name, SIGHUP)
+        await_note(at, "policy_kept", self.told)
+        file.write_bytes(whole)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        if log.stat().st_mode & 0o077:
+            self.told(f"the log of {name} is open to others")
+
+    def _stop_one(self, driver: "Driver") -> None:
+        """One node stops in order, and comes back at another address: its peers find it there."""
+        place, name = driver.cluster.place, self.plan.nodes[1]
+        at = place.nodes[name]
+        before = status_of(at)
+        driver.stop(name)
+        left = [p for p in (at.control, at.feed, at.pid_file) if Path(p).exists()]
+        if left:
+            self.told(f"{name} has stopped and leaves {left}")
+        book = AddressBook(Path(place.address_book))
+        port = next(free_ports(PORTS))
+        book.save(book.load() | {name: f"tcp://127.0.0.1:{port}"})
+        wrongstarts.start_wrongly(place, self.told)
+        driver.start(name)
+        after = status_of(at)
+        if before is None or after is None:
+            self.told(f"{name} says nothing of itself")
+        else:
+            came = (after.incarnation, after.events, after.root, after.epoch, after.missing)
+            due = (before.incarnation + 1, before.events, before.root, before.epoch, 0)
+            if came != due or after.written_upto != before.written_upto:
+                self.told(f"{name} comes back as {came}, and was {due}")
+        until_agreed(driver, self.told)
+        status = status_of(at)
+        others = [one for one in self.plan.nodes if one != name]
+        if status is not None and status.counters["gossip_connections"] > len(others):
+            self.told(f"{name} has {status.counters['gossip_connections']} connections of peers")
+
+    def _look(self, driver: "Driver") -> None:
+        lives = driver.lives()
+        sessions = len({op.session for op in self.plan.ops})
+        at_rest = standing.Rest(lives, self.plan.durability, sessions + 2)
+        standing.look(driver.cluster.place, at_rest, self.told)
+        pids = pids_of(driver)
+        stayed = {name: one for name, one in self._levels.items() if name != self.plan.nodes[1]}
+        standing.look_idle(pids, stayed, self.told)
+
+    # --- when all have stopped ------------------------------------------------------------------
+
+    def after(self, driver: "Driver") -> None:
+        place = driver.cluster.place
+        self._try("leftovers", lambda one: leftovers.look(
+            place, one.lives(), one.killed(), self.told), driver)  # fmt: skip
+
+
+def _elsewhere(name: str, control: str, feed: str, key_files: tuple[str, ...]) -> NodePlace:
+    """A node as somebody on another machine knows it."""
+    told = dict.fromkeys(NodePlace.__struct_fields__[1:-3], "")
+    return NodePlace(name, **(told | {"control": control, "feed": feed}), key_files=key_files)
+
+
+def pids_of(driver: "Driver") -> dict[str, int]:
+    records = {name: driver.cluster.process(name) for name in driver.plan.nodes}
+    return {name: one.pid for name, one in records.items() if one is not None}
+
+
+def until_agreed(driver: "Driver", told: Callable[[str], None]) -> None:
+    until_s = time.monotonic() + WITHIN_S
+    with Panel(driver.cluster.place.nodes.values()) as panel:
+        while time.monotonic() < until_s:
+            seen = roots_of(driver.cluster, panel)
+            if seen.equal and len(seen.roots) == len(driver.plan.nodes):
+                return
+            time.sleep(0.05)
+    told(f"nodes do not agree within {WITHIN_S:g} s: {seen.roots}")
+
+
+def await_note(at: NodePlace, event: str, told: Callable[[str], None]) -> None:
+    """In the log that is there now."""
+    until_s = time.monotonic() + WITHIN_S
+    while time.monotonic() < until_s:
+        log = Path(at.log_file)
+        if log.exists() and f'"event":"{event}"' in log.read_text(encoding="utf-8"):
+            return
+        time.sleep(0.02)
+    told(f"{at.name} says nothing of {event}")
