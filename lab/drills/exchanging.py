@@ -64,7 +64,7 @@ class Node:
         self.learnt = 0
         self.undurable: list[Entry] = []
         self.durable: set[bytes] = set()
-        self.asked: set[str] = set()  # peers that asked for receipts
+        self.asked: set[str] = set()  # peers for whom receipts were asked
 
         self._root = 0, root_of_all(set())
 
@@ -149,8 +149,10 @@ class Net:
         node, packet = self.nodes[receiver], decode(data)
         body = packet.body
         before = set(node.held)
-        if isinstance(body, Push | Syn) and body.receipt:
+        if isinstance(body, Syn) and body.receipt:
             node.asked.add(sender)
+        elif isinstance(body, Push) and body.receipt:  # a rumor asks for its origin
+            node.asked.update([run.origin for run in body.runs])
         new = node.engine.receive(packet, self.now_ms)
         wanted = _entries(body.runs) if isinstance(body, WITH_RUNS) else []
         fresh = [one for one in wanted if one not in before]
