@@ -7,11 +7,17 @@ caused event b, a's stamp is smaller. A stamp is for order on a screen; it is ne
 The clock reads no time itself: the caller passes `wall_ms`. A remote stamp more than `skew_max_ms`
 ahead of the wall clock is refused by `observe`: it is kept and shown with its event, but it does
 not drag the local clock into the future.
+
+Nor does a wall clock that was wrong drag it for ever. A node's own stamps stay above what it has
+stamped and followed, so after a small glitch they run ahead until time has caught up. What is more
+than `FAR_MS` ahead of the wall clock was never the time: `set_back` goes on above the rest of the
+past, which the caller knows. Errors of a zone are less than that, and keep the order.
 """
 
 from msgspec import Struct
 
 SKEW_MAX_MS = 5 * 60 * 1000
+FAR_MS = 24 * 60 * 60 * 1000
 COUNTER_MAX = 2**16 - 1
 STAMP_MS_MAX = 2**48 - 1
 
@@ -51,11 +57,20 @@ class HybridClock:
         self.restore(stamp)
         return True
 
+    def is_far_ahead(self, wall_ms: int) -> bool:
+        """Whether the last stamp is so far ahead that it was made by a clock that was wrong."""
+        return self._ms > wall_ms + FAR_MS
+
+    def set_back(self, stamp: Stamp) -> None:
+        """Go on above this stamp: the largest of the past that is not far ahead."""
+        self._ms, self._counter = stamp.ms, stamp.counter
+
     def restore(self, stamp: Stamp) -> None:
         """Move past a stamp of one's own past, whatever the wall clock says now.
 
         Also one that a glitch of the own clock made: what is written later follows it, and must
-        have a larger stamp. Such a node's events stay ahead, and its peers show them as skewed.
+        have a larger stamp. Such a node's events stay ahead until time has caught up, or until
+        `set_back`, and its peers show them as skewed.
         """
         ms, counter = stamp.ms, stamp.counter
         if ms > self._ms or (ms == self._ms and counter > self._counter):

@@ -56,6 +56,10 @@ class History(Protocol):
         """These indices in the order of their keys."""
         ...
 
+    def largest_stamp(self, ms_max: int) -> Stamp:
+        """Of those up to so many ms that a clock follows; zero if there is none. Looks at all."""
+        ...
+
     def of(self, dot: Dot) -> list[int]:
         """All arrivals with this dot: many only where it is forked. Looks at all there are."""
         ...
@@ -93,8 +97,17 @@ class MemoryHistory:
     def in_order(self, indices: Iterable[int]) -> Sequence[int]:
         return sorted(indices, key=self.key)
 
+    def largest_stamp(self, ms_max: int) -> Stamp:
+        return largest_stamp(self._arrivals, ms_max)
+
     def of(self, dot: Dot) -> list[int]:
         return [index for index, one in enumerate(self._arrivals) if one.event.dot == dot]
+
+
+def largest_stamp(arrivals: Iterable[Arrival], ms_max: int) -> Stamp:
+    """Of those up to so many ms that a clock follows; zero if there is none."""
+    stamps = (one.event.stamp for one in arrivals if not one.skewed)
+    return max((stamp for stamp in stamps if stamp.ms <= ms_max), default=Stamp(0, 0))
 
 
 class HistoryRows(Struct, frozen=True):
@@ -188,6 +201,12 @@ class PagedHistory:
 
     def received_at_ms(self, index: int) -> int:
         return self._received[index] >> _HOW_BITS
+
+    def largest_stamp(self, ms_max: int) -> Stamp:
+        rows = zip(self._stamps, self._received, strict=True)
+        end = (ms_max + 1) << _COUNTER_BITS
+        largest = max([one for one, how in rows if one < end and not how & _SKEWED_BIT], default=0)
+        return Stamp(largest >> _COUNTER_BITS, largest & _COUNTER_MASK)
 
     def of(self, dot: Dot) -> list[int]:
         number = self._log_numbers.get((dot.origin, dot.epoch))

@@ -282,27 +282,25 @@ class Timeline(Fold):
     ) -> Indices:
         """The timeline in one order: whole, as it stood at some past moment, or its last part.
 
-        `arrivals` takes only the first so many arrivals into account, `as_of_ms` only those that
-        were received up to then by the wall clock of the node; both together, only those that are
-        in both. `last` keeps the end of what is left.
+        `arrivals` takes only the first so many arrivals into account, `as_of_ms` those up to the
+        last one that was received by then, by the wall clock of the node; both together, what is in
+        both. So it is always a timeline that was, also where that clock was set back: as it was
+        when the clock showed that time last. `last` keeps the end of what is left.
         """
         known = self._applied if arrivals is None else min(max(arrivals, 0), self._applied)
+        at_ms = self._history.received_at_ms
+        if as_of_ms is not None:
+            while known and at_ms(known - 1) > as_of_ms:
+                known -= 1
         picked: Indices = range(known)
         if order != "arrival":
             picked = self._order()
             if known < self._applied:
                 picked = array("I", [index for index in picked if index < known])
         history = self._history
-        at_ms = history.received_at_ms
         if self._gone:
-            hidden = {
-                index
-                for index, by in self._gone.items()
-                if by < known and (as_of_ms is None or at_ms(by) <= as_of_ms)
-            }
+            hidden = {index for index, by in self._gone.items() if by < known}
             picked = array("I", [index for index in picked if index not in hidden])
-        if as_of_ms is not None:
-            picked = array("I", [index for index in picked if at_ms(index) <= as_of_ms])
         if order == "author":
             picked = array("I", sorted(picked, key=history.author))
         return picked[:] if last is None else picked[max(len(picked) - max(last, 0), 0) :]

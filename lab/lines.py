@@ -21,7 +21,7 @@ def item_text(item: TimelineItem, order: str, paint: Paint) -> str:
         says = f"{author} left"
     else:
         says = f"{author}: an event of a kind that this version does not know"
-    stamp = f"{utc_text(event.stamp.ms)}+{event.stamp.counter}"
+    stamp = f"{utc_text(event.stamp.ms)}/{event.stamp.counter}"
     head = paint(f"{stamp}  {dot_text(event.dot)}", "dim")
     if order == "arrival":
         came = f"{utc_text(item.received_at_ms)}  {item.via:<12}"

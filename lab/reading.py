@@ -37,6 +37,7 @@ class Reading(Struct, frozen=True):
     late: int
     holes: list[tuple[str, int, int, int]]
     more_holes: bool = False
+    total: int = 0  # of the selection, of which `items` may be the end
 
 
 def read_timeline(
@@ -57,7 +58,8 @@ def read_timeline(
         items.extend(page.items)
         arrivals = page.arrivals
         if offset + len(items) >= page.total or not page.items:
-            return Reading(items, page.arrivals, page.late, page.holes, page.more_holes)
+            more = page.more_holes
+            return Reading(items, page.arrivals, page.late, page.holes, more, page.total)
 
 
 def read_presence(client: Client) -> PresencePage:

@@ -31,12 +31,12 @@ def epoch_text(epoch: int) -> str:
 
 
 def utc_text(ms: int) -> str:
-    """UTC, so that the same event reads the same everywhere."""
+    """UTC, and marked so: the same event reads the same everywhere, and --as-of takes it."""
     try:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ms // 1000))
     except (OverflowError, ValueError, OSError):
         return f"{ms} ms"
-    return f"{at}.{ms % 1000:03d}"
+    return f"{at}.{ms % 1000:03d}Z"
 
 
 def ranges_text(ranges: list[tuple[int, int]], shown_max: int = 8) -> str:

@@ -49,8 +49,8 @@ class SetPresence(Struct, frozen=True, tag="presence-set"):
 class ReadTimeline(Struct, frozen=True, tag="timeline"):
     """A page of the timeline as it stood after `arrivals` arrivals (None: now; echoed in the page).
 
-    `as_of_ms` (wall clock of the node) picks the arrivals received up to then. `last` keeps only
-    the last N of the order. `offset` counts items of the selection.
+    `as_of_ms` (wall clock of the node) picks the arrivals up to the last one received by then.
+    `last` keeps only the last N of the order. `offset` counts items of the selection.
     """
 
     id: int
@@ -169,6 +169,7 @@ class Participant(Struct, frozen=True):
     because: Literal["joined", "posted", "left"]
     dot: Dot
     since_ms: int
+    ahead_ms: int = 0  # how far that is ahead of this node's clock, if it is too far to be the time
 
 
 class PresencePage(Struct, frozen=True, tag="presence-page"):
@@ -243,6 +244,7 @@ class Status(Struct, frozen=True, tag="status-page"):
     counters: dict[str, int]
     places: PlacesStatus = PlacesStatus(0, 0, 0, [])
     cluster: str = ""  # the id of its cluster; "": not known, the cluster goes by its name
+    stamps_ahead_ms: int = 0  # how far own stamps run ahead of the clock
 
 
 class FrontierPage(Struct, frozen=True, tag="frontier-page"):

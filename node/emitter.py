@@ -102,6 +102,18 @@ class Emitter:
         skewed = not self._clock.observe(event.stamp, received_at_ms)
         return Arrival(event, entry.tag, received_at_ms, via, skewed)
 
+    @property
+    def last_stamp(self) -> Stamp:
+        """The largest stamp given out or followed."""
+        return self._clock.last
+
+    def is_far_ahead(self, wall_ms: int) -> bool:
+        return self._clock.is_far_ahead(wall_ms)
+
+    def set_back(self, stamp: Stamp) -> None:
+        """The own clock was wrong: go on above this, the largest stamp that is not far ahead."""
+        self._clock.set_back(stamp)
+
     def see(self, event: Event) -> None:
         """This event is visible here: the next own one may name it as a parent."""
         self._heads.meet(event, self.own.node)

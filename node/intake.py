@@ -7,7 +7,7 @@ them twice; own entries enter it only when they become visible, so that nothing 
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
@@ -84,6 +84,10 @@ class Intake:
             self._undurable.pop()
         self.handed = min(self.handed, kept)
         return list(lost)
+
+    def unseen(self) -> Iterable[Incoming]:
+        """The records that are not visible yet."""
+        return self._invisible
 
     def invisible(self) -> list[Entry]:
         """Entries of other origins that the frontier holds and nobody here has seen."""

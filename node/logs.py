@@ -70,6 +70,8 @@ NOTES: dict[str, str] = {
     "policy_kept": "The new moderation policy cannot be read; the old one stays.",
     "policy_read": "The moderation policy was read anew.",
     "recording_stopped": "The recording of this life ends here, or never began; the node goes on.",
+    "stamps_ahead": "Own stamps run ahead of the clock, which was wrong or was set back: how far.",
+    "stamps_set_back": "Own stamps ran more than a day ahead of the clock, and do so no more.",
     "storage_failed": "The disk failed for good; nothing more is written until a restart.",
     "telemetry": "The counters, every few seconds while something happens.",
     "view_failed": "A reading command failed inside; its client got an error.",

@@ -41,6 +41,11 @@ class Pending:
         self._waiting: list[Incoming] = []  # not in the journal, and to be handed out again
         self._retry_ms = 0
 
+    def arrivals(self) -> list[Arrival]:
+        """All that is not visible yet."""
+        handed = (*self.intake.unseen(), *self._waiting)
+        return [one.arrival for one in handed if one.arrival is not None]
+
     def hindrance(self) -> Unmet | None:
         """Why no command can be taken now."""
         writing = self.writing

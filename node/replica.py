@@ -23,7 +23,9 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from domain.arrival import Via
+from domain.clock import FAR_MS, SKEW_MAX_MS
 from domain.events import Event
+from domain.history import largest_stamp
 from domain.moderation import Moderator, Policy
 from gossip.config import GossipConfig
 from gossip.engine import Engine
@@ -129,6 +131,7 @@ class Replica:
         self._now_ms = 0
         self._wall_ms = 0
         self._booted = False
+        self._is_ahead = False  # own stamps run ahead of the clock, and that was told
         self._writing = self._pending.writing.state  # as it was told last
         self._sleep_until_ms = 0  # after a drain, until the next step: before that no Tick matters
         self._forks = Forks(self.engine.frontier)
@@ -280,6 +283,7 @@ class Replica:
         if hindrance is not None:
             self._answer([(submit.ticket, hindrance)])
             return
+        self._follow_time()
         known = Foreseen(self.presence, self._pending.intake)
         emitted = self._emitter.emit(submit.command, known, self._wall_ms)
         if type(emitted) is Denied:
@@ -297,6 +301,24 @@ class Replica:
         self._pending.hand_out(emitted.record, arrival, entry, own=True, receipt=receipt)
         self._pending.promise(submit, arrival.event, emitted.rules, self._now_ms)
         self._counters["censored"] += bool(emitted.rules)
+
+    @property
+    def stamps_ahead_ms(self) -> int:
+        """How far the own stamps run ahead of the clock."""
+        return max(0, self._emitter.last_stamp.ms - self._wall_ms)
+
+    def _follow_time(self) -> None:
+        """The next own stamp: tell if it will be ahead of the clock, and go back if far ahead."""
+        ahead_ms = self.stamps_ahead_ms
+        if self._emitter.is_far_ahead(self._wall_ms):
+            limit_ms = self._wall_ms + FAR_MS
+            pending = largest_stamp(self._pending.arrivals(), limit_ms)
+            self._emitter.set_back(max(self._bodies.history.largest_stamp(limit_ms), pending))
+            fields: dict[str, int] = {"were_ahead_ms": ahead_ms, "ahead_ms": self.stamps_ahead_ms}
+            self._outbox.note.append(Note("stamps_set_back", "warning", {**fields}))
+        elif ahead_ms > SKEW_MAX_MS and not self._is_ahead:
+            self._outbox.note.append(Note("stamps_ahead", "warning", {"ahead_ms": ahead_ms}))
+        self._is_ahead = self.stamps_ahead_ms > SKEW_MAX_MS
 
     def _hindrance(self) -> Unmet | None:
         """Why no command can be taken now."""

@@ -363,4 +363,5 @@ class Runtime:
 
 
 def wall_ms() -> int:
-    return time.time_ns() // 1_000_000
+    """Unix time; 0 before 1970, where no record and no stamp can lead."""
+    return max(time.time_ns() // 1_000_000, 0)

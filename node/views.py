@@ -15,6 +15,7 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from domain.arrival import Arrival
+from domain.clock import SKEW_MAX_MS
 from domain.events import MessagePosted
 from domain.timeline import Indices
 from node.answers import Read
@@ -149,8 +150,16 @@ class NodeViews:
     # --- the rest -------------------------------------------------------------------------------
 
     def presence(self, request: ReadPresence) -> PresencePage:
+        wall_ms = self._wall_ms()
         people = [
-            Participant(one.author, one.active, one.because, one.dot, one.since.ms)
+            Participant(
+                one.author,
+                one.active,
+                one.because,
+                one.dot,
+                one.since.ms,
+                ahead if (ahead := one.since.ms - wall_ms) > SKEW_MAX_MS else 0,
+            )
             for one in self._replica.presence.participants(request.after, PEOPLE_MAX)
         ]
         return PresencePage(request.id, people, self._replica.presence.known)
@@ -190,6 +199,7 @@ class NodeViews:
             counters=self._counters(),
             places=self._places(),
             cluster=running.cluster,
+            stamps_ahead_ms=replica.stamps_ahead_ms,
         )
 
     def _places(self) -> PlacesStatus:

@@ -5,9 +5,9 @@ what is missing. So out-of-order showings are counted and broken rules are these
 
 - where a strategy claims causal delivery (`Limits.causal`), each of them is one;
 - in the causal order no event stands above one of its parents, unless the parent's stamp was so
-  far in the future that its child's author did not follow it. A parent is named by its dot. Where
-  that is forked, the parent is the branch in the journal of the author's node at that time: another
-  branch may be younger than the child, and then rightly stands below it;
+  far in the future that its child's author did not follow it, or goes behind it (C16). A parent is
+  named by its dot. Where that is forked, the parent is the branch in the journal of the author's
+  node at that time: another branch may be younger than the child, and then rightly stands below it;
 - a timeline says that it has holes exactly if it has;
 - an event names as a parent the newest stranger that its node showed and that no own event before
   it named, itself or by a later one of its log: what is not named cannot be missed. An own event
@@ -68,6 +68,7 @@ class Causality:
         self._history = case.history
         self._disks = case.disks
         self._claimed = case.limits.causal
+        self._stamp_far_ms = case.limits.stamp_far_ms
         self._found = Findings(RULE)
         self._dots: dict[str, str] = {}  # by ref
         self._parents: dict[str, tuple[str, ...]] = {}  # by ref: dots
@@ -202,10 +203,21 @@ class Causality:
         place = {ref: at for at, ref in reversed(list(enumerate(order)))}
         for at, ref in enumerate(order):
             for cause in self._behind.get(ref, ()):
-                if place.get(cause, -1) > at and (origin_of(ref), cause) not in skewed:
+                if place.get(cause, -1) <= at or (origin_of(ref), cause) in skewed:
+                    continue
+                if not self._is_far(ref, cause):
                     reason = f"{event.node} shows {ref} above its cause {dot_of(cause)}"
                     self._found.add(reason, event.seq)
                     return
+
+    def _is_far(self, ref: str, cause: str) -> bool:
+        """Whether the cause was stamped more than a day after the clock that made the effect."""
+        effect, before = (
+            self._history.first_handed[ref].data,
+            self._history.first_handed[cause].data,
+        )
+        assert type(effect) is Handed and type(before) is Handed
+        return before.facts.stamp_ms > effect.wall_ms + self._stamp_far_ms
 
     def _judge_holes(self, node: str, event: Event) -> None:
         data = event.data

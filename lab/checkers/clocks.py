@@ -2,6 +2,8 @@
 
 - A node's own stamps rise: within a life, and above those that a restart finds on the disk.
 - An event's stamp is above its parents', unless a parent's was too far in the future to follow.
+- Both but for stamps that are more than a day ahead of the node's clock when it stamps
+  (`Limits.stamp_far_ms`): they were never the time, and a node goes back behind them.
 - No stamp is ahead of every clock there has been. Clocks are known where records and starts tell
   them; what the plan does to clocks between is allowed for.
 - A stamp that came from elsewhere is called skewed, and not followed, exactly if it was too far
@@ -16,6 +18,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
+from domain.clock import COUNTER_MAX
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
 from lab.kinds import Boot, Final, Handed, Run, Visible
@@ -51,6 +54,7 @@ class Clocks:
     def __init__(self, case: Case) -> None:
         self._history = case.history
         self._slack_ms = case.limits.stamp_slack_ms
+        self._stamp_far_ms = case.limits.stamp_far_ms
         self._stamp_ahead_ms = case.limits.stamp_ahead_ms
         self._ppm = 0
         self._found = Findings(RULE)
@@ -106,14 +110,15 @@ class Clocks:
     def _judge(self, event: Event, data: Handed, stamp: _Stamp) -> None:
         node = event.node
         last = self._last.get(node)
-        if last is not None and stamp <= last:
+        far = (data.wall_ms + self._stamp_far_ms, COUNTER_MAX)
+        if last is not None and stamp <= last <= far:
             self._found.add(f"{data.ref} is not stamped after {node}'s last event", event.seq)
         self._last[node] = stamp
         for dot in data.facts.parents:
             ref = self._refs.get(dot)
             if not ref or self._is_skewed(node, ref):
                 continue
-            if stamp <= self._stamps[ref]:
+            if stamp <= self._stamps[ref] <= far:
                 self._found.add(
                     f"{data.ref} is not stamped after its parent {dot}",
                     event.seq,

@@ -22,4 +22,5 @@ class Limits(Struct, frozen=True):
     restarts_us: int = 60_000_000  # ... within so long
     unsuspected_us: int = 0  # C13: a node that is back is taken for alive within so long
     stamp_slack_ms: int = 10  # C16: for what clocks show between two looks at them
+    stamp_far_ms: int = 86_400_000  # C16: further ahead than this was never the time
     stamp_ahead_ms: int = 300_000  # C16: a stamp further ahead of the receiver's clock is skewed

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lab.client import Client
     from node.api import Accepted, Failed, Refused, Reply
 
+LAST_MAX = 2**31 - 1  # no timeline is longer
 AUTHOR = Annotated[
     str | None, typer.Option("--as", metavar="NAME", help="Who speaks. Default: $USER.")
 ]
@@ -256,7 +257,8 @@ def timeline(
     as_of: Annotated[
         str | None,
         typer.Option(
-            metavar="WHEN", help="As this node knew it then: 30s (ago), 14:03:10, or an ISO time."
+            metavar="WHEN",
+            help="As this node knew it then: 30s (ago), 14:03:10 (here), 14:03:10Z, an ISO time.",
         ),
     ] = None,
     follow: Annotated[
@@ -265,13 +267,15 @@ def timeline(
     json: Json = False,
 ) -> None:
     """Show one node's view of the chat. Other nodes may see more, less, or another order."""
+    from lab import moments
     from lab.cli import view  # lazy: zmq and msgspec
 
     settings = settings_of(context)
     at = settings.node(node, feed_will_do=follow)
     if order not in ("causal", "arrival", "author"):
         raise Problem(f"--order is causal, arrival or author, not {order!r}", Exit.USAGE)
-    as_of_ms = view.moment_ms(as_of) if as_of is not None else None
+    as_of_ms = moments.moment_ms(as_of) if as_of is not None else None
+    last = last if last is None else min(last, LAST_MAX)
     if follow and as_of is not None:
         raise Problem("--follow goes on from now, --as-of looks back: give one", Exit.USAGE)
     _check_awake(at)

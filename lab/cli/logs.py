@@ -124,7 +124,7 @@ def line_text(line: "LogLine", paint: Paint, order: dict[str, int]) -> str:
     from lab.display import display_safe
 
     fields = " ".join(f"{key}={_value(value)}" for key, value in line.fields.items())
-    clock = line.ts[11:23] if len(line.ts) >= 23 else line.ts
+    clock = line.ts[11:24] if len(line.ts) >= 24 else line.ts
     node = paint.of_node(f"{display_safe(line.node):>4}", order.get(line.node, 0))
     level = paint(f"{display_safe(line.level):<7}", LEVEL_COLOURS.get(line.level))
     event = paint(display_safe(line.event), "bold")

@@ -88,6 +88,7 @@ def _full_text(places: "PlacesStatus") -> str:
 
 
 def _show_status(status: "Status", paint: "Paint") -> None:
+    from domain.clock import SKEW_MAX_MS
     from lab.display import display_safe
     from lab.tables import STATE_COLOURS, duration, table
     from lab.words import epoch_text, log_text, ranges_text
@@ -112,6 +113,9 @@ def _show_status(status: "Status", paint: "Paint") -> None:
         print(paint(text, "red" if damaged else None))
     if status.places.full:
         print(paint(f"  {_full_text(status.places)}", "red"))
+    if status.stamps_ahead_ms > SKEW_MAX_MS:
+        ahead = duration(status.stamps_ahead_ms)
+        print(paint(f"  own stamps run {ahead} ahead of its clock, which was wrong", "yellow"))
     if status.forked:
         print(paint(f"  forked: {display_safe(', '.join(status.forked))}", "red"))
     logs = [

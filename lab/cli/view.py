@@ -5,8 +5,6 @@ events: converged nodes print the same bytes. What only this node knows (how muc
 came late, what looked skewed) goes to stderr. The orders `arrival` and `author` show local facts.
 """
 
-import datetime as dt
-import re
 import sys
 import time
 from typing import cast
@@ -17,13 +15,13 @@ from lab.client import Client
 from lab.display import display_safe
 from lab.lines import item_text
 from lab.places import NodePlace
-from lab.problem import Exit, Problem
 from lab.reading import Follower, Reading, read_timeline
-from lab.tables import Paint, table, width_max_of
-from lab.words import dot_text, log_text, utc_text
+from lab.tables import Paint, duration, table, width_max_of
+from lab.words import counted, dot_text, log_text, utc_text
 from node.api import Order, PresencePage, TimelineItem
 
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+AHEAD_MS = 1000  # two clocks of one machine, read one after the other, may differ by as much
+COUNT_ONLY = 1 << 40  # an offset behind every event: the page says how many there are
 
 
 def show_timeline(
@@ -45,10 +43,15 @@ def show_timeline(
         return
     with Client.at(at) as client:
         reading = read_timeline(client, kind, last, as_of_ms)
+        then = reading
+        if as_of_ms is not None and last is not None:
+            then = read_timeline(client, "arrival", None, as_of_ms, reading.arrivals, COUNT_ONLY)
     for item in reading.items:
         _print(item, order, json, paint)
-    if not json:
+    if not json and as_of_ms is None:
         _print_summary(at.name, reading)
+    elif not json:
+        _print_past(at.name, reading, then.total, as_of_ms or 0)
     if follower is not None:
         newest = max((_key(item) for item in reading.items), default=())
         _follow(follower, reading.arrivals, newest, json, paint)
@@ -115,6 +118,19 @@ def _kind(item: TimelineItem) -> str:
     return kinds[type(item.event)]
 
 
+def _print_past(node: str, reading: Reading, held: int, as_of_ms: int) -> None:
+    """Of a past view: what the node held then, and nothing of what it knows now."""
+    sys.stdout.flush()
+    parts = [f"{display_safe(node)} held {counted(held, 'event')} at {utc_text(as_of_ms)}"]
+    later = sum(item.received_at_ms > as_of_ms for item in reading.items)
+    if later:
+        parts.append(f"{later} of these came while its clock showed a later time")
+    if as_of_ms > time.time() * 1000 + AHEAD_MS:
+        parts.append("that lies ahead of this machine's clock")
+    parts.append(f"it holds {counted(reading.arrivals, 'event')} now")
+    hint("; ".join(parts))
+
+
 def _print_summary(node: str, reading: Reading) -> None:
     sys.stdout.flush()
     parts = [f"{display_safe(node)} holds {reading.arrivals} events"]
@@ -140,37 +156,19 @@ def show_presence(page: PresencePage, paint: Paint) -> None:
             one.because,
             dot_text(one.dot),
             utc_text(one.since_ms),
+            f"stamped {duration(one.ahead_ms)} ahead" if one.ahead_ms else "",
         ]
         for one in page.participants
     ]
     if not rows:
         hint("nobody has spoken or joined yet")
         return
-    head = ["PARTICIPANT", "IS", "BECAUSE", "EVENT", "SINCE (UTC)"]
-    print(table(head, rows, paint, width_max_of(sys.stdout)))
-
-
-def moment_ms(text: str) -> int:
-    """Unix milliseconds of "30s", "5min ago", "14:03:10", an ISO time or a number of them."""
-    asked = text.strip().removesuffix("ago").strip()
-    span = re.fullmatch(r"-?([0-9]+(?:\.[0-9]+)?)\s*(ms|s|min|m|h|d)", asked)
-    now_ms = int(time.time() * 1000)
-    if span:
-        return now_ms - int(float(span[1]) * _UNITS[span[2]])
-    if re.fullmatch(r"[0-9]{12,14}", asked):
-        return int(asked)
-    if asked == "now":
-        return now_ms
-    try:
-        if re.fullmatch(r"[0-9]{1,2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?", asked):
-            clock = dt.time.fromisoformat(asked.zfill(5) if len(asked) < 6 else asked)
-            today = dt.date.today()  # noqa: DTZ011  (as the clock of whoever asks has it)
-            moment = dt.datetime.combine(today, clock)
-        else:
-            moment = dt.datetime.fromisoformat(asked)
-        return int(moment.timestamp() * 1000)
-    except (ValueError, OverflowError, OSError):
-        raise Problem(
-            f"--as-of {text!r} is no moment: use 30s (ago), 14:03:10, or 2026-01-31T14:03:10Z",
-            Exit.USAGE,
-        ) from None
+    ahead = any(one.ahead_ms for one in page.participants)
+    head = ["PARTICIPANT", "IS", "BECAUSE", "EVENT", "SINCE"]
+    shown = [*head, "NOTE"] if ahead else head
+    print(table(shown, [row[: len(shown)] for row in rows], paint, width_max_of(sys.stdout)))
+    if ahead:
+        hint(
+            "stamps decide, and some lie ahead of the node's clock: what the same participants did "
+            "since is in `chatlab timeline NODE --order arrival`"
+        )

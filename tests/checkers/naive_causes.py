@@ -81,6 +81,19 @@ def covers(parents: tuple[str, ...], ref: str) -> bool:
     return any(log_of(one) == log_of(ref) and seq_of(one) >= seq_of(ref) for one in parents)
 
 
+def first(events: list[Any], ref: str) -> Any:
+    return next(e.data for e in of(events, kinds.Handed) if e.data.ref == ref)
+
+
+def stamped_ms(events: list[Any], ref: str) -> int:
+    return int(first(events, ref).facts.stamp_ms)
+
+
+def clock_ms(events: list[Any], ref: str) -> int:
+    """Of the node that made it, then."""
+    return int(first(events, ref).wall_ms)
+
+
 def c7(events: list[Any]) -> Answer:
     known = facts(events)
     fails = any(
@@ -94,7 +107,8 @@ def c7(events: list[Any]) -> Answer:
         for at, ref in enumerate(order):
             for cause in behind(events, ref) if ref in known else []:
                 above = cause in order and order.index(cause) > at
-                fails |= above and (origin(ref), cause) not in excused
+                far = above and stamped_ms(events, cause) > clock_ms(events, ref) + 86_400_000
+                fails |= above and not far and (origin(ref), cause) not in excused
         held = [dot(ref) for ref in e.data.arrivals if ref in known]
         gaps = [
             cause

@@ -20,11 +20,12 @@ def c16(events: list[Any]) -> Answer:
         if d.via != "local":
             continue
         last = last_own(events[:at], e.node, known)
-        fails |= last is not None and stamp <= last
+        far = (d.wall_ms + 86_400_000, 65_535)
+        fails |= last is not None and stamp <= last <= far
         for parent in d.facts.parents:
             refs = [ref for ref in known if dot(ref) == parent]
             if len(refs) == 1 and not ahead(events[:at], e.node, refs[0], known):
-                fails |= stamp <= known[refs[0]]
+                fails |= stamp <= known[refs[0]] <= far
         walls = [
             one.data.wall_ms * 1000 - one.t_us
             for one in events[: at + 1]

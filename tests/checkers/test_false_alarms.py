@@ -340,3 +340,42 @@ def test_a_silence_begins_anew_with_a_restart() -> None:
     (point,) = checker.curve((QUIET_MS,))
     alive_us = (crashed_us - heard_us) + (end_us - booted_us)
     assert point.claimed_us == alive_us - 2 * QUIET_MS * 1000
+
+
+DAY_MS = 86_400_000
+
+
+def gone_behind(ahead_ms: int) -> list[Event]:
+    """A node whose clock was ahead, and is right again, and which stamps by it at once."""
+    book = two()
+    for node in book.nodes.values():
+        node.offset_ms = ahead_ms
+    said(book, "n1")
+    shared(book, "n1", "n2")
+    node = book.nodes["n1"]
+    node.stamp, node.offset_ms = (0, 0), 0
+    said(book, "n1", "right again")
+    return book.finish()
+
+
+def test_a_node_may_go_back_behind_a_stamp_that_was_never_the_time_and_behind_no_other() -> None:
+    assert outcome("C16", gone_behind(10 * DAY_MS)) == "pass"
+    assert outcome("C16", gone_behind(DAY_MS // 2)) == "fail"
+
+
+@pytest.mark.parametrize(("ahead_ms", "expected"), [(10 * DAY_MS, "pass"), (200_000, "fail")])
+def test_an_effect_may_stand_above_a_cause_that_was_never_the_time(
+    ahead_ms: int, expected: str
+) -> None:
+    """Two clocks were equally wrong, so that one followed the other; then one is right again."""
+    book = two()
+    for node in book.nodes.values():
+        node.offset_ms = ahead_ms
+    said(book, "n1")
+    shared(book, "n1", "n2")
+    node = book.nodes["n2"]
+    node.stamp, node.offset_ms = (0, 0), 0
+    said(book, "n2", "an answer")
+    shared(book, "n2", "n1")
+    events = book.finish()
+    assert (outcome("C7", events), outcome("C16", events)) == (expected, expected)

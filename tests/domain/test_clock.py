@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from domain.clock import COUNTER_MAX, SKEW_MAX_MS, HybridClock, Stamp
+from domain.clock import COUNTER_MAX, FAR_MS, SKEW_MAX_MS, HybridClock, Stamp
 
 walls = st.integers(1, 9)
 stamps = st.builds(
@@ -181,3 +181,19 @@ def test_no_stamp_is_ahead_of_every_wall_clock_that_had_a_part_in_it(
         causes = [shown[cause] for cause in event.past]
         assert wall_ms <= event.stamp.ms <= max([wall_ms, *causes])
         assert event.stamp.counter <= len(causes)  # the paper's bound
+
+
+# --- a wall clock that was wrong ------------------------------------------------------------------
+
+
+def test_a_small_glitch_is_kept_and_one_of_more_than_a_day_is_gone_behind() -> None:
+    clock = HybridClock()
+    clock.tick(1000)
+    clock.tick(1000 + FAR_MS)
+    assert not clock.is_far_ahead(1000)
+    assert clock.tick(1000) == Stamp(1000 + FAR_MS, 1)
+    clock.tick(2000 + FAR_MS)
+    assert clock.is_far_ahead(1999)
+    clock.set_back(Stamp(1000, 3))
+    assert clock.tick(1000) == Stamp(1000, 4)
+    assert clock.tick(2000) == Stamp(2000, 0)

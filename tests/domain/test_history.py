@@ -221,3 +221,18 @@ def test_the_last_stamp_is_one_that_a_clock_follows() -> None:
         shelf.append(Arrival(one.event, one.tag, 1, "rumor", skewed))
     assert shelf.history.last_stamp(0) == Stamp(5, 0)
     assert shelf.history.last_stamp(1) == Stamp(3, 0)
+
+
+def test_the_largest_stamp_up_to_some_time_of_those_that_a_clock_follows() -> None:
+    made = [(5, False), (9, False), (9, True), (700, False), (11, True)]
+    arrivals = [
+        Arrival(posted(f"n1:{at}", ms), bytes([at] * 8), 0, "rumor", skewed)
+        for at, (ms, skewed) in enumerate(made, 1)
+    ]
+    memory, paged = MemoryHistory(), PagedHistory(lambda index: arrivals[index].event)
+    for one in arrivals:
+        memory.append(one)
+        paged.append(one)
+    for ms_max, found in ((4, 0), (5, 5), (8, 5), (600, 9), (700, 700), (2**48 - 1, 700)):
+        assert memory.largest_stamp(ms_max).ms == paged.largest_stamp(ms_max).ms == found
+        assert memory.largest_stamp(ms_max) == paged.largest_stamp(ms_max)

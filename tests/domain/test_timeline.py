@@ -233,6 +233,23 @@ def test_every_order_is_what_sorting_finds_while_arrivals_come_and_go_between_re
             assert len(timeline) == len(applied)
 
 
+def as_of(history: list[Arrival], ms: int | None) -> list[Arrival]:
+    """Up to the last one that came by then."""
+    last = max(
+        (i for i, a in enumerate(history, 1) if ms is None or a.received_at_ms <= ms), default=0
+    )
+    return history[:last]
+
+
+def test_a_past_view_is_one_that_was_though_the_clock_was_set_back() -> None:
+    came = [(100, "a"), (200, "b"), (150, "c"), (160, "d")]
+    timeline = Timeline(
+        [arrival(posted(f"n1:{i}", i, text), ms) for i, (ms, text) in enumerate(came, 1)]
+    )
+    shown = {ms: texts(timeline.select("causal", as_of_ms=ms)) for ms in (99, 120, 155, 190, 210)}
+    assert shown == {99: "", 120: "a", 155: "a b c", 190: "a b c d", 210: "a b c d"}
+
+
 @given(
     histories(),
     st.sampled_from(ORDERS),
@@ -248,7 +265,7 @@ def test_a_selection_is_the_end_of_the_whole_past(
     last: int | None,
 ) -> None:
     past = history if arrivals is None else history[: max(arrivals, 0)]
-    past = [a for a in past if as_of_ms is None or a.received_at_ms <= as_of_ms]
+    past = as_of(past, as_of_ms)
     whole = Timeline(past).select(order)
     wanted = whole if last is None else whole[max(len(whole) - max(last, 0), 0) :]
     timeline = Timeline(history)

@@ -12,8 +12,8 @@ import pytest
 from domain.dot import Dot
 from lab.cli.cluster import _delay, _share, _signal
 from lab.cli.main import main
-from lab.cli.view import moment_ms
 from lab.demo import Proof, dialogue
+from lab.moments import moment_ms
 from lab.problem import Exit, Problem
 from lab.words import dot_text, epoch_text, ranges_text, utc_text
 
@@ -80,7 +80,7 @@ def test_names_of_values_for_people() -> None:
     small = Dot("n1", 0x00FF_0000_0000_0000, 7)
     assert dot_text(small) == "n1.ff00:7"
     assert str(small).startswith("n1.ff00"), "what a person reads is found in the log"
-    assert utc_text(1_769_868_190_005) == "2026-01-31 14:03:10.005"
+    assert utc_text(1_769_868_190_005) == "2026-01-31 14:03:10.005Z"
     assert utc_text(2**90) == f"{2**90} ms"
     assert ranges_text([(1, 1), (3, 9)]) == "1, 3-9"
     many = [(i, i) for i in range(1, 20, 2)]

@@ -56,6 +56,7 @@ class Node:
         self.durability = durability
         self.replica.restore(self.journal)
         self.now_ms = 0
+        self.clock_off_ms = 0  # how wrong its clock is
         self.persist = persist
         self.tickets = 0
         self.outcomes: dict[int, Outcome] = {}
@@ -71,7 +72,7 @@ class Node:
     def turn(self, *items: object, ms: int = 0) -> Outbox:
         """One turn: the time, these inputs, a drain, and its execution up to the disk."""
         self.now_ms += ms
-        self.replica.step(Tick(self.now_ms, WALL_MS + self.now_ms))
+        self.replica.step(Tick(self.now_ms, WALL_MS + self.now_ms + self.clock_off_ms))
         for item in items:
             self.replica.step(item)  # type: ignore[arg-type]
         out = self.replica.drain()

@@ -10,7 +10,7 @@ from gossip.packets import Push
 from node import emitter
 from node.ports import AckLevel, EpochRecord, EventRecord
 from node.turn import Acked, Denied, Persisted, Submit, Unmet
-from tests.node.replicas import Node, exchange, settle
+from tests.node.replicas import WALL_MS, Node, exchange, settle
 
 # --- durable before visible -----------------------------------------------------------------------
 
@@ -327,6 +327,68 @@ def test_a_stamp_from_the_future_is_shown_as_skewed_and_not_followed() -> None:
     stamps = [a.event.stamp.ms for a in one.replica.timeline.select("arrival")]
     assert stamps[1] < stamps[0] - SKEW_MAX_MS
     assert [a.skewed for a in one.restarted().replica.timeline.select("arrival")] == [True, False]
+
+
+TEN_YEARS_MS = 10 * 365 * 86_400_000
+
+
+def stamps_of(node: Node) -> list[int]:
+    """Without what the clock of the test shows anyway."""
+    arrivals = node.replica.timeline.select("arrival")
+    return [arrival.event.stamp.ms - WALL_MS for arrival in arrivals]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_after_a_clock_that_was_ten_years_ahead_own_stamps_come_back_and_say_so(
+    restart: bool,
+) -> None:
+    node = Node()
+    node.post("before")
+    node.clock_off_ms = TEN_YEARS_MS
+    node.post("far ahead")
+    node.clock_off_ms = 0
+    if restart:
+        node = node.restarted()
+    node.now_ms += 5000
+    node.post("after")
+    stamps = stamps_of(node)
+    assert stamps[1] >= TEN_YEARS_MS and stamps[0] < stamps[2] == node.now_ms
+    (told,) = node.said("stamps_set_back")
+    assert told.fields["ahead_ms"] == 0 and int(told.fields["were_ahead_ms"]) > 3 * 10**11  # type: ignore[arg-type]
+    assert node.replica.stamps_ahead_ms == 0
+    node.post("and on")
+    assert stamps_of(node)[3] >= stamps[2] and len(node.said("stamps_set_back")) == 1
+    again = node.restarted()
+    again.now_ms = node.now_ms + 1000
+    again.post("after another start")
+    assert stamps_of(again)[-1] == again.now_ms
+
+
+def test_what_waits_for_the_disk_is_not_gone_behind() -> None:
+    node = Node(persist=False)
+    node.write()
+    node.clock_off_ms = 3_600_000
+    node.post("an hour ahead, and not written yet")
+    node.clock_off_ms = TEN_YEARS_MS
+    node.post("far ahead")
+    node.clock_off_ms = 0
+    node.post("after")
+    node.write()
+    first, _, third = (one.event.stamp for one in node.replica.timeline.select("arrival"))
+    assert first < third and third.ms - WALL_MS == 3_600_000
+
+
+def test_a_glitch_of_less_than_a_day_keeps_the_order_and_is_told_once() -> None:
+    node = Node()
+    node.clock_off_ms = 14 * 3_600_000  # the wrong zone
+    node.post("ahead")
+    node.clock_off_ms = 0
+    for _ in range(3):
+        node.post("after")
+    stamps = stamps_of(node)
+    assert stamps == sorted(stamps) and stamps[-1] >= 14 * 3_600_000
+    assert len(node.said("stamps_ahead")) == 1 and not node.said("stamps_set_back")
+    assert node.replica.stamps_ahead_ms > 13 * 3_600_000
 
 
 def test_bytes_that_are_no_event_are_counted_and_change_nothing() -> None:

@@ -2,10 +2,17 @@
 
 import asyncio
 
+import pytest
+
+from node import runtime
 from node.api import Accepted, Failed, Post
+from node.codec import decode_block, encode_block
 from node.journal import Journal, JournalOptions
+from node.ports import EventRecord
+from node.turn import Acked
 from node.writing import Bounds
 from tests.node.loops import run, until
+from tests.node.replicas import WALL_MS, Node
 from tests.node.runtimes import RuntimeBench
 
 FEW = Bounds(records=4)
@@ -131,3 +138,13 @@ def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new() -> None:
             assert type(reply) is Accepted
 
     run(main)
+
+
+def test_before_1970_a_clock_counts_as_1970(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time_ns", lambda: -5_000_000_000)
+    assert runtime.wall_ms() == 0
+    record = EventRecord(b"x", runtime.wall_ms(), "local", "")
+    assert decode_block(encode_block([record])) == [record]
+    node = Node()
+    node.clock_off_ms = -WALL_MS
+    assert type(node.post("at the beginning of time")) is Acked
