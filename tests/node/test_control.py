@@ -328,6 +328,24 @@ def test_a_client_that_hangs_up_leaves_nothing_behind() -> None:
     run(main)
 
 
+def test_what_waited_for_a_client_is_lost_with_the_life_of_the_worker_and_counted() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            bench.views.size = 400_000
+            lazy = Client(bench, limit=1)
+            lazy.send(*(ReadPresence(i) for i in range(200)))
+            await until(lambda: bench.control.counters["control_waiting_bytes"] >= READ_BYTES_MAX)
+            assert bench.control.counters["control_lost_replies"] == 0
+            (client,) = bench.control._clients.values()
+            frames = len(client.frames)
+            bench.control.stop()
+            assert bench.control.counters["control_waiting_bytes"] == 0
+            assert bench.control.counters["control_lost_replies"] == frames > 0
+            bench.control.start()
+
+    run(main)
+
+
 def test_a_client_that_does_not_read_costs_bounded_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("node.answers.CLIENT_BYTES_MAX", 2_000_000)
 

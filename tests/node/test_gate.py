@@ -162,6 +162,24 @@ def test_strangers_share_their_part_and_who_has_waited_longest_goes() -> None:
     run(main)
 
 
+def test_strangers_may_have_exactly_their_part() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            raw = await bench.raw()
+            await until(lambda: bench.gate._passages)
+            (passage,) = bench.gate._passages.values()
+            await asyncio.get_running_loop().sock_sendall(raw, frame(bytes(10_000), MORE))
+            await until(lambda: passage.held >= 10_000)
+            left = bench.gate.limits.strangers_bytes - bench.gate.strangers_held
+            bench.gate.took(passage, left)
+            assert bench.gate.hung_up == {}
+            bench.gate.took(passage, 1)
+            assert bench.gate.hung_up == {"strangers_full": 1}
+            bench.gate.strangers_held = 0  # what was made up above
+
+    run(main)
+
+
 def test_the_known_wait_for_room_and_half_messages_do_not_hold_it_for_ever() -> None:
     async def main() -> None:
         async with Bench() as bench:

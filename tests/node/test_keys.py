@@ -155,6 +155,27 @@ def test_a_bad_line_of_the_list_is_named(folder: Path, line: str) -> None:
         read_trusted(folder)
 
 
+def test_what_replaces_a_key_file_is_on_the_disk_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut leaves the old file or the new one, and never an empty one."""
+    synced: list[bytes] = []
+    fsync = os.fsync
+
+    def seen(fd: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{fd}").read_bytes())
+        fsync(fd)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    pair = new_pair("n1", "peer")
+    path = write_secret(folder, pair)
+    assert synced == [path.read_bytes()] and synced[0]
+    for change in (lambda: trusted(folder, pair), lambda: forget(folder, "n1")):
+        synced.clear()
+        change()
+        assert synced == [(folder / LIST).read_bytes()] and synced[0]
+
+
 def test_a_public_key_is_64_hex_digits() -> None:
     assert parse_public("Ab" * 32) == b"\xab" * 32
     for text in ("", "ab" * 31, "ab" * 33, "xy" * 32, " " + "ab" * 32, "٣" * 64):

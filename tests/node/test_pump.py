@@ -100,7 +100,11 @@ def test_a_signal_that_a_call_took_away_is_made_up_for_by_looking() -> None:
         assert ends.near.poll(1000)  # asks for the events, and so takes the signal away
         assert pump.look() & zmq.POLLIN
         await until(lambda: ends.sizes == [1])
+        drains = len(ends.drains)
         assert not pump.look() & zmq.POLLIN
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert len(ends.drains) == drains, "nothing has come: nobody looks again"
         ends.close(pump)
 
     run(main)

@@ -181,6 +181,26 @@ def test_recorded_faults_draw_as_others_do(node: Recorded) -> None:
 # --- bounds and bad disks -----------------------------------------------------------------------
 
 
+def test_a_turn_began_with_its_tick_and_without_one_with_its_first_input(node: Recorded) -> None:
+    def posts(count: int) -> list[Submit]:
+        tickets = range(node.tickets, node.tickets + count)
+        node.tickets += count
+        return [Submit(one, PostMessage("ana", "hello"), AckLevel.WRITTEN) for one in tickets]
+
+    began_ns = [node.clock.ns]
+    node.turn_only(*posts(3))
+    node.recorder.policy(Policy((), ()))  # rules are read between turns
+    began_ns.append(node.clock.ns)
+    node.turn_only(*posts(2))
+    began_ns.append(node.clock.ns)
+    for post in posts(2):
+        node.replica.step(post)
+    node.replica.drain()
+    entries = read_recording(node.recorder.path).entries
+    turns = [entry.t_ns for entry in entries if type(entry) is Turn]
+    assert turns[-3:] == [ns + 1000 for ns in began_ns]  # the next look at the clock
+
+
 def full_after(monkeypatch: pytest.MonkeyPatch, calls: int, *, short: bool) -> None:
     """From then on a write takes nothing, or half of what it is given."""
     write = os.write

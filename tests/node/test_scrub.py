@@ -202,9 +202,15 @@ def test_a_stopped_worker_says_nothing_more_and_a_restarted_one_goes_on(tmp_path
         if os.getuid():  # root reads it all the same
             await until(lambda: told)
         scrub.stop()
+        await until(lambda: not scrubbing() - before)  # each life's thread has ended
         journal.close(clean=True)
 
+    before = scrubbing()
     run(main)
+
+
+def scrubbing() -> set[threading.Thread]:
+    return {one for one in threading.enumerate() if one.name == "scrub"}
 
 
 def test_a_disk_that_does_not_answer_keeps_nobody_from_ending(
