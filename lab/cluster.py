@@ -18,7 +18,7 @@ from signal import SIGCONT, SIGINT, SIGKILL, SIGTERM, Signals
 import msgspec
 from msgspec import Struct
 
-from lab.places import NodePlace, Place, PlaceError, standing_of
+from lab.places import NodePlace, Place, PlaceError, relatives, standing_of
 from lab.problem import Exit, Problem
 from lab.process import live_record, record_of, send_signal, state_of, wait_gone
 from lab.sweeping import Swept, keep_former, link_in, sweep_node, sweep_root
@@ -83,7 +83,11 @@ class Cluster:
         return stopped
 
     def down(self) -> int:
-        """Stop every node that runs in the folder, and the launcher. Returns how many did."""
+        """Stop every node that runs in the folder, and the launcher. Returns how many did.
+
+        Also those that run under a former name of the same file.
+        """
+        count = sum(Cluster(one).down() for one in relatives(self.place) if self.place.nodes)
         names = [*self.place.nodes, *self.former()]
         running = [record for name in names if (record := self.process(name))]
         if self.launcher_runs():
@@ -91,7 +95,7 @@ class Cluster:
                 self._request("quit", [], STOP_TIMEOUT_S, None)
         self._end(running)
         self._await_no_launcher()
-        return len(running)
+        return count + len(running)
 
     def wipe(self, names: Iterable[str], swept: Swept | None = None) -> list[str]:
         """Forget what the nodes stored. Running ones are stopped first; returns those.
@@ -131,6 +135,14 @@ class Cluster:
         """Nodes that run or have kept something in the folder, and are not in the file."""
         names = node_dirs(Path(self.place.root))
         return {name: self.place.at(name) for name in names if name not in self.place.nodes}
+
+    def under_former_names(self) -> list[str]:
+        """Which nodes still run where the file kept its state when its `name` was another one."""
+        return [
+            f"{', '.join(running)} of this file run under its former name {one.name}"
+            for one in relatives(self.place)
+            if (running := Cluster(one).running())
+        ]
 
     def node(self, name: str) -> NodePlace:
         """Of the file, or a former one. Raises PlaceError."""
@@ -287,6 +299,8 @@ class Cluster:
 
         place, root, file = self.place, Path(self.place.root), Path(self.place.file)
         claim = standing_of(place)
+        for what in self.under_former_names():
+            raise PlaceError(f"{what}: stop them first with `chatlab cluster down`")
         for at in place.nodes.values():
             if not is_node_dir(Path(at.dir)):
                 text = f"{at.dir} is there already, and nothing in it is chatlab's"

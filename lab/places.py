@@ -180,6 +180,36 @@ def standing_of(place: Place) -> "Claim":
         raise PlaceError(str(error)) from None
 
 
+def relatives(place: Place) -> list[Place]:
+    """State folders of the same file beside its own: it had another `name` when they were made."""
+    root, file, found = Path(place.root), Path(place.file), []
+    with contextlib.suppress(OSError):
+        found = [Path(one.path) for one in os.scandir(root.parent) if one.path != place.root]
+    marked = []
+    for folder in found:
+        with contextlib.suppress(MarkError):
+            mark = read_mark(folder)
+            if mark is not None and mark.fits(folder, file):
+                marked.append(folder)
+    return [_relative(place, folder) for folder in marked]
+
+
+def _relative(place: Place, root: Path) -> Place:
+    from node.config import load  # lazy: the YAML parser
+    from node.paths import ClusterPaths
+
+    config = msgspec.structs.replace(load(Path(place.file)), name=root.name)
+    paths = ClusterPaths(Path(place.file).parent, config)
+    return msgspec.structs.replace(
+        place,
+        name=root.name,
+        root=str(root),
+        launcher_socket=str(paths.launcher_socket),
+        address_book=str(paths.address_book),
+        nodes={},
+    )
+
+
 def policy_in(file: Path) -> "Policy":
     """The moderation rules of a cluster file, with the words of their files."""
     from node.config import ConfigError, load, policy_of  # lazy: the YAML parser

@@ -39,7 +39,7 @@ class NodeState(Struct, frozen=True):
 
 def as_wanted(one: NodeState) -> bool:
     """Whether the node is as the cluster file wants it: up, and able to do all that it should."""
-    return one.state == "running"
+    return one.state == "running" or not one.in_file
 
 
 def states_of(cluster: Cluster) -> list[NodeState]:

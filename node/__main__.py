@@ -19,12 +19,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from node.complaints import complaint, files_used_up
 
 if TYPE_CHECKING:
     from node.config import ClusterConfig
-    from node.keyring import Keyring
     from node.lifecycle import Plan
+    from node.logs import Log
     from node.paths import ClusterPaths, NodePaths
     from node.recovery import Known
     from node.stopping import Stopping
@@ -98,9 +100,10 @@ def _prepared(
     name: str, file: Path, ready: Callable[[], None] | None, stack: contextlib.ExitStack
 ) -> "tuple[Plan, FileStorage]":
     """What a life needs. The stack takes back what must not outlive the process."""
-    from node.config import load
+    from node.config import ConfigError, load
     from node.journal_id import read_journal_id, refuse_if_gone
     from node.keyring import keyring_of
+    from node.logs import open_log
     from node.ownership import known_id
     from node.paths import ClusterPaths
     from node.pidfile import remove_pid_file, write_pid_file
@@ -109,8 +112,8 @@ def _prepared(
     config = load(file)
     config.node(name)
     cluster_paths = ClusterPaths(file.absolute().parent, config)
-    cluster_id = known_id(cluster_paths.root, file.absolute(), config.id or "")
-    keyring = keyring_of(config, cluster_paths.keys, name)
+    known_id(cluster_paths.root, file.absolute(), config.id or "")  # before anything is made
+    keyring_of(config, cluster_paths.keys, name)
     _check_libzmq()
     _raise_file_limit()
     os.umask(0o077)
@@ -122,44 +125,64 @@ def _prepared(
     # The lock comes before anything that could touch what another process of this node uses.
     storage = FileStorage(paths.journal_dir)
     stack.callback(storage.close)
-    plan = _plan(name, file, config, cluster_id, cluster_paths, paths, keyring, ready, known)
+    log = open_log(paths.log_file, name)
+
+    def reread() -> "Plan":
+        now = load(file)
+        now.node(name)
+        there = ClusterPaths(file.absolute().parent, now)
+        if there.root != cluster_paths.root:
+            what = "`name` and `data_dir` say where the state is: they change at a start only"
+            raise ConfigError(f"{file}: {what}")
+        return plan_of(now)
+
+    def plan_of(config: "ClusterConfig") -> "Plan":
+        given = _Given(name, file.absolute(), cluster_paths, paths, log, ready, known, reread)
+        cluster_id = known_id(cluster_paths.root, given.file, config.id or "")
+        return _plan(given, config, cluster_id)
+
+    plan = plan_of(config)
     stack.callback(remove_pid_file, paths.pid_file)
     write_pid_file(paths.pid_file)
     return plan, storage
 
 
-def _plan(
-    name: str,
-    file: Path,
-    config: "ClusterConfig",
-    cluster_id: str,
-    cluster_paths: "ClusterPaths",
-    paths: "NodePaths",
-    keyring: "Keyring | None",
-    ready: Callable[[], None] | None,
-    known: "Known | None",
-) -> "Plan":
+class _Given(Struct, frozen=True):
+    """What the process has, whatever its file says."""
+
+    name: str
+    file: Path
+    cluster_paths: "ClusterPaths"
+    paths: "NodePaths"
+    log: "Log"
+    ready: Callable[[], None] | None
+    known: "Known | None"
+    reread: Callable[[], "Plan"]
+
+
+def _plan(given: _Given, config: "ClusterConfig", cluster_id: str) -> "Plan":
     from gossip.wire import cluster_hash
     from node.addresses import Directory
-    from node.config import load, policy_of
+    from node.applied import applied
+    from node.config import policy_of
+    from node.keyring import keyring_of
     from node.lifecycle import Plan
-    from node.logs import open_log
-    from node.paths import AddressBook
+    from node.paths import AddressBook, ClusterPaths
     from node.replica import ReplicaConfig
     from node.settings import Settings
 
-    base = file.absolute().parent
-    directory = Directory(config, AddressBook(cluster_paths.address_book))
+    name, base, paths, log = given.name, given.file.parent, given.paths, given.log
+    directory = Directory(config, AddressBook(given.cluster_paths.address_book))
+    policy = policy_of(config, base)
     peers = tuple(node.name for node in config.nodes if node.name != name)
     own = config.node(name)
     durability = own.durability or config.durability
-    log = open_log(paths.log_file, name)
     replica = ReplicaConfig(
         node=name,
         cluster=config.name,
         peers=peers,
         durability=durability,
-        policy=policy_of(config, base),
+        policy=policy,
         quiet_ms=config.quiet_ms,
         gossip=config.gossip,
         cluster_id=cluster_id,
@@ -190,12 +213,13 @@ def _plan(
         recover=config.recovery,
         write_note=log.write,
         addresses=directory.current,
-        read_policy=lambda: policy_of(load(file), base),
+        reread=given.reread,
+        told=applied(config, name, policy, cluster_id),
         reopen_log=log.reopen,
-        ready=ready or (lambda: None),
+        ready=given.ready or (lambda: None),
         trace_dir=paths.dir / "trace" if config.trace else None,
-        keyring=keyring,
-        known=known,
+        keyring=keyring_of(config, ClusterPaths(base, config).keys, name),
+        known=given.known,
     )
 
 

@@ -245,6 +245,7 @@ class Status(Struct, frozen=True, tag="status-page"):
     places: PlacesStatus = PlacesStatus(0, 0, 0, [])
     cluster: str = ""  # the id of its cluster; "": not known, the cluster goes by its name
     stamps_ahead_ms: int = 0  # how far own stamps run ahead of the clock
+    settings: dict[str, str] = {}  # what it runs with; empty: an older version, which does not say
 
 
 class FrontierPage(Struct, frozen=True, tag="frontier-page"):

@@ -2,12 +2,16 @@
 
     lock the directory -> open the journal -> restore -> boot -> start the workers -> ready
     SIGTERM, SIGINT: stop in order, within 2 s; a second one: at once (`node.stopping`)
-    SIGHUP: read the moderation lists again, open the log file anew
+    SIGHUP: read the cluster file again, open the log file anew
 
 The lock comes before anything else, so that a second process on one directory changes nothing. An
 exception out of the replica ends one life; the next one starts from the journal, within the same
 budget as any worker's restarts, and then the process ends with the reason. Whoever is asked to stop
 begins no other life.
+
+Read again, other moderation is taken over at once. Other peers, or any other setting, end the life
+in order, and the next one begins with them, in the same process: so each setting is taken over by
+the way that a start takes, and none is half in force. Faults of links stay.
 """
 
 import asyncio
@@ -22,14 +26,14 @@ from random import Random
 import msgspec
 import zmq
 from msgspec import Struct
-from msgspec.structs import replace
 
-from domain.moderation import Policy
+from node.applied import MODERATION, differing
 from node.codec import ProtobufCodec
+from node.config import NODES_MAX
 from node.journal import Journal, JournalOptions
 from node.journal_id import note_journal_id, refuse_if_gone
 from node.keyring import Keyring
-from node.link import FaultTable
+from node.link import FaultTable, LinkFault
 from node.lives import Again, Lives, Over, not_restored, reopening, stopped_instead, unclean
 from node.opening import Recovery
 from node.pages import Pages
@@ -58,7 +62,8 @@ class Plan(Struct, frozen=True):
     recover: Mode
     write_note: WriteNote
     addresses: Addresses
-    read_policy: Callable[[], Policy]  # raises ValueError with one clear line
+    reread: Callable[[], "Plan"]  # as the file is now; raises ValueError with one clear line
+    told: dict[str, str]  # what it says, see `node.applied`
     reopen_log: Callable[[], None]
     ready: Callable[[], None]  # called once, by the first life that answers
     trace_dir: Path | None = None  # recordings go there
@@ -69,9 +74,10 @@ class Plan(Struct, frozen=True):
 class Legacy(Struct):
     """What the lives of one process leave to each other."""
 
-    replica: ReplicaConfig  # with the lists that were read last
+    plan: Plan  # as the file was when it was read last
     lives: Lives
     known: Known | None  # of the journal, by the life before or the process before
+    faults: dict[str, LinkFault] = {}  # of a life that ended to begin again with other settings
     answered: bool = False  # a life was ready: whoever started the process was told, once
 
 
@@ -80,14 +86,13 @@ class Life:
 
     def __init__(
         self,
-        plan: Plan,
         storage: FileStorage,
         context: RawContext,
         rng: Random,
         legacy: Legacy,
         stopping: Stopping,
     ) -> None:
-        self._plan = plan
+        self._plan = legacy.plan
         self._legacy = legacy
         self._storage = storage
         self._context = context
@@ -102,6 +107,7 @@ class Life:
         loop = asyncio.get_running_loop()
         loop.add_reader(self._stopping.fd, self._on_signal)
         self._on_signal()  # what came between two lives
+        self._plan = self._legacy.plan
         try:
             return await self._run(loop)
         except StopAsked:
@@ -113,7 +119,7 @@ class Life:
 
     async def _run(self, loop: asyncio.AbstractEventLoop) -> Ending:
         """Raises StopAsked, too, where the journal has not been opened yet."""
-        node = self._legacy.replica
+        node = self._plan.replica
         trust = (
             self._legacy.lives.trust and self._plan.trace_dir is None
         )  # a recording holds all of it
@@ -169,7 +175,7 @@ class Life:
     def _make_replica(self, recovery: Recovery, pages: Pages) -> Replica:
         """With chance of its own, from a number that can be written down: so it can be replayed."""
         plan, rng_seed = self._plan, self._rng.getrandbits(63)
-        config, codec, incarnation = self._legacy.replica, ProtobufCodec(), recovery.incarnation
+        config, codec, incarnation = plan.replica, ProtobufCodec(), recovery.incarnation
         if plan.trace_dir is not None:
             self._recorder = begin(plan.trace_dir, config, rng_seed, recovery)
             if self._recorder is None:
@@ -193,6 +199,8 @@ class Life:
         faults = FaultTable(peers, rng)
         if recorder is not None:
             faults = RecordedFaults(peers, rng, recorder)
+        faults.set({peer: one for peer, one in self._legacy.faults.items() if peer in peers})
+        if recorder is not None:
             write_note = recorder.heard(write_note)
         runtime = Runtime(
             loop,
@@ -208,6 +216,7 @@ class Life:
             degraded=degraded,
             keyring=plan.keyring,
         )
+        runtime.running.settings = plan.told
         if recorder is not None:
             traffic = runtime.transport.traffic
             recorder.dropped_of = lambda: {peer: traffic(peer).dropped for peer in peers}
@@ -245,6 +254,8 @@ class Life:
         self._runtime = runtime
         if self._stopping.asked:
             runtime.stop(self._stopping.asked)
+        elif differing(plan.told, self._legacy.plan.told):
+            runtime.reload()  # it was read again while this life began
         else:
             settings = plan.settings
             fields: Fields = {"pid": settings.pid, "listen": runtime.transport.endpoint}
@@ -257,6 +268,8 @@ class Life:
         self._note("node_stopping", level, {"reason": ending.reason})
         began_s = time.monotonic()
         closed = await runtime.finish()
+        faults = runtime.faults
+        self._legacy.faults = {peer: faults.get(peer) for peer in faults.peers if ending.reload}
         clean = not closed.unclean
         if self._recorder is not None and clean and ending.crash is None:
             self._recorder.ended(runtime.running.written, runtime.running.durable)
@@ -279,19 +292,27 @@ class Life:
             self._runtime.stop(self._stopping.asked)
 
     def _on_hangup(self) -> None:
-        plan = self._plan
+        legacy, plan = self._legacy, self._legacy.plan
         try:
             plan.reopen_log()
         except OSError as error:
             self._note("log_not_reopened", "error", {"reason": one_line(error)})
         try:
-            policy = plan.read_policy()
+            legacy.plan = plan.reread()
         except (ValueError, OSError) as error:
             self._note("policy_kept", "error", {"reason": str(error)})
             return
-        self._legacy.replica = replace(self._legacy.replica, policy=policy)
+        changed = differing(plan.told, legacy.plan.told)
+        if changed and changed != [MODERATION]:
+            self._note("settings_read", "info", {"changed": changed})
+            if self._runtime is not None:
+                self._runtime.reload()
+            return
+        policy = legacy.plan.replica.policy
         if self._replica is not None:
             self._replica.set_policy(policy)
+        if self._runtime is not None:
+            self._runtime.running.settings = legacy.plan.told
         self._note("policy_read", "info", {"rules": len(policy.rules)})
 
     # --- notes ----------------------------------------------------------------------------------
@@ -332,12 +353,15 @@ def live(plan: Plan, storage: FileStorage, stopping: Stopping) -> Ending:
         Note("node_started", "info", {"pid": settings.pid, "seed": f"{seed:x}"}), "node"
     )
     context: RawContext = zmq.Context()
-    context.set(zmq.MAX_SOCKETS, 4 * len(settings.peers) + 64)  # also the monitors'
+    context.set(zmq.MAX_SOCKETS, 4 * NODES_MAX + 64)  # also the monitors'; peers may come
     lives = Lives(RestartBudget(rng, settings.restart_budget, settings.restart_window_s))
-    legacy = Legacy(plan.replica, lives, plan.known)
+    legacy = Legacy(plan, lives, plan.known)
     try:
         while True:
-            ending = asyncio.run(Life(plan, storage, context, rng, legacy, stopping).run())
+            ending = asyncio.run(Life(storage, context, rng, legacy, stopping).run())
+            if ending.reload:
+                settings = legacy.plan.settings
+                lives.allow(RestartBudget(rng, settings.restart_budget, settings.restart_window_s))
             what = lives.after(ending, time.monotonic(), stopping.asked)
             if type(what) is Again and what.wait_s is not None:
                 fields: Fields = {"wait_ms": round(what.wait_s * 1000)}

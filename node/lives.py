@@ -7,6 +7,8 @@ The process drives this (`node.lifecycle`), and so does each host of the simulat
 Rules
 - Checkpoints are believed by the first life of a process only. Whatever ended that one, what comes
   after it looks at all of the journal.
+- A life that ended in order, for its file says something else now, is followed by one that believes
+  what it believed itself.
 - Damage that was found while the node ran ends a life in order; the next opening sets it aside. In
   mode strict an opening would refuse, and the node works: there it is only told.
 - A core that failed begins again within a budget, after a wait.
@@ -49,9 +51,13 @@ class Lives:
         self.trust = True  # whether the life that begins believes checkpoints
         self.scrubbed = Scrubbed()  # damage that is known, through all lives
 
+    def allow(self, budget: RestartBudget) -> None:
+        """So many cores may fail from now on."""
+        self._budget = budget
+
     def after(self, ending: Ending, now_s: float, asked: str = "") -> Again | Over:
         """`asked`: why the process is to end, if it is."""
-        self.trust = False
+        self.trust = self.trust and ending.reload
         if asked:
             return Over(stopped_instead(ending, asked))
         if ending.reopen:

@@ -280,6 +280,10 @@ class Runtime:
         """End in order, and begin again from the journal: it is to be read and set right."""
         self._end(Ending(reason, reopen=True))
 
+    def reload(self) -> None:
+        """End in order, and begin again with other settings."""
+        self._end(Ending("the cluster file has changed", reopen=True, reload=True))
+
     def _on_damage(self, error: StorageError) -> None:
         """Whoever reads for a person has met damage."""
         if not self.turns.over:

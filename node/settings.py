@@ -47,3 +47,4 @@ class Ending(Struct, frozen=True):
     crash: BaseException | None = None
     reopen: bool = False  # the journal is opened anew: this is not the end of the process
     unclean: str = ""  # why the journal does not say that this end was clean
+    reload: bool = False  # with `reopen`: nothing is wrong, the next life has other settings

@@ -67,6 +67,7 @@ class Running(Struct):
     written: int = 0
     durable: int = 0
     cluster: str = ""  # its id in hex; "": not known
+    settings: dict[str, str] = {}  # what it runs with, see `node.applied`
 
 
 class NodeViews:
@@ -200,6 +201,7 @@ class NodeViews:
             places=self._places(),
             cluster=running.cluster,
             stamps_ahead_ms=replica.stamps_ahead_ms,
+            settings=running.settings,
         )
 
     def _places(self) -> PlacesStatus:

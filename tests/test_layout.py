@@ -41,6 +41,7 @@ SLEEPERS = {
     "lab/real/standing.py": "a visit to processes that may settle yet",
     "lab/real/strangers.py": "a visit to processes that count whom they send away",
     "lab/real/visit.py": "a visit to processes that find each other again",
+    "lab/reloading.py": "a command that waits for nodes to read their file again",
     "lab/watching.py": "an observer that looks again after a while",
 }
 

@@ -49,16 +49,21 @@ def up(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Forget what this cluster stored before.")
     ] = False,
+    apply: Annotated[
+        bool,
+        typer.Option("--apply", help="Restart nodes that cannot take the file's settings over."),
+    ] = False,
 ) -> None:
     """Start the nodes that are not running and wait until each answers.
 
-    Without -d the logs follow, and Ctrl-C stops all nodes.
+    Running nodes take over what has changed in the file. Without -d the logs follow, and Ctrl-C
+    stops all nodes.
     """
     from lab.cli.starting import start_cluster  # lazy: the YAML parser and more
 
     if n is not None and not 1 <= n <= NODES_MAX:
         raise Problem(f"-n is from 1 to {NODES_MAX}, not {n}", Exit.USAGE)
-    start_cluster(settings_of(context), n, detach, fresh)
+    start_cluster(settings_of(context), n, detach=detach, fresh=fresh, apply=apply)
 
 
 @app.command()
@@ -87,7 +92,10 @@ def ps(context: typer.Context, check: Check = False, json: Json = False) -> None
     from lab.states import as_wanted, states_of
 
     settings = settings_of(context)
-    states = states_of(_cluster(settings))
+    cluster = _cluster(settings)
+    states = states_of(cluster)
+    for what in cluster.under_former_names():
+        hint(f"{what}: `chatlab cluster down` stops them")
     if json:
         for state in states:
             emit(state)

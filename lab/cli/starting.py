@@ -26,7 +26,9 @@ from lab.problem import Exit, Problem
 from lab.tables import Paint, duration
 
 
-def start_cluster(settings: Settings, n: int | None, detach: bool, fresh: bool) -> None:
+def start_cluster(
+    settings: Settings, n: int | None, *, detach: bool, fresh: bool, apply: bool
+) -> None:
     began = time.monotonic()
     place = place_to_start(settings, n)
     policy_in(Path(place.file))  # one line about a bad word list, instead of one from each node
@@ -44,9 +46,37 @@ def start_cluster(settings: Settings, n: int | None, detach: bool, fresh: bool) 
     if cluster.adopted:
         hint(cluster.adopted)
     took_ms = (time.monotonic() - began) * 1000
+    left = _reload(cluster, started, apply=apply)
     report_started(cluster, started, took_ms, settings.paint)
+    if left:
+        raise Problem(left)
     if not detach:
         _stay(cluster, view)
+
+
+def _reload(cluster: Cluster, started: list[Started], *, apply: bool) -> str:
+    """Those that ran already take over what has changed; returns what is left to be done."""
+    from lab.reloading import bring_up_to_date
+
+    ran = [one.node for one in started if one.state == "running" and one.took_ms is None]
+    for name in cluster.former():
+        if cluster.process(name):
+            hint(f"{name} runs and is not in the file; end it: chatlab cluster kill {name}")
+    if not ran:
+        return ""
+    changed = bring_up_to_date(cluster, ran)
+    for name, what in changed.taken.items():
+        hint(f"{name} has taken over: {', '.join(what)}")
+    for name in changed.paused:
+        hint(f"{name} is paused: it reads the file when it is resumed")
+    left = changed.left
+    if left and apply:
+        for one in cluster.restart(left):
+            hint(f"{one.node} was restarted: {', '.join(left[one.node])}")
+        left = {}
+    told = "; ".join(f"{name} ({', '.join(what)})" for name, what in left.items())
+    restart = "restart these with `chatlab cluster up -d --apply`"
+    return f"other settings than the file says: {told}; {restart}" if told else ""
 
 
 def place_to_start(settings: Settings, n: int | None) -> Place:
@@ -58,6 +88,8 @@ def place_to_start(settings: Settings, n: int | None) -> Place:
             raise Problem(text, Exit.USAGE)
         return find(settings.file)
     generated = Path(GENERATED_FILE)
+    if n is not None and Path(DEFAULT_FILE).exists():
+        _refuse_beside(parse(Path(DEFAULT_FILE)))
     if n is None and Path(DEFAULT_FILE).exists():
         if generated.exists():
             _retire(generated)
@@ -91,6 +123,14 @@ def _generate(file: Path, n: int, asked: bool) -> Place:
     if not asked:
         hint(f"no {DEFAULT_FILE} here: generated a cluster of {n} nodes ({file})")
     return parse(file)
+
+
+def _refuse_beside(place: Place) -> None:
+    """Commands would mean the generated cluster from then on, and that one would be forgotten."""
+    running = Cluster(place).running()
+    if running:
+        text = f"the cluster of {DEFAULT_FILE} is running here ({', '.join(running)}): stop it"
+        raise Problem(f"{text} first with `chatlab cluster down`", Exit.USAGE)
 
 
 def _retire(generated: Path) -> None:

@@ -223,3 +223,141 @@ def test_removing_the_folder_ends_the_nodes(lab: Any, until: Any) -> None:
     assert not (lab.folder / ".chatlab" / "chatlab").exists()
     lab.well("cluster", "up", "-d")
     assert len(lab.cluster.running()) == 2
+
+
+# --- a file that has changed ----------------------------------------------------------------------
+
+
+def peers_of(lab: Any, node: str) -> set[str]:
+    peers = lab.well("status", node, "--json").json["peers"]
+    return {name for name, one in peers.items() if one["state"] == "alive"}
+
+
+def pids(lab: Any) -> dict[str, int]:
+    return {one["node"]: one["pid"] for one in lab.well("cluster", "ps", "--json").lines}
+
+
+def test_a_node_added_to_the_file_is_taken_in_by_those_that_run(lab: Any) -> None:
+    lab.write("nodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    lab.well("send", "n1", "before")
+    lab.well("cluster", "fault", "n1", "--delay", "1ms")
+    before = pids(lab)
+    lab.write("nodes: [n1, n2, n3]\n")
+    said = lab.well("cluster", "up", "-d")
+    assert "n1 has taken over: peers" in said.err and "n2 has taken over: peers" in said.err
+    after = pids(lab)
+    assert {name: after[name] for name in before} == before, "no process was restarted"
+    lab.well("send", "n3", "from the new one", "--ack", "replicated:2", "--timeout", "10")
+    lab.well("wait", "--converged", "--timeout", "20")
+    assert set(texts(lab, "n3")) == set(texts(lab, "n1")) == {"before", "from the new one"}
+    assert peers_of(lab, "n1") == {"n2", "n3"}
+    seen = {one["node"]: one for one in lab.well("cluster", "ps", "--json").lines}
+    assert seen["n1"]["faults"], "what was put on a link stays"
+    lab.write("nodes: [n1, n2]\n")
+    lab.well("cluster", "kill", "n3")
+    lab.well("cluster", "up", "-d")
+    assert peers_of(lab, "n1") == {"n2"}
+    seen = {one["node"]: one for one in lab.well("cluster", "ps", "--json").lines}
+    assert (seen["n1"]["peers"], seen["n1"]["alive_peers"]) == (1, 1)
+
+
+def test_settings_are_taken_over_or_told(lab: Any) -> None:
+    lab.write("nodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    lab.well("send", "n1", "before")
+    before = pids(lab)
+    lab.write("nodes: [n1, n2]\ndurability: interval\nquiet_ms: 100\ngossip: {round_ms: 100}\n")
+    said = lab.well("cluster", "up", "-d")
+    assert "n1 has taken over: durability, gossip.round_ms, quiet_ms" in said.err
+    assert pids(lab) == before
+    status = lab.well("status", "n1", "--json").json
+    assert status["durability"] == "interval" and status["settings"]["quiet_ms"] == "100"
+    assert "running already" in lab.well("cluster", "up", "-d").err
+    assert texts(lab, "n1") == ["before"]
+
+
+def test_what_is_not_taken_over_is_told_and_applied_by_a_restart(lab: Any) -> None:
+    lab.write("nodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    before = pids(lab)
+    other = "-f", "other.yaml"
+    lab.file.rename(lab.folder / "other.yaml")  # the nodes know its old name
+    (lab.folder / "other.yaml").write_text("nodes: [n1, n2]\nquiet_ms: 100\n")
+    said = lab.chatlab(*other, "cluster", "up", "-d")
+    assert said.code == 1 and "n1 (quiet_ms)" in said.err and "--apply" in said.err, said
+    said = lab.well(*other, "cluster", "up", "-d", "--apply")
+    assert "n1 was restarted: quiet_ms" in said.err
+    after = {one["node"]: one["pid"] for one in lab.well(*other, "cluster", "ps", "--json").lines}
+    assert not set(before.values()) & set(after.values())
+    assert lab.well(*other, "status", "n2", "--json").json["settings"]["quiet_ms"] == "100"
+
+
+def test_a_paused_node_reads_the_file_when_it_is_resumed(lab: Any, until: Any) -> None:
+    lab.write("nodes: [n1]\n")
+    lab.well("cluster", "up", "-d")
+    lab.well("cluster", "pause", "n1")
+    lab.write("nodes: [n1]\nquiet_ms: 100\n")
+    assert "n1 is paused" in lab.well("cluster", "up", "-d").err
+    lab.well("cluster", "resume", "n1")
+
+    def taken() -> bool:
+        said = lab.chatlab("status", "n1", "--json")
+        return bool(said.code == 0 and said.json["settings"]["quiet_ms"] == "100")
+
+    until(taken)
+
+
+def test_a_renamed_cluster_is_not_lost(lab: Any) -> None:
+    lab.write("nodes: [n1]\n")
+    lab.well("cluster", "up", "-d")
+    record = lab.cluster.process("n1")
+    lab.write("name: other\nnodes: [n1]\n")
+    assert "n1 of this file run under its former name chatlab" in lab.well("cluster", "ps").err
+    complains(lab.chatlab("cluster", "up", "-d"), 2, "former name chatlab")
+    assert "stopped 1 node" in lab.well("cluster", "down").out
+    assert not wait_gone([record], 0)
+    lab.well("cluster", "up", "-d")
+
+
+def test_a_generated_cluster_does_not_hide_one_that_runs(lab: Any) -> None:
+    lab.write("nodes: [a]\n")
+    lab.well("cluster", "up", "-d")
+    complains(lab.chatlab("cluster", "up", "-n", "3", "-d"), 2, "cluster.yaml")
+    assert [one["node"] for one in lab.well("cluster", "ps", "--json").lines] == ["a"]
+
+
+# --- packets --------------------------------------------------------------------------------------
+
+
+def test_a_node_at_an_address_of_another_cluster_is_refused_and_both_are_named(
+    lab: Any, until: Any
+) -> None:
+    lab.write("nodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    addresses = {one["node"]: one["address"] for one in lab.well("cluster", "ps", "--json").lines}
+    other = lab.folder / "other"
+    other.mkdir()
+    taken = addresses["n2"].removeprefix("tcp://")
+    (other / "cluster.yaml").write_text(
+        f"nodes: [n1, {{name: n2, listen: '{taken}'}}]\n", encoding="utf-8"
+    )
+    there = "-f", "other/cluster.yaml"
+    said = lab.chatlab(*there, "cluster", "up", "-d")
+    assert said.code == 1 and "in use" in said.err, said
+    shown = {one["node"]: one for one in lab.well(*there, "cluster", "ps", "--json").lines}
+    assert shown["n2"]["address"] == f"tcp://{taken}"
+    lab.well(*there, "send", "n1", "a word of b")
+
+    def refused() -> Any:
+        return lab.well("status", "n2", "--json").json["counters"].get("rejected_cluster", 0)
+
+    until(refused)
+    told = [
+        one for one in lab.well("logs", "n2", "--json").lines if one["event"] == "frame_rejected"
+    ]
+    ours, theirs = id_of(lab.file)[:8], id_of(other / "cluster.yaml")[:8]
+    assert ours in told[0]["detail"] and theirs in told[0]["detail"], told[0]
+    lab.well("send", "n1", "a word of a", "--ack", "replicated:1")
+    assert texts(lab, "n2") == ["a word of a"]
+    assert texts(lab, "n1", *there) == ["a word of b"]
