@@ -151,14 +151,16 @@ class Injector:
             return partial(self._drift, host)
         assert_never(fault)
 
-    @staticmethod
     def _apply_to_disk(
-        fault: Rot | DiskErrors | DiskFull | ShortWrites | SlowSync, host: Host, rng: Random
+        self, fault: Rot | DiskErrors | DiskFull | ShortWrites | SlowSync, host: Host, rng: Random
     ) -> Undo | None:
         faults = host.disk.faults
         if type(fault) is Rot:
-            for place in host.disk.flip(rng, fault.flips):
+            places = host.disk.flip(rng, fault.flips)
+            for place in places:
                 host.damaged("flip", place)
+            if places:
+                self._network.fire("rot")
             return None
         if type(fault) is DiskErrors:
             return _while(faults.errors.setdefault(fault.call, []), (fault.share, rng))
@@ -180,6 +182,7 @@ class Injector:
         place = host.disk.lose_segment(emptied=fault.how == "emptied")
         if place:
             host.damaged("end_lost", place)
+            self._network.fire("astray")
         return None
 
     def _kill(self, fault: Kill, host: Host, rng: Random) -> Undo:

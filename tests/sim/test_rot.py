@@ -1,10 +1,13 @@
 """Bits that change under a running node: believed, found by a read or by the scrub, pulled back."""
 
+from typing import Literal
+
 import pytest
 from msgspec.structs import replace
 
-from lab.faults import DiskOptions, Kill, Op, Plan, Rot, Timed
-from lab.kinds import Boot, Final, Fired, Note
+from lab.checkers.meter import silent_of
+from lab.faults import Astray, DiskOptions, Kill, Op, Plan, Rot, Timed, word
+from lab.kinds import Boot, Final, Fired, Note, Totals
 from lab.sim.world import Result, run_plan
 from tests.sim.judged import wrong
 
@@ -51,6 +54,17 @@ def test_the_scrub_finds_rot_and_the_node_pulls_back_what_was_lost() -> None:
         assert len(end.arrivals) >= 30  # type: ignore[attr-defined]
     assert found > len(SEEDS) // 2
     assert lost > len(SEEDS) // 2
+
+
+@pytest.mark.parametrize("how", [None, "folder", "segment", "emptied"])
+def test_what_damages_a_disk_counts_as_a_fault_that_acted(
+    how: Literal["folder", "segment", "emptied"] | None,
+) -> None:
+    fault = Rot("n1", 1) if how is None else Astray("n1", how)
+    result = run_plan(plan(1, 50_000, Timed(1, 4 * SECOND_US, 5 * SECOND_US, fault)))
+    (totals,) = [event.data for event in result.trace if type(event.data) is Totals]
+    assert totals.fired[word(fault)] == 1
+    assert silent_of(totals) == ()
 
 
 def test_without_a_scrub_nothing_is_found_before_somebody_reads_it() -> None:
