@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from lab.launched import read_launched
@@ -23,6 +24,9 @@ UNWANTED = {
     "recording_stopped", "storage_failed", "view_failed", "worker_crashed", "worker_gave_up",
     "worker_restarted", "worker_stop_failed", "writes_refused",
 }  # fmt: skip
+SELDOM = {"frame_rejected", "hung_up", "key_refused", "packets_dropped"}
+SELDOM_S = 9.0  # at least between two notes about the same
+TELEMETRY_S = 10.0  # a busy life that is longer has some
 WORKERS = {"journal", "transport", "feed", "control", "telemetry", "scrub"}
 Told = Callable[[str], None]
 
@@ -134,7 +138,19 @@ def _check_life(lines: Sequence[dict[str, object]]) -> list[str]:
     workers = {str(line["worker"]) for line in lines if line["event"] == "worker_started"}
     if "node_ready" in events and workers - {"doors"} != WORKERS:
         wrong.append(f"a life with the workers {sorted(workers)}")
+    if "node_stopping" in events and "telemetry" not in events:
+        ready, end = (_time_s(lines[events.index(one)]) for one in ("node_ready", "node_stopping"))
+        if end - ready > TELEMETRY_S:
+            wrong.append(f"no telemetry in a life of {end - ready:.1f} s")
+    told_s: dict[tuple[object, ...], float] = {}
     for line in lines:
+        if line["event"] in SELDOM:
+            about = tuple([line.get(name) for name in ("event", "door", "reason", "peer", "name",
+                                                       "fingerprint")])  # fmt: skip
+            now_s = _time_s(line)
+            if now_s - told_s.get(about, 0.0) < SELDOM_S:
+                wrong.append(f"a note that comes too often: {line}")
+            told_s[about] = now_s
         if line["event"] == "worker_started" and line.get("restarts") != 0:
             wrong.append(f"a first start that counts: {line}")
         elif line["event"] == "node_stopped" and line.get("clean") is not True:
@@ -144,3 +160,7 @@ def _check_life(lines: Sequence[dict[str, object]]) -> list[str]:
         elif line["event"] == "node_ready" and not str(line.get("listen")).startswith("tcp://"):
             wrong.append(f"a node that does not say where it listens: {line}")
     return wrong
+
+
+def _time_s(line: dict[str, object]) -> float:
+    return datetime.fromisoformat(str(line["ts"])).timestamp()

@@ -32,6 +32,8 @@ ZERO = (
     "link_queued_bytes",
     "feed_connections",
     "packets_unheard",
+    "scrub_damaged",
+    "scrub_unreadable",
 )
 Told = Callable[[str], None]
 
@@ -49,6 +51,7 @@ class Rest(Struct, frozen=True):
     lives: Mapping[str, int]  # how many each has had
     durability: str
     clients_max: int  # that may be there
+    scrubbed: bool = False  # whoever has had one life has begun to read its journal again
 
 
 def level_of(pid: int) -> Level:
@@ -105,6 +108,8 @@ def _own(one: Status, place: Place, rest: Rest) -> list[str]:
             [],
         ),
     }
+    if rest.scrubbed and rest.lives[one.node] == 1:
+        facts["read its journal again"] = (one.counters["scrub_bytes"] > 0, True)
     if rest.durability == "always":
         facts["durable"] = (one.durable_upto, one.written_upto)
     return wrong + [
@@ -119,6 +124,14 @@ def _between(statuses: Mapping[str, Status], lives: Mapping[str, int]) -> list[s
     wrong: list[str] = []
     if len({one.root for one in statuses.values()}) > 1:
         wrong.append("the roots of nodes at rest differ")
+    if statuses and all(count == 1 for count in lives.values()):
+        for what in ("packets", "bytes"):
+            sent, got = (
+                sum(one.counters[f"{what}_{way}"] for one in statuses.values())
+                for way in ("sent", "received")
+            )
+            if sent != got or not sent:
+                wrong.append(f"all nodes sent {sent} {what}, and received {got}")
     for name, one in statuses.items():
         for peer, to in one.peers.items():
             other = statuses.get(peer)

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import zmq
 
@@ -140,13 +140,15 @@ def _never_ends(client: Client, endpoint: str, told: Told) -> None:
     """A message of frames without an end: who sends it is hung up on."""
     counter = "gossip_hung_up_message_too_large"
     before = counters_of(client)
-    wanted = {counter: before.get(counter, 0) + 1}
-    with socket.create_connection(_address(endpoint), WITHIN_S) as one:
-        one.sendall(GREETING + READY)
-        with suppress(OSError):  # hung up on meanwhile
-            one.settimeout(1.0)
-            for _ in range(PARTS):
-                one.sendall(b"\x03" + PART_BYTES.to_bytes(8, "big") + bytes(PART_BYTES))
+    wanted = {counter: before.get(counter, 0) + 2}
+    with ExitStack() as stack:
+        for _ in range(2):
+            one = stack.enter_context(socket.create_connection(_address(endpoint), WITHIN_S))
+            one.sendall(GREETING + READY)
+            with suppress(OSError):  # hung up on meanwhile
+                one.settimeout(1.0)
+                for _ in range(PARTS):
+                    one.sendall(b"\x03" + PART_BYTES.to_bytes(8, "big") + bytes(PART_BYTES))
         await_counters(client, wanted, told, "to whom a message without an end was sent")
     after = {"gossip_connections": before["gossip_connections"], "gossip_unread_bytes": 0}
     await_counters(client, wanted | after, told, "after a message without an end")

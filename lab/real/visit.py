@@ -65,6 +65,7 @@ class Visit:
             self._watch,
             self._ask,
             self._knock,
+            self._stand,
             self._hang_up,
             self._stop_one,
             self._look,
@@ -196,13 +197,16 @@ class Visit:
             self.told(f"{name} has {status.counters['gossip_connections']} connections of peers")
 
     def _look(self, driver: "Driver") -> None:
-        lives = driver.lives()
-        sessions = len({op.session for op in self.plan.ops})
-        at_rest = standing.Rest(lives, self.plan.durability, sessions + 2)
-        standing.look(driver.cluster.place, at_rest, self.told)
+        self._stand(driver, scrubbed=True)
         pids = pids_of(driver)
         stayed = {name: one for name, one in self._levels.items() if name != self.plan.nodes[1]}
         standing.look_idle(pids, stayed, self.told)
+
+    def _stand(self, driver: "Driver", *, scrubbed: bool = False) -> None:
+        lives = driver.lives()
+        sessions = len({op.session for op in self.plan.ops})
+        at_rest = standing.Rest(lives, self.plan.durability, sessions + 2, scrubbed)
+        standing.look(driver.cluster.place, at_rest, self.told)
 
     # --- when all have stopped ------------------------------------------------------------------
 
