@@ -17,8 +17,8 @@ from lab.faults import Op
 from lab.places import Place
 from lab.reading import read_timeline
 from lab.real.sessions import Session
+from lab.remote import Dialling
 from node.api import FeedArrival, feed_decoder
-from node.curve import dial
 from node.keys import KeyPair
 
 WITHIN_S = 15.0
@@ -75,26 +75,31 @@ def _subscribed(door: Door) -> Iterator["zmq.Socket[bytes]"]:
     sub = context.socket(zmq.SUB)
     sub.setsockopt(zmq.LINGER, 0)
     sub.setsockopt(zmq.SUBSCRIBE, b"")
-    if door.own is not None and door.public is not None:
-        dial(sub, door.own, door.public)
-    sub.connect(door.endpoint)
+    monitor = None
     try:
+        if door.own is not None and door.public is not None:
+            locked = Dialling(door.node, door.endpoint, door.own, door.public)
+            monitor = locked.connect(sub)  # and waits until both have accepted each other
+        else:
+            sub.connect(door.endpoint)
         yield sub
     finally:
+        if monitor is not None:
+            sub.disable_monitor()
+            monitor.close(linger=0)
         sub.close(linger=0)
         context.term()
 
 
 def _await_connections(place: Place, doors: Sequence[Door], told: Told) -> None:
-    """Until each observer is there, and what it asked for was read."""
+    """Until each observer is there, and what it asked for has been read."""
     wanted = {name: sum(door.node == name for door in doors) for name in place.nodes}
     until_s = time.monotonic() + WITHIN_S
     while time.monotonic() < until_s:
         statuses = statuses_of([place.nodes[name] for name in wanted], 2.0)
         got = {name: one.counters["feed_connections"] for name, one in statuses.items()}
-        read = all(one.counters["feed_unread_bytes"] == 0 for one in statuses.values())
-        if got == wanted and read:
-            time.sleep(0.3)  # libzmq has taken the requests in
+        if got == wanted:
+            time.sleep(0.5)  # libzmq has taken the requests in
             return
         time.sleep(0.02)
     told(f"observers are at the doors, and the feeds count {got} instead of {wanted}")

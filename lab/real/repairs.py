@@ -23,7 +23,7 @@ def mend(at: NodePlace, told: Told) -> None:
         whole = Path(folder, "whole")
         shutil.copytree(at.journal_dir, whole)
         before = examine(whole)
-        for name, damage, lost in (("torn", _tear, 0), ("flipped", _flip, 1)):
+        for name, damage, lost in (("torn", _tear, False), ("flipped", _flip, True)):
             copy = Path(folder, name)
             shutil.copytree(whole, copy)
             file, offset = damage(copy, Random(f"{at.name} {name}"))
@@ -50,9 +50,9 @@ def _flip(copy: Path, rng: Random) -> tuple[str, int]:
 
 
 def _mend(
-    what: str, copy: Path, where: tuple[str, int], lost: int, before: Report, told: Told
+    what: str, copy: Path, where: tuple[str, int], lost: bool, before: Report, told: Told
 ) -> None:
-    """It is found damaged there, and loses so many records and no more."""
+    """It is found damaged there, and loses records only where there is no way to read them."""
     file, offset = where
     found = [one for one in examine(copy).findings if one.severity in ("damage", "torn")]
     near = [one for one in found if one.file == file and one.offset <= offset]
@@ -68,7 +68,7 @@ def _mend(
     if left or after.records + done.lost != before.records or after.node != before.node:
         told(f"{what} is repaired, and is {after}")
     items = [one for one in inspect(copy) if "record" in one]
-    if len(items) != after.records or done.lost != lost:
+    if len(items) != after.records or bool(done.lost) != lost:
         told(f"{what} has lost {done.lost} of {before.records} records, and shows {len(items)}")
     again = repair(copy)
     if again.actions or again.kept or again.lost:

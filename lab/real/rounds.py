@@ -24,6 +24,7 @@ from lab.sim.swarm import draw
 
 SCENARIOS = ("lossy", "partition", "crash-storm", "churn")
 SCALE = 0.15  # of the phase of faults
+IN_USE = "is in use by another process"
 RULE = "REAL"  # what is no checker's
 
 
@@ -51,6 +52,13 @@ def explore_rounds(found: Found, told: Callable[[Found], None] = lambda _: None)
 
 def look(scenario: Scenario, seed: int, folder: Path | None = None) -> RoundSeen:
     """`folder`: an empty one, which is kept; None: one that is removed afterwards."""
+    seen = _looked(scenario, seed, folder)
+    if folder is None and IN_USE in seen.reason:  # by somebody else on this machine
+        return _looked(scenario, seed, None)
+    return seen
+
+
+def _looked(scenario: Scenario, seed: int, folder: Path | None) -> RoundSeen:
     began_s = time.monotonic()
     rule = reason = ""
     try:
