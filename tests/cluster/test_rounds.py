@@ -15,9 +15,10 @@ from tests.mutants.drawing import sites
 from tests.mutants.rounding import by_rounds, sound
 from tests.mutants.trying import tree
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(400)]
+pytestmark = pytest.mark.cluster
 
 
+@pytest.mark.timeout(400)
 def test_a_round_sees_what_is_wrong_in_its_own_tree_and_nothing_in_a_sound_one() -> None:
     """A count that grows by two: no checker reads it, no simulated seed comes there."""
     (site,) = (
