@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.complaints import complains
+from tests.work import busy
 
 pytestmark = pytest.mark.cluster
 
@@ -204,7 +205,7 @@ def test_send_feels_instant(five: Any) -> None:
     for _ in range(7):
         began = time.monotonic()
         five.well("send", "n1", "x")
-        took.append(time.monotonic() - began)
+        took.append((time.monotonic() - began) / busy())
     assert min(took) < 0.4, took  # 0.2 s on a quiet machine; tests share theirs
 
 

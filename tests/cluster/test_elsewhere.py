@@ -48,7 +48,7 @@ def away(lab: Lab) -> Away:
 
 def one_line(ran: Ran, code: int, *words: str) -> None:
     assert (ran.code, ran.out) == (code, ""), ran
-    assert ran.err.count("\n") == 1 and ran.err.startswith("chatlab: "), ran.err
+    assert ran.err.count("\n") == 1 and ran.err.startswith(("chatlab: ", '{"error": ')), ran.err
     assert all(word in ran.err for word in words), ran.err
 
 

@@ -1,6 +1,5 @@
 """What the system refuses at a start: exit code 5, one line, and the other nodes go on."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +17,9 @@ def folder_of(lab: Lab, name: str) -> Path:
 
 def test_a_folder_in_the_place_of_a_pid_file_ends_that_node_and_no_launcher(lab: Lab) -> None:
     lab.write("nodes: [n1, n2]\nrestart: never\n")
-    (folder_of(lab, "n1") / "node.pid").mkdir(parents=True, mode=0o700)
-    os.chmod(folder_of(lab, "n1"), 0o700)
-    os.chmod(folder_of(lab, "n1").parent, 0o700)
+    lab.up()  # from here on the folders are the cluster's
+    lab.cluster.down()
+    (folder_of(lab, "n1") / "node.pid").mkdir(mode=0o700)
     started = {one.node: one for one in lab.cluster.up()}
     assert started["n2"].state == "running"
     assert started["n1"].state != "running"
