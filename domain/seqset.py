@@ -36,6 +36,11 @@ class SeqSet:
         return iter(zip(self._firsts, self._lasts, strict=True))
 
     @property
+    def whole(self) -> bool:
+        """1..last, and nothing else."""
+        return len(self._firsts) == 1 and self._firsts[0] == 1
+
+    @property
     def parts(self) -> int:
         """How many ranges are not part of the contiguous prefix."""
         return len(self._firsts) - (1 if self.prefix else 0)

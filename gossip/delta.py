@@ -32,7 +32,7 @@ LINE_BYTES = 68  # of a line with no range and no tag, beside its origin, at mos
 FOLD_BYTES = 48  # beside its origin, at most
 RANGE_BYTES = 19
 TURNS = 32  # logs of one origin that need not take turns: each has its quantum in any budget
-FETCHED_BYTES_MAX = 2 * 1024 * 1024  # by the store, for one delta: entries may lie far apart
+FETCHED_BYTES_MAX = 512 * 1024  # by the store, for one delta: entries may lie far apart
 
 
 class _Source:

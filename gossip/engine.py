@@ -223,6 +223,7 @@ class Engine(Generic[Value]):
         writes = 0 if expects_same else self.frontier.places.written(self.node).epoch
         members, budget = self.members.opinions_for(peer), self._budget_bytes
         syn = Syn(root, budget, lines, self.awaits_receipts, members, ours.folds, writes)
+        self.rounds.said(len(ours.lines) + len(ours.folds))
         self.rounds.opened(peer, Exchange(self._mail.next_token, self._now_ms, lines is not None))
         self._mail.send([peer], syn)
         self.counters["rounds_begun"] += 1
@@ -250,8 +251,11 @@ class Engine(Generic[Value]):
         exchange = self.rounds.answered(peer, body.re)
         theirs = Summary(body.lines, body.folds)
         if exchange is None:
-            # Late or repeated. Whatever the other side lacks, its own calls will find.
+            # Late or repeated. Whatever the other side lacks, its own calls will find; what this
+            # one lacks, its next call, if that says lines.
             self._folding.compare(self.frontier, theirs)
+            if body.root != self.frontier.root:
+                self.rounds.doubted(peer, body.root)
             return learnt
         self.exchanges[peer] += 1
         if exchange.said_lines:

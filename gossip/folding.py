@@ -72,7 +72,11 @@ class Told:
         for log in logs:
             self._logs.setdefault(log.id.origin, []).append(log)
         for own in self._logs.values():
-            own.sort(key=_epoch_of)
+            if len(own) > 1:
+                own.sort(key=_epoch_of)
+
+    def of(self, origin: str) -> list[Log]:
+        return self._logs.get(origin, [])
 
     def between(self, origin: str, first: int, last: int) -> list[Log]:
         own = self._logs.get(origin, [])
@@ -99,8 +103,8 @@ class Folding:
         named = self._named(frontier)
         lined: list[Log] = []
         folds: list[Fold] = []
-        for origin in frontier.held_origins:
-            logs, kept = frontier.of(origin), _kept(frontier, origin)
+        for origin, logs in frontier.by_origin:
+            kept = _kept(frontier, origin)
             if kept is None:
                 lined += logs.by_epoch
                 continue
@@ -291,8 +295,14 @@ def _unspoken(frontier: Frontier, folds: list[Fold], told: Told) -> list[Log]:
     """Those of ours that have no line and are in no fold of a packet that speaks of everything."""
     folds_of = {origin: list(group) for origin, group in groupby(folds, key=_origin_of)}
     unspoken: list[Log] = []
-    for origin in frontier.held_origins:
-        logs, first = frontier.of(origin), 1
+    for origin, logs in frontier.by_origin:
+        if origin not in folds_of:
+            count = len(told.of(origin))
+            if not count:
+                unspoken += logs.by_epoch
+            if not count or count == len(logs.by_epoch):
+                continue
+        first = 1
         gaps: list[tuple[int, int]] = []
         for fold in folds_of.get(origin, ()):
             gaps.append((first, fold.first - 1))

@@ -72,7 +72,8 @@ class Frontier:
         self._sorted: list[Log] = []  # by id; empty when it has to be sorted again
         self.naming = Naming()
         self._held: dict[str, Logs] = {}  # by origin: the logs of which something is held
-        self._origins: list[str] = []  # of these, sorted; empty when it has to be sorted again
+        # The same, sorted by origin; empty when it has to be sorted again.
+        self._by_origin: list[tuple[str, Logs]] = []
         self._begun = 0
         self._sum = 0
         self._root = b""
@@ -132,7 +133,7 @@ class Frontier:
         logs = self._held.get(log_id.origin)
         if logs is None:
             logs = self._held[log_id.origin] = Logs()
-            self._origins = []
+            self._by_origin = []
         logs.begin(log)
         return log
 
@@ -314,7 +315,7 @@ class Frontier:
 
     def line(self, log: Log, named_max: int = _NAMED_MAX, ranges_max: int | None = None) -> Line:
         """What is held of one log. Of a forked one the next call names the next window."""
-        naming = log.forked or log.disputed
+        naming = log.tagged
         ranges_max = self.ranges_max if ranges_max is None else ranges_max
         if log.told is not None and not naming and len(log.told.ranges) <= ranges_max:
             return log.told
@@ -337,11 +338,11 @@ class Frontier:
         return self.places.origins
 
     @property
-    def held_origins(self) -> list[str]:
-        """Those of which something is held, in order."""
-        if not self._origins:
-            self._origins = sorted(self._held)
-        return self._origins
+    def by_origin(self) -> list[tuple[str, Logs]]:
+        """The logs of which something is held, by origin, in order."""
+        if not self._by_origin:
+            self._by_origin = sorted(self._held.items(), key=_origin_of)
+        return self._by_origin
 
     def of(self, origin: str) -> Logs:
         """The logs of one origin of which something is held."""
@@ -357,13 +358,19 @@ class Frontier:
         """The whole frontier, or these logs. Of a log of which nothing is held, nothing."""
         logs = [log for log in (self.in_order() if logs is None else logs) if log.count]
         self._told.begin(self.listener)
-        share = self._share(sum(log.held.parts > 0 for log in logs))
-        naming = [log for log in logs if log.forked or log.disputed]
+        parts = [log.held.parts if log.told is None else len(log.told.ranges) for log in logs]
+        share = self._share(len(parts) - parts.count(0))
+        naming = [log for log in logs if log.tagged]
         named = self._in_turn(naming, share) if naming else {}
-        turns = max([-(-log.held.parts // share) for log in logs], default=0) - 1
+        turns = -(-max(parts, default=0) // share) - 1
         windows = sum(log.count for log in naming) // _NAMED_MAX + len(naming) - len(named)
         self.tellings = min(max(turns, 0) + windows, TELLINGS_MAX)
-        return [named.get(log.id) or self.line(log, 0, share) for log in logs]
+        return [
+            told
+            if (told := log.told) is not None and not log.tagged and len(told.ranges) <= share
+            else named.get(log.id) or self.line(log, 0, share)
+            for log in logs
+        ]
 
     def _in_turn(self, naming: list[Log], ranges_max: int) -> dict[LogId, Line]:
         """Lines with tags of as many of these logs as there is room for."""
@@ -409,3 +416,7 @@ class Frontier:
     def dots_of_forks(self) -> list[Dot]:
         """The positions at which two entries are held."""
         return sorted(Dot(log.id.origin, log.id.epoch, seq) for log in self for seq in log.rivals)
+
+
+def _origin_of(row: tuple[str, Logs]) -> str:
+    return row[0]

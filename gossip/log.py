@@ -53,6 +53,7 @@ class Log:
         "named",
         "probed",
         "rivals",
+        "tagged",
         "told",
         "total",
     )
@@ -65,6 +66,7 @@ class Log:
         self._naming = naming
         self._forked = False
         self._disputed = False
+        self.tagged = False  # forked or disputed: entries are named by tag
         self.claimed = 0  # the largest seq that a peer said it holds, since the last agreement
         self.rivals: dict[int, dict[bytes, Entry]] = {}
         self.named = 1  # where the next window of named entries begins
@@ -84,7 +86,7 @@ class Log:
     @forked.setter
     def forked(self, value: bool) -> None:
         self._forked = value
-        self._naming.mark(self.id, named=value or self._disputed)
+        self._mark()
 
     @property
     def disputed(self) -> bool:
@@ -94,7 +96,11 @@ class Log:
     @disputed.setter
     def disputed(self, value: bool) -> None:
         self._disputed = value
-        self._naming.mark(self.id, named=value or self._forked)
+        self._mark()
+
+    def _mark(self) -> None:
+        self.tagged = self._forked or self._disputed
+        self._naming.mark(self.id, named=self.tagged)
 
     @property
     def prefix(self) -> int:

@@ -11,6 +11,8 @@ Rules
   some such meetings the peer is left alone ever longer, up to `idle_round_ms`; any news ends it.
   After that the next such meetings come sooner to this end, until something is learnt in a round
   with this peer, or both agree: two nodes without room for each other's logs differ for good.
+- A summary of many lines is work for both sides, so the pause is as long as befits the last one,
+  up to `idle_round_ms`: news goes out in pushes meanwhile.
 - One dead peer is probed every `dead_round_ms`, so that a healed partition is noticed.
 
 All draws come from the injected generator; all times are monotonic milliseconds of the caller.
@@ -25,6 +27,8 @@ from gossip.config import GossipConfig
 from gossip.membership import Member, Membership, State
 
 PATIENCE = 8  # meetings in vain before a peer is left alone: packets get lost
+LINES_FEW = 512  # lines and folds of a summary that ask for no longer pause
+LINES_PER_MS = 4  # of a longer one, for each millisecond of the pause
 _STRETCH = 1.5
 _JITTER = 0.2  # of the pause, so that nodes started together do not stay in step
 
@@ -43,6 +47,7 @@ class Rounds:
         self._config = config
         self._rng = rng
         self._pause_ms = config.round_ms
+        self._large_ms = 0  # the least pause, because the last summary had many lines
         self._next_ms = 0
         self._dead_next_ms = 0
         self._order: list[str] = []
@@ -66,6 +71,11 @@ class Rounds:
         self._open.pop(peer, None)
         self._open[peer] = exchange  # the oldest first
 
+    def said(self, lines: int) -> None:
+        """The call just made says so many lines and folds."""
+        pause_ms = lines // LINES_PER_MS if lines > LINES_FEW else 0
+        self._large_ms = min(pause_ms, self._config.idle_round_ms)
+
     def answered(self, peer: str, token: int) -> Exchange | None:
         """The exchange that this answers, now closed; None if it is late or unknown."""
         exchange = self._open.get(peer)
@@ -82,6 +92,12 @@ class Rounds:
         if not hurry:
             self._pause_ms = min(int(self._pause_ms * _STRETCH) + 1, self._config.idle_round_ms)
         self.calm = True
+
+    def doubted(self, peer: str, root: bytes) -> None:
+        """It names another root than ours, too late for more to be said of it."""
+        self._roots[peer] = root
+        self._agreed_ms.pop(peer, None)
+        self.calm = False
 
     def differed(
         self, peer: str, root: bytes, ours: bytes, now_ms: int, patience: int = PATIENCE
@@ -114,7 +130,8 @@ class Rounds:
         self._rest_ms.clear()
         if self._pause_ms > self._config.round_ms:
             self._pause_ms = self._config.round_ms
-            self._next_ms = min(self._next_ms, now_ms + self._jittered(self._pause_ms))
+            next_ms = now_ms + self._jittered(max(self._pause_ms, self._large_ms))
+            self._next_ms = min(self._next_ms, next_ms)
 
     def agrees(self, peer: str, root: bytes) -> bool:
         """The last root this peer named is this one."""
@@ -140,7 +157,7 @@ class Rounds:
         """The peers to call now, at most one live and one dead."""
         called = []
         if now_ms >= self._next_ms:
-            self._next_ms = now_ms + self._jittered(self._pause_ms)
+            self._next_ms = now_ms + self._jittered(max(self._pause_ms, self._large_ms))
             live = self._pick(now_ms)
             if live is not None:
                 called.append(live)

@@ -18,6 +18,8 @@ from gossip.meter import ENTRY_BYTES, STEP_BYTES
 from gossip.packets import TAGS_MAX, Line
 from gossip.reconcile import Lack
 
+UNHELD_MAX = 1024  # entries at positions that they do not hold, listed beside a window of tags
+
 
 class Vector:
     name = "vector+ranges"
@@ -29,7 +31,16 @@ class Vector:
         self, frontier: Frontier, theirs: Iterable[Line], unnamed: Iterable[Log] | None = None
     ) -> list[Lack]:
         frontier.meter.begin()
-        lines = {LogId(line.origin, line.epoch): line for line in theirs}
+        lines: dict[LogId, Line] = {}
+        same: set[LogId] = set()
+        get = frontier.get
+        for line in theirs:
+            log_id = LogId(line.origin, line.epoch)
+            log = get(log_id)
+            if log is not None and line == log.told and not log.tagged:
+                same.add(log_id)  # what we would say: nothing is to be learnt, and nothing lacks
+            else:
+                lines[log_id] = line
         for log_id, line in lines.items():
             last = line.ranges[-1][1] if line.ranges else line.prefix
             log = frontier.claim(log_id, last)
@@ -41,6 +52,8 @@ class Vector:
             ours = chain((log for log in known if log is not None), unnamed)
         lacks = []
         for log in ours:
+            if not log.count or log.id in same:
+                continue
             lack = self._lack(frontier, log, lines.get(log.id))
             if lack.count:
                 lacks.append(lack)
@@ -58,6 +71,9 @@ class Vector:
             return Lack(
                 log, [(first, last)] if first <= last else [], [], max(last - line.prefix, 0)
             )
+        if line is None and log.held.whole and not frontier.meter.spent():
+            frontier.meter.spend(2 * STEP_BYTES)
+            return Lack(log, [(1, log.prefix)], [], log.prefix)
         held = SeqSet()
         first, last = 1, SEQ_MAX
         if line is not None and (line.prefix or line.ranges):
@@ -66,6 +82,9 @@ class Vector:
             if log.disputed:
                 # They do not know of the dispute yet. Our line, which names tags, will tell them.
                 return Lack(log, [], [], 0)
+            if frontier.meter.spent():
+                return Lack(log, [], [], 0)  # in a later exchange
+            frontier.meter.spend(STEP_BYTES * len(line.ranges))
             if line.prefix:
                 held.add_range(1, line.prefix)
             for low, high in line.ranges:
@@ -90,6 +109,12 @@ class Vector:
         lacking: list[tuple[int, bytes]] = []
         if frontier.meter.spent():
             return Lack(log, [], lacking, 0)
+        for low, high in _unheld(log, line, first, last):
+            for seq, _, data in frontier.tagged(log, low, high):
+                if frontier.meter.spent() or len(lacking) >= UNHELD_MAX:
+                    break
+                frontier.meter.spend(len(data) + ENTRY_BYTES)
+                lacking.append((seq, data))
         for seq, tag, data in frontier.tagged(log, at, last):
             if frontier.meter.spent() or len(lacking) >= TAGS_MAX:
                 log.probed = seq
@@ -98,3 +123,21 @@ class Vector:
             if tag not in theirs:
                 lacking.append((seq, data))
         return Lack(log, [], lacking, len(lacking))
+
+
+def _unheld(log: Log, line: Line, first: int, last: int) -> list[tuple[int, int]]:
+    """What we hold above their prefix, outside of the window of tags, and they in no branch.
+
+    That takes no tags. So what is written after a fork does not wait until the tags of all that
+    was written before have had their turn, nor does what was lost on the way.
+    """
+    if line.ranges and not line.above:
+        return []  # they told a part of their ranges, and not which
+    held = SeqSet(line.ranges)
+    held.add_range(first, last)
+    unheld: list[tuple[int, int]] = []
+    for low, high in log.held.within(line.prefix + 1, SEQ_MAX):
+        unheld += held.missing_from(low, high)
+        if len(unheld) > UNHELD_MAX:
+            break
+    return unheld

@@ -195,6 +195,25 @@ def test_a_late_answer_teaches_and_is_not_answered() -> None:
     assert net["n1"].counters["entries_duplicate"] == 2
 
 
+def test_who_is_calm_and_hears_late_of_another_root_says_lines_in_the_next_call() -> None:
+    """Where all answers are late, calls without lines would bring nothing for ever."""
+    net = Net("n1", "n2")
+    net.call("n1", "n2")
+    net.settle()
+    assert net["n1"].rounds.calm
+    net.hold("n2", chain("n4", 2))
+    net.call("n1", "n2")
+    net.deliver()
+    late = net.drop()
+    assert kinds([late]) == ["SynAck"]
+    net["n1"].rounds.expire(10_000)
+    net.arrive(late)
+    net.call("n1", "n2")
+    (call,) = net.flying
+    assert type(call.packet.body) is Syn
+    assert call.packet.body.lines is not None
+
+
 def test_a_same_for_another_exchange_proves_nothing() -> None:
     net = Net("n1", "n2")
     net.arrive(Flying("n2", "n1", sent_by("n2", Same(99, bytes(16)))))

@@ -136,7 +136,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def what_is_kept_is_what_a_walk_finds(self) -> None:
         frontier, own = self.frontier, walked(self.frontier)
-        assert frontier.held_origins == list(own)
+        assert [origin for origin, _ in frontier.by_origin] == list(own)
         assert frontier.origins == len(own)
         for origin, logs in own.items():
             kept = frontier.of(origin)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gossip.config import GossipConfig
 from gossip.membership import Membership
 from gossip.packets import Opinion
-from gossip.peers import PATIENCE, Exchange, Rounds, below, sample
+from gossip.peers import LINES_FEW, LINES_PER_MS, PATIENCE, Exchange, Rounds, below, sample
 
 CONFIG = GossipConfig()
 ROOT, OTHER = b"r" * 16, b"o" * 16
@@ -357,3 +357,34 @@ def test_any_news_ends_the_rest(event: str) -> None:
     else:
         assert not rounds.differed("n2", b"3" * 16, ROOT, 20_301, 2)
     assert "n2" in rounds.due(20_800)
+
+
+def test_a_summary_of_many_lines_stretches_the_pause_until_a_short_one() -> None:
+    def pause(lines: int) -> float:
+        _, rounds = cluster(1)
+        rounds.said(lines)
+        times = [at for at, _ in called(rounds, 20_000)]
+        return (times[-1] - times[0]) / (len(times) - 1)
+
+    assert pause(LINES_FEW) < 1.2 * CONFIG.round_ms
+    assert 0.8 * 700 < pause(700 * LINES_PER_MS) < 1.2 * 700
+    assert pause(100_000) < 1.2 * CONFIG.idle_round_ms
+
+
+def test_news_hurries_no_more_than_a_long_summary_allows() -> None:
+    _, rounds = cluster(1)
+    for _ in range(20):
+        rounds.agreed("n2", ROOT, 0)
+    rounds.due(10)
+    rounds.said(100_000)
+    rounds.news(20)
+    assert rounds.wake_at_ms > 0.7 * CONFIG.idle_round_ms
+
+
+def test_another_root_in_a_late_answer_ends_the_calm() -> None:
+    _, rounds = cluster(1)
+    rounds.agreed("n2", ROOT, 0)
+    assert rounds.calm
+    rounds.doubted("n2", OTHER)
+    assert not rounds.calm
+    assert rounds.agrees("n2", OTHER)

@@ -157,6 +157,29 @@ def test_of_a_long_unnamed_backlog_one_leg_lists_a_part() -> None:
     assert lack_of(one, theirs).count == TAGS_MAX
 
 
+def test_what_is_written_after_a_fork_does_not_wait_for_its_window_of_tags() -> None:
+    fork = chain("n1", 1, branch="b")
+    entries = chain("n1", 6000)
+    one, theirs = holding(entries, fork), holding(entries[:5000], entries[5500:5600], fork)
+    (line,) = theirs.lines()
+    assert 0 < line.tags_last < 5000
+    (theirs_told,) = Vector().compare(one, [line])
+    seqs = [seq for seq, _ in theirs_told.tagged]
+    assert seqs == [*range(5001, 5501), *range(5601, 6001)]
+
+
+def test_where_a_part_of_the_ranges_is_told_what_is_not_held_is_found_by_tag() -> None:
+    fork = chain("n1", 1, branch="b")
+    entries = chain("n1", 6000)
+    one, theirs = holding(entries, fork), holding(entries[:5000], fork)
+    for at in range(5010, 5090, 2):
+        theirs.add(entries[at])
+    (line,) = theirs.lines()
+    assert line.ranges
+    assert not line.above
+    assert Vector().compare(one, [line]) == []
+
+
 # --- converging ---------------------------------------------------------------------------------
 
 budgets = st.integers(BUDGET_MIN, 2000)
