@@ -6,10 +6,18 @@ round-robin (Shreedhar and Varghese 1995), and one turn takes a bounded number o
 sooner where that takes long (`node.turns`): so a peer that sends without a pause delays neither
 people nor the other peers by more than one turn.
 
+While people give commands here, each sender has a share of the node's time as well: what its
+packets took is owed, but for what the entries take that were new. Who owes too much rests until
+time has paid it back. So of all that people wait for, at most that share is such a peer's work,
+whatever it asks and whatever an answer costs. It is processor time, so that nobody owes for a
+machine that others use.
+
 Rules
 - Each queue is bounded, in packets and bytes. What finds no room is dropped and counted: gossip
   repairs what is missing.
 - Packets of one sender keep their order.
+- Of a sender that rests few packets wait, so that what they take in memory is small, too.
+- Without people nobody rests: a peer that catches up may have all of the time.
 - A newer progress of the journal takes the place of one that waits just before it.
 - Commands are bounded by whoever lets them in, progress by its kind: one batch in flight reports
   one success, or one failure.
@@ -18,31 +26,61 @@ Rules
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from node.turn import Input, Persisted, Received
+from node.turn import Input, Persisted, Received, Submit
 
 LANE_PACKETS_MAX = 4096  # of one sender
 LANE_BYTES_MAX = 16 * 1024 * 1024
 TURN_BYTES = 256 * 1024  # of packets in one turn; at least one packet
 PACKET_COST_BYTES = 1024  # what a small packet counts at least: it takes work, too
 QUANTUM_BYTES = 32 * 1024
+SHARE_US_PER_MS = 125  # of the time, for one sender while there are people
+OWED_US_MAX = 50_000  # more than this, and a sender rests
+RESTING_BYTES_MAX = 1024 * 1024  # of packets that wait meanwhile
+RESTING_PACKETS_MAX = 256
+NEW_ENTRY_US = 250  # that one new entry may take
+PEOPLE_MS = 1000  # since the last command there have been people
 
 
 class Lane:
     """The packets of one sender. Mutable."""
 
-    __slots__ = ("bytes", "credit", "packets", "unheard")
+    __slots__ = ("bytes", "credit", "owed_us", "packets", "since_ms", "unheard")
 
     def __init__(self) -> None:
         self.packets: deque[Received] = deque()
         self.bytes = 0
         self.credit = 0  # what it may take in this round, or has taken too much
+        self.owed_us = 0  # of time, when it was looked at last
+        self.since_ms = 0
         self.unheard = 0  # dropped for want of room
+
+    @property
+    def rests(self) -> bool:
+        return self.owed_us > OWED_US_MAX
+
+    def pay(self, now_ms: int) -> None:
+        """Time has passed."""
+        paid_us = (now_ms - self.since_ms) * SHARE_US_PER_MS
+        self.owed_us = max(self.owed_us - paid_us, 0)
+        self.since_ms = now_ms
+
+    @property
+    def rested_ms(self) -> int:
+        """When it rests no more."""
+        return self.since_ms - (OWED_US_MAX - self.owed_us) // SHARE_US_PER_MS
+
+    def full(self, size: int) -> bool:
+        """Whether there is no room for one more packet, of this size."""
+        if self.rests and self.packets:
+            few = len(self.packets) < RESTING_PACKETS_MAX
+            return not few or self.bytes + size > RESTING_BYTES_MAX
+        return len(self.packets) >= LANE_PACKETS_MAX or self.bytes + size > LANE_BYTES_MAX
 
 
 class Inbox:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_busy", "_lanes", "_own", "_packets", "_strangers")
+    __slots__ = ("_busy", "_commands", "_lanes", "_own", "_packets", "_people_ms", "_strangers")
 
     def __init__(self, peers: Iterable[str]) -> None:
         self._own: list[Input] = []
@@ -50,6 +88,8 @@ class Inbox:
         self._strangers = Lane()
         self._busy: deque[Lane] = deque()  # those with packets, the next one first
         self._packets = 0
+        self._commands = False  # some have come since it was looked at last
+        self._people_ms = -1  # until then there are people
 
     def __len__(self) -> int:
         return len(self._own) + self._packets
@@ -68,11 +108,12 @@ class Inbox:
             own[-1] = item
         else:
             own.append(item)
+            self._commands |= type(item) is Submit
         return True
 
     def _add_packet(self, item: Received) -> bool:
         lane = self._lanes.get(item.packet.sender, self._strangers)
-        if len(lane.packets) >= LANE_PACKETS_MAX or lane.bytes + item.size > LANE_BYTES_MAX:
+        if lane.full(item.size):
             lane.unheard += 1
             return False
         if not lane.packets:
@@ -87,14 +128,42 @@ class Inbox:
         own, self._own = self._own[:count], self._own[count:]
         return own
 
+    def look(self, now_ms: int) -> None:
+        """Time has passed, and there may be people."""
+        if self._commands:
+            self._commands, self._people_ms = False, now_ms + PEOPLE_MS
+        people = now_ms < self._people_ms
+        for lane in self._busy:
+            lane.pay(now_ms)
+            if not people:
+                lane.owed_us = 0
+
+    def charge(self, item: Received, took_us: int, new: int, now_ms: int) -> None:
+        """So long did this packet take, with so many new entries in it."""
+        lane = self._lanes.get(item.packet.sender, self._strangers)
+        if now_ms < self._people_ms and (owed_us := took_us - NEW_ENTRY_US * new) > 0:
+            lane.pay(now_ms)
+            lane.owed_us += owed_us
+
+    @property
+    def due_ms(self) -> int | None:
+        """When packets that wait may be taken: 0 is now; None: nothing waits."""
+        if self._own:
+            return 0
+        return min((one.rested_ms if one.rests else 0 for one in self._busy), default=None)
+
     def packets(self, count: int) -> Iterator[Received]:
         """At most so many packets, for one turn. What is not asked for waits on."""
-        left = TURN_BYTES
-        while self._busy and left > 0 and count > 0:
+        left, resting = TURN_BYTES, 0
+        while resting < len(self._busy) and left > 0 and count > 0:
             lane = self._busy[0]
             self._busy.rotate(-1)
+            if lane.rests:
+                resting += 1
+                continue
+            resting = 0
             lane.credit += QUANTUM_BYTES
-            while lane.packets and lane.credit > 0 and left > 0 and count > 0:
+            while lane.packets and lane.credit > 0 and left > 0 and count > 0 and not lane.rests:
                 item = lane.packets.popleft()
                 if not lane.packets:
                     self._busy.remove(lane)

@@ -252,6 +252,11 @@ class Replica:
         return "running" if self._epochs.until_ms is None else "recovering"
 
     @property
+    def received(self) -> int:
+        """Entries taken in from others."""
+        return self._counters["received"]
+
+    @property
     def counters(self) -> dict[str, int]:
         return {**self._counters, **self.engine.counters}
 

@@ -73,6 +73,7 @@ class Runtime:
         self.turns = Turns(replica, self)
         self._turn_handle: asyncio.Handle | None = None
         self._late_s = 0.0  # when the turn under way has taken long
+        self._turn_us_max = 0  # processor time of the longest turn
         self._timer: asyncio.TimerHandle | None = None
         self._broken = ""  # why the replica is not to be stepped any more
         self._always = settings.durability == "always"
@@ -205,7 +206,9 @@ class Runtime:
         self._turn_handle = None
         began_s = self._loop.time()
         self._late_s = began_s + TURN_S
+        began_us = self.worked_us()
         self.turns.run()
+        self._turn_us_max = max(self._turn_us_max, self.worked_us() - began_us)
         self.telemetry.turn_took(self._loop.time() - began_s)
         if self.turns.answered:
             self._answered.set()
@@ -215,6 +218,9 @@ class Runtime:
 
     def late(self) -> bool:
         return self._loop.time() >= self._late_s
+
+    def worked_us(self) -> int:
+        return time.thread_time_ns() // 1000
 
     def soon(self) -> None:
         if self._turn_handle is None:
@@ -347,6 +353,7 @@ class Runtime:
             **self.feed.counters,
             "packets_unheard": self.turns.unheard,
             "turns": self.turns.runs,
+            "turn_us_max": self._turn_us_max,
         }
 
     def _refresh_addresses(self) -> None:

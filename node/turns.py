@@ -44,6 +44,10 @@ class Ports(Protocol):
         """The turn under way has taken so long that no more packets should share it."""
         ...
 
+    def worked_us(self) -> int:
+        """Processor time of whoever runs turns, since any moment."""
+        ...
+
     def soon(self) -> None:
         """Call `run`, after what is under way."""
         ...
@@ -107,8 +111,8 @@ class Turns:
 
     @property
     def answered(self) -> bool:
-        """Nothing waits for a turn, and no command for a reply."""
-        return not self.flying and not self._inbox
+        """Nothing waits for a turn, but for who rests, and no command waits for a reply."""
+        return not self.flying and self._inbox.due_ms != 0
 
     # --- in -------------------------------------------------------------------------------------
 
@@ -176,10 +180,7 @@ class Turns:
                         return
                 else:
                     replica.step(item)
-            for packet in self._inbox.packets(self._inputs_max - len(own)):
-                replica.step(packet)
-                if ports.late():
-                    break
+            self._step_packets(self._inputs_max - len(own), ticked[0])
         self._execute(replica.drain())
         if self.over:
             return
@@ -187,9 +188,23 @@ class Turns:
         if checkpoints:
             ports.keep(checkpoints)
         self.runs += 1
-        self._arm(ticked[0])
-        if self._inbox:
+        due_ms = self._inbox.due_ms
+        self._arm(ticked[0], due_ms)
+        if due_ms == 0:
             self.ask()
+
+    def _step_packets(self, count: int, now_ms: int) -> None:
+        replica, inbox, ports = self._replica, self._inbox, self._ports
+        inbox.look(now_ms)
+        began_us = ports.worked_us()
+        for packet in inbox.packets(count):
+            new = replica.received
+            replica.step(packet)
+            ended_us = ports.worked_us()
+            inbox.charge(packet, ended_us - began_us, replica.received - new, now_ms)
+            if ports.late():
+                break
+            began_us = ended_us
 
     def _step_failure(self, failure: PersistFailed) -> None:
         self._execute(self._replica.drain())
@@ -215,9 +230,11 @@ class Turns:
         if outbox.note:
             ports.note(outbox.note)
 
-    def _arm(self, now_ms: int) -> None:
-        """Wake up when the replica wants to be woken, and not before."""
+    def _arm(self, now_ms: int, due_ms: int | None) -> None:
+        """Wake up when the replica wants to be woken, or packets may be taken, and not before."""
         wake_ms = self._replica.wake_at_ms
+        if due_ms and due_ms < wake_ms:
+            wake_ms = due_ms
         if wake_ms <= now_ms:
             wake_ms = now_ms + 1
         if wake_ms != self._armed_ms:

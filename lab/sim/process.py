@@ -178,6 +178,10 @@ class Process:
         """No time passes within a turn here."""
         return False
 
+    def worked_us(self) -> int:
+        """Nor does work take any."""
+        return 0
+
     def soon(self) -> None:
         if self._turn_us or self._running:
             self._soon_us = self._agenda.now_us + self._turn_us

@@ -6,7 +6,19 @@ from hypothesis import strategies as st
 from domain.commands import PostMessage
 from gossip.packets import PROTOCOL_VERSION, Packet, Same
 from node import inbox
-from node.inbox import LANE_BYTES_MAX, LANE_PACKETS_MAX, PACKET_COST_BYTES, TURN_BYTES, Inbox
+from node.inbox import (
+    LANE_BYTES_MAX,
+    LANE_PACKETS_MAX,
+    NEW_ENTRY_US,
+    OWED_US_MAX,
+    PACKET_COST_BYTES,
+    PEOPLE_MS,
+    RESTING_BYTES_MAX,
+    RESTING_PACKETS_MAX,
+    SHARE_US_PER_MS,
+    TURN_BYTES,
+    Inbox,
+)
 from node.ports import AckLevel
 from node.turn import Input, Persisted, PersistFailed, Received, Submit
 
@@ -168,3 +180,92 @@ def test_everything_is_taken_once_in_its_order_or_counted(
 
 def test_the_bounds_leave_room_for_the_largest_packet() -> None:
     assert inbox.QUANTUM_BYTES <= TURN_BYTES <= LANE_BYTES_MAX
+
+
+# --- a share of the time --------------------------------------------------------------------------
+
+ONE_REST_MS = 10
+COSTLY_US = OWED_US_MAX + ONE_REST_MS * SHARE_US_PER_MS
+
+
+def with_people(now_ms: int = 0) -> Inbox:
+    box = Inbox(PEERS)
+    box.add(submit(1))
+    box.own(1)
+    box.look(now_ms)
+    return box
+
+
+def taken(box: Inbox, now_ms: int, took_us: int = 0, new: int = 0) -> list[str]:
+    """Who is heard in one turn, if each packet takes so long."""
+    box.look(now_ms)
+    senders = []
+    for one in box.packets(ALL):
+        box.charge(one, took_us, new, now_ms)
+        senders.append(one.packet.sender)
+    return senders
+
+
+def test_who_took_too_much_of_the_time_rests_while_there_are_people() -> None:
+    box = with_people()
+    for number in range(3):
+        box.add(packet("n2", number))
+        box.add(packet("n3", number))
+    box.look(0)
+    (first, *_) = box.packets(1)
+    assert first.packet.sender == "n2"
+    box.charge(first, COSTLY_US, 0, 0)
+    assert taken(box, 0) == ["n3"] * 3
+    assert box.due_ms == ONE_REST_MS
+    assert taken(box, ONE_REST_MS - 1) == []
+    assert taken(box, ONE_REST_MS) == ["n2"] * 2
+    assert box.due_ms is None
+
+
+def test_a_packet_that_took_too_long_is_the_last_one_of_its_sender_in_a_turn() -> None:
+    box = with_people()
+    for number in range(3):
+        box.add(packet("n2", number))
+    assert taken(box, 0, COSTLY_US) == ["n2"]
+
+
+def test_without_people_nobody_rests() -> None:
+    box = Inbox(PEERS)
+    for number in range(3):
+        box.add(packet("n2", number))
+    assert taken(box, 0, 100 * COSTLY_US) == ["n2"] * 3
+    box = with_people()
+    for number in range(2):
+        box.add(packet("n2", number))
+    assert taken(box, 0, 100 * COSTLY_US) == ["n2"]
+    assert taken(box, PEOPLE_MS - 1) == []
+    assert taken(box, PEOPLE_MS) == ["n2"]
+
+
+def test_what_is_new_is_not_owed() -> None:
+    box = with_people()
+    for number in range(20):
+        box.add(packet("n2", number))
+    new = COSTLY_US // NEW_ENTRY_US + 1
+    assert taken(box, 0, COSTLY_US, new) == ["n2"] * 20
+
+
+def test_of_who_rests_few_packets_wait_and_at_least_one() -> None:
+    for size, room in ((1, RESTING_PACKETS_MAX), (RESTING_BYTES_MAX, 1)):
+        box = with_people()
+        box.add(packet("n2", 0))
+        assert taken(box, 0, COSTLY_US) == ["n2"]
+        added = [box.add(packet("n2", number, size)) for number in range(room + 5)]
+        assert added == [True] * room + [False] * 5
+        assert box.unheard == 5
+        assert box.add(packet("n3", 1, size))
+
+
+def test_commands_and_the_journal_are_due_at_once() -> None:
+    box = with_people()
+    box.add(packet("n2", 1))
+    box.add(packet("n2", 2))
+    assert box.due_ms == 0
+    assert taken(box, 0, COSTLY_US) == ["n2"]
+    box.add(Persisted(1, 1))
+    assert box.due_ms == 0

@@ -12,6 +12,7 @@ from gossip.wire import encode
 from node import inbox
 from node.checkpoint import Checkpoint
 from node.codec import ProtobufCodec
+from node.inbox import OWED_US_MAX, SHARE_US_PER_MS
 from node.ports import AckLevel, Note, Record
 from node.replica import Replica, ReplicaConfig
 from node.turn import Acked, Outbox, Outcome, Persisted, PersistFailed, Received, Submit
@@ -30,6 +31,7 @@ class Bench:
         self.now_ms = 0
         self.asked = 0
         self.slow = False  # each packet takes long
+        self.worked = self.each_us = 0
         self.woken_at: list[int] = []
         self.did: list[str] = []
         self.persisted: list[Record] = []
@@ -52,6 +54,10 @@ class Bench:
 
     def late(self) -> bool:
         return self.slow
+
+    def worked_us(self) -> int:
+        self.worked += self.each_us
+        return self.worked
 
     def soon(self) -> None:
         self.asked += 1
@@ -288,3 +294,23 @@ def test_a_turn_that_takes_long_leaves_packets_for_the_next_one_and_no_command()
     for left in (1, 0):
         bench.turns.run()
         assert bench.turns.waiting == left
+
+
+def test_a_peer_that_rests_is_heard_when_the_timer_comes_and_holds_up_no_stop() -> None:
+    bench = Bench()
+    bench.post(1)
+    bench.turns.run()
+    bench.written()
+    bench.each_us = OWED_US_MAX + 2000
+    bench.receive(0)
+    bench.receive(0)
+    asked = bench.asked
+    bench.turns.run()
+    assert (bench.turns.waiting, bench.asked) == (1, asked), "no turn is asked for meanwhile"
+    assert bench.turns.answered
+    while bench.turns.waiting:  # the replica may want to be woken before
+        assert bench.now_ms < 2000 // SHARE_US_PER_MS
+        bench.now_ms = bench.woken_at[-1]
+        bench.turns.woke()
+        bench.turns.run()
+    assert bench.now_ms == 2000 // SHARE_US_PER_MS
