@@ -99,7 +99,11 @@ def _look(rng: Random, frontier: Frontier, model: Model, *, disputed: bool = Fal
     same("root", frontier.root, root_of_all(held))
     forked = sorted({log.origin for log in model.logs if model.forked(log)})
     same("forked", frontier.forked, forked)
-    same("origins", [origin for origin, _ in frontier.by_origin], sorted({log.origin for log in model.logs}))
+    same(
+        "origins",
+        [origin for origin, _ in frontier.by_origin],
+        sorted({log.origin for log in model.logs}),
+    )
     places = [(log, seq) for log, rows in model.logs.items() for seq, m in rows.items() if m[1:]]
     same("forks at", frontier.dots_of_forks(),
          sorted(Dot(log.origin, log.epoch, seq) for log, seq in places))  # fmt: skip

@@ -219,6 +219,8 @@ def flood(long: bool) -> str:
 def malice(long: bool) -> str:
     seconds = 60.0 if long else 8.0
     measured = in_lab(lambda lab: malicious.measured(lab, seconds, seed=13))
+    assert measured.grown_mib <= measured.grown_mib_max, f"too much memory: {measured}"
+    assert measured.turn_ms <= malicious.TURN_MS_MAX, f"a turn takes too long: {measured}"
     assert measured.p99_ratio <= malicious.P99_RATIO_MAX, f"people wait too long: {measured}"
     return str(measured)
 
