@@ -162,6 +162,21 @@ def test_strangers_share_their_part_and_who_has_waited_longest_goes() -> None:
     run(main)
 
 
+def test_a_connection_that_has_ended_does_nothing_more_and_ends_once() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            await bench.raw()
+            (passage,) = bench.gate._passages.values()
+            passage.close()
+            passage.close()
+            passage.update()
+            for late in (passage._on_outer, passage._on_inner):  # as a loop may call what was ready
+                late()
+            assert (bench.gate.connections, bench.gate.held) == (0, 0)
+
+    run(main)
+
+
 def test_strangers_may_have_exactly_their_part() -> None:
     async def main() -> None:
         async with Bench() as bench:

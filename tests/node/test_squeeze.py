@@ -2,9 +2,10 @@
 
 from random import Random
 
+import pytest
 import zstandard
 
-from gossip.wire import PACKET_BYTES_MAX, encode
+from gossip.wire import PACKET_BYTES_MAX, WireError, encode
 from node.squeeze import MAGIC, expanded, squeezed
 from tests.node.ends import Pair, large
 from tests.node.loops import run, until
@@ -23,6 +24,14 @@ def test_large_packets_are_compressed_where_it_is_asked_for_and_understood_by_al
             assert pair.b.transport.traffic("a").sent_bytes > 400_000
 
     run(main)
+
+
+def test_the_largest_packet_may_be_compressed() -> None:
+    for size in (0, PACKET_BYTES_MAX - 1, PACKET_BYTES_MAX):
+        assert expanded(zstandard.ZstdCompressor().compress(bytes(size))) == bytes(size)
+    with pytest.raises(WireError) as refused:
+        expanded(zstandard.ZstdCompressor().compress(bytes(PACKET_BYTES_MAX + 1)))
+    assert refused.value.reason == "oversize"
 
 
 def test_what_claims_to_be_compressed_is_a_packet_or_a_count() -> None:

@@ -124,6 +124,20 @@ def test_a_peer_that_is_not_there_is_counted_and_the_queue_stays_empty() -> None
     run(main)
 
 
+def test_what_waits_for_a_peer_gets_too_old_also_after_it_was_dialled_anew() -> None:
+    async def main() -> None:
+        async with Pair(queue_age_s=0.05, on_unreachable=lambda: None) as pair:
+            pair.b.transport.stop()
+            await until(lambda: not pair.a.transport.connected("b"))
+            pair.a.send(1)
+            pair.a.transport.set_endpoint("b", "tcp://127.0.0.1:1")
+            pair.a.send(2)
+            await until(lambda: pair.dropped == {"closed": 1, "unreachable": 1})
+            assert pair.a.transport.queued_bytes == 0
+
+    run(main)
+
+
 def test_a_peer_that_comes_back_on_its_address_is_found_again() -> None:
     async def main() -> None:
         async with Pair() as pair:
