@@ -209,7 +209,7 @@ def test_reads_of_a_client_that_does_not_read_are_not_answered_before_it_does() 
         async with Bench() as bench:
             bench.views.size = 400_000
             lazy = Client(bench, limit=1)
-            lazy.send(*(ReadPresence(i) for i in range(200)))
+            lazy.send(Post(200, "a", "x"), *(ReadPresence(i) for i in range(200)))
             await until(lambda: bench.control.counters["control_waiting_bytes"] >= READ_BYTES_MAX)
             other = Client(bench)
             other.send(ReadPresence(1))
@@ -220,6 +220,8 @@ def test_reads_of_a_client_that_does_not_read_are_not_answered_before_it_does() 
             replies = await lazy.get(200)
             assert [reply.id for reply in replies] == list(range(200))
             assert bench.control.counters["control_waiting_bytes"] == 0
+            await until(lambda: len(bench.control._clients) == 1)  # its command is in flight
+            assert [one.frames_bytes for one in bench.control._clients.values()] == [0]
 
     run(main)
 

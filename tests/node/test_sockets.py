@@ -63,6 +63,15 @@ def test_a_socket_has_the_options_that_its_worker_relies_on(name: str) -> None:
     run(main)
 
 
+def test_nothing_is_counted_before_anything_has_happened() -> None:
+    async def main() -> None:
+        async with House() as house:
+            counted = [worker.counters for worker in house.workers]
+            assert {value for counters in counted for value in counters.values()} == {0}
+
+    run(main)
+
+
 def test_a_connection_that_came_in_is_watched_and_sends_at_once() -> None:
     listener, endpoint = listen_tcp("tcp://127.0.0.1:*")
     with listener:
