@@ -29,6 +29,7 @@ from lab.checkers import BATCH, Band, Coverage, Outcome, Sample, Verdict
 from lab.checkers.lagband import RUNS_MIN
 from lab.judging import Judged, blamed, run_judged
 from lab.kinds import Totals
+from lab.orphans import end_with_parent
 from lab.reached import Reached
 from lab.rows import ROWS
 from lab.scenario import Scenario, names
@@ -346,6 +347,7 @@ def _begin_worker(options: Options) -> None:
     global _options  # noqa: PLW0603  (an initializer has no other way to leave something)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    end_with_parent()
     tune()
     _options = options
 

@@ -31,6 +31,7 @@ from typing import Literal
 from msgspec import Struct
 
 from lab.faults import Plan
+from lab.orphans import end_with_parent
 
 Kind = Literal["runs", "batches", "observed", "hashed"]
 CATALOGUE = "tests.mutants.catalogue"
@@ -263,7 +264,8 @@ def _pooled(tasks: Sequence[Task], workers: int) -> Iterator[tuple[list[Look], f
     """In the order of the tasks, whoever did them."""
     if not tasks:
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent) as pool:
         yield from pool.map(_task, *zip(*tasks, strict=True))
 
 

@@ -5,7 +5,6 @@ said that it could not, or the line was not sendable), or unknown (the node went
 answered: the message may or may not exist there). A bad line never stops the lines after it.
 """
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from msgspec import Struct
 from lab.client import Client, Failure, Silent, Unreachable
 from lab.problem import Exit, Problem
 from node.api import TEXT_BYTES_MAX, Accepted, Failed, Post, Refused, Reply
+from node.streams import read
 
 WINDOW = 1024  # messages in flight
 WINDOW_BYTES = 2 * 1024 * 1024
@@ -110,7 +110,7 @@ class Pipeline:
                 if now - heard > self.timeout_s + GRACE_S:
                     raise Silent(f"{self.client.node} stopped answering")
                 if readable:
-                    chunk = os.read(fd, CHUNK_BYTES)
+                    chunk = read(fd, CHUNK_BYTES)
                     ended = not chunk
                     for line in lines.feed(chunk):
                         self._accept(line)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from node.complaints import complaint, files_used_up
+from node.streams import open_standard
 
 if TYPE_CHECKING:
     from node.config import ClusterConfig
@@ -250,6 +251,7 @@ def _complain(line: str, code: int) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    open_standard()
     parser = argparse.ArgumentParser(prog="python -m node", description="Run one node.")
     parser.add_argument("node", help="its name in the cluster file")
     parser.add_argument("--file", "-f", type=Path, default=Path("cluster.yaml"))

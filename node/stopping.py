@@ -20,6 +20,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+ASKING = (signal.SIGTERM, signal.SIGINT)  # to stop
+
 
 class StopAsked(BaseException):
     """The process is to end, and this work is not worth finishing."""
@@ -37,9 +39,11 @@ class Stopping:
         self._wake_before = -1
 
     def __enter__(self) -> Self:
+        # Whoever started this process may have blocked them, and a mask is inherited.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (*ASKING, signal.SIGHUP))
         # Signals that come between a look and a call that waits: their byte ends the wait.
         self._wake_before = signal.set_wakeup_fd(self._wake_fd, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ASKING:
             self._before[number] = signal.signal(number, self._on_stop)
         self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._on_hangup)
         return self

@@ -1,5 +1,6 @@
 """The app, its global options, and the one place where errors become a line and an exit code."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from lab.cli.common import Elsewhere, Settings
 from lab.cli.complain import as_json, complain
 from lab.cli.lazy import LazyGroup
 from lab.problem import Exit, Problem
+from node import streams
 
 app = typer.Typer(
     name="chatlab",
@@ -115,14 +117,41 @@ def _elsewhere(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns its exit code. Errors end as one line on stderr."""
+    streams.open_standard()
+    streams.make_patient()
     given = list(sys.argv[1:] if arguments is None else arguments)
     given, debug = _globals_first(given)
     before_data = given[: given.index("--")] if "--" in given else given
     token = as_json.set("--json" in before_data)
     try:
-        return _run(given, debug)
+        return _flushed(_run(given, debug))
+    except streams.StreamError as error:  # while another error was told
+        return _of_stream(error)
     finally:
+        try:
+            sys.stderr.flush()
+        except streams.StreamError:
+            streams.give_up(sys.stderr)
         as_json.reset(token)
+
+
+def _flushed(code: int) -> int:
+    """With all that was printed written out: or the exit code says that it is not."""
+    try:
+        sys.stdout.flush()
+    except streams.StreamError as error:
+        code = _of_stream(error)
+    return code
+
+
+def _of_stream(error: streams.StreamError) -> int:
+    """A standard stream cannot be used. A reader that has seen enough, as `head`, is no failure."""
+    streams.give_up(sys.stdout)
+    if error.unread:
+        return int(Exit.DONE)
+    with contextlib.suppress(streams.StreamError):
+        complain(str(error), Exit.FAILED)
+    return int(Exit.FAILED)
 
 
 def _run(given: list[str], debug: bool) -> int:
@@ -138,6 +167,8 @@ def _run(given: list[str], debug: bool) -> int:
         return int(problem.code)
     except KeyboardInterrupt:
         return int(Exit.INTERRUPTED)
+    except streams.StreamError as error:
+        return _of_stream(error)
     except Exception as error:
         if debug:
             _trace()
@@ -176,12 +207,40 @@ def _unexpected(error: Exception) -> int:
     if message is not None:  # from the argument parser
         return _usage(error, message())
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        complain(f"{where}{error.strerror or error}", Exit.FAILED)
-        return int(Exit.FAILED)
+        from node.complaints import complaint  # lazy: only for the error
+
+        code = Exit.USAGE if isinstance(error, PermissionError) else Exit.FAILED
+        complain(complaint(error), code)
+        return int(code)
+    if (shadow := _shadowed(error)) is not None:
+        complain(shadow, Exit.USAGE)
+        return int(Exit.USAGE)
+    if type(error).__name__ == "ConfigError":
+        complain(str(error), Exit.USAGE)
+        return int(Exit.USAGE)
     text = f"internal error, {type(error).__name__}: {error}"
     complain(f"{text}; run again with --debug for the traceback", Exit.FAILED)
     return int(Exit.FAILED)
+
+
+def _shadowed(error: Exception) -> str | None:
+    """Whether something is missing because another package has the name of one of ours."""
+    if not isinstance(error, ImportError | AttributeError):
+        return None
+    from importlib.util import find_spec  # lazy: only for the error
+
+    root = Path(__file__).resolve().parents[2]
+    for name in ("domain", "gossip", "node", "lab"):
+        spec = find_spec(name)
+        places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
+        if here := next((place for place in places if place), None):
+            folder = Path(here).resolve()
+            if root not in folder.parents:
+                return (
+                    f"{here} has the name of chatlab's own package {name!r} and stands before it: "
+                    "take its folder out of PYTHONPATH"
+                )
+    return None
 
 
 def _usage(error: Exception, message: str) -> int:

@@ -52,13 +52,12 @@ def moderate(
 
 def _lines(moderator: "Moderator", json: bool, paint: Paint) -> int:
     """Judge each line of stdin; returns how many were no text."""
-    import os
-
     from lab.pipeline import CHUNK_BYTES, Lines, sendable
+    from node.streams import read
 
     lines, number, bad, ended = Lines(), 0, 0, False
     while not ended:
-        chunk = os.read(sys.stdin.fileno(), CHUNK_BYTES)
+        chunk = read(sys.stdin.fileno(), CHUNK_BYTES)
         ended = not chunk
         for line in lines.feed(chunk):
             number += 1

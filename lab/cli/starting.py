@@ -24,6 +24,7 @@ from lab.places import (
 )
 from lab.problem import Exit, Problem
 from lab.tables import Paint, duration
+from node.streams import StreamError
 
 
 def start_cluster(
@@ -191,8 +192,10 @@ def _stay(cluster: Cluster, view: View) -> None:
         hint("following the logs; Ctrl-C stops all nodes")
         view.follow(lambda: cluster.launcher_runs() or bool(cluster.running()))
         hint("all nodes have been stopped")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StreamError) as ended:  # or nobody reads the logs any more
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # stopping is short: let it finish
         count = cluster.down()
+        if isinstance(ended, StreamError):
+            raise
         hint(f"\nstopped {count} nodes")
         raise typer.Exit(int(Exit.DONE)) from None

@@ -1,6 +1,5 @@
 """`chatlab watch`: the nodes of a cluster, live."""
 
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,8 +43,6 @@ def watch(
             view.show(at_ms, states)
     except KeyboardInterrupt:
         pass  # that is how one stops looking
-    except BrokenPipeError:  # whoever read has seen enough; nor may the last flush complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Lines:
