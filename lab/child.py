@@ -22,22 +22,26 @@ RunNode = Callable[[str, Path, Callable[[], None]], int]  # name, file, ready ->
 def fork_node(name: str, file: Path, stderr_file: Path, run: RunNode) -> tuple[int, int]:
     """Start a node. Returns its pid and a descriptor that gets a byte when it is ready."""
     stderr_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    read_end, write_end = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    # Here, so that what is wrong with it is told by who starts the node.
+    errors = os.open(stderr_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    ends: tuple[int, ...] = ()
     try:
+        ends = read_end, write_end = os.pipe()
+        sys.stdout.flush()
+        sys.stderr.flush()
         pid = os.fork()
     except OSError:
-        os.close(read_end)
-        os.close(write_end)
+        for fd in (errors, *ends):
+            os.close(fd)
         raise
     if pid:
         os.close(write_end)
+        os.close(errors)
         os.set_blocking(read_end, False)
         return pid, read_end
     code = 1
     try:
-        _become_node(name, stderr_file, write_end)
+        _become_node(name, errors, write_end)
         code = run(name, file, lambda: _say_ready(write_end))
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 1
@@ -60,7 +64,7 @@ def _say_ready(write_end: int) -> None:
     os.close(write_end)
 
 
-def _become_node(name: str, stderr_file: Path, keep: int) -> None:
+def _become_node(name: str, errors: int, keep: int) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
@@ -69,7 +73,6 @@ def _become_node(name: str, stderr_file: Path, keep: int) -> None:
     os.setsid()
     os.umask(0o077)
     null = os.open(os.devnull, os.O_RDONLY)
-    errors = os.open(stderr_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(null, 0)
     os.dup2(errors, 1)
     os.dup2(errors, 2)

@@ -22,6 +22,7 @@ from lab.places import NodePlace, Place, PlaceError, relatives, standing_of
 from lab.problem import Exit, Problem
 from lab.process import live_record, record_of, send_signal, state_of, wait_gone
 from lab.sweeping import Swept, keep_former, link_in, sweep_node, sweep_root
+from node.complaints import complaint
 from node.mark import Mark, is_node_dir, leave_mark, new_id, node_dirs
 from node.pidfile import ProcessRecord
 
@@ -40,6 +41,7 @@ class Started(Struct, frozen=True):
     pid: int = 0
     took_ms: int | None = None  # None: it was running already
     exit: str = ""
+    code: int = 1  # the exit code of a command that is about this, where it failed
 
 
 class _Line(Struct, frozen=True):
@@ -48,6 +50,7 @@ class _Line(Struct, frozen=True):
     pid: int = 0
     took_ms: int | None = None
     exit: str = ""
+    code: int = 1
     done: bool = False
     error: str = ""
 
@@ -58,6 +61,7 @@ OnStarted = Callable[[Started], None]
 class Cluster:
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.lengths: dict[str, int] = {}  # of what nodes write, before the last start
         self.adopted = ""  # what a person should know of the state folder that was taken
 
     # --- up and down ----------------------------------------------------------------------------
@@ -70,6 +74,8 @@ class Cluster:
         self._claim()
         self._assign_addresses()
         self._ensure_launcher()
+        files = [(at.stderr_file, at.log_file) for at in self.place.nodes.values()]
+        self.lengths = {path: length_of(path) for both in files for path in both}
         return self._request("start", wanted, START_TIMEOUT_S, on)
 
     def stop(self, names: Iterable[str]) -> list[Started]:
@@ -220,19 +226,25 @@ class Cluster:
         if self.launcher_runs():
             return
         root = Path(self.place.root)
-        Path(self.place.launcher_socket).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         errors = root / "launcher.stderr"
         sources = str(Path(__file__).resolve().parent.parent)
         paths = [sources, *filter(None, [os.environ.get("PYTHONPATH")])]
-        with errors.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "lab.launcher", self.place.file],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-            )
+        from node.paths import private_dir  # lazy: the YAML parser
+
+        try:
+            private_dir(Path(self.place.launcher_socket).parent)
+            with errors.open("wb") as output:
+                process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "lab.launcher", self.place.file],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+                )
+        except OSError as error:
+            text = f"the launcher cannot be started: {complaint(error)}"
+            raise Problem(text, Exit.STORAGE) from None
         until = time.monotonic() + LAUNCHER_WAIT_S
         while not self.launcher_runs():
             code = process.poll()
@@ -240,7 +252,9 @@ class Cluster:
             if late or (code is not None and code != 0):
                 last = last_lines(errors, 1)
                 why = last[0] if last else "no output"
-                raise Problem(f"the launcher did not start: {why} (all of it in {errors})")
+                text = f"the launcher did not start: {why} (all of it in {errors})"
+                known = code in (int(Exit.USAGE), int(Exit.STORAGE))
+                raise Problem(text, Exit(code) if code is not None and known else Exit.FAILED)
             time.sleep(POLL_S)
 
     def _await_no_launcher(self) -> None:
@@ -257,7 +271,8 @@ class Cluster:
         came: list[Started] = []
         with connection:
             connection.settimeout(timeout_s)
-            request = {"do": do, "nodes": names, "file": self.place.file}
+            file = os.fsencode(self.place.file).hex()  # it may be no UTF-8
+            request = {"do": do, "nodes": names, "file": file}
             connection.sendall(msgspec.json.encode(request) + b"\n")
             with connection.makefile("rb") as lines:
                 try:
@@ -267,7 +282,9 @@ class Cluster:
                             raise Problem(line.error, Exit.USAGE)
                         if line.done:
                             return came
-                        one = Started(line.node, line.state, line.pid, line.took_ms, line.exit)
+                        one = Started(
+                            line.node, line.state, line.pid, line.took_ms, line.exit, line.code
+                        )
                         came.append(one)
                         if on is not None:
                             on(one)
@@ -328,8 +345,14 @@ class Cluster:
 
     def _assign_addresses(self) -> None:
         from lab.addresses import assign  # lazy: only a start needs it
+        from node.config import ConfigError
 
-        assign(self.place, anyone_runs=bool(self.running()))
+        try:
+            assign(self.place, anyone_runs=bool(self.running()))
+        except ConfigError as error:
+            raise PlaceError(str(error)) from None
+        except OSError as error:
+            raise Problem(complaint(error), Exit.STORAGE) from None
 
 
 def _refuse_while_it_runs(original: Mark, here: Path) -> None:
@@ -344,13 +367,25 @@ def _refuse_while_it_runs(original: Mark, here: Path) -> None:
         )
 
 
-def last_lines(path: str | Path, count: int) -> list[str]:
-    """The last lines of a text file, each safe to show; empty if there is none."""
+def length_of(path: str | Path) -> int:
+    """In bytes; 0 if there is no such file."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
+
+
+def last_lines(path: str | Path, count: int, since: int = 0) -> list[str]:
+    """The last lines of a text file, each safe to show; empty if there is none.
+
+    `since`: what stands before this offset is not looked at, unless the file is shorter by now.
+    """
     from lab.display import display_safe
 
     try:
         with Path(path).open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 64 * 1024))
+            size = os.fstat(file.fileno()).st_size
+            file.seek(max(since if since <= size else 0, size - 64 * 1024))
             raw = file.read()
     except OSError:
         return []

@@ -31,6 +31,7 @@ import msgspec
 from lab.child import RunNode, exit_text, fork_node, freeze
 from lab.launched import Caller, Child, read_launched
 from lab.places import Place, PlaceError, parse
+from lab.problem import Problem
 from lab.process import (
     await_exit,
     live_record,
@@ -47,7 +48,8 @@ STOP_GRACE_S = 3.0
 WATCH_S = 0.5  # how often adopted nodes without a pidfd, and our own folder, are looked at
 DYING_S = 1.0  # for the threads of a process that has been killed
 REQUEST_BYTES_MAX = 64 * 1024
-EXIT_CONFIG = 2
+UNSEEN = -1  # an inode that cannot be looked at: nothing is known
+EXIT_FAILED, EXIT_CONFIG, EXIT_STORAGE = 1, 2, 5
 
 
 class Launcher:
@@ -75,19 +77,18 @@ class Launcher:
 
     def serve(self) -> None:
         """Until told to quit, or until the cluster's folder is gone."""
-        listener = self._listen()
+        self.listener = listener = self._listen()
         wake_read, wake_write = os.pipe()
         for end in (wake_read, wake_write):
             os.set_blocking(end, False)
         signal.set_wakeup_fd(wake_write)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, self._on_sigterm)
-        self.selector.register(listener, selectors.EVENT_READ, lambda: self._accept(listener))
+        self.selector.register(listener, selectors.EVENT_READ, self._accept)
         self.selector.register(wake_read, selectors.EVENT_READ, lambda: _drained(wake_read))
         for name in self.place.nodes:
-            self._adopted(self._child(name))
+            self._guarded(self._child(name), self._adopted)
         self._save()
-        inode = _inode(self.place.launcher_socket)
         while not self.done:
             for key, _ in self.selector.select(self._wait_s()):
                 if self.selector.get_map().get(key.fd) is key:  # not closed meanwhile
@@ -96,10 +97,13 @@ class Launcher:
             self._on_time(time.monotonic())
             if self.quitting is not None and not any(c.up for c in self.children.values()):
                 self.done = True
-            elif _inode(self.place.root) != self.root:
+            elif _inode(self.place.root) not in (self.root, UNSEEN):
                 self._leave()
                 return
-            elif inode is None or _inode(self.place.launcher_socket) != inode:
+            elif (
+                _inode(self.place.launcher_socket) not in (self.inode, UNSEEN)
+                and not self._listens_again()
+            ):
                 return  # another launcher took over: leave its socket
         if self.quitting is not None:
             self.quitting.say(done=True)
@@ -122,7 +126,31 @@ class Launcher:
         os.chmod(path, 0o600)
         listener.listen(64)
         listener.setblocking(False)  # noqa: FBT003  (it has no name)
+        self.inode = _inode(self.place.launcher_socket)
         return listener
+
+    def _listens_again(self) -> bool:
+        """Somebody removed the socket, perhaps with its folder, as cleaners of /tmp do."""
+        path = Path(self.place.launcher_socket)
+        if os.path.lexists(path):
+            return False
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            listener = self._listen()
+        except OSError:
+            return True  # it is tried again, and the nodes are seen to meanwhile
+        self.selector.unregister(self.listener)
+        self.listener.close()
+        self.listener = listener
+        self.selector.register(listener, selectors.EVENT_READ, self._accept)
+        return True
+
+    def _guarded(self, child: Child, do: Callable[[Child], object]) -> None:
+        """What the system refuses for one node is that node's trouble, and not the others'."""
+        try:
+            do(child)
+        except OSError as error:
+            self._log("error", "launcher_failed", child, reason=complaint(error))
 
     def _on_sigterm(self, *_: object) -> None:
         self.done = True  # nodes go on; the next command starts a launcher that adopts them
@@ -135,9 +163,9 @@ class Launcher:
 
     # --- requests -------------------------------------------------------------------------------
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self) -> None:
         try:
-            connection, _ = listener.accept()
+            connection, _ = self.listener.accept()
         except OSError:
             return
         connection.settimeout(1.0)
@@ -173,9 +201,17 @@ class Launcher:
         elif do == "stop":
             self._stop(caller, names, owe=True)
         elif do == "start":
-            self._start(caller, names, Path(str(request.get("file", self.place.file))))
+            self._start(caller, names, self._file_of(request))
         else:
             caller.say(done=True, error=f"unknown request {do!r}")
+
+    def _file_of(self, request: dict[str, Any]) -> Path:
+        """The cluster file that is meant. Its name may be no UTF-8."""
+        try:
+            file = os.fsdecode(bytes.fromhex(str(request.get("file", ""))))
+        except ValueError:
+            file = ""
+        return Path(file or self.place.file)
 
     def _start(self, caller: Caller, names: list[str], file: Path) -> None:
         try:
@@ -183,7 +219,7 @@ class Launcher:
         except PlaceError as error:
             caller.say(done=True, error=str(error))
             return
-        if place.root != self.place.root:
+        if os.path.realpath(place.root) != os.path.realpath(self.place.root):
             caller.say(done=True, error=f"{place.file} keeps its state in {place.root} by now")
             return
         self.place = place
@@ -199,7 +235,9 @@ class Launcher:
             child = self._child(name)
             child.wanted = True
             child.restarts.clear()  # a person asked: a fresh budget
-            self._look(child)  # it may have been killed a moment ago, and not be reaped yet
+            self._guarded(
+                child, self._look
+            )  # it may have been killed a moment ago, and not be reaped yet
             if child.seen.state == "running":
                 caller.say(node=name, state="running", pid=child.seen.pid)
                 caller.settle(name)
@@ -254,7 +292,7 @@ class Launcher:
         try:
             pid, fd = fork_node(child.name, file, errors, self.run_node)
         except OSError as error:
-            self._not_forked(child, complaint(error))
+            self._not_forked(child, error)
             return
         child.seen.pid, child.fd = pid, fd
         child.record = record_of(pid, Path(at.pid_file))
@@ -265,13 +303,28 @@ class Launcher:
         self._log("info", "node_started", child, pid=pid, starts=child.seen.starts)
         self._save()
 
-    def _not_forked(self, child: Child, why: str) -> None:
-        """No process, no memory or no descriptor is left: the other nodes go on."""
-        child.wanted = False
+    def _not_forked(self, child: Child, error: OSError) -> None:
+        """Its folder cannot be used, or no process, memory or descriptor is left: others go on."""
         child.seen.pid, child.record = 0, None
-        child.seen.state, child.seen.exit = "failed", f"cannot be forked: {why}"
+        child.seen.exit = f"cannot be started: {complaint(error)}"
+        child.seen.exit_at_ms = int(time.time() * 1000)
+        code = EXIT_STORAGE if error.filename else EXIT_FAILED
+        if self.place.restart == "always" and child.wanted and self._again(child):
+            self._log("warning", "node_failed", child, reason=child.seen.exit)
+            return
+        child.wanted, child.seen.state = False, "failed"
         self._log("error", "node_failed", child, reason=child.seen.exit)
-        self._answer(child, state="failed", exit=child.seen.exit)
+        self._answer(child, state="failed", exit=child.seen.exit, code=code)
+
+    def _again(self, child: Child) -> bool:
+        """Later, if the budget allows; whoever waits for the node goes on waiting."""
+        wait_s = child.next_backoff_s(time.monotonic())
+        if wait_s is None:
+            return False
+        child.seen.state = "backoff"
+        child.restart_at = time.monotonic() + wait_s
+        self._save()
+        return True
 
     def _on_ready(self, child: Child) -> None:
         assert child.fd is not None
@@ -311,7 +364,7 @@ class Launcher:
 
     def _reap(self) -> None:
         for child in list(self.children.values()):
-            self._look(child)
+            self._guarded(child, self._look)
 
     def _look(self, child: Child) -> None:
         """Whether it has ended."""
@@ -347,18 +400,15 @@ class Launcher:
                 pid_file.unlink()
         level = "info" if asked_down else "warning"
         self._log(level, "node_exited", child, pid=child.seen.pid, exit=how, asked=asked_down)
-        hopeless = status is not None and os.waitstatus_to_exitcode(status) == EXIT_CONFIG
+        code = os.waitstatus_to_exitcode(status) if status is not None else EXIT_FAILED
+        hopeless = code == EXIT_CONFIG
         if self.place.restart == "always" and not asked_down and not hopeless:
-            wait_s = child.next_backoff_s(time.monotonic())
-            if wait_s is not None:
-                child.seen.state = "backoff"
-                child.restart_at = time.monotonic() + wait_s
-                self._save()
-                return  # whoever waits for it goes on waiting
+            if self._again(child):
+                return
             child.seen.state = "failed"
             child.wanted = False
             self._log("error", "node_failed", child, budget=child.budget, window_s=child.window_s)
-        self._answer(child, state=child.seen.state, exit=how)
+        self._answer(child, state=child.seen.state, exit=how, code=max(code, EXIT_FAILED))
 
     def _on_time(self, now: float) -> None:
         for child in self.children.values():
@@ -367,7 +417,7 @@ class Launcher:
                 send_signal(child.record, signal.SIGKILL)
                 self._log("warning", "node_killed", child, pid=child.seen.pid)
             if child.restart_at is not None and now >= child.restart_at:
-                self._fork(child)
+                self._guarded(child, self._fork)
 
     def _forget_fd(self, child: Child) -> None:
         if child.fd is not None:
@@ -378,7 +428,7 @@ class Launcher:
     # --- what others read -----------------------------------------------------------------------
 
     def _save(self) -> None:
-        if _inode(self.place.root) != self.root:
+        if _inode(self.place.root) not in (self.root, UNSEEN):
             return  # nothing is left where the folder was
         with contextlib.suppress(OSError):  # a full disk must not stop restarts
             write_json(self.place.launched_file, self.launched)
@@ -398,7 +448,7 @@ def _inode(path: str) -> int | None:
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return None
-        raise
+        return UNSEEN
 
 
 def _drained(fd: int) -> None:
@@ -409,10 +459,20 @@ def _drained(fd: int) -> None:
 
 def main(arguments: list[str]) -> int:
     """`python -m lab.launcher FILE`: started by `lab.cluster`, already detached."""
+    try:
+        return _launched(Path(arguments[0]))
+    except OSError as error:
+        print(f"cannot run: {complaint(error)}", file=sys.stderr)
+        return EXIT_STORAGE
+    except Problem as problem:
+        print(problem, file=sys.stderr)
+        return int(problem.code)
+
+
+def _launched(file: Path) -> int:
     from node.__main__ import prepare, run  # lazy: the whole node
     from node.config import load
 
-    file = Path(arguments[0])
     os.umask(0o077)
     place = parse(file)
     config = load(file)

@@ -33,7 +33,7 @@ def parse_line(raw: bytes, node: str) -> LogLine:
     """A line as it is, or, when it is no JSON, one that shows its text."""
     try:
         fields = msgspec.json.decode(raw, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         fields = {"event": "not_json", "text": raw.decode("utf-8", "replace")}
     return LogLine(
         str(fields.pop("ts", "")),

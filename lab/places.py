@@ -2,12 +2,14 @@
 
 Order: `--file`, then $CHATLAB_CLUSTER, then the generated cluster if `cluster up -n` made one
 here, then `./cluster.yaml`. Whoever has parsed the file leaves a digest of it beside the state
-(`.chatlab/.cluster.yaml.place`); a later command uses the digest as long as the file's size and
-time of change are the same. That keeps `send`, `ps` and `kill` free of the YAML parser.
+(`.chatlab/.cluster.yaml.place`); a later command uses the digest as long as the file's content is
+the same. That keeps `send`, `ps` and `kill` free of the YAML parser.
 """
 
 import contextlib
 import os
+import stat
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from msgspec import Struct
 
 from lab.problem import Exit, Problem
 from lab.process import write_json
+from node.complaints import complaint
 from node.mark import Mark, MarkError, read_mark
 
 if TYPE_CHECKING:
@@ -28,7 +31,8 @@ STATE_DIR = ".chatlab"
 GENERATED_FILE = f"{STATE_DIR}/generated.yaml"
 GENERATED_COUNT = 5
 NODES_MAX = 100
-FORMAT = 3
+CONTENT_BYTES_MAX = 1024 * 1024  # as much as a cluster file may have
+FORMAT = 4
 
 
 class PlaceError(Problem):
@@ -62,8 +66,7 @@ class Place(Struct, frozen=True):
 
     format: int
     file: str
-    size: int
-    changed_ns: int
+    content: str  # a hash of the file: time and size may be the same where that is not
     name: str
     root: str
     launcher_socket: str
@@ -137,24 +140,30 @@ def cluster_file(option: Path | None) -> Path:
     if named:
         return Path(named)
     generated = Path(GENERATED_FILE)
-    return generated if generated.exists() else Path(DEFAULT_FILE)
+    try:
+        return generated if generated.exists() else Path(DEFAULT_FILE)
+    except OSError as error:
+        raise PlaceError(f"cannot look for {complaint(error)}") from None
 
 
 def find(option: Path | None) -> Place:
     """The place of the cluster that a command means; raises PlaceError."""
     file = cluster_file(option)
     try:
-        stat = file.stat()
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise PlaceError(f"{file} is not a file: name a cluster file with --file")
+        content = _content_of(file)
     except FileNotFoundError:
         raise PlaceError(_missing(file, option)) from None
     except OSError as error:
-        raise PlaceError(f"cannot read {file}: {error.strerror}") from None
-    if not file.is_file():
-        raise PlaceError(f"{file} is not a file: name a cluster file with --file")
+        raise PlaceError(f"cannot read {complaint(error)}") from None
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         place = msgspec.json.decode(_digest_file(file).read_bytes(), type=Place)
-        same = place.size == stat.st_size and place.changed_ns == stat.st_mtime_ns
-        if same and place.format == FORMAT and place.file == str(file.absolute()):
+        if (
+            place.content == content
+            and place.format == FORMAT
+            and place.file == str(file.absolute())
+        ):
             return _owned(place)
     return _owned(parse(file))
 
@@ -257,13 +266,13 @@ def parse(file: Path) -> Place:
     from node.paths import ClusterPaths
 
     try:
-        stat = file.stat()
+        content = _content_of(file) if file.is_file() else ""  # before: what changes is read again
         config = load(file)
+        paths = ClusterPaths(file.absolute().parent, config)
     except ConfigError as error:
         raise PlaceError(str(error)) from None
     except OSError as error:
-        raise PlaceError(f"cannot read {file}: {error.strerror}") from None
-    paths = ClusterPaths(file.absolute().parent, config)
+        raise PlaceError(f"cannot read {complaint(error)}") from None
     nodes = {}
     for node in config.nodes:
         at = paths.node(node.name)
@@ -282,8 +291,7 @@ def parse(file: Path) -> Place:
     place = Place(
         FORMAT,
         str(file.absolute()),
-        stat.st_size,
-        stat.st_mtime_ns,
+        content,
         config.name,
         str(paths.root),
         str(paths.launcher_socket),
@@ -292,9 +300,16 @@ def parse(file: Path) -> Place:
         nodes,
         config.id or "",
     )
-    with contextlib.suppress(OSError):  # a read-only folder only costs time
+    # A read-only folder only costs time, and so does one whose name is no UTF-8.
+    with contextlib.suppress(OSError, UnicodeError):
         write_json(_digest_file(file), place)
     return place
+
+
+def _content_of(file: Path) -> str:
+    """A hash of what the file holds, as far as a cluster file may be long. Raises OSError."""
+    with file.open("rb") as opened:
+        return blake2b(opened.read(CONTENT_BYTES_MAX + 1), digest_size=16).hexdigest()
 
 
 def _digest_file(file: Path) -> Path:

@@ -65,7 +65,7 @@ def sweep_node(at: NodePlace, swept: Swept) -> None:
     for name in NODE_FOLDERS:
         _remove_tree(folder / name, swept)
     _remove_files(folder, NODE_FILES, swept)
-    if Path(at.control).parent != folder:
+    if Path(at.control).parent != Path(os.path.realpath(folder)):
         _remove_files(Path(at.control).parent, NODE_FILES, swept)
         _remove_folder(Path(at.control).parent, swept)
     _remove_folder(folder, swept)
@@ -76,7 +76,7 @@ def sweep_node(at: NodePlace, swept: Swept) -> None:
 def sweep_root(place: Place, swept: Swept) -> None:
     """What belongs to the cluster as a whole; last the mark, if nothing of ours is left."""
     root, sockets = Path(place.root), Path(place.launcher_socket).parent
-    if sockets != root:
+    if sockets != Path(os.path.realpath(root)):
         _remove_files(sockets, ROOT_FILES, swept)
         _remove_folder(sockets, swept)
     if not root.exists():

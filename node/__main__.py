@@ -204,6 +204,7 @@ def _plan(given: _Given, config: "ClusterConfig", cluster_id: str) -> "Plan":
         control_listen=f"tcp://{own.control.listen}" if own.control else None,
         feed_listen=f"tcp://{own.feed.listen}" if own.feed else None,
         compress=config.compress,
+        home=str(paths.dir),
         scrub_bytes_per_s=config.scrub_bytes_per_s,
     )
     return Plan(

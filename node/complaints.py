@@ -26,8 +26,41 @@ def complaint(error: OSError) -> str:
     """One line. An error without a number is our own, and says all of it."""
     if error.errno is None:
         return str(error)
-    where = os.fsdecode(error.filename2 or error.filename or "")
-    return f"{where}: " * bool(where) + reason_of(error)
+    name = error.filename2 or error.filename or ""
+    where = f"{shown(name)}: " * bool(name)
+    if error.errno in (errno.EACCES, errno.EPERM) and (whose := _owner(name)):
+        return f"{where}{error.strerror}: {whose}"
+    return where + reason_of(error)
+
+
+def shown(path: str | bytes | os.PathLike[str]) -> str:
+    """A path as text that can be printed and put into JSON: bytes that are no UTF-8 as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _owner(path: str | bytes) -> str:
+    """Whose the nearest folder or file is that is there and not ours; "" if all of it is ours."""
+    at = os.path.abspath(os.fsdecode(path))
+    while True:
+        try:
+            uid = os.stat(at).st_uid
+        except OSError:
+            uid = os.geteuid()
+        if uid != os.geteuid() and (uid or not os.access(at, os.W_OK)):
+            return f"{shown(at)} belongs to {_name_of(uid)}"
+        above = os.path.dirname(at)
+        if above == at:
+            return ""
+        at = above
+
+
+def _name_of(uid: int) -> str:
+    import pwd  # lazy: only for the error
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def reason_of(error: OSError) -> str:

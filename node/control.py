@@ -193,6 +193,16 @@ class Control:
             entrance.gate.close(linger_ms)
         self._entrances.clear()
 
+    def look(self) -> str:
+        """Listen anew where somebody has removed the socket. Returns its path then, else "".
+
+        Raises OSError if that cannot be.
+        """
+        if not self._path.is_lost:
+            return ""
+        self.gates[0].reopen(self._path.listen())
+        return self._path.path
+
     def leave(self) -> None:
         """Take no more commands and let nobody new in; go on answering.
 

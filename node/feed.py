@@ -116,6 +116,16 @@ class Feed:
         self._subscribed.clear()
         self._astray.clear()
 
+    def look(self) -> str:
+        """Listen anew where somebody has removed the socket. Returns its path then, else "".
+
+        Raises OSError if that cannot be.
+        """
+        if not self._path.is_lost:
+            return ""
+        self.gates[0].reopen(self._path.listen())
+        return self._path.path
+
     def leave(self) -> None:
         """Let nobody new in by the path. (Unbinding the other socket would cut who is in.)"""
         self._path.remove()

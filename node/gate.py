@@ -156,6 +156,13 @@ class Gate:
             self._listener.close()
             self._listener = None
 
+    def reopen(self, listener: socket.socket) -> None:
+        """Let people in by this listener instead. Those who are in stay."""
+        self.shut()
+        self._listener = listener
+        listener.settimeout(0)
+        self.loop.add_reader(listener.fileno(), self._accept)
+
     def pause(self, *, paused: bool) -> None:
         """Read nothing from outside, or go on."""
         self.paused = paused

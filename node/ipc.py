@@ -52,6 +52,16 @@ class IpcPath:
             os.umask(before)
         return listener
 
+    @property
+    def is_lost(self) -> bool:
+        """Somebody has removed the socket that listens, or put something else in its place."""
+        if self._inode is None:
+            return False
+        try:
+            return os.stat(self.path).st_ino != self._inode
+        except OSError:
+            return True
+
     def remove(self) -> None:
         """Nobody finds the socket any more; connections that stand go on."""
         if self._inode is None:

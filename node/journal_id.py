@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from node.complaints import shown
 from node.recovery import GONE, IDENTITY_FILE, Known
 from node.segments import list_segments
 from node.storage import FileReader, StorageError
@@ -59,4 +60,4 @@ def refuse_if_gone(path: Path, known: Known | None) -> None:
     except FileNotFoundError:
         there = False
     if not there:
-        raise StorageError(f"{path}: {GONE}", final=True)
+        raise StorageError(f"{shown(path)}: {GONE}", final=True)

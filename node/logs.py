@@ -71,6 +71,8 @@ NOTES: dict[str, str] = {
     "policy_read": "The moderation policy was read anew.",
     "recording_stopped": "The recording of this life ends here, or never began; the node goes on.",
     "settings_read": "The cluster file says something else; the node begins again with that.",
+    "socket_lost": "Somebody removed a socket of the node, and it cannot be bound again.",
+    "socket_rebound": "Somebody removed a socket of the node: it listens there anew.",
     "stamps_ahead": "Own stamps run ahead of the clock, which was wrong or was set back: how far.",
     "stamps_set_back": "Own stamps ran more than a day ahead of the clock, and do so no more.",
     "storage_failed": "The disk failed for good; nothing more is written until a restart.",

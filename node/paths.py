@@ -7,8 +7,9 @@
 
 Keys lie beside the cluster's folder and not in it, so that wiping what nodes stored keeps them.
 A node and the commands that talk to it compute the same paths from the same file. Socket paths are
-limited to 107 bytes by the system; a cluster whose folder is too deep for that has its sockets in a
-short private folder, named after its user and a hash of the folder.
+limited to 107 bytes by the system, and by libzmq to UTF-8; a cluster whose folder does not fit has
+its sockets in a short private folder, named after its user and a hash of the folder, with all links
+resolved.
 """
 
 import hashlib
@@ -41,8 +42,8 @@ class NodePaths(Struct, frozen=True):
 
     def make(self) -> None:
         """Make the folders, for the owner only. Raises OSError."""
-        if self.control.parent != self.dir:
-            private_dir(self.control.parent.parent)  # the short one, where others may write
+        if self.control.parent.parent.parent == SHORT_DIR:  # where others may write
+            private_dir(self.control.parent.parent)
             private_dir(self.control.parent)
         private_dir(self.dir)
         private_dir(self.journal_dir)
@@ -61,13 +62,15 @@ class ClusterPaths:
         self.keys = _keys_dir(base, config, self.root)
         self.address_book = self.root / "nodes.json"
         self.launcher_pid = self.root / "launcher.pid"
-        longest = self.root / ("n" * NODE_NAME_MAX) / "control"
-        self._short = None if _fits(longest) else _short_dir(self.root)
-        self.launcher_socket = (self._short or self.root) / "launcher.sock"
+        # However the way there is spelt: a node and a command may have come by different links.
+        real = Path(os.path.realpath(self.root))
+        fits = _fits(real / ("n" * NODE_NAME_MAX) / "control")
+        self._sockets = real if fits else _short_dir(real)
+        self.launcher_socket = self._sockets / "launcher.sock"
 
     def node(self, name: str) -> NodePaths:
         folder = self.root / name
-        sockets = folder if self._short is None else self._short / name
+        sockets = self._sockets / name
         return NodePaths(
             dir=folder,
             journal_dir=folder / "journal",
@@ -95,7 +98,13 @@ def _keys_dir(base: Path, config: ClusterConfig, root: Path) -> Path:
 
 
 def _fits(path: Path) -> bool:
-    return len(os.fsencode(path)) <= SOCKET_BYTES_MAX
+    """Into the address of a socket, which is also said to libzmq, as UTF-8."""
+    name = os.fsencode(path)
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return len(name) <= SOCKET_BYTES_MAX
 
 
 def _short_dir(root: Path) -> Path:

@@ -41,6 +41,7 @@ from node.workers import Hooks, Workers, start_transport
 
 ADDRESSES_EVERY_S = 1.0
 FLUSH_MS = 100
+LOOK_S = 1.0  # between two looks at the sockets' paths
 TURN_S = 0.01  # after which a turn takes no more packets
 
 
@@ -77,7 +78,8 @@ class Runtime:
         self._timer: asyncio.TimerHandle | None = None
         self._broken = ""  # why the replica is not to be stepped any more
         self._always = settings.durability == "always"
-        self._control = settings.control
+        self._home = settings.home
+        self._look_timer: asyncio.TimerHandle | None = None
         self._committer = Committer(
             journal, settings.durability, settings.interval_ms, self._from_committer, self._unkept
         )
@@ -148,7 +150,21 @@ class Runtime:
         start(self.telemetry)
         if self.scrub is not None:
             start(self.scrub)
+        self._look_timer = self._loop.call_later(LOOK_S, self._look)
         self._run_turn()
+
+    def _look(self) -> None:
+        """Cleaners of /tmp, and people, remove sockets that nodes listen on."""
+        self._look_timer = self._loop.call_later(LOOK_S, self._look)
+        if self.running.stopping or not os.path.isdir(self._home):
+            return
+        for name, look in (("control", self.control.look), ("feed", self.feed.look)):
+            try:
+                if path := look():
+                    self._note(name, Note("socket_rebound", "warning", {"path": path}))
+            except OSError as error:
+                why: Fields = {"reason": one_line(error)}
+                self._note(name, Note("socket_lost", "error", why))
 
     # --- in -------------------------------------------------------------------------------------
 
@@ -191,7 +207,7 @@ class Runtime:
 
         Unless its folder is gone: then no command reaches it any more, not even one to stop it.
         """
-        if not os.path.exists(self._control):
+        if self._home and not os.path.isdir(self._home):
             self._end(Ending(why, STORAGE_CODE))
 
     def _unkept(self, why: str) -> None:
@@ -319,10 +335,10 @@ class Runtime:
         self.control.fail_all("stopping", "the node stopped before it was as safe as asked")
         self.control.flush()
         self.control.stop(linger_ms=FLUSH_MS)
-        for handle in (self._timer, self._turn_handle):
+        for handle in (self._timer, self._turn_handle, self._look_timer):
             if handle is not None:
                 handle.cancel()
-        self._timer = self._turn_handle = None
+        self._timer = self._turn_handle = self._look_timer = None
         self.supervisor.stop()
         if not stopped:
             return Closed("the journal could not be written out in time", over=False)

@@ -28,6 +28,7 @@ class Settings(Struct, frozen=True):
     restart_budget: int = 5
     restart_window_s: float = 60.0
     compress: bool = False  # large packets on their way out
+    home: str = ""  # the node's folder; "": it has none
     scrub_bytes_per_s: int = 0  # of the own journal, read again in the background; 0: never
     cluster_id: str = ""  # hex; "": not known
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from node.complaints import reason_of
+from node.complaints import reason_of, shown
 
 LOCK = "LOCK"
 PARENTS_SYNCED = 4  # of a node, of its cluster, of all clusters, and what these are in
@@ -148,7 +148,7 @@ class FileStorage(FileReader):
                 raise
         except OSError as error:
             raise StorageError(
-                f"{path}: cannot be opened: {reason_of(error)}", final=True
+                f"{shown(path)}: cannot be opened: {reason_of(error)}", final=True
             ) from None
 
     def _take_lock(self) -> int:
@@ -163,7 +163,8 @@ class FileStorage(FileReader):
             holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(lock)
             raise StorageLocked(
-                f"{self.path}: already open by pid {holder}; stop that node first", final=True
+                f"{shown(self.path)}: already open by pid {holder}; stop that node first",
+                final=True,
             ) from None
         except BaseException:
             os.close(lock)
@@ -174,19 +175,19 @@ class FileStorage(FileReader):
     def astray(self, sizes: Mapping[str, int]) -> str:
         """What is open cannot change hands: so equal numbers mean the same file."""
         if _seen(self.path, follow_symlinks=True) != _inode(os.fstat(self._dir)):
-            return f"{self.path} was moved, removed or replaced"
+            return f"{shown(self.path)} was moved, removed or replaced"
         if _seen(self.path / LOCK) != self._locked:
-            return f"{self.path / LOCK} was moved, removed or replaced"
+            return f"{shown(self.path / LOCK)} was moved, removed or replaced"
         for name, size in sizes.items():
             try:
                 seen = os.stat(name, dir_fd=self._dir, follow_symlinks=False)
             except FileNotFoundError:
-                return f"{self.path / name} was moved or removed"
+                return f"{shown(self.path / name)} was moved or removed"
             fd = self._appending.get(name)
             if not stat.S_ISREG(seen.st_mode) or (fd is not None and not _same(fd, seen)):
-                return f"{self.path / name} was replaced"
+                return f"{shown(self.path / name)} was replaced"
             if seen.st_size < size:
-                return f"{self.path / name} was cut: {seen.st_size} of {size} bytes are left"
+                return f"{shown(self.path / name)} was cut: {seen.st_size} of {size} bytes are left"
         return ""
 
     def create(self, name: str) -> None:

@@ -33,9 +33,11 @@ SCRIPT_LINES_MAX = 45
 SLEEPERS = {
     "lab/bench/idle.py": "a bench that measures what a node costs while nothing happens",
     "lab/cli/logs.py": "a terminal that follows log files",
+    "lab/cli/starting.py": "a command that waits for nodes to answer",
     "lab/cluster.py": "a command that waits for processes to come and go",
     "lab/converge.py": "a command that waits for roots to be equal",
     "lab/demo.py": "so that a person can read what is told",
+    "lab/orphans.py": "a worker that looks whether its parent is still there",
     "lab/process.py": "a command that waits for a process to end",
     "lab/real/observers.py": "a visit to processes, whose sockets say nothing of what they took in",
     "lab/real/standing.py": "a visit to processes that may settle yet",

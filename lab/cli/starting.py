@@ -26,6 +26,8 @@ from lab.problem import Exit, Problem
 from lab.tables import Paint, duration
 from node.streams import StreamError
 
+ANSWER_S = 5.0  # for a node that runs to answer
+
 
 def start_cluster(
     settings: Settings, n: int | None, *, detach: bool, fresh: bool, apply: bool
@@ -48,7 +50,14 @@ def start_cluster(
         hint(cluster.adopted)
     took_ms = (time.monotonic() - began) * 1000
     left = _reload(cluster, started, apply=apply)
-    report_started(cluster, started, took_ms, settings.paint)
+    try:
+        report_started(cluster, started, took_ms, settings.paint)
+    except Problem:
+        new = [one.node for one in started if one.state == "running" and one.took_ms is not None]
+        if new and not detach:  # nobody would follow them, and no Ctrl-C would stop them
+            cluster.stop(new)
+            hint(f"stopped again: {', '.join(new)} (with -d they would run on)")
+        raise
     if left:
         raise Problem(left)
     if not detach:
@@ -158,17 +167,28 @@ def report_started(
     new = [one for one in started if one.state == "running" and one.took_ms is not None]
     for one in new:
         put_again(cluster, one.node)
+    silent = _silent(cluster, [one.node for one in started if one.took_ms is None])
     names = {one.node for one in started}
     show_states(
         [state for state in states_of(cluster) if state.node in names], paint or Paint(on=False)
     )
     for one in failed:
         at = cluster.place.nodes[one.node]
-        for line in last_lines(at.stderr_file, 5) or last_lines(at.log_file, 5):
+        before = cluster.lengths  # what an earlier start said is no reason of this one
+        said = last_lines(at.stderr_file, 5, before.get(at.stderr_file, 0))
+        for line in said or last_lines(at.log_file, 5, before.get(at.log_file, 0)):
             hint(f"{one.node} | {line}")
     if failed:
         nodes = ", ".join(f"{one.node} ({one.exit or one.state})" for one in failed)
-        raise Problem(f"not started: {nodes}; more in `chatlab logs {failed[0].node}`")
+        code = Exit(failed[0].code) if failed[0].code in list(Exit) else Exit.FAILED
+        raise Problem(f"not started: {nodes}; more in `chatlab logs {failed[0].node}`", code)
+    if silent:
+        at = cluster.place.nodes[silent[0]]
+        raise Problem(
+            f"{', '.join(silent)} runs and does not answer at {at.control}: "
+            f"`chatlab cluster restart {' '.join(silent)}`",
+            Exit.UNREACHABLE,
+        )
     if not new:
         hint("all of it was running already")
     elif took_ms is not None:
@@ -177,6 +197,22 @@ def report_started(
         first, last = next(iter(cluster.place.nodes)), list(cluster.place.nodes)[-1]
         hint(f'talk:   chatlab send {first} "hello"       read:  chatlab timeline {last}')
         hint(f"break:  chatlab cluster kill {first}       stop:  chatlab cluster down")
+
+
+def _silent(cluster: Cluster, names: list[str]) -> list[str]:
+    """Which of those that ran already cannot be reached. A socket that was removed comes back soon,
+    and so does the answer of a node that reads its journal.
+    """
+    from lab.ask import statuses_of
+
+    until = time.monotonic() + ANSWER_S
+    while True:
+        names = [name for name in names if cluster.process(name) and not cluster.paused(name)]
+        answer = statuses_of([cluster.place.nodes[name] for name in names]) if names else {}
+        names = [name for name in names if name not in answer]
+        if not names or time.monotonic() > until:
+            return names
+        time.sleep(0.1)
 
 
 def _stay(cluster: Cluster, view: View) -> None:

@@ -76,7 +76,7 @@ def place_in(folder: Path, restart: str) -> Place:
         )
     socket = str(folder / "launcher.sock")
     file, book = str(folder / "cluster.yaml"), str(folder / "nodes.json")
-    return Place(FORMAT, file, 0, 0, "test", str(folder), socket, book, restart, nodes)
+    return Place(FORMAT, file, "", "test", str(folder), socket, book, restart, nodes)
 
 
 class Bench:
@@ -302,8 +302,11 @@ def test_a_bad_request_does_not_hurt_the_launcher(bench: Bench) -> None:
 
 def test_the_launcher_ends_when_its_folder_is_removed(bench: Bench) -> None:
     launcher = bench.launch()
-    os.unlink(bench.place.launcher_socket)
-    assert launcher.wait(5) == 0
+    bench.folder.rename(bench.folder.with_name(f"{bench.folder.name}.away"))
+    try:
+        assert launcher.wait(5) == 0
+    finally:
+        bench.folder.with_name(f"{bench.folder.name}.away").rename(bench.folder)
 
 
 def test_a_fork_that_fails_and_a_folder_in_the_place_of_a_pid_file_end_no_launcher(
@@ -313,7 +316,7 @@ def test_a_fork_that_fails_and_a_folder_in_the_place_of_a_pid_file_end_no_launch
     assert bench.start("n1") == {"n1": "running"}
     bench.behave("no-fork", "")
     assert bench.start("n2") == {"n2": "failed"}
-    assert "cannot be forked: Resource temporarily unavailable" in bench.exit("n2")
+    assert "cannot be started: Resource temporarily unavailable" in bench.exit("n2")
     (bench.folder / "no-fork.do").unlink()
     pid_file = Path(bench.place.nodes["n3"].pid_file)
     pid_file.mkdir(parents=True)
@@ -322,3 +325,57 @@ def test_a_fork_that_fails_and_a_folder_in_the_place_of_a_pid_file_end_no_launch
     assert launcher.poll() is None and bench.pid("n1")
     pid_file.rmdir()
     assert bench.start("n2") == {"n2": "running"}
+
+
+# --- one node's trouble --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("restart", ["never", "always"])
+@pytest.mark.parametrize("what", ["a link to nowhere", "a file", "its stderr is a folder"])
+def test_a_node_that_cannot_be_started_is_its_own_trouble(
+    short_path: Path, what: str, restart: str
+) -> None:
+    bench = Bench(short_path, restart)
+    if what == "a link to nowhere":
+        (short_path / "n2").symlink_to("/nonexistent/disk")
+    elif what == "a file":
+        (short_path / "n2").touch()
+    else:
+        (short_path / "n2" / "stderr").mkdir(parents=True)
+    try:
+        launcher = bench.launch()
+        started = bench.cluster._request("start", ["n1", "n2", "n3"], 20.0, None)
+        states = {one.node: (one.state, one.code) for one in started}
+        assert states == {"n1": ("running", 1), "n2": ("failed", 5), "n3": ("running", 1)}
+        assert str(short_path / "n2") in bench.exit("n2")
+        # The launcher is there, and keeps its word to the others.
+        pid = bench.pid("n1")
+        os.kill(pid, signal.SIGKILL)
+        if restart == "always":
+            until(lambda: bench.pid("n1") not in (0, pid))
+        else:
+            until(lambda: bench.state("n1") == "down")
+        assert launcher.poll() is None
+    finally:
+        bench.close()
+
+
+def test_with_restart_always_what_could_not_be_forked_is_tried_again(always: Bench) -> None:
+    launcher = always.launch()
+    assert always.start("n1") == {"n1": "running"}
+    pid = always.pid("n1")
+    always.behave("no-fork", "")
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: "cannot be started" in always.exit("n1"))
+    (always.folder / "no-fork.do").unlink()
+    until(lambda: always.pid("n1") not in (0, pid))
+    assert launcher.poll() is None
+
+
+def test_a_socket_that_was_removed_is_bound_again(bench: Bench) -> None:
+    launcher = bench.launch()
+    bench.start("n1")
+    os.unlink(bench.place.launcher_socket)
+    until(bench.cluster.launcher_runs)
+    assert bench.start("n2") == {"n2": "running"}
+    assert launcher.poll() is None
