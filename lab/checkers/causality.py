@@ -106,6 +106,8 @@ class Causality:
             if data.via == "local":
                 self._behind[data.ref] = self._held(event.node, causes)
                 self._on_own(event, data)
+        elif data.via == "recovery" and data.ref in self._places:
+            self._on_recovered(event.node, data)
 
     def _held(self, node: str, dots: tuple[str, ...]) -> list[str]:
         """Which events these dots mean to this node: of a fork, the branches in its journal."""
@@ -123,6 +125,15 @@ class Causality:
         if newest is not None and not names.cover(*newest):
             reason = f"{data.ref} does not name {newest[0]}:{newest[1]}, which its node had shown"
             self._found.add(reason, event.seq)
+
+    def _on_recovered(self, node: str, data: Handed) -> None:
+        """An own one of old, which may have named it. Its node shows it in the same turn in which
+        it gives the next own event to its journal, and the trace tells of that first."""
+        names = self._names(node)
+        names.add(data.number, self._parents[data.ref])
+        newest = self._newest.get(node)
+        if newest is not None and names.cover(*newest):
+            del self._newest[node]
 
     def _names(self, node: str) -> _Names:
         found = self._named.get(node)
@@ -156,14 +167,8 @@ class Causality:
                 self._found.add(f"{node} shows {ref} before {missing}", event.seq)
         shown.add(dot)
         origin, log, seq = self._places[ref]
-        if origin != node:
-            if not self._names(node).cover(log, seq):
-                self._newest[node] = (log, seq)
-        elif data.via == "recovery":  # an own one of old, which may have named it
-            self._names(node).add(0, self._parents[ref])
-            newest = self._newest.get(node)
-            if newest is not None and self._names(node).cover(*newest):
-                del self._newest[node]
+        if origin != node and not self._names(node).cover(log, seq):
+            self._newest[node] = (log, seq)
 
     def _on_boot(self, event: Event) -> None:
         data, node = event.data, event.node

@@ -18,7 +18,6 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
-from domain.clock import COUNTER_MAX
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
 from lab.kinds import Boot, Final, Handed, Run, Visible
@@ -110,15 +109,15 @@ class Clocks:
     def _judge(self, event: Event, data: Handed, stamp: _Stamp) -> None:
         node = event.node
         last = self._last.get(node)
-        far = (data.wall_ms + self._stamp_far_ms, COUNTER_MAX)
-        if last is not None and stamp <= last <= far:
+        far_ms = data.wall_ms + self._stamp_far_ms
+        if last is not None and stamp <= last and last[0] <= far_ms:
             self._found.add(f"{data.ref} is not stamped after {node}'s last event", event.seq)
         self._last[node] = stamp
         for dot in data.facts.parents:
             ref = self._refs.get(dot)
             if not ref or self._is_skewed(node, ref):
                 continue
-            if stamp <= self._stamps[ref] <= far:
+            if stamp <= self._stamps[ref] and self._stamps[ref][0] <= far_ms:
                 self._found.add(
                     f"{data.ref} is not stamped after its parent {dot}",
                     event.seq,

@@ -140,7 +140,8 @@ def _look(rng: Random, one: Shown, met: list[Arrival]) -> None:
         picked = timeline.select(order, arrivals=arrivals, as_of_ms=as_of_ms, last=last)
         wanted = met if arrivals is None else met[: max(arrivals, 0)]
         if as_of_ms is not None:
-            wanted = [arrival for arrival in wanted if arrival.received_at_ms <= as_of_ms]
+            while wanted and wanted[-1].received_at_ms > as_of_ms:
+                wanted = wanted[:-1]
         wanted = _in_order(order, wanted)
         if last is not None:
             wanted = wanted[-last:] if last > 0 else []

@@ -62,6 +62,9 @@ def test_it_does_not_happen_again(scenario: str, seed: int) -> None:
         # C1: what a spoilt sector took came back from peers, and a power cut took it, not synced
         # again, once more. The checker had forgotten the sector.
         ("all", 748),
+        # C7: an own event came back from a peer and named what the next own event, of the same
+        # turn, therefore does not name. The trace tells of the second one first.
+        ("opened-folds", 5031),
     ],
 )
 def test_checkers_raise_no_false_alarm_again(scenario: str, seed: int) -> None:
