@@ -105,6 +105,8 @@ def test_a_signal_that_a_call_took_away_is_made_up_for_by_looking() -> None:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert len(ends.drains) == drains, "nothing has come: nobody looks again"
+        ends.far.send(b"two")
+        await until(lambda: ends.sizes == [1, 1])  # the descriptor alone says so
         ends.close(pump)
 
     run(main)

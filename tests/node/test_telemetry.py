@@ -73,14 +73,14 @@ def test_what_has_not_changed_is_not_told_again() -> None:
 
 def test_the_worst_since_the_last_note_is_told_once() -> None:
     bench = Bench()
-    for took_s in (0.001, 0.003, 0.002):
+    for took_s in (0.001, 0.04234, 0.002):
         bench.telemetry.turn_took(took_s)
-    for late_s in (0.02, 0.05, 0.01):  # nothing is told, and nothing forgotten
+    for late_s in (0.02, 0.05234, 0.01):  # nothing is told, and nothing forgotten
         bench.loop.tick(late_s)
     bench.news["events"] = 2
     bench.loop.tick()
     (fields,) = bench.told()
-    assert (fields["loop_lag_ms_max"], fields["turn_ms_max"]) == (50.0, 3.0)
+    assert (fields["loop_lag_ms_max"], fields["turn_ms_max"]) == (52.3, 42.3)
     bench.news["events"] = 3
     bench.loop.tick(0.004)
     (fields,) = bench.told()
