@@ -71,6 +71,7 @@ class Engine(Generic[Value]):
         open_entry: OpenEntry[Value],
     ) -> None:
         self.node = node
+        self._cluster = cluster
         self._config = config
         self._rng = rng
         self._folding = Folding(strategy)
@@ -146,7 +147,7 @@ class Engine(Generic[Value]):
         """What is new here because of this packet, in the order of the packet."""
         self._now_ms = now_ms
         peer, body = packet.sender, packet.body
-        if peer not in self.exchanges:
+        if peer not in self.exchanges or packet.cluster != self._cluster:
             self.counters["strangers"] += 1
             return []
         self.members.heard(peer, packet.incarnation, now_ms)
