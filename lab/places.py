@@ -140,10 +140,33 @@ def cluster_file(option: Path | None) -> Path:
     if named:
         return Path(named)
     generated = Path(GENERATED_FILE)
+    refuse_closed(generated.parent)
     try:
         return generated if generated.exists() else Path(DEFAULT_FILE)
     except OSError as error:
         raise PlaceError(f"cannot look for {complaint(error)}") from None
+
+
+def refuse_closed(folder: Path) -> None:
+    """State of another user, who alone may look at it. Raises PlaceError, which names both."""
+    for one in (folder.absolute(), *folder.absolute().parents):
+        try:
+            owner = one.stat().st_uid
+        except OSError:
+            continue  # not there, or behind a closed folder, which comes next
+        if not os.access(one, os.R_OK | os.X_OK) and owner != os.getuid():
+            text = f"{one} belongs to {_user(owner)}, and you are {_user(os.getuid())}"
+            raise PlaceError(f"{text}: only its owner can handle this cluster")
+        return
+
+
+def _user(number: int) -> str:
+    import pwd  # lazy: only for the error
+
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"user {number}"
 
 
 def find(option: Path | None) -> Place:
@@ -170,6 +193,7 @@ def find(option: Path | None) -> Place:
 
 def _owned(place: Place) -> Place:
     """The same, if its state folder is its own; raises PlaceError, which names both, if not."""
+    refuse_closed(Path(place.root))
     mark, root, file = place.mark, Path(place.root), Path(place.file)
     if mark is not None and mark.fits(root, file) and place.id in ("", mark.id):
         return place

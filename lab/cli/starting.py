@@ -20,6 +20,7 @@ from lab.places import (
     find,
     parse,
     policy_in,
+    refuse_closed,
     standing_of,
 )
 from lab.problem import Exit, Problem
@@ -98,6 +99,7 @@ def place_to_start(settings: Settings, n: int | None) -> Place:
             raise Problem(text, Exit.USAGE)
         return find(settings.file)
     generated = Path(GENERATED_FILE)
+    refuse_closed(generated.parent)
     if n is not None and Path(DEFAULT_FILE).exists():
         _refuse_beside(parse(Path(DEFAULT_FILE)))
     if n is None and Path(DEFAULT_FILE).exists():

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from lab.places import parse
 from lab.process import wait_gone
 from tests.cluster.complaints import complains
+from tests.cluster.conftest import Ran
 
 pytestmark = pytest.mark.cluster
 
@@ -361,3 +363,39 @@ def test_a_node_at_an_address_of_another_cluster_is_refused_and_both_are_named(
     lab.well("send", "n1", "a word of a", "--ack", "replicated:1")
     assert texts(lab, "n2") == ["a word of a"]
     assert texts(lab, "n1", *there) == ["a word of b"]
+
+
+# --- another user ---------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("file", ["cluster.yaml", "generated"])
+def test_a_second_user_is_told_whose_cluster_it_is(lab: Any, file: str) -> None:
+    if file == "cluster.yaml":
+        lab.write("nodes: [n1]\n")
+    lab.well("cluster", "up", "-d")
+    lab.folder.chmod(0o755)
+    for words in (
+        ("cluster", "ps"),
+        ("cluster", "up", "-d"),
+        ("cluster", "up", "-d", "--fresh"),
+        ("cluster", "down", "--wipe"),
+        ("cluster", "wipe", "n1"),
+        ("send", "n1", "hello"),
+        ("timeline", "n1"),
+        ("node", "run", "n1"),
+    ):
+        done = subprocess.run(
+            lab.command(*words),
+            cwd=lab.folder,
+            env=lab.environment | {"PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            user=65534,
+            group=65534,
+            extra_groups=(),
+            timeout=60,
+            check=False,
+        )
+        complains(Ran(done.returncode, done.stdout.decode(), done.stderr.decode()), 2, "user root")
+    seen = lab.well("cluster", "ps", "--json").lines
+    assert {one["state"] for one in seen} == {"running"}
