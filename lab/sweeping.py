@@ -74,7 +74,9 @@ def sweep_node(at: NodePlace, swept: Swept) -> None:
 
 
 def sweep_root(place: Place, swept: Swept) -> None:
-    """What belongs to the cluster as a whole; last the mark, if nothing of ours is left."""
+    """What belongs to the cluster as a whole; the mark, too, if nothing else is left."""
+    from node.journal_id import read_journal_id  # lazy: the journal
+
     root, sockets = Path(place.root), Path(place.launcher_socket).parent
     if sockets != Path(os.path.realpath(root)):
         _remove_files(sockets, ROOT_FILES, swept)
@@ -84,10 +86,13 @@ def sweep_root(place: Place, swept: Swept) -> None:
     _remove_files(root, ROOT_FILES, swept)
     if swept.failed or node_dirs(root):
         return
-    from node.journal_id import read_journal_id  # lazy: the journal
-
     notes = [path.name for path in root.glob("*.journal") if read_journal_id(path) is not None]
-    _remove_files(root, (MARK_FILE, *notes), swept)
+    _remove_files(root, tuple(notes), swept)
+    left = [path for path in root.iterdir() if path.name != MARK_FILE]
+    if left:  # the folder stays ours, or no `up` could use it again
+        _tell_left(left, swept)
+        return
+    _remove_files(root, (MARK_FILE,), swept)
     if not root.is_symlink():
         _remove_folder(root, swept)
 
@@ -125,7 +130,7 @@ def _remove_files(folder: Path, names: tuple[str, ...], swept: Swept) -> None:
 def _remove_folder(folder: Path, swept: Swept) -> None:
     """If nothing is left in it; what is left is told, unless it has been told why."""
     try:
-        inside = sorted(one.path for one in os.scandir(folder))
+        inside = sorted(folder.iterdir())
         if not inside:
             folder.rmdir()
     except FileNotFoundError:
@@ -133,6 +138,10 @@ def _remove_folder(folder: Path, swept: Swept) -> None:
     except OSError as error:
         swept.leave(folder, str(error.strerror))
         return
-    for path in inside:
-        if not any(told == path or told.startswith(f"{path}/") for told in swept.left):
-            swept.leave(Path(path), "not chatlab's", failed=False)
+    _tell_left(inside, swept)
+
+
+def _tell_left(paths: list[Path], swept: Swept) -> None:
+    for path in sorted(paths):
+        if not any(told == str(path) or told.startswith(f"{path}/") for told in swept.left):
+            swept.leave(path, "not chatlab's", failed=False)

@@ -108,7 +108,21 @@ def test_wiping_leaves_what_somebody_put_into_our_folder_and_says_so(lab: Any) -
     said = lab.well("cluster", "down", "--wipe")
     assert "notes.txt" in said.out and "more.txt" in said.out and "not chatlab's" in said.out
     left = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
-    assert left == {"notes.txt", "n1/more.txt"}
+    assert left == {"notes.txt", "n1/more.txt", "cluster.json"}
+    (root / "n1" / "more.txt").unlink()
+    lab.well("cluster", "up", "-d")
+
+
+def test_a_state_folder_that_is_a_link_is_emptied_and_its_leftovers_are_told(lab: Any) -> None:
+    lab.write("nodes: [n1]\n")
+    disk = lab.folder / "disk"
+    disk.mkdir()
+    (lab.folder / ".chatlab").mkdir()
+    (lab.folder / ".chatlab" / "chatlab").symlink_to(disk)
+    lab.well("cluster", "up", "-d")
+    (disk / "own.txt").write_text("mine")
+    assert "own.txt" in lab.well("cluster", "down", "--wipe").out
+    assert {path.name for path in disk.iterdir()} == {"own.txt", "cluster.json"}
 
 
 def test_a_link_out_of_the_folder_is_not_followed_and_nothing_is_said_to_be_gone(lab: Any) -> None:
