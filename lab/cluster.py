@@ -143,9 +143,9 @@ class Cluster:
         return {name: self.place.at(name) for name in names if name not in self.place.nodes}
 
     def under_former_names(self) -> list[str]:
-        """Which nodes still run where the file kept its state when its `name` was another one."""
+        """Which nodes still run where the file kept its state before."""
         return [
-            f"{', '.join(running)} of this file run under its former name {one.name}"
+            f"{', '.join(running)} of this file run under its former name, in {one.root}"
             for one in relatives(self.place)
             if (running := Cluster(one).running())
         ]

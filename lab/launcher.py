@@ -402,7 +402,8 @@ class Launcher:
         self._log(level, "node_exited", child, pid=child.seen.pid, exit=how, asked=asked_down)
         code = os.waitstatus_to_exitcode(status) if status is not None else EXIT_FAILED
         hopeless = code == EXIT_CONFIG
-        if self.place.restart == "always" and not asked_down and not hopeless:
+        in_file = child.name in self.place.nodes  # as it was when somebody last started something
+        if self.place.restart == "always" and in_file and not asked_down and not hopeless:
             if self._again(child):
                 return
             child.seen.state = "failed"

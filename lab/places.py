@@ -74,6 +74,7 @@ class Place(Struct, frozen=True):
     restart: str
     nodes: dict[str, NodePlace]
     id: str = ""  # what the cluster file says of it; see `mark`
+    former: tuple[str, ...] = ()  # other state folders that this file had
 
     @property
     def mark(self) -> Mark | None:
@@ -214,24 +215,26 @@ def standing_of(place: Place) -> "Claim":
 
 
 def relatives(place: Place) -> list[Place]:
-    """State folders of the same file beside its own: it had another `name` when they were made."""
-    root, file, found = Path(place.root), Path(place.file), []
+    """State folders of the same file, from when it had another `name` or `data_dir`."""
+    root, found = Path(place.root), list(place.former)
     with contextlib.suppress(OSError):
-        found = [Path(one.path) for one in os.scandir(root.parent) if one.path != place.root]
-    marked = []
-    for folder in found:
-        with contextlib.suppress(MarkError):
-            mark = read_mark(folder)
-            if mark is not None and mark.fits(folder, file):
-                marked.append(folder)
-    return [_relative(place, folder) for folder in marked]
+        found += [one.path for one in os.scandir(root.parent) if one.path != place.root]
+    return [_relative(place, Path(one)) for one in dict.fromkeys(found) if _is_of(place.file, one)]
+
+
+def _is_of(file: str, folder: str) -> bool:
+    with contextlib.suppress(MarkError):
+        mark = read_mark(Path(folder))
+        return mark is not None and mark.fits(Path(folder), Path(file))
+    return False
 
 
 def _relative(place: Place, root: Path) -> Place:
     from node.config import load  # lazy: the YAML parser
     from node.paths import ClusterPaths
 
-    config = msgspec.structs.replace(load(Path(place.file)), name=root.name)
+    config = load(Path(place.file))
+    config = msgspec.structs.replace(config, name=root.name, data_dir=str(root.parent))
     paths = ClusterPaths(Path(place.file).parent, config)
     return msgspec.structs.replace(
         place,
@@ -323,6 +326,7 @@ def parse(file: Path) -> Place:
         config.restart,
         nodes,
         config.id or "",
+        _former(file, str(paths.root)),
     )
     # A read-only folder only costs time, and so does one whose name is no UTF-8.
     with contextlib.suppress(OSError, UnicodeError):
@@ -334,6 +338,15 @@ def _content_of(file: Path) -> str:
     """A hash of what the file holds, as far as a cluster file may be long. Raises OSError."""
     with file.open("rb") as opened:
         return blake2b(opened.read(CONTENT_BYTES_MAX + 1), digest_size=16).hexdigest()
+
+
+def _former(file: Path, root: str) -> tuple[str, ...]:
+    """Where the file kept its state before, as the digest of then tells."""
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
+        before = msgspec.json.decode(_digest_file(file).read_bytes(), type=Place)
+        roots = dict.fromkeys((*before.former, before.root))
+        return tuple([one for one in roots if one != root and _is_of(str(file.absolute()), one)])
+    return ()
 
 
 def _digest_file(file: Path) -> Path:

@@ -123,6 +123,8 @@ def kill(
         gone = cluster.kill(name, number)
         ended = "ended" if gone else "runs on"
         back = f"; bring it back: {after.format(name)}" if gone else ""
+        if name not in cluster.place.nodes:
+            back = "; it is not in the file"
         print(f"{name} got SIG{signal.upper().removeprefix('SIG')} and {ended}{back}")
 
     _each(cluster, nodes, one)

@@ -324,16 +324,34 @@ def test_a_paused_node_reads_the_file_when_it_is_resumed(lab: Any, until: Any) -
     until(taken)
 
 
-def test_a_renamed_cluster_is_not_lost(lab: Any) -> None:
+@pytest.mark.parametrize("line", ["name: other", "data_dir: elsewhere"])
+def test_a_cluster_that_keeps_its_state_elsewhere_by_now_is_not_lost(lab: Any, line: str) -> None:
     lab.write("nodes: [n1]\n")
     lab.well("cluster", "up", "-d")
     record = lab.cluster.process("n1")
-    lab.write("name: other\nnodes: [n1]\n")
-    assert "n1 of this file run under its former name chatlab" in lab.well("cluster", "ps").err
-    complains(lab.chatlab("cluster", "up", "-d"), 2, "former name chatlab")
+    lab.write(f"{line}\nnodes: [n1]\n")
+    assert "n1 of this file run under its former name" in lab.well("cluster", "ps").err
+    complains(lab.chatlab("cluster", "up", "-d"), 2, str(lab.folder / ".chatlab" / "chatlab"))
     assert "stopped 1 node" in lab.well("cluster", "down").out
     assert not wait_gone([record], 0)
     lab.well("cluster", "up", "-d")
+
+
+def test_a_launcher_outlives_a_former_node(lab: Any, until: Any) -> None:
+    lab.write("restart: always\nnodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    lab.write("restart: always\nnodes: [n1]\n")
+    lab.well("cluster", "up", "-d")
+    assert "not in the file" in lab.well("cluster", "kill", "n2").out
+    until(lambda: state_of_node(lab, "n2") == "down")
+    before = pids(lab)["n1"]
+    lab.well("cluster", "kill", "n1")
+    until(lambda: state_of_node(lab, "n1") == "running" and pids(lab)["n1"] != before)
+
+
+def state_of_node(lab: Any, node: str) -> str:
+    seen = lab.well("cluster", "ps", "--json").lines
+    return next(str(one["state"]) for one in seen if one["node"] == node)
 
 
 def test_a_generated_cluster_does_not_hide_one_that_runs(lab: Any) -> None:
