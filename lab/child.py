@@ -16,6 +16,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from setproctitle import setproctitle
+
 RunNode = Callable[[str, Path, Callable[[], None]], int]  # name, file, ready -> exit code
 
 
@@ -41,7 +43,7 @@ def fork_node(name: str, file: Path, stderr_file: Path, run: RunNode) -> tuple[i
         return pid, read_end
     code = 1
     try:
-        _become_node(name, errors, write_end)
+        _become_node(name, file, errors, write_end)
         code = run(name, file, lambda: _say_ready(write_end))
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 1
@@ -64,7 +66,7 @@ def _say_ready(write_end: int) -> None:
     os.close(write_end)
 
 
-def _become_node(name: str, errors: int, keep: int) -> None:
+def _become_node(name: str, file: Path, errors: int, keep: int) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
@@ -79,12 +81,13 @@ def _become_node(name: str, errors: int, keep: int) -> None:
     os.closerange(3, keep)
     os.closerange(keep + 1, os.sysconf("SC_OPEN_MAX") if keep < 4096 else keep + 4096)
     random.seed()
-    _name_process(f"chatlab {name}")
+    name_process(f"chatlab {name}", str(file))
 
 
-def _name_process(title: str) -> None:
-    """What `ps -o comm` and `top` show; at most 15 bytes, and only on Linux."""
-    try:
+def name_process(title: str, more: str) -> None:
+    """What lists of processes show: `title`, of which some show 15 bytes, and `more` behind it."""
+    setproctitle(f"{title}: {more}")
+    try:  # what `ps -o comm` and `top` show; on Linux only
         Path("/proc/self/comm").write_text(title[:15])
     except OSError:
         return

@@ -218,6 +218,9 @@ def _check_listening(node: str, control: str) -> None:
         probe.connect(control)
     except (TimeoutError, BlockingIOError):  # nobody accepts, and the queue is full
         raise Silent(f"{node} does not accept connections (is it paused?)") from None
+    except PermissionError:
+        text = f"no permission to speak to {node}: its socket {control} is another user's"
+        raise Unreachable(text) from None
     except OSError:
         text = f"{node} is not running: start it with `chatlab cluster restart {node}`"
         raise Unreachable(text) from None

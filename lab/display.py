@@ -176,25 +176,27 @@ def width_of(text: str) -> int:
     """Columns that a text takes on a terminal. The text is already safe to show."""
     if text.isascii():
         return len(text)
-    width = 0
-    for char in text:
-        if unicodedata.category(char) in ("Mn", "Me", "Cf"):
-            continue
-        width += 2 if unicodedata.east_asian_width(char) in ("W", "F") else 1
-    return width
+    from wcwidth import wcswidth  # lazy: tables of Unicode, for texts that need them
+
+    width = wcswidth(text)
+    return width if width >= 0 else len(text)  # below 0: a control, which safe text has not
 
 
 def cut(text: str, width_max: int) -> str:
     """The text, or its head with an ellipsis, in at most `width_max` columns (1 or more)."""
     if width_of(text) <= width_max:
         return text
+    if text.isascii():
+        return text[: width_max - 1] + ELLIPSIS
+    from wcwidth import iter_graphemes
+
     kept: list[str] = []
     left = width_max - 1
-    for char in text:
-        left -= width_of(char)
+    for cluster in iter_graphemes(text):  # what is drawn as one is cut as one
+        left -= width_of(cluster)
         if left < 0:
             break
-        kept.append(char)
+        kept.append(cluster)
     return "".join(kept) + ELLIPSIS
 
 

@@ -28,7 +28,7 @@ from typing import Any
 
 import msgspec
 
-from lab.child import RunNode, exit_text, fork_node, freeze
+from lab.child import RunNode, exit_text, fork_node, freeze, name_process
 from lab.launched import Caller, Child, read_launched
 from lab.places import Place, PlaceError, parse
 from lab.problem import Problem
@@ -485,6 +485,7 @@ def _launched(file: Path) -> int:
         return 0  # another one is at work; whoever started us will find it
     prepare()
     freeze()
+    name_process("chatlab launcher", str(file))
     budget = (config.restarts.budget, config.restarts.window_s)
     Launcher(place, run, budget, parse).serve()
     return 0

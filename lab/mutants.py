@@ -31,13 +31,19 @@ from typing import Literal
 from msgspec import Struct
 
 from lab.faults import Plan
+from lab.judging import run_judged
 from lab.orphans import end_with_parent
+from lab.scenario import named, names
+from lab.sim.swarm import draw
+from lab.token import Source
 
 Kind = Literal["runs", "batches", "observed", "hashed"]
 CATALOGUE = "tests.mutants.catalogue"
 CHUNK = 8  # looks that a worker does at a time
 BATCH_RUNS = 30
 BATCH_SEEDS_FROM = 1_000_000  # the seeds of batches are none of the calibration's
+PLANTED = "+"  # between a mutant and a token
+TRIED_MAX = 5  # looks that are run once more for a token
 SURE = 0.001  # how often a sound checker may miss its floor
 
 
@@ -205,6 +211,47 @@ def record(row: Row) -> dict[str, object]:
         "looks_to_detection": row.seeds_to_detection,
         "example": next((look.reason for look in row.looks if look.caught), ""),
     }
+
+
+# --- a run of one's own ---------------------------------------------------------------------------
+
+
+def token_for(catalogue: Catalogue, row: Row) -> str:
+    """A token of a run in which this bug is seen, for `planted` to take; "" if there is none.
+
+    A bench looks in its own ways, at many runs at once, too: so what is caught there is run once
+    more, as a replay will.
+    """
+    plans_of = catalogue.benches[row.bench].plans_of
+    if plans_of is None or not row.mutant:
+        return ""
+    for seen in [one for one in row.looks if one.caught][:TRIED_MAX]:
+        plan = plans_of(seen.seed)
+        with catalogue.mutants[row.mutant].apply():
+            judged = run_judged(_source_of(plan), plan.seed)
+        if judged.outcome == "fail":
+            return f"{row.mutant}{PLANTED}{judged.token}"
+    return ""
+
+
+def _source_of(plan: Plan) -> Source:
+    """The scenario that the plan was drawn from, whose token is short; or else the plan."""
+    if plan.scenario in names() and draw(named(plan.scenario), plan.seed) == plan:
+        return named(plan.scenario)
+    return plan
+
+
+def planted(text: str) -> tuple[AbstractContextManager[None], str]:
+    """A token as `token_for` makes it: what plants the bug, and the token of the run itself.
+
+    Other tokens have no bug. Raises MutantsError.
+    """
+    mutant, mark, token = text.partition(PLANTED)
+    if not mark:
+        return nullcontext(), text
+    catalogue = load()
+    pairs_of(catalogue, [mutant])
+    return catalogue.mutants[mutant].apply(), token
 
 
 # --- looking --------------------------------------------------------------------------------------

@@ -70,6 +70,15 @@ def cut(cluster: Cluster, sides: list[list[str]], one_way: bool) -> list[Problem
     return problems
 
 
+def cut_already(cluster: Cluster) -> list[str]:
+    """The links that are blocked, as `n1 -x-> n2,n3`."""
+    found: list[str] = []
+    for node, faults in sorted(_read(cluster).items()):
+        peers = {peer for fault in faults if fault.blocked for peer in fault.peers}
+        found += [f"{node} -x-> {','.join(sorted(peers))}"] if peers else []
+    return found
+
+
 def heal_nodes(cluster: Cluster, nodes: list[str]) -> list[Problem]:
     """Make the links from these nodes whole."""
     problems: list[Problem] = []

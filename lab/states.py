@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from domain.seqset import SeqSet
 from lab.ask import statuses_of
 from lab.cluster import Cluster
-from lab.launched import read_launched
+from lab.launched import LaunchedNode, read_launched
 from lab.places import Place
 from lab.process import read_record, state_of
-from node.api import PeerStatus
+from node.api import PeerStatus, Status
 from node.link import LinkFault
 
 ASK_TIMEOUT_S = 0.5
@@ -34,6 +35,7 @@ class NodeState(Struct, frozen=True):
     root: str = ""  # hex; "" where nobody answers
     stable: bool | None = None  # it guesses that nothing more will come
     in_file: bool = True  # False: it has left the cluster file, and its state is still here
+    lacks: int | None = None  # events that nodes which answer hold between them, and this one not
     cluster: str = ""  # the id that it says; "" where nobody answers, or it knows none
 
 
@@ -53,6 +55,7 @@ def states_of(cluster: Cluster) -> list[NodeState]:
     launched = read_launched(place.launched_file).nodes
     addresses = _addresses(place)
     now_ms = int(time.time() * 1000)
+    lacks = lacks_of(statuses)
     states: list[NodeState] = []
     for name, at in nodes.items():
         record, status, seen = records[name], statuses.get(name), launched.get(name)
@@ -78,15 +81,49 @@ def states_of(cluster: Cluster) -> list[NodeState]:
                 len(status.peers) if status is not None else len(place.nodes) - 1,
                 _alive(status.peers) if status is not None else None,
                 addresses.get(name, ""),
-                seen.exit if seen is not None and record is None else "",
+                _exit_of(seen) if record is None else "",
                 {p: s.link for p, s in status.peers.items() if s.link} if status else {},
                 status.root if status is not None else "",
                 status.stable if status is not None else None,
                 name in place.nodes,
+                lacks.get(name),
                 status.cluster if status is not None else "",
             )
         )
     return states
+
+
+def lacks_of(statuses: dict[str, Status]) -> dict[str, int]:
+    """How many events each lacks of all that they hold between them.
+
+    A status names a bounded number of logs. Where there are more, only counts are compared, and
+    what is told is the least.
+    """
+    if any(status.places.logs > len(status.frontier) for status in statuses.values()):
+        most = max(status.events for status in statuses.values())
+        return {name: most - status.events for name, status in statuses.items()}
+    union: dict[tuple[str, int], SeqSet] = {}
+    own: dict[str, int] = {}
+    for name, status in statuses.items():
+        own[name] = 0
+        for log in status.frontier:
+            spans = [(1, log.prefix)] if log.prefix else []
+            for first, last in (*spans, *log.ranges):
+                union.setdefault((log.origin, log.epoch), SeqSet()).add_range(first, last)
+                own[name] += last - first + 1
+    total = sum(last - first + 1 for held in union.values() for first, last in held.ranges())
+    return {name: total - count for name, count in own.items()}
+
+
+def _exit_of(seen: LaunchedNode | None) -> str:
+    """How its last process ended, if a launcher was there to see it."""
+    if seen is None or not seen.starts:
+        return ""
+    return (
+        "ended unseen: its launcher was gone"
+        if seen.state in ("running", "starting")
+        else seen.exit
+    )
 
 
 def _alive(peers: dict[str, PeerStatus]) -> int:

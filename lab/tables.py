@@ -21,6 +21,8 @@ _CODES = {
     "magenta": "35",
     "cyan": "36",
 }
+INDENT = "    "  # of what does not fit into a row
+COLUMN_MIN = 3  # no column is cut to less
 NODE_COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 STATE_COLOURS = {
     "running": "green",
@@ -75,25 +77,54 @@ def table(
     paint: Paint,
     width_max: int | None = None,
 ) -> str:
-    """Columns as wide as their widest cell, two spaces apart; the last one takes what is left."""
+    """Columns as wide as their widest cell, two spaces apart, and no line wider than `width_max`.
+
+    Where that is too little, the last columns, two at most, go under each row that has something
+    in them, if there is more room for them; what is too wide all the same is cut.
+    """
     rows = [[display_safe(cell) for cell in row] for row in rows]
-    widths = [max(width_of(line[column]) for line in (head, *rows)) for column in range(len(head))]
-    if width_max is not None:
-        before = sum(widths[:-1]) + 2 * (len(widths) - 1)
-        widths[-1] = max(min(widths[-1], width_max - before), 8)
-    lines = [paint(_line(head, widths), "dim")]
+    beside = len(head)
+    while width_max is not None and beside > max(len(head) - 2, 1):
+        widths = _widths(head[:beside], rows)
+        room = width_max - sum(widths[:-1]) - 2 * (beside - 1)
+        if widths[-1] <= room or room >= width_max - len(INDENT):
+            break
+        beside -= 1
+    widths = _shrunk(_widths(head[:beside], rows), width_max)
+    lines = [paint(_line(head[:beside], widths), "dim")]
     for row in rows:
-        line = _line(row, widths)
+        line = _line(row[:beside], widths)
         state = next((cell for cell in row if cell in STATE_COLOURS), None)
         if state is not None:
             line = line.replace(state, paint(state, STATE_COLOURS[state]), 1)
         lines.append(line)
+        below = "  ".join(cell for cell in row[beside:] if cell not in ("", "-"))
+        if below and width_max is not None:
+            lines.append(INDENT + cut(below, max(width_max - len(INDENT), 1)))
     return "\n".join(lines)
 
 
+def _widths(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Of the columns that the head has."""
+    return [max(width_of(line[column]) for line in (head, *rows)) for column in range(len(head))]
+
+
+def _is_too_wide(widths: Sequence[int], width_max: int | None) -> bool:
+    return width_max is not None and sum(widths) + 2 * (len(widths) - 1) > width_max
+
+
+def _shrunk(widths: list[int], width_max: int | None) -> list[int]:
+    """The widest ones made narrower, one column at a time, until a line fits or all are narrow."""
+    while _is_too_wide(widths, width_max) and max(widths) > COLUMN_MIN:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [cell + " " * (width - width_of(cell)) for cell, width in zip(row, widths, strict=True)]
-    cells[-1] = cut(row[-1], widths[-1])
+    cut_to = [cut(cell, width) for cell, width in zip(row, widths, strict=True)]
+    cells = [
+        cell + " " * (width - width_of(cell)) for cell, width in zip(cut_to, widths, strict=True)
+    ]
     return "  ".join(cells).rstrip()
 
 

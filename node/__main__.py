@@ -126,7 +126,7 @@ def _prepared(
     # The lock comes before anything that could touch what another process of this node uses.
     storage = FileStorage(paths.journal_dir)
     stack.callback(storage.close)
-    log = open_log(paths.log_file, name)
+    log = open_log(paths.log_file, name, "debug")
 
     def reread() -> "Plan":
         now = load(file)

@@ -6,6 +6,8 @@ handed out together with a table of their places. What is not needed in a config
 before it can cost anything: aliases (they grow without bound), deep nesting, tags, huge files.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +57,12 @@ class _Mark(Protocol):
 
     @property
     def column(self) -> int: ...
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_STRANGE = re.compile(r"^[-+]?0[0-9xXbBoO_]|[:_]")
+# Spaces that YAML takes for letters, and what nobody sees. A line may end in any way.
+_SPACES = re.compile("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
 
 
 class LocatedError(ValueError):
@@ -123,6 +131,24 @@ def _check_events(text: str) -> None:
             depth -= 1
 
 
+def _check_bare(node: yaml.ScalarNode) -> None:
+    """Numbers that YAML 1.1 reads in another way than people, and spaces that are none."""
+    _check_spaces(node)
+    if node.tag in _NUMBERS and _STRANGE.search(node.value):
+        text = f"{node.value[:40]} is no plain number: YAML 1.1 reads it in base 2, 8, 16 or 60"
+        raise LocatedError(f"{text}; write all of its digits, or quotes", _place(node.start_mark))
+
+
+def _check_spaces(node: yaml.ScalarNode) -> None:
+    found = _SPACES.search(node.value)
+    if found is not None:
+        mark = node.start_mark
+        name = unicodedata.name(found[0], "a control").lower()
+        text = f"there is a {name} (U+{ord(found[0]):04X}) here, which YAML takes for a letter"
+        place = Place(mark.line + 1, mark.column + 1 + found.start())
+        raise LocatedError(f"{text}: use a plain space", place)
+
+
 def _mark(event: yaml.Event) -> Place | None:
     return _place(event.start_mark) if event.start_mark else None
 
@@ -165,6 +191,8 @@ class _Walk:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise LocatedError("a key must be a plain word", place)
             key = key_node.value
+            if not key_node.style:
+                _check_spaces(key_node)
             if (*path, key) in self._keys:
                 first = self._keys[*path, key]
                 raise LocatedError(f"{key!r} is given twice, first in line {first.line}", place)
@@ -178,6 +206,7 @@ class _Walk:
             raise LocatedError("tags are not supported", _place(node.start_mark))
         if not node.style:
             self._bare.add(path)
+            _check_bare(node)
         try:
             value: Value = self._constructor.construct_object(node)
         except ValueError:  # an int of thousands of digits, `!!int x`

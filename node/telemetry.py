@@ -74,5 +74,5 @@ class Telemetry:
             "loop_lag_ms_max": round(self.lag_ms_max, 1),
             "turn_ms_max": round(self.turn_ms_max, 1),
         }
-        self._on_note(Note("telemetry", "info", fields))
+        self._on_note(Note("telemetry", "debug", fields))
         self.lag_ms_max = self.turn_ms_max = 0.0

@@ -14,7 +14,6 @@ from lab.cli.common import (
     Settings,
     emit,
     hint,
-    seconds,
     settings_of,
     utf8,
 )
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from node.api import Accepted, Failed, Refused, Reply
 
 LAST_MAX = 2**31 - 1  # no timeline is longer
+WAIT_MAX_S = 3600
 AUTHOR = Annotated[
     str | None, typer.Option("--as", metavar="NAME", help="Who speaks. Default: $USER.")
 ]
@@ -62,7 +62,7 @@ def send(
     at = settings.node(node)
     who = _author(author)
     _check_ack(ack, settings)
-    seconds(timeout, "--timeout")
+    _check_wait(timeout)
     if stdin:
         _send_lines(at, who, ack, timeout, json)
     else:
@@ -240,7 +240,7 @@ def _set_presence(
     who = _author(author)
     _check_ack(ack, settings)
     with _client(at) as client:
-        wait_ms = round(seconds(timeout, "--timeout") * 1000)
+        wait_ms = round(_check_wait(timeout) * 1000)
         reply = client.ask(SetPresence(client.new_id(), who, present, ack, wait_ms), timeout + 1.0)
     _report(node, reply, json)
 
@@ -305,6 +305,14 @@ def _author(given: str | None) -> str:
         text = f"the name given with --as has {size} bytes, at most {AUTHOR_BYTES_MAX} are allowed"
         raise Problem(text, Exit.REFUSED)
     return who
+
+
+def _check_wait(timeout: float) -> float:
+    """What a node takes: a millisecond to an hour."""
+    if not 0.001 <= timeout <= WAIT_MAX_S:
+        text = f"--timeout is from 0.001 to {WAIT_MAX_S} seconds, not {timeout:g}"
+        raise Problem(text, Exit.USAGE)
+    return timeout
 
 
 def _check_ack(ack: str, settings: Settings) -> None:

@@ -19,6 +19,7 @@ from lab.cli.common import (
     nodes_of,
     settings_of,
 )
+from lab.cli.complain import as_given
 from lab.places import NODES_MAX, Place
 from lab.problem import Exit, Problem
 
@@ -122,10 +123,12 @@ def kill(
     def one(name: str) -> None:
         gone = cluster.kill(name, number)
         ended = "ended" if gone else "runs on"
+        if not gone and cluster.paused(name):
+            ended = f"is paused: it takes it when it is woken, chatlab cluster resume {name}"
         back = f"; bring it back: {after.format(name)}" if gone else ""
         if name not in cluster.place.nodes:
             back = "; it is not in the file"
-        print(f"{name} got SIG{signal.upper().removeprefix('SIG')} and {ended}{back}")
+        print(as_given(f"{name} got SIG{signal.upper().removeprefix('SIG')} and {ended}{back}"))
 
     _each(cluster, nodes, one)
 
@@ -150,7 +153,7 @@ def pause(context: typer.Context, nodes: NodeNames) -> None:
 
     def one(name: str) -> None:
         cluster.signal(name, SIGSTOP)
-        print(f"{name} is paused; wake it: chatlab cluster resume {name}")
+        print(as_given(f"{name} is paused; wake it: chatlab cluster resume {name}"))
 
     _each(cluster, nodes, one)
 
@@ -196,7 +199,7 @@ def partition(
     ] = False,
 ) -> None:
     """Cut every link between the groups; within a group all goes on."""
-    from lab.network import cut
+    from lab.network import cut, cut_already
 
     cluster = _cluster(settings_of(context))
     sides = [_group(cluster.place, group) for group in groups]
@@ -207,9 +210,12 @@ def partition(
     twice = next((name for name in named if named.count(name) > 1), None)
     if twice is not None:
         raise Problem(f"{twice} is in two groups: a node has one side only", Exit.USAGE)
+    before = cut_already(cluster)
     first_problem(cut(cluster, sides, one_way))
     arrow = " -x-> " if one_way else " | "
     print(f"partitioned {arrow.join(','.join(side) for side in sides)}")
+    if before:
+        hint(f"this adds to what was cut before: {', '.join(before)}")
     hint("undo: chatlab cluster heal")
 
 

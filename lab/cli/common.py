@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.complain import complain
+from lab.cli.complain import as_given, complain
 from lab.places import NodePlace, Place, find
 from lab.problem import Exit, Problem
 from lab.tables import Paint, paint_for
@@ -94,7 +94,7 @@ def emit(value: object) -> None:
 
 
 def hint(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(as_given(text), file=sys.stderr, flush=True)
 
 
 def hear_ctrl_c() -> None:

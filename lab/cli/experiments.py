@@ -1,6 +1,8 @@
 """`chatlab lab table`, `compare` and `sweep`: figures, side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -68,7 +70,9 @@ def _pushpull(full: bool, trials: int | None, seed: int, json: bool) -> int:
 
     pushpull.tune()
     sizes = pushpull.FULL if full else pushpull.SHORT
-    rows = [pushpull.run(nodes, trials or usual, seed) for nodes, usual in sizes]
+    counts = [(nodes, trials or usual) for nodes, usual in sizes]
+    with _trials(sum(nodes * count for nodes, count in counts)) as tried:
+        rows = [pushpull.run(nodes, n, seed, partial(tried, nodes)) for nodes, n in counts]
     for row in rows if json else ():
         emit({"table": "pushpull", "published": row.published, "met": row.met, **_told(row)})
     if not json:
@@ -79,11 +83,30 @@ def _pushpull(full: bool, trials: int | None, seed: int, json: bool) -> int:
 def _demers(full: bool, trials: int | None, seed: int, json: bool) -> None:
     from lab.experiments import demers
 
-    rows = demers.table_1(trials or (demers.FULL_TRIALS if full else demers.SHORT_TRIALS), seed)
+    count = trials or (demers.FULL_TRIALS if full else demers.SHORT_TRIALS)
+    with _trials(count * len(demers.JUDGEMENTS) * len(demers.PUBLISHED)) as tried:
+        rows = demers.table_1(count, seed, partial(tried, 1))
     for row in rows if json else ():
         emit({"table": "demers", "published": demers.PUBLISHED[row.k], **_told(row)})
     if not json:
         print(demers.told(rows))
+
+
+@contextmanager
+def _trials(work: int) -> Iterator[Callable[[int], None]]:
+    """Progress: whoever is given this says how much of the work each trial was."""
+    from lab.cli.verdicts import Bar
+
+    bar, done = Bar(), [0]
+
+    def tried(part: int) -> None:
+        done[0] += part
+        bar.show(done[0] / work, "of the trials")
+
+    try:
+        yield tried
+    finally:
+        bar.clear()
 
 
 def _told(row: object) -> dict[str, object]:
@@ -145,7 +168,9 @@ def sweep(
 ) -> None:
     """One knob of a scenario, or several, through their values, under the same seeds.
 
-    Exit 7 if any run fails.
+    Exit 7 if any run fails. While a cluster is small, news goes to all peers at once, and fanout
+    and rumor_k do nothing: direct_peers_max=0 makes them act, as in
+    `chatlab lab sweep lossy gossip.direct_peers_max=0 gossip.fanout=1,3 --seeds 5`.
     """
     from lab.variants import grid
 

@@ -3,6 +3,7 @@
 The larger commands have a module each; here they are put together.
 """
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +32,9 @@ from lab.display import display_safe
 from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.mutants import Catalogue
+    from collections.abc import Iterable, Sequence
+
+    from lab.mutants import Catalogue, Row
     from lab.token import Source
 
 app = typer.Typer(
@@ -178,21 +181,12 @@ def mutants(
 ) -> None:
     """Planted bugs, and which checker sees them first. Exit 7 if the sound core is accused.
 
-    The bugs are in tests/mutants of a checkout.
+    With names it ends with a token for each: `lab replay TOKEN --shrink --story` plants the bug
+    again, makes the run small and tells it. The bugs are in tests/mutants of a checkout.
     """
-    from lab.mutants import (
-        HEADINGS,
-        MutantsError,
-        cells,
-        load,
-        pairs_of,
-        record,
-        scoreboard,
-        thrifty,
-    )
+    from lab.mutants import MutantsError, load, pairs_of
     from lab.tables import table as as_table
 
-    paint = settings_of(context).paint
     try:
         catalogue = load()
         chosen = dict.fromkeys(mutant for mutant, _ in pairs_of(catalogue, ids or ()))
@@ -203,19 +197,73 @@ def mutants(
         for one in planted if json else ():
             emit({"mutant": one.id, "wrong": one.wrong, "where": one.where})
         if not json:
-            print(as_table(["MUTANT", "WHAT IS WRONG"], [[m.id, m.wrong] for m in planted], paint))
+            cells = [[one.id, one.wrong] for one in planted]
+            print(as_table(["MUTANT", "WHAT IS WRONG"], cells, settings_of(context).paint))
         return
     if ablate:
         _ablate(context, catalogue, tuple(chosen), looks, jobs, json=json)
         return
-    seeds = thrifty(catalogue, looks)
-    rows = scoreboard(catalogue, tuple(chosen), seeds=seeds, workers=jobs_or_all(jobs))
+    _score(context, catalogue, tuple(chosen), looks, jobs, told=ids or (), json=json)
+
+
+def _score(
+    context: typer.Context,
+    catalogue: "Catalogue",
+    chosen: tuple[str, ...],
+    looks: int,
+    jobs: int | None,
+    *,
+    told: "Sequence[str]",
+    json: bool,
+) -> None:
+    """How often each is caught; and of those that are `told` a run that shows it."""
+    from lab.cli.verdicts import Bar
+    from lab.mutants import HEADINGS, cells, record, scoreboard, thrifty
+    from lab.tables import table as as_table
+    from lab.tables import width_max_of
+
+    paint = settings_of(context).paint
+    bar = Bar()
+    try:
+        rows = scoreboard(
+            catalogue,
+            chosen,
+            seeds=thrifty(catalogue, looks),
+            workers=jobs_or_all(jobs),
+            progress=lambda done, of: bar.show(done / of, f"{done}/{of} looks"),
+        )
+    finally:
+        bar.clear()
+    tokens = _tokens(catalogue, rows) if told else {}
     for row in rows if json else ():
-        emit(record(row))
+        emit(record(row) | {"token": tokens.get(row.mutant, "")})
     if not json:
-        print(as_table(HEADINGS, [cells(row) for row in rows], paint))
+        print(as_table(HEADINGS, [cells(row) for row in rows], paint, width_max_of(sys.stdout)))
+        _show_tokens(catalogue, told, tokens)
     accused = any(row.caught for row in rows if not row.mutant)
     raise typer.Exit(int(Exit.VERDICT_FALSE if accused else Exit.DONE))
+
+
+def _show_tokens(catalogue: "Catalogue", ids: "Iterable[str]", tokens: dict[str, str]) -> None:
+    """Of each bug that was asked for: what it is, and where to see it."""
+    for mutant in ids:
+        token = tokens.get(mutant)
+        if token:
+            print(f"{mutant}: {catalogue.mutants[mutant].wrong}\ntoken {token}")
+            hint(f"see it: chatlab lab replay {token} --shrink --story")
+        else:
+            hint(f"{mutant}: no single run shows it; more looks may find one: --seeds")
+
+
+def _tokens(catalogue: "Catalogue", rows: "list[Row]") -> dict[str, str]:
+    """By mutant: a run to replay, from the bench on which it is caught most often."""
+    from lab.mutants import token_for
+
+    tokens: dict[str, str] = {}
+    for row in sorted(rows, key=lambda row: -row.rate):
+        if row.mutant and row.mutant not in tokens and (token := token_for(catalogue, row)):
+            tokens[row.mutant] = token
+    return tokens
 
 
 def _ablate(

@@ -18,12 +18,12 @@ def show_states(states: list[NodeState], paint: Paint) -> None:
             str(one.restarts),
             events_text(one),
             peers_text(one),
-            one.address or "-",
+            one.address.removeprefix("tcp://") or "-",
             display_safe(note_text(one)),
         ]
         for one in states
     ]
-    head = ["NODE", "STATE", "PID", "UPTIME", "RESTARTS", "EVENTS", "ALIVE PEERS"]
+    head = ["NODE", "STATE", "PID", "UPTIME", "RESTARTS", "EVENTS", "PEERS"]
     head += ["ADDRESS", "NOTE"]
     print(table(head, rows, paint, width_max_of(sys.stdout)))
     wanted = [one for one in states if one.in_file]
@@ -46,7 +46,8 @@ def peers_text(one: NodeState) -> str:
 def events_text(one: NodeState) -> str:
     if one.events is None:
         return "-"
-    return str(one.events) if not one.missing else f"{one.events} (+{one.missing} missing)"
+    lacks = max(one.missing or 0, one.lacks or 0)
+    return f"{one.events} (lacks {lacks})" if lacks else str(one.events)
 
 
 def faults_text(one: NodeState) -> str:

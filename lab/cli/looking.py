@@ -22,6 +22,7 @@ from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
     from lab.converge import Missing, Roots
+    from lab.places import Place
     from lab.tables import Paint
     from node.api import FrontierPage, PlacesStatus, Status
 
@@ -44,10 +45,21 @@ def status(context: typer.Context, nodes: SomeNodes = None, json: Json = False) 
             _show_status(found[name], settings.paint)
     silent = [name for name in names if name not in found]
     if nodes or not found:
-        text = "{0} does not answer: see `chatlab cluster ps`"
-        first_problem([Problem(text.format(name), Exit.UNREACHABLE) for name in silent])
+        first_problem([Problem(_silent(place, name), Exit.UNREACHABLE) for name in silent])
     elif silent and not json:
         hint(f"no answer from {', '.join(silent)}: see `chatlab cluster ps`")
+
+
+def _silent(place: "Place", name: str) -> str:
+    """Why a node says nothing, as far as one can see from here."""
+    from lab.cluster import Cluster
+
+    cluster = Cluster(place)
+    if cluster.process(name) is None:
+        return f"{name} is not running: start it with `chatlab cluster restart {name}`"
+    if cluster.paused(name):
+        return f"{name} is paused: wake it with `chatlab cluster resume {name}`"
+    return f"{name} does not answer: see `chatlab cluster ps`"
 
 
 def _status_elsewhere(settings: Settings, nodes: list[str] | None, json: bool) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.common import Elsewhere, Settings
-from lab.cli.complain import as_json, complain
+from lab.cli.complain import as_json, complain, file_given
 from lab.cli.lazy import LazyGroup
 from lab.problem import Exit, Problem
 from node import streams
@@ -91,6 +92,7 @@ def options(
     elsewhere = _elsewhere(control, feed, tuple(key or ()), node_key or "")
     if elsewhere is not None and file is not None:
         raise Problem("give either --file or the --control and --feed of one node", Exit.USAGE)
+    file_given.set(str(file) if file is not None else "")
     context.obj = Settings(file, no_color, debug, elsewhere)
 
 
@@ -251,5 +253,7 @@ def _usage(error: Exception, message: str) -> int:
         return int(Exit.USAGE)
     text = " ".join(message.split()).rstrip(".")
     code = int(getattr(error, "exit_code", Exit.USAGE))
+    if re.match(r"no such option: (-f|--file)$", text, re.IGNORECASE):
+        text += f"; the cluster file stands in front: `chatlab -f FILE {command.partition(' ')[2]}`"
     complain(f"{text[:1].lower()}{text[1:]}: see `{command} --help`", code)
     return code

@@ -22,7 +22,9 @@ def group() -> None:
 @app.command()
 def run(context: typer.Context, node: NodeName) -> None:
     """Run one node of the cluster file in the foreground until SIGTERM or Ctrl-C."""
-    from lab.foreground import run_node  # lazy: the whole node
+    from lab.child import name_process  # lazy: the whole node
+    from lab.foreground import run_node
 
     place = settings_of(context).place()
+    name_process(f"chatlab {node}", place.file)
     raise typer.Exit(run_node(place, place.node(node).name, Path(place.file)))

@@ -1,5 +1,6 @@
 """`chatlab lab replay`: a run again, exactly; made small, and told."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
 def replay(
     context: typer.Context,
     token: Annotated[
-        str, typer.Argument(metavar="TOKEN", help="What a run printed, or a plan's JSON file.")
+        str,
+        typer.Argument(
+            metavar="TOKEN",
+            help="What a run printed, or `lab mutants NAME`; or a plan's JSON file.",
+        ),
     ],
     force: Annotated[
         bool, typer.Option("--force", help="Even if the code is not what it was.")
@@ -56,6 +61,8 @@ def replay(
     from lab.judging import run_judged
     from lab.story import tell
 
+    mutant, bug, token = _planted(token)
+    context.with_resource(bug)
     judged = _replayed(token, force=force)
     settings = settings_of(context)
     record = judged_json(judged, str(judged.token)) if json else {}
@@ -75,7 +82,7 @@ def replay(
                 f"({small.runs} runs, {small.took_s:.1f} s{over}):\n"
             )
             show_steps(small.plan, settings.paint)
-            print(f"\nthe plan: {path}; run it: chatlab lab run {path}")
+            print(f"\nthe plan: {path}; run it: {_again(mutant, path)}")
     if story:
         told = tell(judged)
         if json:
@@ -87,6 +94,26 @@ def replay(
     if json:
         emit(record)
     raise typer.Exit(code_of(judged.outcome))
+
+
+def _again(mutant: str, plan: Path) -> str:
+    return f"chatlab lab replay {mutant}+{plan}" if mutant else f"chatlab lab run {plan}"
+
+
+def _planted(text: str) -> "tuple[str, AbstractContextManager[None], str]":
+    """The bug that a token plants, what plants it, and the token of the run. Mostly there is none.
+
+    The same goes for a plan's file: MUTANT+FILE.
+    """
+    from lab.mutants import PLANTED, MutantsError, planted  # lazy: reads the catalogue if need be
+
+    mutant = text.partition(PLANTED)[0] if PLANTED in text else ""
+    if not mutant or Path(text).exists():
+        return "", nullcontext(), text
+    try:
+        return mutant, *planted(text)
+    except MutantsError as error:
+        raise Problem(str(error), Exit.USAGE) from None
 
 
 def _token(text: str) -> "Token | None":

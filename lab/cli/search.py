@@ -46,6 +46,7 @@ def search(
     Prints how many states there are, the shortest path to a violation, or else to a state in which
     everybody shows everything; and if there is none, how near they came.
     """
+    from lab.cli.verdicts import Bar
     from lab.search import Bounds
     from lab.search import search as searched
 
@@ -58,7 +59,11 @@ def search(
         states=states,
         seconds=time,
     )
-    found = searched(_workload(posts), bounds)
+    bar = Bar()
+    try:
+        found = searched(_workload(posts), bounds, told=bar.show)
+    finally:
+        bar.clear()
     if json:
         _emit(found)
     else:

@@ -25,6 +25,7 @@ from lab.places import (
 )
 from lab.problem import Exit, Problem
 from lab.tables import Paint, duration
+from lab.words import counted
 from node.streams import StreamError
 
 ANSWER_S = 5.0  # for a node that runs to answer
@@ -194,7 +195,7 @@ def report_started(
     if not new:
         hint("all of it was running already")
     elif took_ms is not None:
-        hint(f"{len(new)} nodes ready in {duration(took_ms)}")
+        hint(f"{counted(len(new), 'node')} ready in {duration(took_ms)}")
     if took_ms is not None:
         first, last = next(iter(cluster.place.nodes)), list(cluster.place.nodes)[-1]
         hint(f'talk:   chatlab send {first} "hello"       read:  chatlab timeline {last}')
@@ -235,5 +236,5 @@ def _stay(cluster: Cluster, view: View) -> None:
         count = cluster.down()
         if isinstance(ended, StreamError):
             raise
-        hint(f"\nstopped {count} nodes")
+        hint(f"\nstopped {counted(count, 'node')}")
         raise typer.Exit(int(Exit.DONE)) from None

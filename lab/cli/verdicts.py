@@ -312,6 +312,7 @@ class Bar:
     def __init__(self) -> None:
         self._on = sys.stderr.isatty()
         self._width = 0
+        self._began_s = monotonic()
         self._next_s = 0.0
 
     def show(self, done: float | None, text: str) -> None:
@@ -322,7 +323,7 @@ class Bar:
         self._next_s = now_s + 0.1
         cells = 24
         bar = f"[{'#' * round((done or 0) * cells):<{cells}}] " if done is not None else ""
-        line = f"{bar}{text}"
+        line = f"{bar}{text}{_left(done, now_s - self._began_s)}"
         sys.stderr.write(f"\r{line:<{self._width}}")
         sys.stderr.flush()
         self._width = len(line)
@@ -332,6 +333,15 @@ class Bar:
             sys.stderr.write(f"\r{'':<{self._width}}\r")
             sys.stderr.flush()
             self._width = 0
+
+
+def _left(done: float | None, took_s: float) -> str:
+    """How long it will take if it goes on like that; nothing while that is anybody's guess."""
+    from lab.tables import duration
+
+    if not done or took_s < 1:
+        return ""
+    return f", {duration(1000 * took_s * (1 - min(done, 1)) / done)} left"
 
 
 def say_replay(token: str) -> None:

@@ -1,5 +1,6 @@
 """`chatlab watch`: the nodes of a cluster, live."""
 
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,7 +73,8 @@ class _Table:
         from lab.tables import width_max_of
 
         text = screen(at_ms, states, self._paint, width_max_of(sys.stdout))
-        sys.stdout.write(f"{CLEAR}{text}\n")
+        clear = CLEAR if os.environ.get("TERM") != "dumb" else ""
+        sys.stdout.write(f"{clear}{text}\n")
         sys.stdout.flush()
 
 
@@ -96,7 +98,7 @@ def screen(at_ms: int, states: "Sequence[NodeState]", paint: "Paint", width_max:
         ]
         for one in states
     ]
-    head = ["NODE", "STATE", "UPTIME", "RESTARTS", "EVENTS", "ROOT", "ALIVE PEERS", "", "NOTE"]
+    head = ["NODE", "STATE", "UPTIME", "RESTARTS", "EVENTS", "ROOT", "PEERS", "", "NOTE"]
     told = f"{utc_text(at_ms)}  {agreement(states)}; Ctrl-C ends"
     return f"{table(head, rows, paint, width_max)}\n{paint(told, 'dim')}"
 

@@ -80,11 +80,19 @@ class Trial(Struct, frozen=True):
     t_last: int
 
 
-def run(k: int, trials: int, seed: int, judged: Judged = "start", sites: int = SITES) -> Row:
-    """One row of the table."""
-    done = [
-        trial(k, sites, Random(f"demers {k} {seed} {number}"), judged) for number in range(trials)
-    ]
+def run(
+    k: int,
+    trials: int,
+    seed: int,
+    judged: Judged = "start",
+    sites: int = SITES,
+    tried: Callable[[], None] = lambda: None,
+) -> Row:
+    """One row of the table. `tried` is called after each trial."""
+    done = []
+    for number in range(trials):
+        done.append(trial(k, sites, Random(f"demers {k} {seed} {number}"), judged))
+        tried()
     return Row(
         k,
         trials,
@@ -96,10 +104,12 @@ def run(k: int, trials: int, seed: int, judged: Judged = "start", sites: int = S
     )
 
 
-def table_1(trials: int, seed: int) -> list[Row]:
+JUDGEMENTS: tuple[Judged, ...] = ("start", "arrival")
+
+
+def table_1(trials: int, seed: int, tried: Callable[[], None] = lambda: None) -> list[Row]:
     """All of it, judged in both ways."""
-    judgements: tuple[Judged, ...] = ("start", "arrival")
-    return [run(k, trials, seed, judged) for judged in judgements for k in PUBLISHED]
+    return [run(k, trials, seed, one, tried=tried) for one in JUDGEMENTS for k in PUBLISHED]
 
 
 def _mean(values: Iterator[float]) -> Mean:

@@ -83,10 +83,13 @@ class Trial(Struct, frozen=True):
     spread: tuple[int, ...]  # how many know after each round, from 0
 
 
-def run(nodes: int, trials: int, seed: int) -> Row:
-    """One row of the table."""
+def run(nodes: int, trials: int, seed: int, tried: Callable[[], None] = lambda: None) -> Row:
+    """One row of the table. `tried` is called after each trial."""
     began_s = process_time()
-    done = [trial(nodes, Random(f"pushpull {nodes} {seed} {number}")) for number in range(trials)]
+    done = []
+    for number in range(trials):
+        done.append(trial(nodes, Random(f"pushpull {nodes} {seed} {number}")))
+        tried()
     took_s = process_time() - began_s
     rounds = [one.rounds for one in done]
     rng = Random(f"model {nodes} {seed}")

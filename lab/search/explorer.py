@@ -1,6 +1,7 @@
 """The search itself: states by breadth, each with the step that led to it first."""
 
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 
 from lab.search.bounds import NODES_MAX, Bounds, Workload
@@ -14,18 +15,27 @@ from node.replica import Replica
 LOOK_EVERY = 256  # states between two looks at the clock
 
 
+Told = Callable[[float | None, str], None]  # a share of the time or states at most, and what
+
+
 def search(
-    workload: Workload | None = None, bounds: Bounds | None = None, build: Build = Replica
+    workload: Workload | None = None,
+    bounds: Bounds | None = None,
+    build: Build = Replica,
+    told: Told | None = None,
 ) -> Found:
-    """Look at everything within bounds, up to the first violation."""
-    explorer = _Explorer(workload or Workload(), bounds or Bounds(), build)
+    """Look at everything within bounds, up to the first violation. `told` hears how far it is."""
+    explorer = _Explorer(workload or Workload(), bounds or Bounds(), build, told)
     return explorer.run()
 
 
 class _Explorer:
     """Mutable; for one run."""
 
-    def __init__(self, workload: Workload, bounds: Bounds, build: Build) -> None:
+    def __init__(
+        self, workload: Workload, bounds: Bounds, build: Build, told: Told | None = None
+    ) -> None:
+        self._told = told
         assert 1 <= len(workload.posts) <= NODES_MAX, "for two or three nodes"
         self._bounds = bounds
         self._posts = sum(workload.posts)
@@ -49,7 +59,11 @@ class _Explorer:
         while waiting and violation is None:
             state, depth = waiting.popleft()
             looked += 1
-            late = looked % LOOK_EVERY == 0 and monotonic() - began_s > bounds.seconds
+            late = False
+            if looked % LOOK_EVERY == 0:
+                took_s = monotonic() - began_s
+                late = took_s > bounds.seconds
+                self._tell(looked, depth, took_s)
             if late or len(self._ways) >= bounds.states:
                 complete = False
                 break
@@ -79,6 +93,14 @@ class _Explorer:
         complete = complete and violation is None
         return self._found(deepest, monotonic() - began_s, complete, violation)
 
+    def _tell(self, looked: int, depth: int, took_s: float) -> None:
+        """Nobody knows how many states there are: how much of what it may cost is used up."""
+        if self._told is not None:
+            bounds, met = self._bounds, len(self._ways)
+            used = max(took_s / bounds.seconds if bounds.seconds else 1.0, met / bounds.states)
+            text = f"{met:,} states, {looked:,} looked at, {depth} steps deep"
+            self._told(min(used, 1.0), text)
+
     # --- judging --------------------------------------------------------------------------------
 
     def _violation(self, state: State) -> Violation | None:
@@ -102,8 +124,12 @@ class _Explorer:
     def _first_trap(self, until_s: float) -> tuple[Violation | None, bool]:
         """The nearest state from which they never agree; and whether all states were asked."""
         for number, state in enumerate(self._ways):
-            if number % LOOK_EVERY == 0 and number and monotonic() > until_s:
-                return None, False
+            if number % LOOK_EVERY == 0 and number:
+                if monotonic() > until_s:
+                    return None, False
+                if self._told is not None:
+                    share = number / len(self._ways)
+                    self._told(share, f"which of {len(self._ways):,} states lead to agreement")
             trap = self._settling.trap(state)
             if trap is not None:
                 return Violation(trap.what, (*self._path(state), *trap.steps)), True

@@ -41,7 +41,7 @@ def test_whether_nodes_agree_is_told_of_those_who_answer() -> None:
 
 def test_a_change_is_one_line_whatever_a_node_says() -> None:
     assert line_of(Change(0, UP)) == (
-        "1970-01-01 00:00:00.000  n1  running  events 5  root abababab  peers 2 of 2  looks stable"
+        "1970-01-01 00:00:00.000Z  n1  running  events 5  root abababab  peers 2 of 2  looks stable"
     )
     assert line_of(Change(0, DOWN)).endswith("n3  down  restarts 1  killed by SIGKILL")
     nasty = replace(DOWN, exit="\x1b[2J\nn1  running", faults={"n2": LinkFault(loss=0.2)})
@@ -56,6 +56,6 @@ def test_the_screen_has_a_row_for_each_node_and_says_whether_they_agree() -> Non
     head, first, second, third, told = text.split("\n")
     assert head.split()[:2] == ["NODE", "STATE"]
     assert [first.split()[0], first.split()[6]] == ["n1", "abababab"]
-    assert "4 (+1 missing)" in second
+    assert "4 (lacks 1)" in second
     assert third.endswith("killed by SIGKILL")
-    assert told == "1970-01-01 00:00:00.000  2 of 3 answer, with 2 roots; Ctrl-C ends"
+    assert told == "1970-01-01 00:00:00.000Z  2 of 3 answer, with 2 roots; Ctrl-C ends"

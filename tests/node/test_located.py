@@ -146,3 +146,30 @@ def test_a_byte_that_is_not_utf_8_has_a_place_that_counts_characters(tmp_path: P
     with pytest.raises(LocatedError, match="byte 0xff is not UTF-8") as caught:
         read_text(file)
     assert caught.value.place == Place(2, 5)
+
+
+@pytest.mark.parametrize(
+    "text", ["0100", "1:30", "0x10", "0b11", "1_000", "-012", "1:30.5", "0o17"]
+)
+def test_numbers_that_people_read_in_another_way_are_refused(text: str) -> None:
+    if text == "0o17":  # text, in YAML 1.1
+        assert parse(f"a: {text}").value == {"a": text}
+        return
+    with pytest.raises(LocatedError, match=r"YAML 1\.1") as caught:
+        parse(f"a: 1\nb: {text}")
+    assert caught.value.place is not None and caught.value.place.line == 2
+    assert parse(f"a: '{text}'").value == {"a": text}
+
+
+@pytest.mark.parametrize("text", ["0", "10", "-3", "0.5", "1e3", "1.0e-3", ".5"])
+def test_plain_numbers_are_taken(text: str) -> None:
+    parse(f"a: {text}")
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u200b", "\u2003", "\u3000"])
+def test_a_space_that_is_none_is_named_with_its_place(space: str) -> None:
+    for text, column in ((f"nodes:{space}[n1]", 7), (f"a: 1\nb{space}: 2", 2)):
+        with pytest.raises(LocatedError, match=f"U\\+{ord(space):04X}") as caught:
+            parse(text)
+        assert caught.value.place is not None and caught.value.place.column == column
+    assert parse(f"a: 'x{space}y'").value == {"a": f"x{space}y"}

@@ -1,0 +1,71 @@
+"""What a learner runs in the lab: a planted bug that is seen, an example that does something."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from lab.cli.main import main
+from lab.experiments import demers, pushpull
+from lab.problem import Exit
+from lab.search import Bounds, Workload, search
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_planted_bug_ends_with_a_token_that_is_told(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["lab", "mutants", "ack-before-sync", "--seeds", "4", "-j", "1"]) == Exit.DONE
+    out, err = capsys.readouterr()
+    token = re.findall(r"^token (\S+)$", out, re.MULTILINE)[0]
+    assert token.startswith("ack-before-sync+")
+    assert f"chatlab lab replay {token} --shrink --story" in err
+    told = main(["lab", "replay", token, "--shrink", "--story", "--time", "10"])
+    out = capsys.readouterr().out
+    assert told == Exit.VERDICT_FALSE
+    assert "The promise:" in out and "Why it matters:" in out
+    plan = re.findall(r"run it: chatlab lab replay (ack-before-sync\+\S+\.json)", out)[0]
+    assert main(["lab", "replay", plan]) == Exit.VERDICT_FALSE
+    capsys.readouterr()
+    # Nothing is left of the bug: the same run of the sound core passes, and is another one.
+    assert main(["lab", "replay", token.partition("+")[2], "--force"]) != Exit.VERDICT_FALSE
+
+
+def test_a_bug_that_nobody_planted_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "replay", "no-such-bug+lossy.1.x.y.z"]) == Exit.USAGE
+    assert "no mutant 'no-such-bug'" in capsys.readouterr().err
+
+
+def test_the_example_in_the_help_of_sweep_does_something(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["lab", "sweep", "--help"]) == Exit.DONE
+    text = " ".join(capsys.readouterr().out.split())
+    found = re.search(r"chatlab (lab sweep lossy gossip\.[^`]*)", text)
+    assert found is not None, text
+    words = found[1].split()
+    words[words.index("--seeds") + 1] = "2"
+    assert main([*words, "-j", "1", "--json"]) == Exit.DONE
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 2
+    one, other = ({k: v for k, v in row.items() if k not in ("name", "knobs")} for row in rows)
+    figures = [k for k in one if isinstance(one[k], int | float) and one[k] != other[k]]
+    assert figures, "fanout changed nothing"
+
+
+def test_long_commands_say_how_far_they_are() -> None:
+    heard: list[float | None] = []
+    bounds = Bounds(rounds=1, crashes=1, states=600)
+    search(Workload((1, 1)), bounds, told=lambda share, _: heard.append(share))
+    assert heard
+    assert all(share is not None and 0 <= share <= 1 for share in heard)
+    tried: list[int] = []
+    pushpull.run(10, 3, 1, lambda: tried.append(1))
+    demers.run(1, 2, 1, sites=20, tried=lambda: tried.append(1))
+    assert len(tried) == 5
