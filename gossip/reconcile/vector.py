@@ -134,7 +134,8 @@ def _unheld(log: Log, line: Line, first: int, last: int) -> list[tuple[int, int]
     if line.ranges and not line.above:
         return []  # they told a part of their ranges, and not which
     held = SeqSet(line.ranges)
-    held.add_range(first, last)
+    if first <= last:  # a peer may tell of an empty window
+        held.add_range(first, last)
     unheld: list[tuple[int, int]] = []
     for low, high in log.held.within(line.prefix + 1, SEQ_MAX):
         unheld += held.missing_from(low, high)

@@ -3,6 +3,7 @@
 import sys
 import unicodedata
 
+from domain.evidence import goes_on
 from domain.folding import STROKE, code_of, fold_point
 
 EVERY = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
@@ -27,6 +28,11 @@ def test_letters_of_other_scripts_are_coded_as_capitals_and_never_as_signs() -> 
     others = [char for char in EVERY if char.isalpha() and char not in ("ß", STROKE)]
     codes = {code_of(char) for char in others if not char.isascii()}
     assert codes == {chr(point) for point in range(ord("A"), ord("Z") + 1)}
+
+
+def test_a_word_ends_only_where_no_vowel_sign_follows() -> None:
+    assert goes_on("a\u093e", 1) and goes_on("a\u0301\u093e", 1)
+    assert not goes_on("a\u0301", 1) and not goes_on("a\u0301b\u093e", 1) and not goes_on("a", 1)
 
 
 def test_every_code_fits_a_byte() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from domain.dot import Dot
@@ -144,6 +144,7 @@ class Wicked:
     direct=st.booleans(),
     rooms=st.lists(st.sampled_from((0, 8_000, 200_000, 900_000)), min_size=1, max_size=8),
 )
+@example(33219830, 147456, False, [0, 0, 0, 200_000, 0, 0, 900_000])  # an empty window of tags
 def test_all_that_is_sent_fits_into_a_packet(
     seed: int, delta_bytes_max: int, direct: bool, rooms: list[int]
 ) -> None:

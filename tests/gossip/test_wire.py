@@ -160,6 +160,9 @@ def test_the_hash_of_a_clusters_name_fits_its_field() -> None:
     assert cluster_hash("demo") == cluster_hash("demo")
     assert cluster_hash("demo") != cluster_hash("Demo")
     assert 0 <= cluster_hash("ü" * 1000) < 2**32
+    assert (
+        cluster_hash("demo", "89abcdef0123") == cluster_hash("other", "89abcdef4567") == 0x89ABCDEF
+    )
 
 
 # --- refusals -----------------------------------------------------------------------------------
