@@ -65,7 +65,7 @@ def test_what_has_not_changed_is_not_told_again() -> None:
     bench.loop.tick()
     quiet = {"counters": {"packets_sent": 7}, "loop_lag_ms_max": 0.0, "turn_ms_max": 0.0}
     assert bench.loop.now_s == 120.0
-    assert [(note.event, note.level) for note in bench.notes] == [("telemetry", "info")]
+    assert [(note.event, note.level) for note in bench.notes] == [("telemetry", "debug")]
     assert bench.told() == [quiet]
     bench.loop.tick()
     assert bench.told() == []
