@@ -9,7 +9,6 @@ A range is two numbers, and both can be drawn. `chance` is the share of seeds th
 all: each seed gets a set of its own (swarm testing), because faults hide each other.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +17,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from gossip.config import GossipConfig
 from lab.faults import SITES, Shape, Site, WordRule
+from node.explained import explained
 from node.located import Located, LocatedError, Path_, parse, read_text
 from node.ports import Durability
 
@@ -305,17 +305,7 @@ def _converted(document: Located) -> Scenario:
     try:
         scenario = msgspec.convert(document.value, Scenario)
     except msgspec.ValidationError as error:
-        text, _, where = str(error).partition(" - at `$")
-        path: Path_ = tuple(
-            name or int(index) for name, index in re.findall(r"\.([\w-]+)|\[(\d+)\]", where)
-        )
-        unknown = re.search(r"unknown field `(.*)`", text)
-        if unknown is not None:
-            path = (*path, unknown[1])
-        at = document.place(path, key=unknown is not None)
-        shown = "".join(f"[{part}]" if type(part) is int else f".{part}" for part in path)[1:]
-        text = text[:1].lower() + text[1:].replace("`", "")
-        raise LocatedError(f"{shown}: {text}" if shown else text, at) from None
+        raise explained(str(error), document, Scenario) from None
     _check_ranges(scenario, (), document)
     _check_cuts(scenario, document)
     return scenario

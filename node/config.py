@@ -8,17 +8,16 @@ refused, because a misspelt knob that is silently ignored is worse than none. An
 A `policy_of` is separate from `load`, so that a command that needs no moderation reads no words.
 """
 
-import difflib
 import ipaddress
 import re
-import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
 
 from gossip.config import GossipConfig
+from node.explained import explained, hint_of, shown, wrong
 from node.located import Located, LocatedError, Path_, Value, parse, read_text
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 NODES_MAX = 256
 RULES_MAX = 64
 WORDS_MAX = 100_000
-SHOWN_MAX = 60
-NAME_FORM = "1 to 32 of a-z, 0-9 and -, not beginning with -"
 BUILTIN = "builtin:"
 NAMES = ("Twatt",)  # in Orkney and in Shetland; the English list has it with one t
 BUILTIN_DIR = Path(__file__).parent / "words"
@@ -113,7 +110,7 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True):
             if node.name == name:
                 return node
         names = [node.name for node in self.nodes]
-        raise ConfigError(f"no node {_shown(name)}: {_hint(name, names, 'its nodes are')}")
+        raise ConfigError(f"no node {shown(name)}: {hint_of(name, names, 'its nodes are')}")
 
 
 def generated(n: int, name: str = "chatlab") -> ClusterConfig:
@@ -159,7 +156,7 @@ def _convert(document: Located) -> ClusterConfig:
     try:
         return msgspec.convert(value, ClusterConfig)
     except msgspec.ValidationError as error:
-        raise _explained(str(error), document) from None
+        raise explained(str(error), document, ClusterConfig) from None
 
 
 def _check_nodes(config: ClusterConfig, document: Located) -> None:
@@ -167,31 +164,31 @@ def _check_nodes(config: ClusterConfig, document: Located) -> None:
     addresses: dict[tuple[str, int], str] = {}
     for i, node in enumerate(config.nodes):
         if node.name in names:
-            raise _wrong(document, ("nodes", i, "name"), f"a second node {node.name}")
+            raise wrong(document, ("nodes", i, "name"), f"a second node {node.name}")
         names.add(node.name)
         for key, listen in node.addresses:
             path: Path_ = ("nodes", i, *key)
             if key != ("listen",) and not config.encrypt:
-                raise _wrong(document, path, "is for those who have a key: set `encrypt: true`")
+                raise wrong(document, path, "is for those who have a key: set `encrypt: true`")
             try:
                 address = split_address(listen)
                 if key != ("listen",):  # ZeroMQ binds numbers only
                     ipaddress.ip_address(address[0])
             except ValueError as error:
-                raise _wrong(document, path, str(error)) from None
+                raise wrong(document, path, str(error)) from None
             if address in addresses:
                 what = f"{listen} is already the address of {addresses[address]}"
-                raise _wrong(document, path, what)
+                raise wrong(document, path, what)
             addresses[address] = node.name
     if config.encrypt and config.insecure:
-        raise _wrong(document, ("insecure",), "is for doing without keys, `encrypt: true` for keys")
+        raise wrong(document, ("insecure",), "is for doing without keys, `encrypt: true` for keys")
 
 
 def _check_rules(config: ClusterConfig, document: Located) -> None:
     ids: set[str] = set()
     for i, rule in enumerate(config.moderation.rules):
         if rule.id in ids:
-            raise _wrong(document, ("moderation", "rules", i, "id"), f"a second rule {rule.id}")
+            raise wrong(document, ("moderation", "rules", i, "id"), f"a second rule {rule.id}")
         ids.add(rule.id)
 
 
@@ -201,11 +198,11 @@ def split_address(address: str) -> tuple[str, int]:
     bare = host.removeprefix("[").removesuffix("]").lower()
     form = re.fullmatch(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9.-]{0,252})", host)
     if form is None or re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) is None:
-        raise ValueError(f"{_shown(address)} is not host:port, for example 127.0.0.1:7101")
+        raise ValueError(f"{shown(address)} is not host:port, for example 127.0.0.1:7101")
     if not 1 <= int(port) <= 65_535:
         raise ValueError(f"port {port} is not in 1..65535")
     if bare in ("0.0.0.0", "::"):  # noqa: S104  (it is refused)
-        raise ValueError(f"{_shown(address)} is every address: name the one that peers dial")
+        raise ValueError(f"{shown(address)} is every address: name the one that peers dial")
     return bare, int(port)
 
 
@@ -216,129 +213,6 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-# --- errors -----------------------------------------------------------------------------------
-
-
-def _wrong(document: Located, path: Path_, what: str, key: bool = False) -> LocatedError:
-    shown = _path_text(path)
-    return LocatedError(f"{shown}: {what}" if shown else what, document.place(path, key))
-
-
-def _explained(text: str, document: Located) -> LocatedError:
-    """msgspec's sentence, with the place and in the words of the file."""
-    what, _, where = text.partition(" - at `$")
-    path = _parse_path(where.rstrip("`"))
-    kind = _type_at(path)
-    unknown = re.search(r"unknown field `(.*)`", what, re.DOTALL)
-    if unknown is not None:
-        known = [one.name for one in msgspec.structs.fields(kind)] if kind else []
-        hint = _hint(unknown[1], known, "the keys here are")
-        return _wrong(document, (*path, unknown[1]), f"unknown key: {hint}", key=True)
-    missing = re.search(r"missing required field `(.*)`", what)
-    if missing is not None:
-        return _wrong(document, path, f"{missing[1]} is missing")
-    value = _value_at(document.value, path)
-    if "Invalid enum value" in what and typing.get_origin(kind) is Literal:
-        allowed = [str(one) for one in typing.get_args(kind)]
-        hint = _hint(str(value), allowed, "one of", always=True)
-        return _wrong(document, path, f"{_shown(value)} is not possible here: {hint}")
-    if "matching regex" in what:
-        if path == ("id",):
-            return _wrong(document, path, f"{_shown(value)} is not an id: 16 of 0-9 and a-f")
-        form = NAME_FORM if path[-1] == "name" else "letters, digits, and . _ - inside"
-        return _wrong(document, path, f"{_shown(value)} is not a name: {form}")
-    bare = path if path in document.values else path[:-1]  # a node given by its name alone
-    if what.startswith("Expected `str") and bare in document.bare and value is not None:
-        what += ": put it in quotes"
-    return _wrong(document, path, _in_plain_words(what))
-
-
-def _in_plain_words(what: str) -> str:
-    words = (what[:1].lower() + what[1:]).replace("`", "").replace(" | null", "")
-    for theirs, ours in (
-        ("str", "text"),
-        ("int", "a whole number"),
-        ("float", "a number"),
-        ("object", "keys and values"),
-        ("array of length", "a list of length"),
-        ("array", "a list"),
-        ("null", "nothing"),
-        ("bool", "true or false"),
-    ):
-        words = re.sub(rf"(?<!\w){re.escape(theirs)}(?!\w)", ours, words)
-    return words
-
-
-def _parse_path(text: str) -> Path_:
-    """`.nodes[1].port` as ("nodes", 1, "port")."""
-    parts = re.findall(r"\.([A-Za-z_]+)|\[(\d+)\]", text)
-    return tuple(name or int(index) for name, index in parts)
-
-
-def _path_text(path: Path_) -> str:
-    """The other way, for people; an unknown key may hold anything."""
-    text = ""
-    for part in path:
-        if type(part) is int:
-            text += f"[{part}]"
-        else:
-            word = str(part)
-            safe = word if re.fullmatch(r"[\w-]{1,60}", word, re.ASCII) else _shown(word)
-            text += f".{safe}" if text else safe
-    return text
-
-
-def _type_at(path: Path_) -> Any:
-    """The type that the schema has there: a Struct, a Literal, or None if it is neither."""
-    kind: Any = ClusterConfig
-    for part in path:
-        if type(part) is int:
-            kind = typing.get_args(kind)[0]
-        else:
-            fields = {one.name: one.type for one in msgspec.structs.fields(kind)}
-            kind = fields.get(str(part))
-        kind = _stripped(kind)
-    return kind
-
-
-def _stripped(kind: Any) -> Any:
-    """Without Annotated and without `| None`."""
-    while kind is not None:
-        if typing.get_origin(kind) is Annotated:
-            kind = typing.get_args(kind)[0]
-            continue
-        options = typing.get_args(kind)
-        if type(None) not in options:
-            return kind
-        kind = next(one for one in options if one is not type(None))
-    return None
-
-
-def _value_at(value: Any, path: Path_) -> Any:
-    for part in path:
-        if part == "name" and not isinstance(value, dict):
-            return value
-        try:
-            value = value[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return value
-
-
-def _hint(given: str, known: list[str], listing: str, always: bool = False) -> str:
-    near = difflib.get_close_matches(given, known, n=1)
-    if near and not always:
-        return f"did you mean {near[0]}?"
-    shown = known if len(known) <= 12 else [*known[:11], "..."]
-    return f"{listing} {', '.join(shown)}" + (f", did you mean {near[0]}?" if near else "")
-
-
-def _shown(value: object) -> str:
-    """Whatever the file holds, safe on a terminal and short."""
-    text = ascii(value)
-    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 3]}..."
 
 
 # --- moderation -------------------------------------------------------------------------------
@@ -368,8 +242,8 @@ def _words_file(words: str, base_dir: Path) -> Path:
     name = words.removeprefix(BUILTIN)
     known = sorted(file.stem for file in BUILTIN_DIR.glob("*.txt"))
     if name not in known:
-        hint = _hint(name, known, "there are")
-        raise ConfigError(f"no built-in word list {_shown(name)}: {hint}")
+        hint = hint_of(name, known, "there are")
+        raise ConfigError(f"no built-in word list {shown(name)}: {hint}")
     return BUILTIN_DIR / f"{name}.txt"
 
 

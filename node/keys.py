@@ -30,7 +30,8 @@ import zmq
 from msgspec import Struct
 from zmq.utils import z85
 
-from node.config import NAME_FORM, ConfigError
+from node.config import ConfigError
+from node.explained import NAME_FORM
 
 Role = Literal["peer", "client", "observer"]
 ROLES: tuple[Role, ...] = ("peer", "client", "observer")

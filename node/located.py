@@ -98,6 +98,7 @@ def parse(text: str) -> Located:
         root = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        _check_lines(text, error.context_mark or mark, mark)
         what = error.problem or "is not YAML"
         if error.context:
             what += f" ({error.context})"
@@ -140,13 +141,23 @@ def _check_bare(node: yaml.ScalarNode) -> None:
 
 
 def _check_spaces(node: yaml.ScalarNode) -> None:
-    found = _SPACES.search(node.value)
+    _check_text(node.value, node.start_mark.line, node.start_mark.column)
+
+
+def _check_lines(text: str, first: _Mark | None, last: _Mark | None) -> None:
+    """Where YAML lost its way: a space that is none is a likely reason."""
+    if first is not None and last is not None:
+        for number, line in enumerate(text.split("\n")[first.line : last.line + 1], first.line):
+            _check_text(line, number, 0)
+
+
+def _check_text(text: str, line: int, column: int) -> None:
+    found = _SPACES.search(text)
     if found is not None:
-        mark = node.start_mark
         name = unicodedata.name(found[0], "a control").lower()
-        text = f"there is a {name} (U+{ord(found[0]):04X}) here, which YAML takes for a letter"
-        place = Place(mark.line + 1, mark.column + 1 + found.start())
-        raise LocatedError(f"{text}: use a plain space", place)
+        what = f"there is a {name} (U+{ord(found[0]):04X}) here, which YAML takes for a letter"
+        place = Place(line + 1, column + 1 + found.start())
+        raise LocatedError(f"{what}: use a plain space", place)
 
 
 def _mark(event: yaml.Event) -> Place | None:

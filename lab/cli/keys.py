@@ -231,7 +231,7 @@ def _trusted(folder: Path) -> "list[TrustedKey]":
 
 
 def _check_name(settings: Settings, name: str, role: str) -> None:
-    from node.config import NAME_FORM
+    from node.explained import NAME_FORM
     from node.keys import NAME
 
     place = settings.place()

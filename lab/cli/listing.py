@@ -8,7 +8,8 @@ from lab.states import NodeState
 from lab.tables import Paint, duration, table, width_max_of
 
 
-def show_states(states: list[NodeState], paint: Paint) -> None:
+def show_states(states: list[NodeState], paint: Paint, *, started: bool = False) -> None:
+    """`started`: just now, so that nobody wonders what they lack."""
     rows = [
         [
             one.node,
@@ -16,7 +17,7 @@ def show_states(states: list[NodeState], paint: Paint) -> None:
             str(one.pid) if one.pid is not None else "-",
             duration(one.uptime_ms) if one.uptime_ms is not None else "-",
             str(one.restarts),
-            events_text(one),
+            events_text(one) if not started else _events(one),
             peers_text(one),
             one.address.removeprefix("tcp://") or "-",
             display_safe(note_text(one)),
@@ -41,6 +42,10 @@ def note_text(one: NodeState) -> str:
 
 def peers_text(one: NodeState) -> str:
     return f"{one.alive_peers} of {one.peers}" if one.alive_peers is not None else "-"
+
+
+def _events(one: NodeState) -> str:
+    return str(one.events) if one.events is not None else "-"
 
 
 def events_text(one: NodeState) -> str:

@@ -172,9 +172,8 @@ def report_started(
         put_again(cluster, one.node)
     silent = _silent(cluster, [one.node for one in started if one.took_ms is None])
     names = {one.node for one in started}
-    show_states(
-        [state for state in states_of(cluster) if state.node in names], paint or Paint(on=False)
-    )
+    of_these = [state for state in states_of(cluster) if state.node in names]
+    show_states(of_these, paint or Paint(on=False), started=True)
     for one in failed:
         at = cluster.place.nodes[one.node]
         before = cluster.lengths  # what an earlier start said is no reason of this one

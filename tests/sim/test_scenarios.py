@@ -132,15 +132,15 @@ def test_all_of_them_come_along() -> None:
     [
         (
             "name: x\nabout: y\nfaultz: {}\n",
-            "x.yaml:3:1: faultz: object contains unknown field faultz",
+            "x.yaml:3:1: faultz: unknown key: did you mean faults?",
         ),
         (
             "name: x\nabout: y\nfaults:\n  loss: {shar: [0, 1]}\n",
-            "x.yaml:4:10: faults.loss.shar: object contains unknown field shar",
+            "x.yaml:4:10: faults.loss.shar: unknown key: did you mean share?",
         ),
         (
             "name: x\nabout: y\nfaults:\n  loss: {share: [0, 2]}\n",
-            "x.yaml:4:21: faults.loss.share[1]: expected float <= 1.0",
+            "x.yaml:4:21: faults.loss.share[1]: expected a number <= 1.0",
         ),
         (
             "name: x\nabout: y\nfaults:\n  loss: {share: [0.5, 0.1]}\n",
@@ -150,7 +150,7 @@ def test_all_of_them_come_along() -> None:
             "name: x\nabout: y\ncuts:\n  ranges_max: [0, 2]\n",
             "x.yaml:4:15: cuts.ranges_max: expected int >= 1",
         ),
-        ("name: x\n", "x.yaml:1:1: object missing required field about"),
+        ("name: x\n", "x.yaml:1:1: about is missing"),
         ("- 1\n", "x.yaml: expected keys and values, at least `name` and `about`"),
         ("name: x\nname: y\n", "x.yaml:2:1: 'name' is given twice, first in line 1"),
     ],
