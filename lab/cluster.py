@@ -319,7 +319,8 @@ class Cluster:
         for what in self.under_former_names():
             raise PlaceError(f"{what}: stop them first with `chatlab cluster down`")
         for at in place.nodes.values():
-            if not is_node_dir(Path(at.dir)):
+            # What is no folder at all is this node's trouble, and told when it is started.
+            if Path(at.dir).is_dir() and not is_node_dir(Path(at.dir)):
                 text = f"{at.dir} is there already, and nothing in it is chatlab's"
                 raise PlaceError(f"{text}: use another name for the node, or another data_dir")
         try:

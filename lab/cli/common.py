@@ -108,6 +108,17 @@ def hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def hear_the_end() -> None:
+    """For what starts processes of its own: whatever ends this command, short of SIGKILL, takes
+    the way of Ctrl-C, so that they are ended too.
+    """
+    import signal  # lazy: quick commands do without
+
+    hear_ctrl_c()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 def utf8(text: str, what: str) -> str:
     """The text, if its bytes on the command line were UTF-8; a Problem otherwise."""
     try:

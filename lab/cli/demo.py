@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import Json, emit, hint, settings_of
+from lab.cli.common import Json, emit, hear_the_end, hint, settings_of
 from lab.problem import Exit, Problem
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def demo(
 
     settings = settings_of(context)
     began = time.monotonic()
+    hear_the_end()
     hint("chatlab demo: five nodes, one chat, no coordinator. It takes less than a minute.")
     proof = Tour(hint, first_damage, fast).run()
     took_s = time.monotonic() - began

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import Json, emit, hear_ctrl_c, hint, settings_of
+from lab.cli.common import Json, emit, hear_ctrl_c, hear_the_end, hint, settings_of
 from lab.cli.runs import Jobs, code_of, complete_scenario, jobs_or_all, scenario_named
 from lab.problem import Exit, Problem
 
@@ -109,6 +109,8 @@ def _explored(options: "Options") -> "Found":
         found = explored(options, lambda one: bar.show(*_progress(one)))
         if options.real:
             from lab.real.rounds import explore_rounds  # lazy: real processes
+
+            hear_the_end()
 
             explore_rounds(found, lambda one: bar.show(*_progress(one)))
     finally:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import Json, Settings, emit, hint, settings_of
+from lab.cli.common import Json, Settings, emit, hear_the_end, hint, settings_of
 from lab.cli.conform import conform
 from lab.cli.experiments import compare, sweep, table
 from lab.cli.explore import explore
@@ -109,6 +109,7 @@ def _run_real(
     from lab.judging import judged
     from lab.real import run_plan_real, run_real
 
+    hear_the_end()
     result = run_plan_real(source) if isinstance(source, Plan) else run_real(source, seed)
     done = judged(result, source, seed)
     export(done, trace, shiviz, perfetto)

@@ -127,8 +127,8 @@ def main(arguments: list[str] | None = None) -> int:
     token = as_json.set("--json" in before_data)
     try:
         return _flushed(_run(given, debug))
-    except streams.StreamError as error:  # while another error was told
-        return _of_stream(error)
+    except streams.StreamError:  # while another error was told
+        return int(Exit.FAILED)
     finally:
         try:
             sys.stderr.flush()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.process import record_of, state_of
+from lab.process import read_record, record_of, state_of
 from node.pidfile import birth_of
 
 
@@ -233,5 +233,27 @@ def test_a_node_stops_on_term_although_its_parent_blocked_it(folder: Path) -> No
         assert state_of(process.pid) != "T"
         process.terminate()
         assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_starts_a_cluster_ends_it_however_it_is_ended(
+    folder: Path, number: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        chatlab("demo"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env=environment(TMPDIR=str(folder)),
+    )
+    try:
+        until(lambda: len(list(folder.rglob("node.pid"))) == 5)
+        pids = [read_record(path) for path in folder.rglob("node.pid")]
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 130
+        until(lambda: not any(birth_of(one.pid) == one.birth for one in pids if one))
+        assert not list(folder.rglob("node.pid"))
     finally:
         process.kill()
