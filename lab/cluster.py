@@ -8,6 +8,7 @@ Nothing here prints: whoever calls decides what a person sees.
 import contextlib
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -212,6 +213,17 @@ class Cluster:
             return False
         connection.close()
         return True
+
+    def renew_launcher(self) -> None:
+        """End the launcher; the nodes go on, and the next start begins one of this version."""
+        connection = self._connect()
+        if connection is None or not hasattr(socket, "SO_PEERCRED"):
+            return
+        with connection:
+            told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        launcher = record_of(struct.unpack("3i", told)[0])
+        if launcher is not None and send_signal(launcher, SIGTERM):
+            wait_gone([launcher], TERM_GRACE_S)
 
     def _connect(self) -> socket.socket | None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

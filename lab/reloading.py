@@ -19,6 +19,7 @@ from lab.problem import Problem
 from node.applied import applied, differing
 from node.config import load
 
+OLDER = "an older version"
 RELOAD_S = 5.0
 ASK_S = 1.0
 POLL_S = 0.02
@@ -63,7 +64,7 @@ def _behind(cluster: Cluster, wanted: dict[str, dict[str, str]]) -> dict[str, li
         if name not in statuses:
             behind[name] = ["it does not answer"]
         elif not statuses[name].settings:
-            behind[name] = ["an older version"]
+            behind[name] = [OLDER]
         elif changed := differing(statuses[name].settings, told):
             behind[name] = changed
     return behind

@@ -68,7 +68,7 @@ def start_cluster(
 
 def _reload(cluster: Cluster, started: list[Started], *, apply: bool) -> str:
     """Those that ran already take over what has changed; returns what is left to be done."""
-    from lab.reloading import bring_up_to_date
+    from lab.reloading import OLDER, bring_up_to_date
 
     ran = [one.node for one in started if one.state == "running" and one.took_ms is None]
     for name in cluster.former():
@@ -83,6 +83,8 @@ def _reload(cluster: Cluster, started: list[Started], *, apply: bool) -> str:
         hint(f"{name} is paused: it reads the file when it is resumed")
     left = changed.left
     if left and apply:
+        if any(OLDER in what for what in left.values()):
+            cluster.renew_launcher()  # it would fork what it is itself
         for one in cluster.restart(left):
             hint(f"{one.node} was restarted: {', '.join(left[one.node])}")
         left = {}

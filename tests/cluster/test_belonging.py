@@ -349,6 +349,17 @@ def test_a_launcher_outlives_a_former_node(lab: Any, until: Any) -> None:
     until(lambda: state_of_node(lab, "n1") == "running" and pids(lab)["n1"] != before)
 
 
+def test_a_launcher_is_renewed_and_the_nodes_go_on(lab: Any) -> None:
+    lab.write("nodes: [n1, n2]\n")
+    lab.well("cluster", "up", "-d")
+    before = pids(lab)
+    lab.cluster.renew_launcher()
+    assert not lab.cluster.launcher_runs()
+    assert pids(lab) == before
+    lab.well("cluster", "restart", "n2")
+    assert lab.cluster.launcher_runs() and pids(lab)["n1"] == before["n1"]
+
+
 def state_of_node(lab: Any, node: str) -> str:
     seen = lab.well("cluster", "ps", "--json").lines
     return next(str(one["state"]) for one in seen if one["node"] == node)
