@@ -16,7 +16,8 @@ from pathlib import Path
 
 import msgspec
 
-from node.pidfile import ProcessRecord, birth_of, folder_of
+from node.mark import folder_id
+from node.pidfile import ProcessRecord, birth_of
 
 POLL_S = 0.005
 
@@ -40,7 +41,7 @@ def record_of(pid: int, pid_file: Path | None = None) -> ProcessRecord | None:
     birth = birth_of(pid)
     if birth is None:
         return None
-    folder = folder_of(pid_file) if pid_file is not None else ""
+    folder = folder_id(pid_file.parent) if pid_file is not None else ""
     return ProcessRecord(pid, birth, int(time.time() * 1000), folder)
 
 
@@ -59,7 +60,7 @@ def read_record(path: Path) -> ProcessRecord | None:
 def live_record(path: Path) -> ProcessRecord | None:
     """The record, if its process lives and this is the folder that it was written in."""
     record = read_record(path)
-    if record is None or record.folder not in ("", folder_of(path)):
+    if record is None or record.folder not in ("", folder_id(path.parent)):
         return None
     return record if lives(record) else None
 

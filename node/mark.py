@@ -1,6 +1,6 @@
 """The mark: a small file in a state folder that says which cluster the folder belongs to.
 
-    <state folder>/cluster.json   {"id", "file", "root", "made_at_ms"}
+    <state folder>/cluster.json   {"id", "file", "root", "made_at_ms", "folder"}
 
 What it means is said in `node.ownership`. This module only reads and writes, without the parser of
 cluster files: every command looks at the mark.
@@ -30,6 +30,11 @@ class Mark(Struct, frozen=True):
     file: str  # the cluster file, in its resolved folder
     root: str  # the state folder, resolved
     made_at_ms: int = 0
+    folder: str = ""  # `folder_id` of the state folder
+
+    def is_elsewhere(self, root: Path) -> bool:
+        """It was made for another folder than this, which at most has its name or its content."""
+        return self.folder not in ("", folder_id(root))
 
     def fits(self, root: Path, file: Path) -> bool:
         """It was made for this file, and the folder is where it was then."""
@@ -72,7 +77,7 @@ def leave_mark(root: Path, file: Path, cluster_id: str, *, anew: bool) -> Mark:
     Returns the one that is there afterwards.
     """
     now_ms = time.time_ns() // 1_000_000
-    mark = Mark(cluster_id, path_of(file), text_of(root), now_ms)
+    mark = Mark(cluster_id, path_of(file), text_of(root), now_ms, folder_id(root))
     path = root / MARK_FILE
     beside = root / f".{MARK_FILE}.{os.getpid()}"
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -125,6 +130,15 @@ def is_empty(folder: Path) -> bool:
         return True
     except OSError:
         return False
+
+
+def folder_id(folder: Path) -> str:
+    """Device and inode: a folder that is renamed keeps them, a copy has others. "" if unknown."""
+    try:
+        seen = folder.stat()
+    except OSError:
+        return ""
+    return f"{seen.st_dev:x}:{seen.st_ino}"
 
 
 def text_of(path: Path) -> str:

@@ -1,6 +1,6 @@
 """Whose state a folder holds: the mark that the first `cluster up` leaves in it, and what it means.
 
-    <state folder>/cluster.json   {"id", "file", "root", "made_at_ms"}
+    <state folder>/cluster.json   {"id", "file", "root", "made_at_ms", "folder"}
 
 `id` is random and said in packets and in answers, so that clusters that meet by mistake stay apart.
 `file` and `root` are the resolved paths of the cluster file and of the folder, which tell a folder
@@ -8,8 +8,8 @@ that was moved or copied, and a file that merely has the same name for its clust
 
 Rules
 - State of another file is refused as long as that file is there and still means this folder.
-- A moved folder keeps its id. A copy, whose original is still there, is a cluster of its own: it
-  gets another id at its first `up`; until then no node of it runs.
+- A folder that was renamed keeps its id. A copy is a cluster of its own: it gets another id at its
+  first `up`; until then no node of it runs. So does what was moved to another disk.
 - A folder without a mark is ours if a version before marks has left its journals there. Any other
   folder with something in it is somebody's own: it is neither used nor removed.
 - Where there is no mark and no `id` in the cluster file, a cluster is known by its name, as before.
@@ -35,7 +35,7 @@ class Standing(Enum):
     OWN = "own"
     OLDER = "older"  # state from before marks
     MOVED = "moved"  # with its file, or its file was renamed
-    COPY = "copy"  # the original is still there
+    COPY = "copy"  # of a folder that may go on elsewhere
 
 
 class Claim(Struct, frozen=True):
@@ -55,7 +55,7 @@ def look(root: Path, file: Path, wanted: str) -> Claim:
     if mark is None:
         return Claim(_unmarked(root), None)
     own_root, known = text_of(root), same_file(mark.file, file)
-    if mark.root != own_root and _original(mark, root):
+    if mark.root != own_root and (mark.is_elsewhere(root) or _original(mark, root)):
         return Claim(Standing.COPY, mark)
     if not known and _means(Path(mark.file), own_root):
         raise ConfigError(

@@ -16,12 +16,14 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from node.mark import folder_id
+
 
 class ProcessRecord(Struct, frozen=True):
     pid: int
     birth: str
     started_at_ms: int = 0
-    folder: str = ""  # device and inode of the node's folder; "": written by an older version
+    folder: str = ""  # `folder_id` of the node's folder; "": written by an older version
 
 
 def birth_of(pid: int) -> str | None:
@@ -54,21 +56,12 @@ def _birth_elsewhere(pid: int) -> str | None:
         return None
 
 
-def folder_of(path: Path) -> str:
-    """The identity of the folder that a pid file is in. It stays when the folder is renamed."""
-    try:
-        seen = path.parent.stat()
-    except OSError:
-        return ""
-    return f"{seen.st_dev:x}:{seen.st_ino}"
-
-
 def write_pid_file(path: Path) -> None:
     """Name this process. Raises OSError."""
     pid = os.getpid()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     now_ms = time.time_ns() // 1_000_000
-    record = ProcessRecord(pid, birth_of(pid) or "", now_ms, folder_of(path))
+    record = ProcessRecord(pid, birth_of(pid) or "", now_ms, folder_id(path.parent))
     beside = path.with_name(f".{path.name}.{pid}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
