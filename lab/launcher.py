@@ -223,7 +223,9 @@ class Launcher:
             caller.say(done=True, error=f"{place.file} keeps its state in {place.root} by now")
             return
         self.place = place
+        self.restarts = place.restarts or self.restarts
         for name, child in self.children.items():
+            child.budget, child.window_s = self.restarts
             if name not in place.nodes and child.restart_at is not None:
                 child.wanted, child.restart_at, child.seen.state = False, None, "down"
         caller.owed = set(names)

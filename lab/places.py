@@ -32,7 +32,7 @@ GENERATED_FILE = f"{STATE_DIR}/generated.yaml"
 GENERATED_COUNT = 5
 NODES_MAX = 100
 CONTENT_BYTES_MAX = 1024 * 1024  # as much as a cluster file may have
-FORMAT = 4
+FORMAT = 5
 
 
 class PlaceError(Problem):
@@ -75,6 +75,7 @@ class Place(Struct, frozen=True):
     nodes: dict[str, NodePlace]
     id: str = ""  # what the cluster file says of it; see `mark`
     former: tuple[str, ...] = ()  # other state folders that this file had
+    restarts: tuple[int, float] | None = None  # how many in how many seconds
 
     @property
     def mark(self) -> Mark | None:
@@ -327,6 +328,7 @@ def parse(file: Path) -> Place:
         nodes,
         config.id or "",
         _former(file, str(paths.root)),
+        (config.restarts.budget, config.restarts.window_s),
     )
     # A read-only folder only costs time, and so does one whose name is no UTF-8.
     with contextlib.suppress(OSError, UnicodeError):

@@ -360,6 +360,15 @@ def test_a_launcher_is_renewed_and_the_nodes_go_on(lab: Any) -> None:
     assert lab.cluster.launcher_runs() and pids(lab)["n1"] == before["n1"]
 
 
+def test_the_launcher_takes_a_changed_budget_over(lab: Any, until: Any) -> None:
+    lab.write("restart: always\nnodes: [n1]\n")
+    lab.well("cluster", "up", "-d")
+    lab.write("restart: always\nrestarts: {budget: 0}\nnodes: [n1]\n")
+    assert "n1 has taken over: restarts.budget" in lab.well("cluster", "up", "-d").err
+    lab.well("cluster", "kill", "n1")
+    until(lambda: state_of_node(lab, "n1") == "failed")
+
+
 def state_of_node(lab: Any, node: str) -> str:
     seen = lab.well("cluster", "ps", "--json").lines
     return next(str(one["state"]) for one in seen if one["node"] == node)
