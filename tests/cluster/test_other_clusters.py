@@ -1,6 +1,7 @@
-"""Chaos around the nodes: files edited, folders moved, copied and removed, launchers killed.
+"""Chaos of ownership: two folders, copies and moved ones of these, two users, files of one name.
 
-Two folders, two users, two files of one name. Whatever happens, in whatever order:
+What surrounds one cluster goes wrong in `test_surroundings`. Here it is clusters that meet, for
+CHAOS_S seconds (15) of the seed CHAOS_SEED. Whatever happens, in whatever order:
 
 - an event that was acknowledged, and not wiped on purpose, is there in the end;
 - no process of another cluster is touched, and no event of one gets into the other;
@@ -27,10 +28,10 @@ from lab.process import live_record, lives, record_of, send_signal
 from node.pidfile import ProcessRecord
 from tests.cluster.conftest import Lab, Ran
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.cluster
 
-SECONDS = 60.0
-SEED = 20261130
+SECONDS = float(os.environ.get("CHAOS_S", "15"))
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
 CODES = {int(one) for one in Exit}
 NODES = ("n1", "n2", "n3")
 
@@ -250,8 +251,9 @@ class Chaos:
             time.sleep(0.05)
 
 
+@pytest.mark.timeout(300)
 def test_nothing_is_lost_or_mixed_up_whatever_happens_around_the_nodes(lab: Any) -> None:
     chaos = Chaos(lab, SEED)
     chaos.all_of_it(SECONDS)
     chaos.judge()
-    assert len(chaos.did) >= 20, "it was a quiet minute"
+    assert len(chaos.did) >= 12, "not much has happened"
