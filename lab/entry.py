@@ -13,7 +13,15 @@ def main() -> int:
     hears = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored
     if hears:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from lab.cli import main as run
+    try:
+        from lab.cli import main as run
+    except (ImportError, AttributeError) as error:
+        from lab.shadows import shadowing
+
+        if (told := shadowing(error)) is None:
+            raise
+        print(f"chatlab: {told}", file=sys.stderr)
+        return 2
 
     try:
         try:

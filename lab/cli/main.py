@@ -214,7 +214,9 @@ def _unexpected(error: Exception) -> int:
         code = Exit.USAGE if isinstance(error, PermissionError) else Exit.FAILED
         complain(complaint(error), code)
         return int(code)
-    if (shadow := _shadowed(error)) is not None:
+    from lab.shadows import shadowing  # lazy: only for the error
+
+    if (shadow := shadowing(error)) is not None:
         complain(shadow, Exit.USAGE)
         return int(Exit.USAGE)
     if type(error).__name__ == "ConfigError":
@@ -223,26 +225,6 @@ def _unexpected(error: Exception) -> int:
     text = f"internal error, {type(error).__name__}: {error}"
     complain(f"{text}; run again with --debug for the traceback", Exit.FAILED)
     return int(Exit.FAILED)
-
-
-def _shadowed(error: Exception) -> str | None:
-    """Whether something is missing because another package has the name of one of ours."""
-    if not isinstance(error, ImportError | AttributeError):
-        return None
-    from importlib.util import find_spec  # lazy: only for the error
-
-    root = Path(__file__).resolve().parents[2]
-    for name in ("domain", "gossip", "node", "lab"):
-        spec = find_spec(name)
-        places = [] if spec is None else [spec.origin, *(spec.submodule_search_locations or ())]
-        if here := next((place for place in places if place), None):
-            folder = Path(here).resolve()
-            if root not in folder.parents:
-                return (
-                    f"{here} has the name of chatlab's own package {name!r} and stands before it: "
-                    "take its folder out of PYTHONPATH"
-                )
-    return None
 
 
 def _usage(error: Exception, message: str) -> int:

@@ -160,6 +160,14 @@ def test_a_folder_whose_name_is_no_utf8_works(lab: Lab, depth: int) -> None:
     odd.well("cluster", "down", "--wipe")
 
 
+def test_a_cluster_file_whose_name_is_no_utf8_works(lab: Lab) -> None:
+    name = os.fsdecode(b"caf\xe9.yaml")
+    (lab.folder / name).write_text("nodes: [n1]\n")
+    lab.well("-f", name, "cluster", "up", "-d")
+    lab.well("-f", name, "send", "n1", "hello")
+    assert "stopped 1 node" in lab.well("-f", name, "cluster", "down").out
+
+
 def test_a_line_of_odd_bytes_does_not_end_the_logs(lab: Lab) -> None:
     lab.write("nodes: [n1, n2]\n").up()
     log = Path(lab.place.nodes["n1"].log_file)

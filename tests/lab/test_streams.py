@@ -164,6 +164,22 @@ def test_a_foreign_package_is_named_in_one_line(folder: Path) -> None:
         assert str(foreign / "domain") in err and "PYTHONPATH" in err
 
 
+def test_a_foreign_module_in_the_place_of_a_dependency_is_named(folder: Path) -> None:
+    (folder / "theirs").mkdir()
+    (folder / "theirs" / "typer.py").write_text("x = 1\n")
+    path = f"{folder / 'theirs'}:{ROOT}"
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "lab.entry", "cluster", "ps"],
+        capture_output=True,
+        cwd=folder,
+        env=environment(PYTHONPATH=path),
+        check=False,
+    )
+    err = done.stderr.decode()
+    assert done.returncode == 2 and err.count("\n") == 1, err
+    assert str(folder / "theirs" / "typer.py") in err and "PYTHONPATH" in err
+
+
 @pytest.mark.parametrize("name", ["lab", "domain", "node"])
 def test_the_script_names_a_foreign_package_before_it_starts(folder: Path, name: str) -> None:
     (folder / f"{name}.py").write_text("x = 1\n")
