@@ -10,8 +10,9 @@ not drag the local clock into the future.
 
 Nor does a wall clock that was wrong drag it for ever. A node's own stamps stay above what it has
 stamped and followed, so after a small glitch they run ahead until time has caught up. What is more
-than `FAR_MS` ahead of the wall clock was never the time: `set_back` goes on above the rest of the
-past, which the caller knows. Errors of a zone are less than that, and keep the order.
+than `FAR_MS` ahead of the wall clock was never the time, if the caller knows that this clock is
+right: then `set_back` goes on above the rest of the past, which the caller knows as well. Errors of
+a zone are less than that, and keep the order.
 """
 
 from msgspec import Struct

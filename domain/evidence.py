@@ -54,6 +54,8 @@ _QUANTITY = re.compile(rb"[0-9]{2,}[a-z]")
 # digits are no letters, and without them the word does not stand.
 _CODE = re.compile(r"[A-Z]{1,3}[0-9]{1,4}[A-Z]?")
 _SERIES = re.compile(rb"[a-z]+-[0-9]+")
+_CODES = re.compile(r"[A-Z]{1,3}[0-9]{1,4}[A-Z]?(?:[-/.][A-Z]{0,3}[0-9]{1,4}[A-Z]?)+")
+_NUMBERED = re.compile(r"[A-Z]{1,3}(?:[-/.][0-9]{1,4})+")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{0,5}$")
 _HEX = re.compile(r"[0-9a-fA-F]{1,8}")
 _OUTWARD = re.compile(r"(?:^|[^A-Za-z0-9])[A-Z]{1,2}[0-9][A-Z0-9]? $")
@@ -398,8 +400,10 @@ def is_innocent(found: Proposal, word: Word) -> bool:
 
 
 def _has_number(found: Proposal) -> bool:
-    """Whether it is joined with a number of its own, such as that of A-55, AA 55 or as-5."""
+    """Whether it is joined with a number of its own, such as that of A-55, AA 55, as-5 or A5-S5."""
     if _SERIES.fullmatch(found.codes):
+        return True
+    if _CODES.fullmatch(found.part) or _NUMBERED.fullmatch(found.part):
         return True
     return any(_NUMBER.fullmatch(part) for part in _SIGN.split(found.codes))
 

@@ -26,6 +26,7 @@ import re
 import unicodedata
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import chain, compress, groupby, repeat
 from typing import Final
 
@@ -240,6 +241,7 @@ def _native_signs(char: str, look: bool) -> str:
     return "".join(_VARIANTS.get(part, part) for part in unicodedata.normalize("NFKD", char))
 
 
+@lru_cache(maxsize=MEMO_MAX)
 def is_vowel_sign(char: str) -> bool:
     """Whether it is drawn onto a letter, and spells the word as letters do.
 

@@ -16,7 +16,7 @@ from typing import Protocol, get_args
 from msgspec import Struct
 
 from domain.arrival import TAG_BYTES, Arrival, OrderKey, Via
-from domain.clock import Stamp
+from domain.clock import STAMP_MS_MAX, Stamp
 from domain.dot import Dot
 from domain.events import Event
 
@@ -28,6 +28,7 @@ _VIAS: tuple[Via, ...] = get_args(Via)
 _VIA_NUMBERS: dict[Via, int] = {via: number for number, via in enumerate(_VIAS)}
 _VIA_BITS = 3
 _SKEWED_BIT = 1 << _VIA_BITS
+_VIA_MASK = _SKEWED_BIT - 1
 _HOW_BITS = _VIA_BITS + 1  # what stands below the time of receipt in its column
 _COUNTER_BITS = 16
 _COUNTER_MASK = (1 << _COUNTER_BITS) - 1
@@ -58,6 +59,10 @@ class History(Protocol):
 
     def largest_stamp(self, ms_max: int) -> Stamp:
         """Of those up to so many ms that a clock follows; zero if there is none. Looks at all."""
+        ...
+
+    def largest_of_others(self) -> Stamp:
+        """Of those that a clock follows and that were not said here. Looks at all."""
         ...
 
     def of(self, dot: Dot) -> list[int]:
@@ -99,6 +104,9 @@ class MemoryHistory:
 
     def largest_stamp(self, ms_max: int) -> Stamp:
         return largest_stamp(self._arrivals, ms_max)
+
+    def largest_of_others(self) -> Stamp:
+        return largest_stamp((one for one in self._arrivals if one.via != "local"), STAMP_MS_MAX)
 
     def of(self, dot: Dot) -> list[int]:
         return [index for index, one in enumerate(self._arrivals) if one.event.dot == dot]
@@ -206,6 +214,13 @@ class PagedHistory:
         rows = zip(self._stamps, self._received, strict=True)
         end = (ms_max + 1) << _COUNTER_BITS
         largest = max([one for one, how in rows if one < end and not how & _SKEWED_BIT], default=0)
+        return Stamp(largest >> _COUNTER_BITS, largest & _COUNTER_MASK)
+
+    def largest_of_others(self) -> Stamp:
+        own = _VIA_NUMBERS["local"]
+        rows = zip(self._stamps, self._received, strict=True)
+        stamps = [one for one, how in rows if not how & _SKEWED_BIT and how & _VIA_MASK != own]
+        largest = max(stamps, default=0)
         return Stamp(largest >> _COUNTER_BITS, largest & _COUNTER_MASK)
 
     def of(self, dot: Dot) -> list[int]:

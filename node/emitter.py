@@ -39,7 +39,7 @@ class Emitted(Struct, frozen=True, gc=False):
 class Emitter:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_clock", "_codec", "_heads", "_moderator", "_names", "own")
+    __slots__ = ("_clock", "_codec", "_heads", "_moderator", "_names", "others", "own")
 
     def __init__(self, node: str, codec: EventCodec, moderator: Moderator) -> None:
         self._codec = codec
@@ -47,6 +47,7 @@ class Emitter:
         self._names: dict[str, Verdict] = {}  # of the last authors: a judge says the same again
         self._clock = HybridClock()
         self._heads = Heads()
+        self.others = Stamp(0, 0)  # the largest that was followed since the checkpoints
         self.own = OwnLog(node)
 
     def set_policy(self, policy: Policy) -> None:
@@ -100,6 +101,8 @@ class Emitter:
             self._clock.restore(event.stamp)
             return Arrival(event, entry.tag, received_at_ms, via)
         skewed = not self._clock.observe(event.stamp, received_at_ms)
+        if not skewed and event.stamp > self.others:
+            self.others = event.stamp
         return Arrival(event, entry.tag, received_at_ms, via, skewed)
 
     @property

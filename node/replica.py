@@ -23,7 +23,7 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from domain.arrival import Via
-from domain.clock import FAR_MS, SKEW_MAX_MS
+from domain.clock import FAR_MS, SKEW_MAX_MS, Stamp
 from domain.events import Event
 from domain.history import largest_stamp
 from domain.moderation import Moderator, Policy
@@ -131,6 +131,7 @@ class Replica:
         self._now_ms = 0
         self._wall_ms = 0
         self._booted = False
+        self._others_before: Stamp | None = None  # of the past that this life began with
         self._is_ahead = False  # own stamps run ahead of the clock, and that was told
         self._writing = self._pending.writing.state  # as it was told last
         self._sleep_until_ms = 0  # after a drain, until the next step: before that no Tick matters
@@ -315,7 +316,7 @@ class Replica:
     def _follow_time(self) -> None:
         """The next own stamp: tell if it will be ahead of the clock, and go back if far ahead."""
         ahead_ms = self.stamps_ahead_ms
-        if self._emitter.is_far_ahead(self._wall_ms):
+        if self._emitter.is_far_ahead(self._wall_ms) and self._others_are_near():
             limit_ms = self._wall_ms + FAR_MS
             pending = largest_stamp(self._pending.arrivals(), limit_ms)
             self._emitter.set_back(max(self._bodies.history.largest_stamp(limit_ms), pending))
@@ -324,6 +325,17 @@ class Replica:
         elif ahead_ms > SKEW_MAX_MS and not self._is_ahead:
             self._outbox.note.append(Note("stamps_ahead", "warning", {"ahead_ms": ahead_ms}))
         self._is_ahead = self.stamps_ahead_ms > SKEW_MAX_MS
+
+    def _others_are_near(self) -> bool:
+        """Whether what others have said tells that the clock is right, and own stamps are not.
+
+        A clock may as well be wrong now, and then own stamps are right. Where others have said
+        nothing near to now, nobody knows, and the order is kept.
+        """
+        if self._others_before is None:
+            self._others_before = self._bodies.history.largest_of_others()
+        others = max(self._emitter.others, self._others_before)
+        return abs(others.ms - self._wall_ms) <= FAR_MS
 
     def _hindrance(self) -> Unmet | None:
         """Why no command can be taken now."""

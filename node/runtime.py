@@ -25,6 +25,7 @@ from node.index import Placed
 from node.journal import Journal
 from node.keyring import Keyring
 from node.link import FaultTable
+from node.logs import END_S
 from node.pages import Pages
 from node.ports import Note
 from node.pump import RawContext
@@ -390,5 +391,5 @@ class Runtime:
 
 
 def wall_ms() -> int:
-    """Unix time; 0 before 1970, where no record and no stamp can lead."""
-    return max(time.time_ns() // 1_000_000, 0)
+    """Unix time, from 1970 to 9999: no record, no stamp and no date leads any further."""
+    return min(max(time.time_ns() // 1_000_000, 0), round(END_S * 1000))

@@ -236,3 +236,14 @@ def test_the_largest_stamp_up_to_some_time_of_those_that_a_clock_follows() -> No
     for ms_max, found in ((4, 0), (5, 5), (8, 5), (600, 9), (700, 700), (2**48 - 1, 700)):
         assert memory.largest_stamp(ms_max).ms == paged.largest_stamp(ms_max).ms == found
         assert memory.largest_stamp(ms_max) == paged.largest_stamp(ms_max)
+    assert memory.largest_of_others() == paged.largest_of_others() == Stamp(700, 0)
+
+
+def test_the_largest_stamp_of_others_leaves_out_own_events() -> None:
+    arrivals = [arrival(posted("n1:1", 9), via="local"), arrival(posted("n2:1", 4), via="rumor")]
+    memory, paged = MemoryHistory(), PagedHistory(lambda index: arrivals[index].event)
+    assert memory.largest_of_others() == paged.largest_of_others() == Stamp(0, 0)
+    for one in arrivals:
+        memory.append(one)
+        paged.append(one)
+    assert memory.largest_of_others().ms == paged.largest_of_others().ms == 4

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from lab.words import utc_text
 from node import runtime
 from node.api import Accepted, Failed, Post
 from node.codec import decode_block, encode_block
 from node.journal import Journal, JournalOptions
+from node.logs import utc_now
 from node.ports import EventRecord
 from node.turn import Acked
 from node.writing import Bounds
@@ -148,3 +150,15 @@ def test_before_1970_a_clock_counts_as_1970(monkeypatch: pytest.MonkeyPatch) -> 
     node = Node()
     node.clock_off_ms = -WALL_MS
     assert type(node.post("at the beginning of time")) is Acked
+
+
+@pytest.mark.parametrize("years", [-3000, -60, 500_000])
+def test_no_clock_is_too_wrong_for_a_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    seconds = years * 31_557_600.0
+    monkeypatch.setattr("time.time", lambda: seconds)
+    monkeypatch.setattr("time.time_ns", lambda: round(seconds) * 10**9)
+    assert utc_now()[:4] == ("1970" if years < 0 else "9999")
+    assert runtime.wall_ms() == (0 if years < 0 else 253_402_300_799_000)
+    assert utc_text(runtime.wall_ms())[:4] == utc_now()[:4]
