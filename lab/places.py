@@ -84,6 +84,8 @@ class Place(Struct, frozen=True):
             return read_mark(Path(self.root))
         except MarkError as error:
             raise PlaceError(str(error)) from None
+        except OSError as error:
+            raise PlaceError(f"cannot read {complaint(error)}") from None
 
     @property
     def launched_file(self) -> Path:
@@ -213,6 +215,8 @@ def standing_of(place: Place) -> "Claim":
         return look(Path(place.root), Path(place.file), place.id)
     except ConfigError as error:
         raise PlaceError(str(error)) from None
+    except OSError as error:
+        raise PlaceError(f"cannot read {complaint(error)}") from None
 
 
 def relatives(place: Place) -> list[Place]:
@@ -224,7 +228,7 @@ def relatives(place: Place) -> list[Place]:
 
 
 def _is_of(file: str, folder: str) -> bool:
-    with contextlib.suppress(MarkError):
+    with contextlib.suppress(MarkError, OSError):
         mark = read_mark(Path(folder))
         return mark is not None and mark.fits(Path(folder), Path(file))
     return False

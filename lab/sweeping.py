@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from lab.places import NodePlace, Place
 from node.mark import LOCK_FILE, MARK_FILE, node_dirs
 
-NODE_FILES = ("node.jsonl", "stderr.txt", "node.pid", "control", "feed")
+NODE_FILES = ("node.jsonl", "node.jsonl.1", "stderr.txt", "node.pid", "control", "feed")
 NODE_FOLDERS = ("trace", "journal")
 ROOT_FILES = (
     *("launched.json", "launcher.jsonl", "launcher.stderr", "launcher.sock", "launcher.pid"),

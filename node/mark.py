@@ -42,15 +42,13 @@ class Mark(Struct, frozen=True):
 
 
 def read_mark(root: Path) -> Mark | None:
-    """None if there is none. Raises MarkError if it is there and cannot be read."""
+    """None if there is none. Raises MarkError if it is something else, and OSError."""
     path = root / MARK_FILE
     try:
         with path.open("rb") as file:
             data = file.read(MARK_BYTES_MAX)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:
-        raise MarkError(f"{path}: cannot read it: {error.strerror}") from None
     try:
         mark = msgspec.json.decode(data, type=Mark)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

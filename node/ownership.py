@@ -44,7 +44,8 @@ class Claim(Struct, frozen=True):
 
 
 def look(root: Path, file: Path, wanted: str) -> Claim:
-    """Whether this file may use this folder. Raises ConfigError, which names both sides, if not.
+    """Whether this file may use this folder. Raises ConfigError, which names both sides, if not,
+    and OSError.
 
     `wanted` is the `id` of the cluster file, "" if it has none.
     """

@@ -275,6 +275,7 @@ class Driver:
             return
         journal, copy = Path(self.cluster.place.nodes[name].journal_dir), self._copy_of(name)
         shutil.rmtree(journal, ignore_errors=True)
+        Path(self.cluster.place.nodes[name].journal_id).unlink(missing_ok=True)
         self._disk_is[name] = "empty"
         if fault.disk == "older" and copy.exists():
             shutil.copytree(copy, journal)
