@@ -19,7 +19,7 @@ from lab.problem import Problem
 from node.applied import applied, differing
 from node.config import load
 
-OLDER = "an older version"
+OLDER, SILENT = "an older version", "it does not answer"
 RELOAD_S = 5.0
 ASK_S = 1.0
 POLL_S = 0.02
@@ -52,7 +52,11 @@ def bring_up_to_date(cluster: Cluster, names: Iterable[str]) -> Changed:
     while left and time.monotonic() < until:
         time.sleep(POLL_S)
         left = _behind(cluster, {name: wanted[name] for name in left})
-    taken = {name: one for name, one in before.items() if name not in (*left, *paused)}
+    taken = {
+        name: one
+        for name, one in before.items()
+        if name not in (*left, *paused) and one != [SILENT]  # it was only slow
+    }
     return Changed(taken, left, paused)
 
 
@@ -62,7 +66,7 @@ def _behind(cluster: Cluster, wanted: dict[str, dict[str, str]]) -> dict[str, li
     behind: dict[str, list[str]] = {}
     for name, told in wanted.items():
         if name not in statuses:
-            behind[name] = ["it does not answer"]
+            behind[name] = [SILENT]
         elif not statuses[name].settings:
             behind[name] = [OLDER]
         elif changed := differing(statuses[name].settings, told):

@@ -125,6 +125,25 @@ def test_a_state_folder_that_is_a_link_is_emptied_and_its_leftovers_are_told(lab
     assert {path.name for path in disk.iterdir()} == {"own.txt", "cluster.json"}
 
 
+def test_all_that_was_made_is_removed_also_the_sockets_of_a_deep_folder(lab: Any) -> None:
+    deep = lab.folder / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    file = deep / "cluster.yaml"
+    file.write_text("trace: true\nnodes: [n1, n2]\n")
+    there = "-f", str(file)
+    lab.well(*there, "cluster", "up", "-d")
+    sockets = Path(parse(file).launcher_socket).parent
+    assert sockets.parent == Path("/tmp")
+    lab.well(*there, "send", "n1", "hello", "--ack", "replicated:1")
+    lab.well(*there, "cluster", "partition", "n1", "n2")
+    lab.well(*there, "cluster", "kill", "n1")
+    lab.well(*there, "cluster", "restart", "n1")
+    said = lab.well(*there, "cluster", "down", "--wipe")
+    root = Path(parse(file).root)
+    assert said.out.splitlines()[-1] == f"removed {root}"
+    assert not root.exists() and not sockets.exists()
+
+
 def test_a_link_out_of_the_folder_is_not_followed_and_nothing_is_said_to_be_gone(lab: Any) -> None:
     lab.write("nodes: [n1, n2]\n")
     root, disk = Path(lab.place.root), lab.folder / "disk"
