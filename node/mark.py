@@ -121,9 +121,10 @@ def _holds_journal(folder: Path) -> bool:
 
 
 def is_empty(folder: Path) -> bool:
+    """Nothing is in it but folders of which the same is true: as a start that failed leaves it."""
     try:
         with os.scandir(folder) as entries:
-            return next(entries, None) is None
+            return all(one.is_dir(follow_symlinks=False) and is_empty(Path(one)) for one in entries)
     except FileNotFoundError:
         return True
     except OSError:
