@@ -21,6 +21,7 @@ _CODES = {
     "magenta": "35",
     "cyan": "36",
 }
+OF_STDOUT = 0  # the width of the terminal that stdout is, if it is one
 INDENT = "    "  # of what does not fit into a row
 COLUMN_MIN = 3  # no column is cut to less
 NODE_COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
@@ -75,13 +76,15 @@ def table(
     head: Sequence[str],
     rows: Sequence[Sequence[str]],
     paint: Paint,
-    width_max: int | None = None,
+    width_max: int | None = OF_STDOUT,
 ) -> str:
     """Columns as wide as their widest cell, two spaces apart, and no line wider than `width_max`.
 
     Where that is too little, the last columns, two at most, go under each row that has something
     in them, if there is more room for them; what is too wide all the same is cut.
     """
+    if width_max == OF_STDOUT:
+        width_max = width_max_of(sys.stdout)
     rows = [[display_safe(cell) for cell in row] for row in rows]
     beside = len(head)
     while width_max is not None and beside > max(len(head) - 2, 1):

@@ -35,7 +35,10 @@ def complaint(error: OSError) -> str:
 
 def shown(path: str | bytes | os.PathLike[str]) -> str:
     """A path as text that can be printed and put into JSON: bytes that are no UTF-8 as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character that stands for no byte either
+        return os.fsdecode(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _owner(path: str | bytes) -> str:

@@ -110,8 +110,8 @@ def _show_status(status: "Status", paint: "Paint") -> None:
     settled = "looks stable (a guess)" if status.stable else "not settled"
     print(f"{paint(display_safe(status.node), 'bold')}  {state}  {status.events} events{missing}")
     print(
-        f"  root {display_safe(status.root[:16])}  epoch {epoch_text(status.epoch)}  {settled}, "
-        f"quiet for {duration(status.quiet_for_ms)}, up {duration(status.uptime_ms)}"
+        f"  root {display_safe(status.root[:16])}  epoch {epoch_text(status.epoch)}\n"
+        f"  {settled}, quiet for {duration(status.quiet_for_ms)}, up {duration(status.uptime_ms)}"
     )
     print(
         f"  journal {display_safe(status.durability)}: {status.written_upto} records written, "
@@ -142,7 +142,7 @@ def _show_status(status: "Status", paint: "Paint") -> None:
     ]
     if logs:
         head = ["LOG", "HELD", "ABOVE A GAP", "HEAD", ""]
-        _indented(table(head, logs, paint))
+        _indented(table(head, logs, paint, _inner_width()))
     if len(logs) < status.places.logs:
         print(f"  {len(logs)} of {status.places.logs:,} logs shown")
     peers = [
@@ -158,12 +158,20 @@ def _show_status(status: "Status", paint: "Paint") -> None:
     ]
     if peers:
         head = ["PEER", "STATE", "ROOTS", "HEARD AGO", "DROPPED", "FAULT"]
-        _indented(table(head, peers, paint))
+        _indented(table(head, peers, paint, _inner_width()))
     workers = [
         f"{name} {worker.state}" + (f" ({worker.restarts} restarts)" if worker.restarts else "")
         for name, worker in status.workers.items()
     ]
     print(f"  workers: {display_safe(', '.join(workers))}")
+
+
+def _inner_width() -> int | None:
+    """For what is indented."""
+    from lab.tables import width_max_of
+
+    width_max = width_max_of(sys.stdout)
+    return None if width_max is None else max(width_max - 2, 1)
 
 
 def _indented(text: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from lab.display import width_of
 from lab.process import read_record, send_signal
 
 pytestmark = pytest.mark.cluster
@@ -147,14 +148,12 @@ def test_ctrl_c_is_silent_at_any_moment(lab: Any, after_s: float) -> None:
     assert child.returncode in (0, 130, -signal.SIGINT)
 
 
-def test_an_eighty_column_terminal_shows_each_node_in_one_row(lab: Any) -> None:
-    lab.write("nodes: [n1, n2, n3]\n")
-    lab.up()
-    lab.well("cluster", "kill", "n3")
+def on_a_terminal(lab: Any, columns: int, *arguments: str) -> list[str]:
+    """What a command shows on a terminal so wide."""
     leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     child = subprocess.Popen(
-        lab.command("cluster", "ps"), stdout=follower, stderr=subprocess.DEVNULL,
+        lab.command(*arguments), stdout=follower, stderr=subprocess.DEVNULL,
         cwd=lab.folder, env=lab.environment,
     )  # fmt: skip
     os.close(follower)
@@ -167,8 +166,35 @@ def test_an_eighty_column_terminal_shows_each_node_in_one_row(lab: Any) -> None:
         if not more:
             break
         shown += more
-    assert child.wait(30) == 0
-    lines = shown.decode().splitlines()
+    os.close(leader)
+    assert child.wait(60) == 0
+    return shown.decode().splitlines()
+
+
+def test_an_eighty_column_terminal_shows_each_node_in_one_row(lab: Any) -> None:
+    lab.write("nodes: [n1, n2, n3]\n")
+    lab.up()
+    lab.well("cluster", "kill", "n3")
+    lines = on_a_terminal(lab, 80, "cluster", "ps")
     assert all(len(line) <= 80 for line in lines), lines
     assert sum(line.startswith(("n1", "n2", "n3")) for line in lines) == 3
-    assert "killed by SIGKILL" in shown.decode() and "127.0.0.1:" in shown.decode()
+    assert "killed by SIGKILL" in "\n".join(lines) and "127.0.0.1:" in "\n".join(lines)
+
+
+def test_every_table_fits_its_terminal(lab: Any) -> None:
+    lab.write("nodes: [n1, n2]\n")
+    lab.up()
+    for name in ("👨‍👩‍👧 family", "日本語の名前です", "a" * 60):
+        lab.well("send", "n1", "hi", "--as", name, "--ack", "replicated:1")
+    lab.well("cluster", "fault", "n1", "--loss", "20%", "--dup", "5%", "--delay", "50ms±20ms")
+    for command in (
+        ("presence", "n1"),
+        ("status", "n1"),
+        ("lab", "mutants", "--list"),
+        ("lab", "compare", "--list"),
+        ("lab", "sweep", "lossy", "gossip.fanout=1,2", "--seeds", "1", "-j", "1"),
+    ):
+        for columns in (80, 60):
+            lines = [line for line in on_a_terminal(lab, columns, *command) if line.strip()]
+            tabled = [line for line in lines if not line.startswith(("  scrub", "  workers"))]
+            assert all(width_of(line) <= columns for line in tabled), (command, columns, lines)
