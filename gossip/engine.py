@@ -413,7 +413,7 @@ class Engine(Generic[Value]):
         if not body.direct:
             useful += [False] * len(unread)
             self._mail.send([peer], Feedback(token, useful))
-            self.rumors.learn([run for run, new in zip(body.runs, useful, strict=True) if new])
+            self._pushing.hear([run for run, new in zip(body.runs, useful, strict=True) if new])
         return learnt
 
     # --- taking in ------------------------------------------------------------------------------

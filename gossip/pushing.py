@@ -40,6 +40,13 @@ class Pushing:
         self.offered.append(entry)
         self._receipt |= receipt
 
+    def hear(self, runs: list[Run]) -> None:
+        """A rumor of a peer brought these. Where own news goes straight to all, nobody passes any
+        on: a peer could make each node send all that it says to all the others, time and again.
+        """
+        if not self._direct:
+            self.rumors.learn(runs)
+
     def flush(self, *, awaits_receipts: bool) -> None:
         """What was offered goes out."""
         packets = runs_of(self.offered, self._config.delta_bytes_max)

@@ -65,7 +65,7 @@ class Vector:
             frontier.dispute(log)
 
     def _lack(self, frontier: Frontier, log: Log, line: Line | None) -> Lack:
-        if line is not None and not (line.ranges or line.tags or log.disputed or log.held.parts):
+        if line is not None and not (line.ranges or line.tags or log.held.parts):
             # Two prefixes: nearly every line of a sound cluster.
             first, last = line.prefix + 1, log.prefix
             return Lack(
@@ -79,9 +79,8 @@ class Vector:
         if line is not None and (line.prefix or line.ranges):
             if line.tags:
                 return self._lack_by_tag(frontier, log, line)
-            if log.disputed:
-                # They do not know of the dispute yet. Our line, which names tags, will tell them.
-                return Lack(log, [], [], 0)
+            # Also where the log is disputed: a position that they do not hold is lacking there,
+            # whichever branch they mean. What they hold with other bytes, tags will tell.
             if frontier.meter.spent():
                 return Lack(log, [], [], 0)  # in a later exchange
             frontier.meter.spend(STEP_BYTES * len(line.ranges))

@@ -291,6 +291,19 @@ def test_a_rumor_is_answered_by_what_it_was_good_for() -> None:
     assert feedback.packet.body == Feedback(token_of(1024, push.packet.number), [True])
 
 
+def test_where_own_news_goes_straight_to_all_nobody_passes_a_rumor_on() -> None:
+    """Or one peer makes each node send all that it says to all the others, time and again."""
+    net = Net("n1", "n2", "n3")
+    rumor = Push([run_of(*chain("n2", 3, size=60_000))], direct=False)
+    net.arrive(Flying("n2", "n1", sent_by("n2", rumor)))
+    assert kinds(net.settle()) == ["Feedback"]
+    assert len(net.learnt["n1"]) == 3
+    for _ in range(10):
+        net.tick(50, "n1")
+        assert "Push" not in kinds(list(net.flying))
+        net.flying.clear()
+
+
 # --- receipts -------------------------------------------------------------------------------------
 
 

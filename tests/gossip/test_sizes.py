@@ -160,7 +160,7 @@ def test_all_that_is_sent_fits_into_a_packet(
 
 
 def test_a_push_of_the_largest_size_is_told_on_in_parts() -> None:
-    net = Net("n1", "n2", "n3")
+    net = Net("n1", "n2", "n3", config=GossipConfig(direct_peers_max=0))
     room = PACKET_BYTES_MAX - len(
         sent_by("n2", Push([run_of(*chain("n2", 17, size=60_000))], False))
     )

@@ -86,12 +86,35 @@ def test_comparing_learns_what_the_other_side_claims() -> None:
 
 def test_a_head_that_differs_starts_a_dispute_that_is_settled_by_tags() -> None:
     one, other = holding(TRUNK), holding([ONE], BRANCH[:2])
-    assert lacks(one, other.lines()) == []  # they must hear of the dispute first
+    # What they hold at no position they lack for sure; of the rest they must hear first.
+    assert [lack.ranges for lack in lacks(one, other.lines())] == [[(4, 4)]]
     (line,) = one.lines()
     assert line.tags == b"".join(each.tag for each in TRUNK)
     lack = lack_of(other, one)  # the first to know what is meant
     assert lack.tagged == [(2, TWO_B.data), (3, THREE_B.data)]
     assert lack_of(one, other).tagged == [(seq, TRUNK[seq - 1].data) for seq in (2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "lacking"),
+    [(TRUNK[:2], [(3, 4)]), ([ONE, THREE], [(2, 2), (4, 4)]), (TRUNK, [])],
+)
+def test_a_made_up_tag_keeps_nothing_from_anybody(
+    theirs: list[Entry], lacking: list[tuple[int, int]]
+) -> None:
+    """A third peer has told a head of this log that fits no history: the log is disputed. Whoever
+    asks by position, for it knows of no dispute or had no room to name tags, is answered."""
+    one = holding(TRUNK)
+    lacks(one, [Line("n1", 1, 2, b"made up!", [])])
+    assert one.ensure(N1).disputed
+    found = lacks(one, holding(theirs).lines())
+    assert [lack.ranges for lack in found] == ([lacking] if lacking else [])
+
+
+def test_a_window_of_tags_that_ends_before_it_begins_asks_for_nothing_in_it() -> None:
+    one = holding(TRUNK)
+    found = lacks(one, [Line("n1", 1, 2, TWO_B.tag, [], b"some tag", 9, 3)])
+    assert [lack.tagged for lack in found] == [[(seq, TRUNK[seq - 1].data) for seq in (3, 4)]]
 
 
 def test_different_entries_above_equal_prefixes_start_a_dispute_too() -> None:
