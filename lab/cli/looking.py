@@ -103,12 +103,13 @@ def _show_status(status: "Status", paint: "Paint") -> None:
     from domain.clock import SKEW_MAX_MS
     from lab.display import display_safe
     from lab.tables import STATE_COLOURS, duration, table
-    from lab.words import epoch_text, log_text, ranges_text
+    from lab.words import counted, epoch_text, log_text, ranges_text
 
     state = paint(display_safe(status.state), STATE_COLOURS.get(status.state))
     missing = f", {status.missing} known to be missing" if status.missing else ""
+    events = counted(status.events, "event")
     settled = "looks stable (a guess)" if status.stable else "not settled"
-    print(f"{paint(display_safe(status.node), 'bold')}  {state}  {status.events} events{missing}")
+    print(f"{paint(display_safe(status.node), 'bold')}  {state}  {events}{missing}")
     print(
         f"  root {display_safe(status.root[:16])}  epoch {epoch_text(status.epoch)}\n"
         f"  {settled}, quiet for {duration(status.quiet_for_ms)}, up {duration(status.uptime_ms)}"
@@ -226,15 +227,15 @@ def _show_diff(
     forked: list[str],
 ) -> None:
     from lab.display import display_safe
-    from lab.words import log_text, ranges_text
+    from lab.words import counted, log_text, ranges_text
 
     if left.root == right.root:
         root = display_safe(left.root[:16])
-        print(f"{a} and {b} hold the same {left.events} events (root {root})")
+        print(f"{a} and {b} hold the same {counted(left.events, 'event')} (root {root})")
         return
     for holder, other, missing in ((a, b, only_a), (b, a, only_b)):
         count = sum(one.events for one in missing)
-        print(f"{holder} holds {count} events that {other} lacks")
+        print(f"{holder} holds {counted(count, 'event')} that {other} lacks")
         for one in missing:
             spot = log_text(one.origin, one.epoch)
             print(f"  {spot}:{ranges_text(one.ranges)}  ({one.events})")

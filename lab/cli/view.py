@@ -133,7 +133,7 @@ def _print_past(node: str, reading: Reading, held: int, as_of_ms: int) -> None:
 
 def _print_summary(node: str, reading: Reading) -> None:
     sys.stdout.flush()
-    parts = [f"{display_safe(node)} holds {reading.arrivals} events"]
+    parts = [f"{display_safe(node)} holds {counted(reading.arrivals, 'event')}"]
     if reading.late:
         parts.append(f"{reading.late} came late and were put before others")
     if reading.holes:
