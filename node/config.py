@@ -247,6 +247,14 @@ def _words_file(words: str, base_dir: Path) -> Path:
     return BUILTIN_DIR / f"{name}.txt"
 
 
+def words_in(text: str) -> tuple[str, ...]:
+    """The entries of a list, each once. A # at the start of a line or behind a space begins a
+    comment.
+    """
+    lines = (re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip() for line in text.splitlines())
+    return tuple(dict.fromkeys(filter(None, lines)))
+
+
 def _read_words(file: Path) -> tuple[str, ...]:
     """A word or phrase per line, each once; # begins a comment."""
     try:
@@ -256,8 +264,7 @@ def _read_words(file: Path) -> tuple[str, ...]:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise ConfigError(f"cannot read {file}: {why}") from None
-    lines = (line.strip() for line in text.splitlines())
-    words = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    words = words_in(text)
     if not words:
         raise ConfigError(f"{file} holds no words: one word or phrase per line")
     if len(words) > WORDS_MAX:

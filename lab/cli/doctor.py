@@ -45,6 +45,10 @@ def doctor(
             good, text = check()
         except Problem as problem:
             good, text = False, str(problem)
+        except OSError as error:
+            from node.complaints import complaint
+
+            good, text = False, complaint(error)
         except Exception as error:  # a check that cannot be made is a finding of its own
             good, text = False, f"{type(error).__name__}: {error}"
         bad += not good

@@ -75,6 +75,7 @@ def _lines(moderator: "Moderator", json: bool, paint: Paint) -> int:
 def _list_policy(words: Path, action: str) -> "Policy":
     """One rule from a plain word list: a word or phrase per line, # begins a comment."""
     from domain.moderation import Policy, Rule
+    from node.config import words_in
 
     try:
         raw = words.read_text(encoding="utf-8")
@@ -83,8 +84,7 @@ def _list_policy(words: Path, action: str) -> "Policy":
         raise Problem(text, Exit.USAGE) from None
     except OSError as error:
         raise Problem(f"cannot read {words}: {error.strerror}", Exit.USAGE) from None
-    lines = [line.strip() for line in raw.splitlines()]
-    found = tuple(line for line in lines if line and not line.startswith("#"))
+    found = words_in(raw)
     if not found:
         raise Problem(f"{words} holds no words: one word or phrase per line", Exit.USAGE)
     kept: Literal["reject", "censor"] = "reject" if action == "reject" else "censor"

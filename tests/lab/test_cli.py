@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import pytest
 
@@ -162,3 +162,19 @@ def test_a_proof_holds_only_if_all_of_it_holds() -> None:
         spoiled = proof()
         spoil(spoiled)
         assert not spoiled.holds
+
+
+def test_what_the_system_refuses_to_a_check_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lab.cli import doctor
+
+    def refused(_: object) -> Never:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "there"))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(doctor, "_state", refused)
+    assert main(["doctor"]) == Exit.FAILED
+    out = capsys.readouterr().out
+    line = next(line for line in out.splitlines() if "state folder" in line)
+    assert f"{tmp_path}/there: " in line and "denied" in line and "PermissionError" not in line

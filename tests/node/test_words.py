@@ -15,6 +15,7 @@ from node.config import (
     RuleConfig,
     generated,
     policy_of,
+    words_in,
 )
 
 
@@ -38,6 +39,21 @@ def test_a_list_has_a_word_or_phrase_per_line_each_once(tmp_path: Path) -> None:
     found = policy(tmp_path, RuleConfig("house", "house.txt", "reject"), allow=("grues",))
     words = ("grue", "two words", "GRUE", "naïve")
     assert found == Policy((Rule("house", words, "reject"),), ("grues",))
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("darn  # mild", "darn"),
+        ("darn\t#mild", "darn"),
+        ("# all of it", None),
+        ("  # all of it", None),
+        ("c# minor", "c# minor"),
+        ("top hats # two words", "top hats"),
+    ],
+)
+def test_a_comment_may_stand_behind_a_word(line: str, word: str | None) -> None:
+    assert words_in(line) == ((word,) if word else ())
 
 
 def test_a_path_is_relative_to_the_cluster_file_or_absolute(tmp_path: Path) -> None:
