@@ -50,8 +50,9 @@ STARTS_FROM = 1 << 30  # starts that no honest n4 has counted
 class Malice:
     """Packets that mean harm, made of a seed and of what honest nodes have told. Mutable."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, clock_s: Callable[[], float] = time.time) -> None:
         self.rng = Random(seed)
+        self._clock_s = clock_s
         self._codec = ProtobufCodec()
         self._number = 0
         self._incarnation = STARTS_FROM << 10
@@ -229,7 +230,7 @@ class Malice:
             Dot(f"y{rng.getrandbits(40):x}", self._epoch(), 2**62) for _ in range(parents)
         )
         text = "x" * size or f"harm {rng.getrandbits(40):x}"
-        at = Stamp(int(time.time() * 1000) + rng.choice((0, 0, 10**9)), 0)
+        at = Stamp(int(self._clock_s() * 1000) + rng.choice((0, 0, 10**9)), 0)
         author = f"{rng.getrandbits(60):x}" if rng.random() < 0.5 else "eve"
         return self._codec.encode(MessagePosted(dot, at, named, author, text), prev)
 

@@ -26,12 +26,14 @@ import zmq
 from msgspec import Struct
 
 from domain.dot import Dot
+from domain.events import MessagePosted
 from gossip.wire import WireError, decode
 from lab.ask import frontiers_of
 from lab.bench.figures import quantile
 from lab.client import Client
 from lab.places import keys_in
 from lab.process import read_record
+from lab.reading import read_timeline
 from node.api import FrontierPage, Status
 from node.api import ReadStatus as AskStatus
 from node.curve import dial
@@ -274,6 +276,11 @@ def _settled(lab: Lab, acked: dict[Dot, str], within_s: float) -> float:
             name: _lacking(pages[name], acked) if name in pages else len(acked) for name in HONEST
         }
         took_s = time.monotonic() - began_s
+        if not any(lacking.values()):  # by position; and is it what was said there?
+            shown = {name: _shown(lab, name) for name in HONEST}
+            took_s = time.monotonic() - began_s
+            said = {name: _said(lab, name, arrivals) for name, arrivals in shown.items()}
+            lacking = {name: len(acked.items() - said[name]) for name in HONEST}
         if not any(lacking.values()):
             return took_s
         assert took_s < within_s, f"of {len(acked)} acknowledged these are lacking: {lacking}"
@@ -289,6 +296,20 @@ def _lacking(page: FrontierPage, acked: dict[Dot, str]) -> int:
             dot.seq <= log.prefix or any(first <= dot.seq <= last for first, last in log.ranges)
         )
     return lacking
+
+
+def _shown(lab: Lab, name: str) -> int:
+    """How many arrivals this node shows now."""
+    with Client(name, lab.place.nodes[name].control, timeout_s=CONVERGED_S) as client:
+        return read_timeline(client, "arrival", last=1).arrivals
+
+
+def _said(lab: Lab, name: str, arrivals: int) -> set[tuple[Dot, str]]:
+    """What it shows as of so many arrivals; of a fork all that was said at one position."""
+    with Client(name, lab.place.nodes[name].control, timeout_s=CONVERGED_S) as client:
+        items = read_timeline(client, "arrival", arrivals=arrivals).items
+    events = [item.event for item in items]
+    return {(event.dot, event.text) for event in events if type(event) is MessagePosted}
 
 
 def _status(lab: Lab, name: str) -> Status:
