@@ -279,6 +279,7 @@ class Frontier:
             return Added.FAR
         if first_hash[:TAG_BYTES] > largest.tag:
             self.store.put(largest)  # the first one goes, and another one stands in its place
+            log.forget_tag(entry.dot.seq)
             gone = first_hash
         else:
             gone = largest.hash
@@ -302,7 +303,13 @@ class Frontier:
         return agreed and not log.forked
 
     def head_at(self, log: Log, prefix: int) -> bytes:
-        return log.head if prefix == log.prefix else self.tag_at(log.id, prefix)
+        if prefix == log.prefix:
+            return log.head
+        tag = log.tag(prefix)
+        if not tag:
+            tag = self.tag_at(log.id, prefix)
+            log.keep_tag(prefix, tag)
+        return tag
 
     def tag_at(self, log: LogId, seq: int) -> bytes:
         return hash_of(self._read(log, seq))[:TAG_BYTES]
@@ -391,16 +398,14 @@ class Frontier:
         """The tags of the next window, and the first and last position they are complete for."""
         first = log.named if log.named <= log.held.last else 1
         tags: list[bytes] = []
-        at, last = first, 0
+        last = 0
         log.named = 1
-        for seq, tag, data in self.tagged(log, first):
-            full = len(tags) >= named_max or self._naming.spent()
-            if full and seq > at and tags:  # a window ends between two positions
-                log.named, last = seq, seq - 1
+        for seq, here, data in self.tags(log, first):
+            if tags and (len(tags) >= named_max or self._naming.spent()):
+                log.named, last = seq, seq - 1  # a window ends between two positions
                 break
-            at = seq
-            tags.append(tag)
-            self._naming.spend(len(data) + ENTRY_BYTES)
+            tags += here
+            self._naming.spend(len(data) + ENTRY_BYTES * len(here))
         return b"".join(tags[:TAGS_MAX]), first, last
 
     def tagged(
@@ -412,6 +417,39 @@ class Frontier:
                 rows = [(hash_of(data)[:TAG_BYTES], data)]
                 rows += [(tag, entry.data) for tag, entry in log.rivals.get(seq, {}).items()]
                 yield from ((seq, tag, row) for tag, row in sorted(rows))
+
+    def tags(
+        self, log: Log, first: int = 1, last: int = SEQ_MAX
+    ) -> Iterator[tuple[int, list[bytes], bytes]]:
+        """The tags of what is held from first to last: (seq, tags in order, what was read).
+
+        Those of a forked or disputed log are kept at hand, for each packet that names it and each
+        that compares it asks for them again. What was read is the entry first seen there, or empty.
+        """
+        for low, high in log.held.within(first, last):
+            for seq, tag, data in self._first_tags(log, low, high):
+                others = log.rivals.get(seq)
+                yield seq, sorted([tag, *others]) if others else [tag], data
+
+    def _first_tags(self, log: Log, low: int, high: int) -> Iterator[tuple[int, bytes, bytes]]:
+        seq = low
+        while seq <= high:
+            if tag := log.tag(seq):
+                yield seq, tag, b""
+                seq += 1
+                continue
+            for at, data in read_ahead(self.store, log.id, seq, high):
+                tag = hash_of(data)[:TAG_BYTES]
+                log.keep_tag(at, tag)
+                yield at, tag, data
+                seq = at + 1
+                if log.tag(seq):
+                    break
+
+    def data_of(self, log: Log, seq: int, tag: bytes, first: bytes) -> bytes:
+        """The entry with this tag, held at this position; `first`: the one first seen, if read."""
+        rival = log.rivals.get(seq, {}).get(tag)
+        return rival.data if rival is not None else first or self._read(log.id, seq)
 
     def dots_of_forks(self) -> list[Dot]:
         """The positions at which two entries are held."""

@@ -5,6 +5,7 @@ the prefix keeps the links at its two ends until it meets the prefix or another 
 link is checked exactly once, and memory follows the ranges and not the entries in them.
 """
 
+from array import array
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -54,6 +55,7 @@ class Log:
         "probed",
         "rivals",
         "tagged",
+        "tags",
         "told",
         "total",
     )
@@ -67,6 +69,7 @@ class Log:
         self._forked = False
         self._disputed = False
         self.tagged = False  # forked or disputed: entries are named by tag
+        self.tags = array("Q")  # as long as it is: of the entries first seen at 1, 2 ..; 0: unknown
         self.claimed = 0  # the largest seq that a peer said it holds, since the last agreement
         self.rivals: dict[int, dict[bytes, Entry]] = {}
         self.named = 1  # where the next window of named entries begins
@@ -100,7 +103,26 @@ class Log:
 
     def _mark(self) -> None:
         self.tagged = self._forked or self._disputed
+        if not self.tagged:
+            self.tags = array("Q")
         self._naming.mark(self.id, named=self.tagged)
+
+    def tag(self, seq: int) -> bytes:
+        """Of the entry first seen at this position; empty if it is not at hand."""
+        number = self.tags[seq - 1] if seq <= len(self.tags) else 0
+        return number.to_bytes(TAG_BYTES, "big") if number else b""
+
+    def keep_tag(self, seq: int, tag: bytes) -> None:
+        """Keep it at hand, where it will be asked for again: 8 bytes for each position up to it."""
+        if self.tagged and seq <= self.held.prefix:
+            if seq > len(self.tags):
+                self.tags.frombytes(bytes(self.tags.itemsize * (seq - len(self.tags))))
+            self.tags[seq - 1] = int.from_bytes(tag, "big")
+
+    def forget_tag(self, seq: int) -> None:
+        """Another entry stands there now."""
+        if seq <= len(self.tags):
+            self.tags[seq - 1] = 0
 
     @property
     def prefix(self) -> int:

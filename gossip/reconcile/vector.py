@@ -114,13 +114,13 @@ class Vector:
                     break
                 frontier.meter.spend(len(data) + ENTRY_BYTES)
                 lacking.append((seq, data))
-        for seq, tag, data in frontier.tagged(log, at, last):
+        for seq, tags, first_data in frontier.tags(log, at, last):
             if frontier.meter.spent() or len(lacking) >= TAGS_MAX:
                 log.probed = seq
                 break
-            frontier.meter.spend(len(data) + ENTRY_BYTES)
-            if tag not in theirs:
-                lacking.append((seq, data))
+            frontier.meter.spend(len(first_data) + ENTRY_BYTES * len(tags))
+            lacked = [tag for tag in tags if tag not in theirs]
+            lacking += [(seq, frontier.data_of(log, seq, tag, first_data)) for tag in lacked]
         return Lack(log, [], lacking, len(lacking))
 
 

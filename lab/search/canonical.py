@@ -35,7 +35,7 @@ ABSTRACTED: dict[str, frozenset[str]] = {
     "Holders": frozenset({"held"}),
     "Pushing": frozenset({"_counters", "_config"}),
     # Values kept at hand: what they are follows from the rest.
-    "Log": frozenset({"told", "total", "count", "begun", "_naming"}),
+    "Log": frozenset({"told", "total", "count", "begun", "tags", "_naming"}),
     "Frontier": frozenset({"_root", "_sorted", "_origins", "_held", "_begun", "naming"}),
     "Membership": frozenset({"_names"}),
     "Timeline": frozenset({"_causal", "_pending", "_last_key", "_sum", "_summed"}),

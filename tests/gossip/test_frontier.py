@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from domain.dot import Dot, LogId
 from gossip.entry import GENESIS, TAG_BYTES, Entry
-from gossip.frontier import Added, Frontier
-from gossip.packets import ROOT_BYTES, TAGS_MAX
+from gossip.frontier import RIVALS_MAX, Added, Frontier
+from gossip.packets import ROOT_BYTES, TAGS_MAX, Line
 from gossip.store import MemoryStore
 from tests.gossip.builders import (
     chain,
@@ -303,6 +303,22 @@ def test_rivals_without_end_at_one_position_do_not_burst_a_line() -> None:
     rivals = [entry("n1", 1, branch=f"-{i}") for i in range(TAGS_MAX + 10)]
     (line,) = holding(rivals).lines()
     assert len(line.tags) == TAGS_MAX // 2 * TAG_BYTES
+
+
+def test_where_the_first_one_of_a_position_has_to_go_it_is_named_no_more() -> None:
+    made = sorted(
+        (entry("n1", 1, branch=f"-{i}") for i in range(RIVALS_MAX + 2)), key=lambda one: one.tag
+    )
+    frontier = holding([made[-1], *made[1:-1]])
+    (line,) = frontier.lines()
+    assert made[-1].tag in tags_in(line)
+    take(frontier, made[:1])
+    (line,) = frontier.lines()
+    assert tags_in(line) == [one.tag for one in made[:-1]]
+
+
+def tags_in(line: Line) -> list[bytes]:
+    return [line.tags[at : at + TAG_BYTES] for at in range(0, len(line.tags), TAG_BYTES)]
 
 
 @given(worlds(), st.integers(1, 5))

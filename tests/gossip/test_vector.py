@@ -7,12 +7,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from domain.dot import LogId
+from domain.seqset import SEQ_MAX
 from gossip.delta import ENTRY_OVERHEAD_BYTES, RUN_OVERHEAD_BYTES
 from gossip.entry import Entry
 from gossip.frontier import Frontier
+from gossip.meter import Meter
 from gossip.packets import TAGS_MAX, Line
 from gossip.reconcile import Lack
-from gossip.reconcile.vector import Vector
+from gossip.reconcile.vector import UNHELD_MAX, Vector
 from tests.gossip.builders import (
     chain,
     entry,
@@ -115,6 +117,20 @@ def test_a_window_of_tags_that_ends_before_it_begins_asks_for_nothing_in_it() ->
     one = holding(TRUNK)
     found = lacks(one, [Line("n1", 1, 2, TWO_B.tag, [], b"some tag", 9, 3)])
     assert [lack.tagged for lack in found] == [[(seq, TRUNK[seq - 1].data) for seq in (3, 4)]]
+
+
+def test_what_they_hold_at_no_position_beside_a_window_is_listed_up_to_a_bound() -> None:
+    entries = chain("n1", 2 * UNHELD_MAX + 9)[::2]
+    window = Line("n1", 1, 1, entries[0].tag, [], b"some tag", SEQ_MAX, SEQ_MAX)
+    (found,) = lacks(holding(entries), [window])
+    assert [seq for seq, _ in found.tagged] == [*range(3, 2 * UNHELD_MAX + 3, 2)]
+
+
+def test_ranges_of_logs_that_come_after_the_meter_has_run_out_wait() -> None:
+    one = holding(TRUNK, chain("n2", 4))
+    one.meter = Meter(one.store, 400)
+    theirs = holding([ONE, THREE], chain("n2", 4)[::2]).lines()
+    assert [lack.log.id.origin for lack in lacks(one, theirs)] == ["n1"]
 
 
 def test_different_entries_above_equal_prefixes_start_a_dispute_too() -> None:

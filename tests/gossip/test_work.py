@@ -11,7 +11,7 @@ import pytest
 
 from domain.dot import Dot, LogId
 from gossip.delta import runs_of
-from gossip.entry import Entry, hash_of
+from gossip.entry import TAG_BYTES, Entry, hash_of
 from gossip.folding import LACKED_MAX, Folding, Summary
 from gossip.frontier import NAMED_BYTES_MAX, RIVALS_MAX, Frontier
 from gossip.meter import ENTRY_BYTES, READ_BYTES_MAX, STEP_BYTES, Meter
@@ -143,6 +143,25 @@ def test_a_delta_fetches_no_more_than_its_bound_and_goes_on() -> None:
     assert 0 < net["n2"].frontier.count < 200
     net.run(60_000, until=lambda: net.agreed)
     assert net.agreed
+
+
+def test_tags_of_a_disputed_log_are_read_once_while_the_dispute_lasts() -> None:
+    store = Counting()
+    frontier = Frontier(store, 16)
+    entries = chain("n1", 500)
+    for one in entries:
+        frontier.add(one)
+    log = frontier.ensure(N1)
+    frontier.dispute(log)
+    (line,) = frontier.lines()
+    assert store.entries == 500
+    theirs = [Line("n1", 1, 400, entries[399].tag, [], line.tags[: 400 * TAG_BYTES], 1, 400)]
+    assert frontier.lines() == [line]
+    assert frontier.agrees(log, 400, entries[399].tag)
+    Vector().compare(frontier, theirs)
+    assert store.entries == 600, "what they lack is read, to be sent"
+    frontier.settled()
+    assert not log.tags
 
 
 def test_what_was_not_looked_at_is_looked_at_later() -> None:
