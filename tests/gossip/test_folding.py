@@ -107,6 +107,15 @@ def test_where_all_logs_are_named_there_is_no_fold() -> None:
     assert Folding(Vector()).summarise(holding(rivals, [log[0] for log in logs])).folds == []
 
 
+def test_a_disputed_log_of_which_nothing_is_held_is_not_named() -> None:
+    frontier = holding(chain("n1", 2))
+    claimed = frontier.claim(LogId("n9", 7), 3)
+    assert claimed is not None
+    frontier.dispute(claimed)
+    lines = Folding(Vector()).summarise(frontier).lines
+    assert [line.origin for line in lines] == ["n1"]
+
+
 # --- comparing ------------------------------------------------------------------------------------
 
 

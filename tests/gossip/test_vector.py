@@ -196,6 +196,15 @@ def test_of_a_long_unnamed_backlog_one_leg_lists_a_part() -> None:
     assert lack_of(one, theirs).count == TAGS_MAX
 
 
+def test_ranges_are_compared_in_a_later_exchange_once_a_meter_has_run_out() -> None:
+    entries = chain("n1", 9)
+    ours, theirs = holding(entries), holding(entries[0:5:2])
+    ours.meter = Meter(ours.store, 0)
+    assert lacks(ours, theirs.lines()) == []
+    ours.meter = Meter(ours.store)
+    assert lack_of(ours, theirs).ranges == [(2, 2), (4, 4), (6, 9)]
+
+
 def test_what_is_written_after_a_fork_does_not_wait_for_its_window_of_tags() -> None:
     fork = chain("n1", 1, branch="b")
     entries = chain("n1", 6000)
