@@ -1,7 +1,7 @@
 """Chaos of ownership: two folders, copies and moved ones of these, two users, files of one name.
 
 What surrounds one cluster goes wrong in `test_surroundings`. Here it is clusters that meet, for
-CHAOS_S seconds (15) of the seed CHAOS_SEED. Whatever happens, in whatever order:
+CHAOS_S seconds (30) of the seed CHAOS_SEED. Whatever happens, in whatever order:
 
 - an event that was acknowledged, and not wiped on purpose, is there in the end;
 - no process of another cluster is touched, and no event of one gets into the other;
@@ -30,7 +30,7 @@ from tests.cluster.conftest import Lab, Ran
 
 pytestmark = pytest.mark.cluster
 
-SECONDS = float(os.environ.get("CHAOS_S", "15"))
+SECONDS = float(os.environ.get("CHAOS_S", "30"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 CODES = {int(one) for one in Exit}
 NODES = ("n1", "n2", "n3")
