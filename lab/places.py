@@ -223,8 +223,10 @@ def relatives(place: Place) -> list[Place]:
     """State folders of the same file, from when it had another `name` or `data_dir`."""
     root, found = Path(place.root), list(place.former)
     with contextlib.suppress(OSError):
-        found += [one.path for one in os.scandir(root.parent) if one.path != place.root]
-    return [_relative(place, Path(one)) for one in dict.fromkeys(found) if _is_of(place.file, one)]
+        found += [one.path for one in os.scandir(root.parent)]
+    folders = {os.path.realpath(one): one for one in reversed(found)}  # a link is no other folder
+    folders.pop(os.path.realpath(root), None)
+    return [_relative(place, Path(one)) for one in folders.values() if _is_of(place.file, one)]
 
 
 def _is_of(file: str, folder: str) -> bool:
@@ -350,8 +352,9 @@ def _former(file: Path, root: str) -> tuple[str, ...]:
     """Where the file kept its state before, as the digest of then tells."""
     with contextlib.suppress(OSError, msgspec.MsgspecError):
         before = msgspec.json.decode(_digest_file(file).read_bytes(), type=Place)
-        roots = dict.fromkeys((*before.former, before.root))
-        return tuple([one for one in roots if one != root and _is_of(str(file.absolute()), one)])
+        roots = {os.path.realpath(one): one for one in (*before.former, before.root)}
+        roots.pop(os.path.realpath(root), None)
+        return tuple([one for one in roots.values() if _is_of(str(file.absolute()), one)])
     return ()
 
 

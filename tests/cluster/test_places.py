@@ -283,5 +283,5 @@ def test_another_user_in_the_folder_is_told_whose_it_is(lab: Lab) -> None:
             check=False,
         )
         err = done.stderr.decode()
-        assert done.returncode in (2, 5) and "belongs to root" in err, (arguments, err)
+        assert done.returncode in (2, 5) and "belongs to user root" in err, (arguments, err)
         assert err.count("\n") == 1
