@@ -51,6 +51,12 @@ from node.storage import FileStorage, StorageError
 from node.supervisor import Fields
 from node.survey import Hole
 
+# Of the collector: objects made, and how many times over for the middle and the last generation.
+# A full collection stops the loop for as long as it takes to look at every object, tens of ms where
+# thousands of logs are held, and with the defaults it came once a second while many arrived. What
+# is held has no cycles, so that such a collection finds next to nothing.
+COLLECT_AFTER = (2000, 10, 100)
+
 
 class Plan(Struct, frozen=True):
     """Everything that a life needs, and that the next one needs again."""
@@ -161,6 +167,7 @@ class Life:
         replica.boot(now_ms, wall_ms(), why, recovery.unsynced)
         gc.collect()
         gc.freeze()  # what was restored stays: the collector need not look at it again and again
+        gc.set_threshold(*COLLECT_AFTER)
         degraded = recovery.new_holes > 0
         return self._make_runtime(loop, replica, journal, pages, degraded=degraded)
 

@@ -1,5 +1,7 @@
 """After an attack, whatever was said in it, honest nodes soon hold all that honest nodes wrote."""
 
+import gc
+
 import pytest
 
 from gossip.packets import Line, Syn
@@ -19,6 +21,19 @@ def test_what_honest_nodes_wrote_converges_soon_after_an_attack(seed: int) -> No
     assert len(attacked.written) > 200
     assert sum(attacked.lacking().values()) > 10, "nothing was kept from anybody: no attack"
     assert attacked.until(lambda: attacked.settled, 20_000) <= SETTLED_MS
+
+
+def test_what_an_engine_makes_is_freed_without_the_collector() -> None:
+    """So a node need not stop for full collections (`COLLECT_AFTER` in `node.lifecycle`)."""
+    attacked = Attacked(7)
+    attacked.run(500)
+    gc.collect()
+    gc.disable()
+    try:
+        attacked.run(1000, attack=True)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_news_in_a_disputed_log_does_not_wait_for_the_tags_of_all_others() -> None:
