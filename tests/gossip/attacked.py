@@ -224,6 +224,20 @@ class Attacked:
             for name, node in self.nodes.items()
         }
 
+    def lacking_with_room(self) -> int:
+        """Of all entries, forged ones too: how often a node lacks one that it has a place for."""
+        frontiers = [node.engine.frontier for node in self.nodes.values()]
+        held = [
+            {(log.id, tag) for log in one for _, tags, _ in one.tags(log) for tag in tags}
+            for one in frontiers
+        ]
+        union = set().union(*held)
+        return sum(
+            one.room(log)
+            for one, own in zip(frontiers, held, strict=True)
+            for log, _ in union - own
+        )
+
     @property
     def settled(self) -> bool:
         return not any(self.lacking().values())
