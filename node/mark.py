@@ -55,6 +55,8 @@ def read_mark(root: Path) -> Mark | None:
         raise _damaged(path, str(error)) from None
     if re.fullmatch(rf"[0-9a-f]{{{ID_HEX}}}", mark.id) is None:
         raise _damaged(path, "its id is no id")
+    if not (os.path.isabs(mark.file) and os.path.isabs(mark.root)):
+        raise _damaged(path, "it names no file or no folder")
     return mark
 
 

@@ -7,7 +7,8 @@
 that was moved or copied, and a file that merely has the same name for its cluster.
 
 Rules
-- State of another file is refused as long as that file is there and still means this folder.
+- State of another file is refused as long as that file is there and still means this folder, also
+  where both were moved or copied.
 - A folder that was renamed keeps its id. A copy is a cluster of its own: it gets another id at its
   first `up`; until then no node of it runs. So does what was moved to another disk.
 - A folder without a mark is ours if a version before marks has left its journals there. Any other
@@ -56,19 +57,31 @@ def look(root: Path, file: Path, wanted: str) -> Claim:
     if mark is None:
         return Claim(_unmarked(root), None)
     own_root, known = text_of(root), same_file(mark.file, file)
+    beside = _moved_along(mark, root)
+    if not known and not same_file(str(beside), file) and _means(beside, own_root):
+        raise _of_another(root, mark, beside, file)
     if mark.root != own_root and (mark.is_elsewhere(root) or _original(mark, root)):
         return Claim(Standing.COPY, mark)
     if not known and _means(Path(mark.file), own_root):
-        raise ConfigError(
-            f"{root} holds the state of another cluster file, {mark.file} (cluster {mark.id}): "
-            f"give {file} a `name` or a `data_dir` of its own"
-        )
+        raise _of_another(root, mark, Path(mark.file), file)
     if wanted not in ("", mark.id):
         raise ConfigError(
             f"{root} holds the state of cluster {mark.id}, and {file} has `id: {wanted}`: "
             "use another `name` or `data_dir`, or take `id` out of the file"
         )
     return Claim(Standing.OWN if mark.fits(root, file) else Standing.MOVED, mark)
+
+
+def _moved_along(mark: Mark, root: Path) -> Path:
+    """Where the marked file is if it was moved or copied together with the folder."""
+    return Path(os.path.normpath(root / os.path.relpath(mark.file, mark.root)))
+
+
+def _of_another(root: Path, mark: Mark, theirs: Path, file: Path) -> ConfigError:
+    return ConfigError(
+        f"{root} holds the state of another cluster file, {theirs} (cluster {mark.id}): "
+        f"give {file} a `name` or a `data_dir` of its own"
+    )
 
 
 def known_id(root: Path, file: Path, wanted: str) -> str:

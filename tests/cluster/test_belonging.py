@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,26 @@ def test_a_moved_folder_keeps_its_id_and_says_so(lab: Any) -> None:
     lab.well("-f", "new/c.yaml", "cluster", "up", "-d")
     assert id_of(new / "c.yaml") == before
     lab.well("-f", "new/c.yaml", "cluster", "restart", "n1")
+
+
+@pytest.mark.parametrize("moving", [shutil.move, shutil.copytree])
+def test_another_file_gets_no_state_that_was_moved_or_copied_with_its_own(
+    lab: Any, moving: Callable[[Path, Path], object]
+) -> None:
+    """Whichever of the two comes first: a chaos of 60 s found that it was the other one once."""
+    old, new = lab.folder / "old", lab.folder / "new"
+    old.mkdir()
+    for name in ("cluster.yaml", "other.yaml"):
+        (old / name).write_text("name: one\nnodes: [n1]\n")
+    lab.well("-f", "old/cluster.yaml", "cluster", "up", "-d")
+    lab.well("-f", "old/cluster.yaml", "send", "n1", "kept")
+    lab.well("-f", "old/cluster.yaml", "cluster", "down")
+    moving(old, new)
+    for words in (("up", "-d"), ("down", "--wipe"), ("wipe", "n1")):
+        refused = lab.chatlab("-f", "new/other.yaml", "cluster", *words)
+        assert refused.code == 2 and str(new / "cluster.yaml") in refused.err, (words, refused)
+    lab.well("-f", "new/cluster.yaml", "cluster", "up", "-d")
+    assert texts(lab, "n1", "-f", "new/cluster.yaml") == ["kept"]
 
 
 def test_removing_the_folder_ends_the_nodes(lab: Any, until: Any) -> None:
