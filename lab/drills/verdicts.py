@@ -1,8 +1,9 @@
-"""What moderation says of texts that people have looked at: `lab/text/verdicts.jsonl`.
+"""What moderation says of recorded texts: `lab/text/verdicts.jsonl`, a golden file.
 
 A line of that file is a policy, as an object, and each line after it a text that was judged by it:
-the text, what is emitted (null: nothing, it is rejected), and the hits. Most of it comes from tests
-of single rules; `pytest --rewrite tests/lab/test_drills.py` writes the verdicts anew, for review.
+the text, what is emitted (null: nothing, it is rejected), and the hits. The texts come from the
+tests of moderation. The verdicts were recorded: a change of them is seen here, and whether it is
+right is said by those tests. `pytest --rewrite tests/lab/test_drills.py` writes them anew.
 """
 
 from functools import cache
