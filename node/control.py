@@ -198,10 +198,7 @@ class Control:
 
         Raises OSError if that cannot be.
         """
-        if not self._path.is_lost:
-            return ""
-        self.gates[0].reopen(self._path.listen())
-        return self._path.path
+        return self._path.listen_again(self.gates[0].reopen)
 
     def leave(self) -> None:
         """Take no more commands and let nobody new in; go on answering.

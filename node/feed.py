@@ -121,10 +121,7 @@ class Feed:
 
         Raises OSError if that cannot be.
         """
-        if not self._path.is_lost:
-            return ""
-        self.gates[0].reopen(self._path.listen())
-        return self._path.path
+        return self._path.listen_again(self.gates[0].reopen)
 
     def leave(self) -> None:
         """Let nobody new in by the path. (Unbinding the other socket would cut who is in.)"""

@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from node.listening import BACKLOG
@@ -51,6 +52,16 @@ class IpcPath:
         finally:
             os.umask(before)
         return listener
+
+    def listen_again(self, reopen: Callable[[socket.socket], None]) -> str:
+        """Hand a new listener on if the old one is lost. Returns the path then, else "".
+
+        Raises OSError if that cannot be.
+        """
+        if not self.is_lost:
+            return ""
+        reopen(self.listen())
+        return self.path
 
     @property
     def is_lost(self) -> bool:
