@@ -3,8 +3,9 @@
 import os
 from pathlib import Path
 
+from lab.atomic_json import write_json
 from lab.places import Place
-from lab.process import live_record, record_of, write_json
+from lab.process import live_record, record_of
 
 
 def run_node(place: Place, name: str, file: Path) -> int:

@@ -28,6 +28,7 @@ from typing import Any
 
 import msgspec
 
+from lab.atomic_json import write_json
 from lab.child import RunNode, exit_text, fork_node, freeze, name_process
 from lab.launched import Caller, Child, read_launched
 from lab.places import Place, PlaceError, parse
@@ -40,7 +41,6 @@ from lab.process import (
     record_of,
     send_signal,
     wait_gone,
-    write_json,
 )
 from node.complaints import complaint
 

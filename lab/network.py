@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lab.atomic_json import write_json
 from lab.client import Client
 from lab.cluster import Cluster
 from lab.problem import Problem
-from lab.process import write_json
 from node.api import ClearFaults, Done, Request, SetFault
 
 

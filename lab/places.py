@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from lab.atomic_json import write_json
 from lab.problem import Exit, Problem
-from lab.process import write_json
 from node.complaints import complaint
 from node.mark import Mark, MarkError, read_mark
 

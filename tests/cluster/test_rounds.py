@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from lab.atomic_json import write_json
 from lab.launched import Launched, LaunchedNode
-from lab.process import write_json
 from lab.real import leftovers
 from lab.real.repairs import mend
 from tests.mutants.choosing import ROOT

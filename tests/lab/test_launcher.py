@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lab.atomic_json import write_json
 from lab.cluster import Cluster
 from lab.launched import read_launched
 from lab.places import FORMAT, NodePlace, Place
-from lab.process import live_record, record_of, send_signal, write_json
+from lab.process import live_record, record_of, send_signal
 
 LAUNCHER = """
 import os, signal, sys, time

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.atomic_json import write_json
 from lab.process import (
     live_record,
     lives,
@@ -17,7 +18,6 @@ from lab.process import (
     send_signal,
     state_of,
     wait_gone,
-    write_json,
 )
 from node.pidfile import ProcessRecord, birth_of
 
