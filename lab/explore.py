@@ -33,7 +33,7 @@ from lab.orphans import end_with_parent
 from lab.reached import Reached
 from lab.rows import ROWS
 from lab.scenario import Scenario, names
-from lab.token import config_of
+from lab.token import PLANTED, config_of
 
 CHUNK_S = 0.3  # work handed to a worker at once
 CHUNK_MAX = 64
@@ -54,6 +54,7 @@ class Options(Struct, frozen=True):
     reached: bool = False  # also count the states that runs reach: `lab.reached`
     real: int = 0  # rounds on real processes, from the first seed on
     real_scenarios: tuple[Scenario, ...] = ()  # of these; none: `lab.real.rounds.SCENARIOS`
+    planted: str = ""  # a bug that the caller has planted meanwhile: replays plant it again
 
     def scenario_of(self, seed: int) -> Scenario:
         return self.scenarios[seed % len(self.scenarios)]
@@ -173,8 +174,10 @@ class Found(Struct):
         if seen.outcome == "unknown":
             self.unknown[seen.rule, seen.reason] += 1
         elif seen.outcome == "fail":
-            again = f"chatlab lab replay {seen.token}"
-            self._fail(Failure(scenario, seen.seed, seen.rule, seen.reason, seen.token, again))
+            bug = self.options.planted
+            token = f"{bug}{PLANTED}{seen.token}" if bug else seen.token
+            again = f"chatlab lab replay {token}"
+            self._fail(Failure(scenario, seen.seed, seen.rule, seen.reason, token, again))
         if seen.sample is not None:
             growing = self.samples.setdefault(scenario, [])
             growing.append(seen.sample)
@@ -216,6 +219,8 @@ class Found(Struct):
             reason = f"{verdict.reason} (seeds {first} to {last} of it)"
             told = " ".join(one.name for one in self.options.scenarios)
             again = f"chatlab lab explore {told} --first {first} --seeds {last - first + 1}"
+            if self.options.planted:
+                again += f" --plant {self.options.planted}"
             self._fail(Failure(scenario, first, LAG_BAND.rule.id, reason, "", again))
 
     def coverage(self) -> dict[str, Verdict]:

@@ -35,14 +35,13 @@ from lab.judging import run_judged
 from lab.orphans import end_with_parent
 from lab.scenario import named, names
 from lab.sim.swarm import draw
-from lab.token import Source
+from lab.token import PLANTED, Source
 
 Kind = Literal["runs", "batches", "observed", "hashed"]
 CATALOGUE = "tests.mutants.catalogue"
 CHUNK = 8  # looks that a worker does at a time
 BATCH_RUNS = 30
 BATCH_SEEDS_FROM = 1_000_000  # the seeds of batches are none of the calibration's
-PLANTED = "+"  # between a mutant and a token
 TRIED_MAX = 5  # looks that are run once more for a token
 SURE = 0.001  # how often a sound checker may miss its floor
 

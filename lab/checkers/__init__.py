@@ -18,7 +18,7 @@ Rules
 - Nobody is accused of what the plan did to them. Each excuse is tied to an event of the trace.
 
 Theory of operation. `History` and `Disks` gather what several checkers need, the latter with the
-reason for every record that went missing. Each checker is one file, C1 to C21 by `lab.md`; it is
+reason for every record that went missing. Each checker is one file, C1 to C21 of docs/lab.md; it is
 shown the kinds of events it wants and asked once at the end. C15 and C19 compare two traces, C20
 looks at a batch of samples, C11 and C13 give figures and (almost) no judgement.
 """

@@ -1,6 +1,7 @@
 """`chatlab lab explore`: many seeds on all cores."""
 
 import os
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 Reached = Annotated[
     bool,
     typer.Option("--reached", help="Also tell what these runs reached; 1000 without a row fail."),
+]
+Plant = Annotated[
+    str,
+    typer.Option(
+        "--plant", metavar="MUTANT", help="With this bug of `lab mutants --list` in the core."
+    ),
 ]
 Rounds = Annotated[
     int,
@@ -55,6 +62,7 @@ def explore(
         bool, typer.Option("--first-failure", help="Stop at the first seed that fails.")
     ] = False,
     reached: Reached = False,
+    plant: Plant = "",
     real: Rounds = 0,
     json: Json = False,
 ) -> None:
@@ -65,6 +73,8 @@ def explore(
 
     if seeds == 0 and not real:
         raise Problem("no seeds and no rounds: nothing would run", Exit.USAGE)
+    if plant:
+        context.with_resource(_bug(plant, real))
     options = Options(
         _meant(scenarios or names()),
         int.from_bytes(os.urandom(5), "big") if fresh else first,
@@ -76,6 +86,7 @@ def explore(
         reached,
         real,
         _meant(scenarios or []),
+        plant,
     )
     if fresh:
         hint(f"first seed: {options.first}")
@@ -84,6 +95,20 @@ def explore(
     if found.ended == "interrupted" and not found.failures_count:
         raise typer.Exit(int(Exit.INTERRUPTED))
     raise typer.Exit(code_of(found.outcome))
+
+
+def _bug(mutant: str, real: int) -> AbstractContextManager[None]:
+    """Planted while it is entered, here and in the workers that are forked meanwhile."""
+    from lab.mutants import MutantsError, planted  # lazy: reads the catalogue
+    from lab.token import PLANTED
+
+    if real:
+        text = "--plant with --real: a bug is planted in this process, and real nodes are others"
+        raise Problem(text, Exit.USAGE)
+    try:
+        return planted(f"{mutant}{PLANTED}")[0]
+    except MutantsError as error:
+        raise Problem(str(error), Exit.USAGE) from None
 
 
 def _show(found: "Found", json: bool, paint: "Paint") -> None:

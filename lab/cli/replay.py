@@ -105,7 +105,8 @@ def _planted(text: str) -> "tuple[str, AbstractContextManager[None], str]":
 
     The same goes for a plan's file: MUTANT+FILE.
     """
-    from lab.mutants import PLANTED, MutantsError, planted  # lazy: reads the catalogue if need be
+    from lab.mutants import MutantsError, planted  # lazy: reads the catalogue if need be
+    from lab.token import PLANTED
 
     mutant = text.partition(PLANTED)[0] if PLANTED in text else ""
     if not mutant or Path(text).exists():

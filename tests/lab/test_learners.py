@@ -37,6 +37,30 @@ def test_a_planted_bug_ends_with_a_token_that_is_told(
     assert main(["lab", "replay", token.partition("+")[2], "--force"]) != Exit.VERDICT_FALSE
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])  # two: workers have the bug as well
+def test_exploring_finds_a_planted_bug_and_the_token_plants_it_again(
+    here: Path, capsys: pytest.CaptureFixture[str], jobs: str
+) -> None:
+    words = ["lab", "explore", "power-cuts", "--seeds", "6", "-j", jobs]
+    plant = ["--plant", "ack-before-sync"]
+    assert main([*words, *plant, "--first-failure", "--json"]) == Exit.VERDICT_FALSE
+    failure = json.loads(capsys.readouterr().out.splitlines()[0])
+    assert failure["rule"] == "C5"
+    assert failure["token"].startswith("ack-before-sync+power-cuts.")
+    assert failure["command"] == f"chatlab lab replay {failure['token']}"
+    assert main(["lab", "replay", failure["token"], "--json"]) == Exit.VERDICT_FALSE
+    capsys.readouterr()
+    assert main(words) == Exit.DONE  # and nothing is left of it
+    assert "ack-before-sync" not in capsys.readouterr().out
+
+
+def test_what_cannot_be_planted_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "explore", "--plant", "no-such-bug"]) == Exit.USAGE
+    assert "no mutant 'no-such-bug'" in capsys.readouterr().err
+    assert main(["lab", "explore", "--plant", "never-push", "--real", "1"]) == Exit.USAGE
+    assert "real nodes" in capsys.readouterr().err
+
+
 def test_a_bug_that_nobody_planted_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lab", "replay", "no-such-bug+lossy.1.x.y.z"]) == Exit.USAGE
     assert "no mutant 'no-such-bug'" in capsys.readouterr().err
