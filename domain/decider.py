@@ -19,13 +19,17 @@ from msgspec import Struct
 from domain.clock import Stamp
 from domain.commands import Command, Join, Leave, PostMessage
 from domain.dot import Dot
-from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft
+from domain.events import (
+    AUTHOR_BYTES_MAX,
+    RULES_MAX,
+    TEXT_BYTES_MAX,
+    Event,
+    MessagePosted,
+    ParticipantJoined,
+    ParticipantLeft,
+)
 from domain.presence import PresenceOf
 from domain.verdict import Censored, Clean, Rejected, Verdict, rules_of
-
-AUTHOR_BYTES_MAX = 64
-TEXT_BYTES_MAX = 65536
-CENSORED_BY_MAX = 256  # rules that one event can name; the disk format has the same limit
 
 # Joiners shape the words of some scripts and are part of a name; other format characters are not.
 JOINERS = "\u200c\u200d"
@@ -75,7 +79,7 @@ def decide(
             refused = _check_text(verdict.text)  # what is put in may take more room
             if refused:
                 return Refused(f"once censored, {refused.reason}")
-            by = rules_of(verdict.hits)[:CENSORED_BY_MAX]
+            by = rules_of(verdict.hits)[:RULES_MAX]
             return MessagePosted(dot, stamp, parents, author, verdict.text, by)
         if type(verdict) is Rejected:
             return Refused(f"rejected by {', '.join(rules_of(verdict.hits))}")

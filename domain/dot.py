@@ -7,6 +7,10 @@ never reused: whatever could reuse one opens a new epoch instead. Dots say nothi
 
 from msgspec import Struct
 
+ORIGIN_CHARS_MAX = 32
+ORIGIN_FORM = rf"[a-z0-9][a-z0-9-]{{0,{ORIGIN_CHARS_MAX - 1}}}"  # of clients' names, too
+EPOCH_MAX = 2**63 - 1
+
 
 def epoch_hex(epoch: int) -> str:
     """The one spelling of an epoch: lower-case hexadecimal. JSON, logs and traces have it whole,

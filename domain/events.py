@@ -13,6 +13,12 @@ from msgspec import Struct
 from domain.clock import Stamp
 from domain.dot import Dot
 
+# What a new event may hold, and what a decoder accepts of one.
+AUTHOR_BYTES_MAX = 64
+TEXT_BYTES_MAX = 64 * 1024
+PARENTS_MAX = 16
+RULES_MAX = 256  # that one event can name
+
 
 @final
 class MessagePosted(Struct, frozen=True, tag="posted", gc=False):

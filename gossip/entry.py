@@ -9,11 +9,11 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
+from domain.arrival import TAG_BYTES
 from domain.dot import Dot
 
 HASH_BYTES = 32
 PREV_BYTES = 16
-TAG_BYTES = 8
 GENESIS = bytes(PREV_BYTES)  # the predecessor of seq 1
 
 

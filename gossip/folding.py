@@ -25,12 +25,12 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from domain.dot import LogId
+from domain.dot import EPOCH_MAX, LogId
 from gossip.delta import FOLD_BYTES, LINE_BYTES, line_bytes, room_beside
 from gossip.frontier import Frontier
 from gossip.log import Log
 from gossip.logs import Logs
-from gossip.packets import EPOCH_MAX, Fold, Line
+from gossip.packets import Fold, Line
 from gossip.reconcile import Lack, Strategy
 from gossip.root import root_of
 

@@ -21,9 +21,10 @@ Rules
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum, auto
 
+from domain.arrival import TAG_BYTES
 from domain.dot import Dot, LogId
 from domain.seqset import SEQ_MAX
-from gossip.entry import GENESIS, PREV_BYTES, TAG_BYTES, Entry, hash_of
+from gossip.entry import GENESIS, PREV_BYTES, Entry, hash_of
 from gossip.log import Log
 from gossip.logs import Logs
 from gossip.meter import ENTRY_BYTES, Meter

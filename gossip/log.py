@@ -9,9 +9,10 @@ from array import array
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from domain.arrival import TAG_BYTES
 from domain.dot import LogId
 from domain.seqset import SeqSet
-from gossip.entry import GENESIS, TAG_BYTES, Entry
+from gossip.entry import GENESIS, Entry
 from gossip.naming import Naming
 from gossip.packets import Line
 

@@ -26,6 +26,8 @@ from typing import Annotated, final
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from domain.arrival import TAG_BYTES
+from domain.dot import EPOCH_MAX, ORIGIN_CHARS_MAX
 from domain.seqset import SEQ_MAX
 from gossip.incarnation import NUMBER_MAX
 
@@ -39,23 +41,23 @@ LINES_MAX = (
     8192  # a summary has 4700 at most (`gossip.folding`); each takes 3 microseconds to compare
 )
 TAGS_MAX = 8192  # entries of a forked log that one line can name
+STORED_PER_PACKET_MAX = 64
 
 # What a decoder accepts. Everything a stranger sends is bounded before it is looked at.
-Name = Annotated[str, Meta(min_length=1, max_length=32)]
-EPOCH_MAX = 2**63 - 1
+Name = Annotated[str, Meta(min_length=1, max_length=ORIGIN_CHARS_MAX)]
 Epoch = Annotated[int, Meta(ge=1, le=EPOCH_MAX)]
 Seq = Annotated[int, Meta(ge=1, le=SEQ_MAX)]
 Prefix = Annotated[int, Meta(ge=0, le=SEQ_MAX)]
 Number = Annotated[int, Meta(ge=0, le=NUMBER_MAX)]
 Root = Annotated[bytes, Meta(min_length=ROOT_BYTES, max_length=ROOT_BYTES)]
-Head = Annotated[bytes, Meta(max_length=8)]
-Tags = Annotated[bytes, Meta(max_length=8 * TAGS_MAX)]
+Head = Annotated[bytes, Meta(max_length=TAG_BYTES)]
+Tags = Annotated[bytes, Meta(max_length=TAG_BYTES * TAGS_MAX)]
 Ranges = Annotated[list[tuple[Seq, Seq]], Meta(max_length=256)]
 Opinions = Annotated[list["Opinion"], Meta(max_length=256)]
 Lines = Annotated[list["Line"], Meta(max_length=LINES_MAX)]
 Folds = Annotated[list["Fold"], Meta(max_length=4096)]
 Runs = Annotated[list["Run"], Meta(max_length=16_384)]
-Storeds = Annotated[list["Stored"], Meta(max_length=64)]
+Storeds = Annotated[list["Stored"], Meta(max_length=STORED_PER_PACKET_MAX)]
 Data = Annotated[list[bytes], Meta(min_length=1, max_length=16_384)]
 
 

@@ -13,9 +13,7 @@ from itertools import islice
 from domain.dot import LogId
 from domain.seqset import SeqSet
 from gossip.frontier import Frontier
-from gossip.packets import Stored
-
-STORED_PER_PACKET_MAX = 64
+from gossip.packets import STORED_PER_PACKET_MAX, Stored
 
 
 class Receipts:

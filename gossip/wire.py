@@ -10,6 +10,8 @@ from hashlib import blake2b
 
 import msgspec
 
+from domain.arrival import TAG_BYTES
+from domain.seqset import SEQ_MAX
 from gossip.packets import (
     PROTOCOL_VERSION,
     WITH_RUNS,
@@ -98,8 +100,10 @@ def _check_line(line: Line) -> None:
         if not after < first <= last:
             raise WireError("malformed", f"ranges of {line.origin} overlap or are out of order")
         after = last + 1
-    sizes_fit = len(line.head) == (8 if line.prefix else 0) and not len(line.tags) % 8
-    if not sizes_fit or len(line.above) not in (0, 8):
+    sizes_fit = (
+        len(line.head) == (TAG_BYTES if line.prefix else 0) and not len(line.tags) % TAG_BYTES
+    )
+    if not sizes_fit or len(line.above) not in (0, TAG_BYTES):
         raise WireError("malformed", f"tags of {line.origin} have a wrong size")
 
 
@@ -114,5 +118,5 @@ def _check_folds(folds: list[Fold]) -> None:
 
 
 def _check_run(run: Run) -> None:
-    if run.first + len(run.data) > 2**63:
+    if run.first + len(run.data) > SEQ_MAX + 1:
         raise WireError("malformed", f"run of {run.origin} leaves the sequence space")

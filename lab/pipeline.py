@@ -12,9 +12,10 @@ from collections.abc import Callable
 import zmq
 from msgspec import Struct
 
+from domain.events import TEXT_BYTES_MAX
 from lab.client import Client, Failure, Silent, Unreachable
 from lab.problem import Exit, Problem
-from node.api import TEXT_BYTES_MAX, Accepted, Failed, Post, Refused, Reply
+from node.api import Accepted, Failed, Post, Refused, Reply
 from node.streams import read
 
 WINDOW = 1024  # messages in flight

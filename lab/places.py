@@ -19,7 +19,7 @@ from msgspec import Struct
 from lab.atomic_json import write_json
 from lab.problem import Exit, Problem
 from node.complaints import complaint
-from node.mark import Mark, MarkError, read_mark
+from node.mark import FILE_BYTES_MAX, Mark, MarkError, read_mark
 
 if TYPE_CHECKING:
     from domain.moderation import Policy
@@ -31,7 +31,6 @@ STATE_DIR = ".chatlab"
 GENERATED_FILE = f"{STATE_DIR}/generated.yaml"
 GENERATED_COUNT = 5
 NODES_MAX = 100
-CONTENT_BYTES_MAX = 1024 * 1024  # as much as a cluster file may have
 FORMAT = 5
 
 
@@ -345,7 +344,7 @@ def parse(file: Path) -> Place:
 def _content_of(file: Path) -> str:
     """A hash of what the file holds, as far as a cluster file may be long. Raises OSError."""
     with file.open("rb") as opened:
-        return blake2b(opened.read(CONTENT_BYTES_MAX + 1), digest_size=16).hexdigest()
+        return blake2b(opened.read(FILE_BYTES_MAX + 1), digest_size=16).hexdigest()
 
 
 def _former(file: Path, root: str) -> tuple[str, ...]:

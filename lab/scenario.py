@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from domain.dot import ORIGIN_FORM
 from gossip.config import GossipConfig
 from lab.faults import SITES, Shape, Site, WordRule
 from node.explained import explained
@@ -254,7 +255,7 @@ class Workload(_Part, frozen=True):
 
 
 class Scenario(_Part, frozen=True):
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z")]
+    name: Annotated[str, Meta(pattern=rf"^{ORIGIN_FORM}\Z")]
     about: str
     nodes: tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(le=100_000)]] = (5, 5)
     faults_ms: Spans = (8000, 10_000)

@@ -15,7 +15,6 @@ from domain.dot import Dot
 from domain.events import Event
 from node.link import LinkFault
 
-TEXT_BYTES_MAX = 64 * 1024
 FRAME_BYTES_MAX = 4 * 1024 * 1024
 PAGE_BYTES_MAX = 512 * 1024
 

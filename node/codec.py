@@ -21,8 +21,18 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from domain.arrival import Via
 from domain.clock import COUNTER_MAX, STAMP_MS_MAX, Stamp
-from domain.dot import Dot, LogId
-from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft, UnknownEvent
+from domain.dot import EPOCH_MAX, ORIGIN_FORM, Dot, LogId
+from domain.events import (
+    AUTHOR_BYTES_MAX,
+    PARENTS_MAX,
+    RULES_MAX,
+    TEXT_BYTES_MAX,
+    Event,
+    MessagePosted,
+    ParticipantJoined,
+    ParticipantLeft,
+    UnknownEvent,
+)
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES
 from node.disk import record_pb2 as pb
@@ -30,16 +40,11 @@ from node.marks import parsed
 from node.ports import CodecError, Decoded, EpochRecord, EventRecord, Record
 
 EVENT_BYTES_MAX = 128 * 1024
-AUTHOR_BYTES_MAX = 64
-TEXT_BYTES_MAX = 64 * 1024
-PARENTS_MAX = 16
-EPOCH_MAX = 2**63 - 1
-RULES_MAX = 256  # rule ids that one censored message can name
 RULE_BYTES_MAX = 64
 FILLED_MAX = 64  # times that one message is filled
 ORIGINS_KNOWN_MAX = 4096  # bounds the cache of origin names that passed the check
 
-ORIGIN = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+ORIGIN = re.compile(ORIGIN_FORM)
 KIND_FIRST, KIND_LAST = 16, 255  # field numbers of Event that are kinds, known or not
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct, field
 
+from domain.dot import ORIGIN_FORM
 from gossip.config import GossipConfig
 from node.explained import explained, hint_of, shown, wrong
 from node.located import Located, LocatedError, Path_, Value, parse, read_text
@@ -30,7 +31,7 @@ BUILTIN = "builtin:"
 NAMES = ("Twatt",)  # in Orkney and in Shetland; the English list has it with one t
 BUILTIN_DIR = Path(__file__).parent / "words"
 
-Name = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,31}\Z")]
+Name = Annotated[str, Meta(pattern=rf"^{ORIGIN_FORM}\Z")]
 RuleId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 ClusterId = Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
 Durability = Literal["always", "interval", "none"]

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from domain.dot import Dot, LogId
-from domain.events import Event
-
-PARENTS_MAX = 16
+from domain.events import PARENTS_MAX, Event
 
 
 class Heads:

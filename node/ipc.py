@@ -14,8 +14,6 @@ from pathlib import Path
 
 from node.listening import BACKLOG
 
-PATH_BYTES_MAX = 107  # sockaddr_un, less its final zero
-
 
 class IpcError(OSError):
     """The path cannot be used. The text is one clear line."""
@@ -30,12 +28,6 @@ class IpcPath:
 
     def listen(self) -> socket.socket:
         """Listen with mode 0700 less the execute bits, in a directory made 0700 if need be."""
-        size = len(os.fsencode(self.path))
-        if size > PATH_BYTES_MAX:
-            raise IpcError(
-                f"{self.path}: {size} bytes are too long for a socket; the limit is "
-                f"{PATH_BYTES_MAX}: set a shorter data_dir"
-            )
         before = os.umask(0o077)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -48,7 +40,9 @@ class IpcPath:
             self._inode = os.stat(self.path).st_ino
         except OSError as error:
             listener.close()
-            raise IpcError(f"{self.path}: cannot bind a socket there: {error.strerror}") from None
+            raise IpcError(
+                f"{self.path}: cannot bind a socket there: {error.strerror or error}"
+            ) from None
         finally:
             os.umask(before)
         return listener

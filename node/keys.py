@@ -30,12 +30,13 @@ import zmq
 from msgspec import Struct
 from zmq.utils import z85
 
+from domain.dot import ORIGIN_FORM
 from node.config import ConfigError
 from node.explained import NAME_FORM
 
 Role = Literal["peer", "client", "observer"]
 ROLES: tuple[Role, ...] = ("peer", "client", "observer")
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+NAME = re.compile(ORIGIN_FORM)
 KEY_BYTES = 32
 SECRET_BYTES_MAX = 4096
 LIST_BYTES_MAX = 1024 * 1024

@@ -15,7 +15,8 @@ from typing import Protocol
 import yaml
 from msgspec import Struct
 
-FILE_BYTES_MAX = 1024 * 1024
+from node.mark import FILE_BYTES_MAX
+
 DEPTH_MAX = 20
 
 Path_ = tuple[str | int, ...]  # ("nodes", 1, "port")

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 MARK_FILE = "cluster.json"
 MARK_BYTES_MAX = 64 * 1024
+FILE_BYTES_MAX = 1024 * 1024  # of a cluster file, and of any other that is read like one
 ID_HEX = 16
 LOCK_FILE = "LOCK"  # in a journal's folder: the first thing that a node makes there
 

@@ -20,11 +20,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from domain.dot import ORIGIN_CHARS_MAX
 from node.config import ClusterConfig, ConfigError
 
 STATE_DIR = ".chatlab"
-SOCKET_BYTES_MAX = 107
-NODE_NAME_MAX = 32
+SOCKET_BYTES_MAX = 107  # sockaddr_un, less its final zero
 BOOK_BYTES_MAX = 1024 * 1024
 # Not $TMPDIR: a node and a command started elsewhere must agree, and it may be long itself.
 SHORT_DIR = Path("/tmp")  # noqa: S108  (the folder made there is private, see `private_dir`)
@@ -64,7 +64,7 @@ class ClusterPaths:
         self.launcher_pid = self.root / "launcher.pid"
         # However the way there is spelt: a node and a command may have come by different links.
         real = Path(os.path.realpath(self.root))
-        fits = _fits(real / ("n" * NODE_NAME_MAX) / "control")
+        fits = _fits(real / ("n" * ORIGIN_CHARS_MAX) / "control")
         self._sockets = real if fits else _short_dir(real)
         self.launcher_socket = self._sockets / "launcher.sock"
 

@@ -9,9 +9,9 @@ name their entries by tag, until each holds both branches.
 from collections.abc import Iterable
 from itertools import chain
 
+from domain.arrival import TAG_BYTES
 from domain.dot import LogId
 from domain.seqset import SEQ_MAX, SeqSet
-from gossip.entry import TAG_BYTES
 from gossip.frontier import Frontier
 from gossip.log import Log
 from gossip.meter import ENTRY_BYTES, STEP_BYTES

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import (
-    AUTHOR_BYTES_MAX,
-    Json,
-    NodeName,
-    Settings,
-    emit,
-    hint,
-    settings_of,
-    utf8,
-)
+from domain.events import AUTHOR_BYTES_MAX
+from lab.cli.common import Json, NodeName, Settings, emit, hint, settings_of, utf8
 from lab.places import NodePlace
 from lab.problem import Exit, Problem
 

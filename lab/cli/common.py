@@ -12,9 +12,6 @@ from lab.places import NodePlace, Place, find
 from lab.problem import Exit, Problem
 from lab.tables import Paint, paint_for
 
-TEXT_BYTES_MAX = 64 * 1024
-AUTHOR_BYTES_MAX = 64
-
 
 @dataclass(frozen=True)
 class Elsewhere:

@@ -4,16 +4,17 @@ from random import Random
 
 from domain.clock import COUNTER_MAX, STAMP_MS_MAX, HybridClock, Stamp
 from domain.commands import Command, Join, Leave, PostMessage
-from domain.decider import (
-    AUTHOR_BYTES_MAX,
-    CENSORED_BY_MAX,
-    TEXT_BYTES_MAX,
-    Context,
-    Refused,
-    decide,
-)
+from domain.decider import Context, Refused, decide
 from domain.dot import Dot
-from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft
+from domain.events import (
+    AUTHOR_BYTES_MAX,
+    RULES_MAX,
+    TEXT_BYTES_MAX,
+    Event,
+    MessagePosted,
+    ParticipantJoined,
+    ParticipantLeft,
+)
 from domain.presence import PresenceOf, presence_of
 from domain.verdict import Censored, Clean, Hit, Rejected, Verdict
 from lab.drills.beside import holds, same
@@ -75,7 +76,7 @@ def _commands(rng: Random) -> None:
 
 
 def _verdict(rng: Random, text: str) -> Verdict:
-    rules = rng.choice((1, 1, CENSORED_BY_MAX + 3))
+    rules = rng.choice((1, 1, RULES_MAX + 3))
     hits = tuple([Hit(f"r{at}", 0, 1, "plain") for at in range(rules)])
     verdicts: tuple[Verdict, ...] = (
         CLEAN,
@@ -97,7 +98,7 @@ def _wanted(command: Command, verdict: Verdict, known: Known, context: Context) 
         emitted = verdict.text if isinstance(verdict, Censored) else command.text
         good = (command.text in TEXTS, emitted not in BAD_TEXTS, type(verdict) is not Rejected)
         by = tuple(dict.fromkeys(hit.rule for hit in getattr(verdict, "hits", ())))
-        event = MessagePosted(dot, stamp, parents, author, emitted, by[:CENSORED_BY_MAX])
+        event = MessagePosted(dot, stamp, parents, author, emitted, by[:RULES_MAX])
         return event if all(good) else None
     kind = ParticipantJoined if isinstance(command, Join) else ParticipantLeft
     if type(known.last.get(author)) is kind:

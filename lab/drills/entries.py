@@ -6,22 +6,21 @@ from random import Random
 from msgspec.structs import replace
 
 from domain.clock import COUNTER_MAX, STAMP_MS_MAX, Stamp
-from domain.dot import Dot
-from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft, UnknownEvent
-from domain.seqset import SEQ_MAX
-from lab.drills.beside import refused, same
-from node.codec import (
+from domain.dot import EPOCH_MAX, Dot
+from domain.events import (
     AUTHOR_BYTES_MAX,
-    EPOCH_MAX,
-    EVENT_BYTES_MAX,
-    KIND_FIRST,
-    KIND_LAST,
     PARENTS_MAX,
-    RULE_BYTES_MAX,
     RULES_MAX,
     TEXT_BYTES_MAX,
-    ProtobufCodec,
+    Event,
+    MessagePosted,
+    ParticipantJoined,
+    ParticipantLeft,
+    UnknownEvent,
 )
+from domain.seqset import SEQ_MAX
+from lab.drills.beside import refused, same
+from node.codec import EVENT_BYTES_MAX, KIND_FIRST, KIND_LAST, RULE_BYTES_MAX, ProtobufCodec
 from node.ports import CodecError, Decoded
 
 STEPS = 8

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from random import Random
 
+from domain.arrival import TAG_BYTES
 from domain.dot import Dot, LogId
 from gossip.delta import cut
-from gossip.entry import GENESIS, PREV_BYTES, TAG_BYTES, Entry, hash_of
+from gossip.entry import GENESIS, PREV_BYTES, Entry, hash_of
 from gossip.folding import LEGS, Folding, Summary
 from gossip.frontier import Added, Frontier
 from gossip.log import Log

@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
+from domain.seqset import SEQ_MAX
 from gossip.incarnation import NUMBER_MAX
 from gossip.packets import PROTOCOL_VERSION
 from gossip.wire import PACKET_BYTES_MAX, WireError, decode, encode
 from lab.drills.beside import Difference, same
 
-SEQ_MAX = 2**63 - 1
 NAMES = ("n1", "a", "z" * 32)
 # By the number of its kind: where a packet's body has lines, folds and runs.
 LINES, FOLDS, RUNS = {1: 3, 3: 4, 4: 4, 8: 4}, {1: 6, 3: 9, 4: 6, 8: 5}, {3: 5, 4: 2, 5: 1, 8: 2}

@@ -2,11 +2,12 @@
 
 from random import Random
 
+from domain.arrival import TAG_BYTES
 from domain.dot import Dot, LogId
-from gossip.entry import TAG_BYTES, Entry, hash_of
+from gossip.entry import Entry, hash_of
 from gossip.frontier import Frontier
-from gossip.packets import Stored
-from gossip.receipts import STORED_PER_PACKET_MAX, Receipts
+from gossip.packets import STORED_PER_PACKET_MAX, Stored
+from gossip.receipts import Receipts
 from gossip.store import MemoryStore
 from lab.drills.beside import same
 

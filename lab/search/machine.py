@@ -10,10 +10,11 @@ from random import Random
 
 from msgspec import Struct
 
+from domain.arrival import TAG_BYTES
 from domain.commands import PostMessage
 from domain.moderation import Moderator, Policy
 from gossip.config import GossipConfig
-from gossip.entry import TAG_BYTES, hash_of
+from gossip.entry import hash_of
 from gossip.packets import WITH_RUNS, Packet
 from gossip.wire import decode, encode
 from lab.search.bounds import Workload

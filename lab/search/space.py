@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from gossip.entry import TAG_BYTES, hash_of
+from domain.arrival import TAG_BYTES
+from gossip.entry import hash_of
 from gossip.packets import WITH_RUNS
 from gossip.wire import decode
 from lab.search.bounds import Bounds, Workload

@@ -10,9 +10,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from domain.arrival import Arrival
+from domain.arrival import TAG_BYTES, Arrival
 from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft
-from gossip.entry import TAG_BYTES, hash_of
+from gossip.entry import hash_of
 from lab.kinds import Facts, What
 from node.codec import ProtobufCodec
 from node.ports import Decoded, EpochRecord, Record

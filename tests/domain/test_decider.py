@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from domain.clock import Stamp
 from domain.commands import Command, Join, Leave, PostMessage
-from domain.decider import (
+from domain.decider import Context, Refused, check_command, decide
+from domain.events import (
     AUTHOR_BYTES_MAX,
-    CENSORED_BY_MAX,
+    RULES_MAX,
     TEXT_BYTES_MAX,
-    Context,
-    Refused,
-    check_command,
-    decide,
+    Event,
+    MessagePosted,
+    ParticipantJoined,
+    ParticipantLeft,
 )
-from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft
 from domain.presence import Presence
 from domain.verdict import Censored, Clean, Hit, Rejected, Verdict, rules_of
 from tests.domain.builders import AUTHORS, arrival, dot, dots, joined, left, posted
@@ -56,10 +56,10 @@ def test_a_censored_text_goes_out_censored_and_names_each_rule_once() -> None:
 
 
 def test_an_event_names_as_many_rules_as_fit_on_disk() -> None:
-    names = [f"rule-{number}" for number in range(CENSORED_BY_MAX + 1)]
+    names = [f"rule-{number}" for number in range(RULES_MAX + 1)]
     event = ask(PostMessage("ana", "darn"), verdict=Censored("****", hits(*names)))
     assert type(event) is MessagePosted
-    assert event.censored_by == tuple(names[:CENSORED_BY_MAX])
+    assert event.censored_by == tuple(names[:RULES_MAX])
 
 
 def test_rules_are_named_in_the_order_of_the_text() -> None:

@@ -23,11 +23,11 @@ from typing import Any
 
 import pytest
 
+from domain.dot import EPOCH_MAX
 from gossip.config import GossipConfig
 from gossip.learnt import Learnt
 from gossip.membership import State
 from gossip.packets import (
-    EPOCH_MAX,
     WITH_RUNS,
     Ack,
     Feedback,

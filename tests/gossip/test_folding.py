@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.dot import LogId
+from domain.dot import EPOCH_MAX, LogId
 from gossip import folding as limits
 from gossip import places
 from gossip.config import GossipConfig
 from gossip.entry import GENESIS, Entry
 from gossip.folding import KEPT, LISTED_MAX, OPENED_BYTES_MAX, PARTS, Folding, Summary
 from gossip.frontier import Frontier
-from gossip.packets import EPOCH_MAX, Ack, Fold, Line, Push, Syn, SynAck, Unfold
+from gossip.packets import Ack, Fold, Line, Push, Syn, SynAck, Unfold
 from gossip.reconcile.vector import Vector
 from gossip.wire import WireError, decode, encode
 from tests.gossip.builders import chain, entry, holding, packet

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.arrival import TAG_BYTES
 from domain.dot import Dot, LogId
-from gossip.entry import GENESIS, TAG_BYTES, Entry
+from gossip.entry import GENESIS, Entry
 from gossip.frontier import RIVALS_MAX, Added, Frontier
 from gossip.packets import ROOT_BYTES, TAGS_MAX, Line
 from gossip.store import MemoryStore

@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from domain.dot import LogId
+from domain.dot import EPOCH_MAX, LogId
 from gossip.entry import GENESIS
 from gossip.folding import KEPT, LISTED_MAX, NAMED_LOGS_MAX, PARTS, Folding, Summary
 from gossip.frontier import Frontier
 from gossip.log import Log
-from gossip.packets import EPOCH_MAX, Fold
+from gossip.packets import Fold
 from gossip.reconcile.vector import Vector
 from gossip.root import root_of
 from gossip.store import MemoryStore

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.arrival import TAG_BYTES
 from gossip import delta as costs
 from gossip import folding as folds
 from gossip import frontier as holdings
 from gossip import rumor as limits
 from gossip.delta import cut
-from gossip.entry import TAG_BYTES, Entry, hash_of
+from gossip.entry import Entry, hash_of
 from gossip.folding import Folding
 from gossip.membership import Membership, State
 from gossip.packets import Opinion, Run

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.arrival import TAG_BYTES
 from domain.dot import LogId
 from domain.seqset import SEQ_MAX
 from gossip.config import GossipConfig
-from gossip.entry import TAG_BYTES
 from gossip.frontier import RANGES_SHARED, Frontier
 from gossip.packets import Line, Syn
 from gossip.reconcile.vector import Vector

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from domain.dot import LogId
 from gossip.entry import Entry
-from gossip.packets import Stored
-from gossip.receipts import STORED_PER_PACKET_MAX, Receipts
+from gossip.packets import STORED_PER_PACKET_MAX, Stored
+from gossip.receipts import Receipts
 from tests.gossip.builders import chain, holding
 
 N1, N2 = LogId("n1", 1), LogId("n2", 9)

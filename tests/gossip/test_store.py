@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
+from domain.arrival import TAG_BYTES
 from domain.dot import LogId
 from gossip.config import GossipConfig
-from gossip.entry import GENESIS, HASH_BYTES, PREV_BYTES, TAG_BYTES
+from gossip.entry import GENESIS, HASH_BYTES, PREV_BYTES
 from gossip.store import MemoryStore
 from tests.gossip.builders import chain
 

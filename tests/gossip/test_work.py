@@ -9,16 +9,17 @@ from random import Random
 
 import pytest
 
-from domain.dot import Dot, LogId
+from domain.arrival import TAG_BYTES
+from domain.dot import EPOCH_MAX, Dot, LogId
 from gossip.delta import runs_of
-from gossip.entry import TAG_BYTES, Entry, hash_of
+from gossip.entry import Entry, hash_of
 from gossip.folding import LACKED_MAX, Folding, Summary
 from gossip.frontier import NAMED_BYTES_MAX, RIVALS_MAX, Frontier
 from gossip.meter import ENTRY_BYTES, READ_BYTES_MAX, STEP_BYTES, Meter
 from gossip.packets import (
     ENTRIES_MAX,
-    EPOCH_MAX,
     LINES_MAX,
+    STORED_PER_PACKET_MAX,
     Ack,
     Feedback,
     Fold,
@@ -29,7 +30,7 @@ from gossip.packets import (
     SynAck,
 )
 from gossip.places import ORIGINS_MAX, STRANGE_LOGS_MAX, Places
-from gossip.receipts import STORED_PER_PACKET_MAX, Receipts
+from gossip.receipts import Receipts
 from gossip.reconcile.vector import Vector
 from gossip.rumor import Rumors
 from gossip.store import AHEAD_BYTES, MemoryStore, read_ahead

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.dot import Dot
+from domain.events import TEXT_BYTES_MAX
 from lab.client import Client, Unreachable
 from lab.pipeline import WINDOW, Lines, Pipeline
 from lab.problem import Exit, Problem
-from node.api import TEXT_BYTES_MAX, Accepted, Failed, Post, Refused, Reply, Request
+from node.api import Accepted, Failed, Post, Refused, Reply, Request
 
 FakeMaker = Callable[[Callable[[Request], Iterable[Reply]]], Any]
 

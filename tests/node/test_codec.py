@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.clock import COUNTER_MAX, STAMP_MS_MAX, Stamp
-from domain.dot import Dot
+from domain.dot import EPOCH_MAX, Dot
 from domain.events import (
+    AUTHOR_BYTES_MAX,
+    PARENTS_MAX,
+    RULES_MAX,
+    TEXT_BYTES_MAX,
     Event,
     MessagePosted,
     ParticipantJoined,
@@ -18,17 +22,7 @@ from domain.events import (
 )
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS
-from node.codec import (
-    AUTHOR_BYTES_MAX,
-    EPOCH_MAX,
-    EVENT_BYTES_MAX,
-    PARENTS_MAX,
-    RULES_MAX,
-    TEXT_BYTES_MAX,
-    ProtobufCodec,
-    decode_block,
-    encode_block,
-)
+from node.codec import EVENT_BYTES_MAX, ProtobufCodec, decode_block, encode_block
 from node.disk import record_pb2 as pb
 from node.marks import (
     CleanStop,

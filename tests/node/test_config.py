@@ -20,7 +20,7 @@ from node.config import (
     load,
     split_address,
 )
-from node.located import FILE_BYTES_MAX
+from node.mark import FILE_BYTES_MAX
 
 
 def read(folder: Path, text: str | bytes) -> ClusterConfig:

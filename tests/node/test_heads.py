@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.dot import Dot, LogId
-from node.heads import PARENTS_MAX, Heads
+from domain.events import PARENTS_MAX
+from node.heads import Heads
 from tests.work import steps
 
 OWN = LogId("n1", 1)

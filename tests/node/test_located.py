@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.located import DEPTH_MAX, FILE_BYTES_MAX, LocatedError, Place, parse, read_text
+from node.located import DEPTH_MAX, LocatedError, Place, parse, read_text
+from node.mark import FILE_BYTES_MAX
 
 TEXT = """\
 # a comment

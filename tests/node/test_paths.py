@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.dot import ORIGIN_CHARS_MAX
 from node.config import ClusterConfig, ConfigError, NodeConfig
 from node.paths import (
     BOOK_BYTES_MAX,
-    NODE_NAME_MAX,
     SHORT_DIR,
     SOCKET_BYTES_MAX,
     AddressBook,
@@ -81,7 +81,7 @@ def test_the_same_folder_gives_the_same_paths_however_it_is_named(
             assert again.launcher_socket == absolute.launcher_socket
 
 
-@given(st.text("aé", min_size=1, max_size=150), st.integers(1, NODE_NAME_MAX))
+@given(st.text("aé", min_size=1, max_size=150), st.integers(1, ORIGIN_CHARS_MAX))
 def test_a_socket_path_always_fits(folder: str, length: int) -> None:
     paths = ClusterPaths(Path("/srv") / folder, cluster("c" * 32))
     node = paths.node("n" * length)

@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 
 from domain.clock import STAMP_MS_MAX, Stamp
-from domain.dot import Dot
+from domain.dot import EPOCH_MAX, Dot
 from domain.events import MessagePosted, ParticipantJoined
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES
@@ -43,7 +43,7 @@ from node.api import (
     SetFault,
     SetPresence,
 )
-from node.codec import EPOCH_MAX, ProtobufCodec
+from node.codec import ProtobufCodec
 
 CLUSTER = cluster_hash("test")
 SEQS = (1, 2, 3, 255, 2**31, 2**32, SEQ_MAX - 1, SEQ_MAX)

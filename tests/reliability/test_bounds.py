@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from domain.clock import STAMP_MS_MAX, Stamp
-from domain.dot import Dot, LogId
+from domain.dot import EPOCH_MAX, Dot, LogId
 from domain.events import MessagePosted
 from domain.seqset import SEQ_MAX
 from gossip import frontier as limits
@@ -21,7 +21,7 @@ from gossip.rumor import RUMOR_BYTES_MAX, Rumors
 from gossip.wire import PACKET_BYTES_MAX, cluster_hash, encode
 from lab.cli.looking import _full_text
 from node.api import PlacesStatus
-from node.codec import EPOCH_MAX, ProtobufCodec
+from node.codec import ProtobufCodec
 from tests.gossip.builders import chain, entry, exchange, held, holding, take
 from tests.gossip.engines import Flying, Net, run_of, sent_by
 from tests.node.replicas import WALL_MS, Node
