@@ -37,7 +37,7 @@ ENTRY = "lab.sim.world"  # what it imports, and what that imports, decides a run
 PART_CHARS = 4
 TRACE_CHARS = 12
 SUM_CHARS = 3
-PLANTED = "+"  # between a planted bug and the token of a run that has it: see `lab.mutants`
+PLANTED = "+"  # between a planted bug and the token of a run that has it: `lab mutants`
 PLAN_BYTES_MAX = 4 * 1024 * 1024
 _IMPORTS = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)|import[ \t]+([\w.]+))",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, emit, hear_ctrl_c, hear_the_end, hint, settings_of
+from lab.cli.planted import planted
 from lab.cli.runs import Jobs, code_of, complete_scenario, jobs_or_all, scenario_named
 from lab.problem import Exit, Problem
 
@@ -99,16 +100,10 @@ def explore(
 
 def _bug(mutant: str, real: int) -> AbstractContextManager[None]:
     """Planted while it is entered, here and in the workers that are forked meanwhile."""
-    from lab.mutants import MutantsError, planted  # lazy: reads the catalogue
-    from lab.token import PLANTED
-
     if real:
         text = "--plant with --real: a bug is planted in this process, and real nodes are others"
         raise Problem(text, Exit.USAGE)
-    try:
-        return planted(f"{mutant}{PLANTED}")[0]
-    except MutantsError as error:
-        raise Problem(str(error), Exit.USAGE) from None
+    return planted(mutant)
 
 
 def _show(found: "Found", json: bool, paint: "Paint") -> None:

@@ -3,7 +3,6 @@
 The larger commands have a module each; here they are put together.
 """
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +12,7 @@ from lab.cli.common import Json, Settings, emit, hear_the_end, hint, settings_of
 from lab.cli.conform import conform
 from lab.cli.experiments import compare, sweep, table
 from lab.cli.explore import explore
+from lab.cli.planted import need_checkout
 from lab.cli.replay import replay
 from lab.cli.runs import (
     Jobs,
@@ -29,12 +29,9 @@ from lab.cli.runs import (
 )
 from lab.cli.search import search
 from lab.display import display_safe
-from lab.problem import Exit, Problem
+from lab.problem import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from lab.mutants import Catalogue, Row
     from lab.token import Source
 
 app = typer.Typer(
@@ -185,117 +182,15 @@ def mutants(
     With names it ends with a token for each: `lab replay TOKEN --shrink --story` plants the bug
     again, makes the run small and tells it. The bugs are in tests/mutants of a checkout.
     """
-    from lab.mutants import MutantsError, load, pairs_of
-    from lab.tables import table as as_table
+    need_checkout()
+    from tests.mutants import command
 
-    try:
-        catalogue = load()
-        chosen = dict.fromkeys(mutant for mutant, _ in pairs_of(catalogue, ids or ()))
-    except MutantsError as error:
-        raise Problem(display_safe(str(error)), Exit.USAGE) from None
     if only_list:
-        planted = [catalogue.mutants[one] for one in chosen]
-        for one in planted if json else ():
-            emit({"mutant": one.id, "wrong": one.wrong, "where": one.where})
-        if not json:
-            cells = [[one.id, one.wrong] for one in planted]
-            print(as_table(["MUTANT", "WHAT IS WRONG"], cells, settings_of(context).paint))
-        return
-    if ablate:
-        _ablate(context, catalogue, tuple(chosen), looks, jobs, json=json)
-        return
-    _score(context, catalogue, tuple(chosen), looks, jobs, told=ids or (), json=json)
-
-
-def _score(
-    context: typer.Context,
-    catalogue: "Catalogue",
-    chosen: tuple[str, ...],
-    looks: int,
-    jobs: int | None,
-    *,
-    told: "Sequence[str]",
-    json: bool,
-) -> None:
-    """How often each is caught; and of those that are `told` a run that shows it."""
-    from lab.cli.verdicts import Bar
-    from lab.mutants import HEADINGS, cells, record, scoreboard, thrifty
-    from lab.tables import table as as_table
-    from lab.tables import width_max_of
-
-    paint = settings_of(context).paint
-    bar = Bar()
-    try:
-        rows = scoreboard(
-            catalogue,
-            chosen,
-            seeds=thrifty(catalogue, looks),
-            workers=jobs_or_all(jobs),
-            progress=lambda done, of: bar.show(done / of, f"{done}/{of} looks"),
-        )
-    finally:
-        bar.clear()
-    tokens = _tokens(catalogue, rows) if told else {}
-    for row in rows if json else ():
-        emit(record(row) | {"token": tokens.get(row.mutant, "")})
-    if not json:
-        print(as_table(HEADINGS, [cells(row) for row in rows], paint, width_max_of(sys.stdout)))
-        _show_tokens(catalogue, told, tokens)
-    accused = any(row.caught for row in rows if not row.mutant)
-    raise typer.Exit(int(Exit.VERDICT_FALSE if accused else Exit.DONE))
-
-
-def _show_tokens(catalogue: "Catalogue", ids: "Iterable[str]", tokens: dict[str, str]) -> None:
-    """Of each bug that was asked for: what it is, and where to see it."""
-    for mutant in ids:
-        token = tokens.get(mutant)
-        if token:
-            print(f"{mutant}: {catalogue.mutants[mutant].wrong}\ntoken {token}")
-            hint(f"see it: chatlab lab replay {token} --shrink --story")
-        else:
-            hint(f"{mutant}: no single run shows it; more looks may find one: --seeds")
-
-
-def _tokens(catalogue: "Catalogue", rows: "list[Row]") -> dict[str, str]:
-    """By mutant: a run to replay, from the bench on which it is caught most often."""
-    from lab.mutants import token_for
-
-    tokens: dict[str, str] = {}
-    for row in sorted(rows, key=lambda row: -row.rate):
-        if row.mutant and row.mutant not in tokens and (token := token_for(catalogue, row)):
-            tokens[row.mutant] = token
-    return tokens
-
-
-def _ablate(
-    context: typer.Context,
-    catalogue: "Catalogue",
-    ids: tuple[str, ...],
-    looks: int,
-    jobs: int | None,
-    *,
-    json: bool,
-) -> None:
-    """Each mutant again with each kind of fault left out."""
-    from lab.ablation import HEADINGS, ablated, cells, record
-    from lab.cli.verdicts import Bar
-    from lab.tables import table as as_table
-
-    bar = Bar()
-    try:
-        rows = ablated(
-            catalogue,
-            ids,
-            looks=looks,
-            workers=jobs_or_all(jobs),
-            progress=lambda done, of: bar.show(done / of, f"{done}/{of} of mutants and kinds"),
-        )
-    finally:
-        bar.clear()
-    for row in rows if json else ():
-        emit(record(row))
-    if not json:
-        print(as_table(HEADINGS, [cells(row) for row in rows], settings_of(context).paint))
+        command.show_list(context, ids or (), json=json)
+    elif ablate:
+        command.ablate(context, ids or (), looks, jobs, json=json)
+    else:
+        command.score(context, ids or (), looks, jobs, json=json)
 
 
 app.command()(explore)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, emit, hear_ctrl_c, hint, settings_of
+from lab.cli.planted import planted
 from lab.cli.runs import (
     PerfettoFile,
     ShivizFile,
@@ -105,16 +106,12 @@ def _planted(text: str) -> "tuple[str, AbstractContextManager[None], str]":
 
     The same goes for a plan's file: MUTANT+FILE.
     """
-    from lab.mutants import MutantsError, planted  # lazy: reads the catalogue if need be
     from lab.token import PLANTED
 
-    mutant = text.partition(PLANTED)[0] if PLANTED in text else ""
-    if not mutant or Path(text).exists():
+    mutant, mark, token = text.partition(PLANTED)
+    if not mark or not mutant or Path(text).exists():
         return "", nullcontext(), text
-    try:
-        return mutant, *planted(text)
-    except MutantsError as error:
-        raise Problem(str(error), Exit.USAGE) from None
+    return mutant, planted(mutant), token
 
 
 def _token(text: str) -> "Token | None":

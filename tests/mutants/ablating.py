@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from lab.ablation import LOOKS, Row, ablated
-from lab.mutants import load
+from tests.mutants.ablation import LOOKS, Row, ablated
+from tests.mutants.catalogue import CATALOGUE
 from tests.mutants.evidence import ablation_text, with_ablation
 
 HERE = Path(__file__).parent
@@ -28,7 +28,7 @@ def stored() -> list[Row]:
 
 def main(arguments: Sequence[str]) -> None:
     given = [one for one in arguments if one != "--report"]
-    rows = ablated(load(), looks=int(given[0]) if given else LOOKS)
+    rows = ablated(CATALOGUE, looks=int(given[0]) if given else LOOKS)
     STORED.write_bytes(msgspec.json.format(msgspec.json.encode(rows), indent=1) + b"\n")
     if "--report" in arguments:
         page = EVIDENCE.read_text(encoding="utf-8")

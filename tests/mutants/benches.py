@@ -2,7 +2,6 @@
 
 from gossip.config import GossipConfig
 from lab.checkers import Limits
-from lab.mutants import Bench
 from lab.scenario import (
     ClockRange,
     DiskErrorRange,
@@ -27,6 +26,7 @@ from tests.mutants.looking import (
     variant,
     varied,
 )
+from tests.mutants.scoreboard import Bench
 
 KILLS = KillRange(count=(2, 5), down_ms=(50, 1500), stop=0.1, together=0.1)
 POWER = KillRange(count=(2, 5), down_ms=(50, 1500), power=0.9, stop=0.0, together=0.3)

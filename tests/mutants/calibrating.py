@@ -15,11 +15,11 @@ from random import Random
 import msgspec
 
 from lab.checkers import Band, Judge, Sample, calibrate
-from lab.mutants import BATCH_RUNS
 from lab.sim.world import World
 from tests.mutants import plans
 from tests.mutants.benches import BATCHED
 from tests.mutants.looking import BANDS, Plans, bands, swarm
+from tests.mutants.scoreboard import BATCH_RUNS
 
 PLANS: dict[str, Plans] = {name: swarm(of) for name, of in BATCHED.items()}
 PLANS |= {

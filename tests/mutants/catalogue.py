@@ -1,6 +1,5 @@
-"""All mutants, and all benches. `lab.mutants.load` finds them here."""
+"""All mutants, and all benches on which they are looked for."""
 
-from lab.mutants import Catalogue
 from tests.mutants import (
     calling,
     identities,
@@ -11,6 +10,7 @@ from tests.mutants import (
     worlds,
 )
 from tests.mutants.benches import BENCHES
+from tests.mutants.scoreboard import Catalogue
 
 BEDS = (
     journals.BED,

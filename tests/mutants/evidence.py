@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from statistics import median
 
-from lab import ablation
 from lab.checkers import RULES
-from lab.mutants import Catalogue, Row
+from tests.mutants import ablation
+from tests.mutants.scoreboard import Catalogue, Row
 
 HEAD = """# Planted bugs, and who sees them
 

@@ -11,15 +11,15 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lab.ablation import without
 from lab.checkers import BATCH, PAIR, Band, Judge, Limits, Verdict
 from lab.faults import Plan
-from lab.mutants import BATCH_RUNS, BATCH_SEEDS_FROM, Bench, Look
 from lab.scenario import Faults, Scenario, Workload, named
 from lab.sim.swarm import draw
 from lab.sim.world import World
 from lab.tracefile import read_lines
+from tests.mutants.ablation import without
 from tests.mutants.planting import applied
+from tests.mutants.scoreboard import BATCH_RUNS, BATCH_SEEDS_FROM, Bench, Look
 
 BANDS = Path(__file__).parent / "bands.json"
 LAB = "LAB"  # as in lab.judging: the laboratory itself failed
@@ -137,12 +137,12 @@ _CHILD = """
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from lab.mutants import load
 from lab.scenario import named
 from lab.sim.world import run
 from lab.tracefile import write_lines
-catalogue, mutant, seed, path = load(), sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
-with catalogue.mutants[mutant].apply() if mutant else nullcontext():
+from tests.mutants.catalogue import CATALOGUE
+mutant, seed, path = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+with CATALOGUE.mutants[mutant].apply() if mutant else nullcontext():
     trace = run(named("all"), seed).trace
 path.write_bytes(b"".join(write_lines(trace)))
 """

@@ -16,7 +16,7 @@ from inspect import signature
 from types import FunctionType, ModuleType
 from typing import Any
 
-from lab.mutants import Mutant
+from tests.mutants.scoreboard import Mutant
 
 _APPLIED: list[str] = []  # in this process, the innermost last
 Swaps = list[tuple[object, str, object]]  # owner, name of the attribute, what takes its place

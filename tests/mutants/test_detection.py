@@ -14,11 +14,11 @@ from random import Random
 import msgspec
 import pytest
 
-from lab.mutants import Floor, Row, floor_of, scoreboard, wilson
 from tests.mutants.ablating import EVIDENCE, stored
 from tests.mutants.boarding import carried
 from tests.mutants.catalogue import CATALOGUE
 from tests.mutants.evidence import report
+from tests.mutants.scoreboard import Floor, Row, floor_of, scoreboard, wilson
 
 FLOORS = Path(__file__).parent / "floors.json"
 LONG = os.environ.get("CHATLAB_LONG") == "1"

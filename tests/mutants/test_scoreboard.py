@@ -4,11 +4,21 @@ from math import comb
 
 import pytest
 
-from lab import ablation
-from lab.mutants import SURE, Floor, Look, Row, cells, floor_of, record, thrifty, wilson
+from tests.mutants import ablation
 from tests.mutants.catalogue import CATALOGUE
 from tests.mutants.evidence import ablation_text, with_ablation
 from tests.mutants.planting import Swaps, applied, swapped
+from tests.mutants.scoreboard import (
+    SURE,
+    Floor,
+    Look,
+    Row,
+    cells,
+    floor_of,
+    record,
+    thrifty,
+    wilson,
+)
 
 
 def row(*caught: int, mutant: str = "m", looks: int = 0) -> Row:

@@ -5,7 +5,6 @@ And nothing else is: after it is undone, everything is as it was.
 
 import pytest
 
-from lab.mutants import Catalogue, Mutant, MutantsError, load, pairs_of
 from tests.mutants import (
     probes_of_journals,
     probes_of_projections,
@@ -14,6 +13,7 @@ from tests.mutants import (
 from tests.mutants.catalogue import CATALOGUE
 from tests.mutants.planting import applied
 from tests.mutants.probing import probes
+from tests.mutants.scoreboard import Mutant, MutantsError, pairs_of
 
 PROBING = (probes_of_journals, probes_of_projections, probes_of_spreading)  # they register
 MUTANTS = list(CATALOGUE.mutants.values())
@@ -43,11 +43,6 @@ def test_every_mutant_says_what_it_is_and_where_it_is_looked_for() -> None:
         assert set(mutant.expected) <= RULES, mutant.id
         assert mutant.benches, mutant.id
         assert set(mutant.benches) <= set(CATALOGUE.benches), mutant.id
-
-
-def test_the_command_finds_the_same_catalogue() -> None:
-    found: Catalogue = load()
-    assert set(found.mutants) == set(CATALOGUE.mutants)
 
 
 def test_an_unknown_mutant_is_one_clear_line() -> None:

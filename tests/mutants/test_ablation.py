@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.ablation import Row, Seen, ablated, cells, kinds_of, needs, record, without
 from lab.faults import Fault, Kill, Loss, Pause, Plan, Point, numbered
-from lab.mutants import Bench, Catalogue, Look, Mutant
+from tests.mutants.ablation import Row, Seen, ablated, cells, kinds_of, needs, record, without
+from tests.mutants.scoreboard import Bench, Catalogue, Look, Mutant
 
 FAULTS: tuple[Fault, ...] = (
     Loss(0.1),

@@ -1,10 +1,9 @@
-"""Mutants: planted bugs, and how soon the checkers see them. This proves that checkers have power.
+"""The scoreboard: how often each planted bug (*mutant*) is caught, and which checker sees it first.
 
 A mutant replaces one function of the real modules while its `apply()` is entered, and nothing is
-left of it afterwards. The mutants, and the benches on which they are looked for, are no part of the
-product: they live in tests/mutants of a checkout, and `load` finds them there.
+left of it afterwards. This proves that checkers have power.
 
-    rows = scoreboard(load(), seeds=100)      one row for each mutant and bench, and the controls
+    rows = scoreboard(CATALOGUE, seeds=100)      one row for each mutant and bench, and the controls
     for row in rows:
         print(row.mutant, row.caught, row.runs, row.first)
 
@@ -16,15 +15,12 @@ Rules
 - The sound core is a row like the others, on the same seeds, and must never be caught.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from importlib import import_module
 from math import comb, sqrt
 from multiprocessing import get_context
-from pathlib import Path
 from time import monotonic
 from typing import Literal
 
@@ -38,7 +34,6 @@ from lab.sim.swarm import draw
 from lab.token import PLANTED, Source
 
 Kind = Literal["runs", "batches", "observed", "hashed"]
-CATALOGUE = "tests.mutants.catalogue"
 CHUNK = 8  # looks that a worker does at a time
 BATCH_RUNS = 30
 BATCH_SEEDS_FROM = 1_000_000  # the seeds of batches are none of the calibration's
@@ -65,7 +60,7 @@ class Look(Struct, frozen=True):
 
 class Bench(Struct, frozen=True):
     """Where mutants are looked for. `look` may run anywhere, and depends on the seed alone, and on
-    the kind of fault that is left out of the plan: "", or one that `lab.ablation` knows.
+    the kind of fault that is left out of the plan: "", or one that `ablation.kinds_of` names.
     """
 
     name: str
@@ -216,7 +211,7 @@ def record(row: Row) -> dict[str, object]:
 
 
 def token_for(catalogue: Catalogue, row: Row) -> str:
-    """A token of a run in which this bug is seen, for `planted` to take; "" if there is none.
+    """MUTANT+TOKEN of a run in which this bug is seen, for `lab replay`; "" if there is none.
 
     A bench looks in its own ways, at many runs at once, too: so what is caught there is run once
     more, as a replay will.
@@ -240,79 +235,41 @@ def _source_of(plan: Plan) -> Source:
     return plan
 
 
-def planted(text: str) -> tuple[AbstractContextManager[None], str]:
-    """A token as `token_for` makes it: what plants the bug, and the token of the run itself.
-
-    Other tokens have no bug. Raises MutantsError.
-    """
-    mutant, mark, token = text.partition(PLANTED)
-    if not mark:
-        return nullcontext(), text
-    catalogue = load()
-    pairs_of(catalogue, [mutant])
-    return catalogue.mutants[mutant].apply(), token
-
-
 # --- looking --------------------------------------------------------------------------------------
 
 
-def load(root: Path | None = None) -> Catalogue:
-    """The catalogue of this checkout. Raises MutantsError where there is none."""
-    root = root or Path(__file__).parent.parent
-    if not (root / "tests" / "mutants" / "catalogue.py").is_file():
-        raise MutantsError(
-            "the planted bugs are in tests/mutants of a checkout: there is none here"
-        )
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    catalogue = import_module(CATALOGUE).CATALOGUE
-    assert isinstance(catalogue, Catalogue)
-    return catalogue
-
-
-def look(
-    catalogue: Catalogue, mutant: str, bench: str, seeds: Sequence[int], without: str = ""
-) -> list[Look]:
-    """Look for one mutant ("": the sound core) on one bench, in this process."""
-    applied = catalogue.mutants[mutant].apply() if mutant else nullcontext()
-    with applied:
-        return [catalogue.benches[bench].look(seed, without) for seed in seeds]
+Task = tuple[str, str, Sequence[int], str]  # mutant ("": none), bench, seeds, kind left out
 
 
 def looked_at(
-    catalogue: Catalogue,
-    triples: Sequence[tuple[str, str, str]],
-    seeds: Sequence[int],
-    workers: int = 2,
-) -> Iterator[tuple[tuple[str, str, str], list[Look]]]:
-    """Of each mutant, bench and kind of fault that is left out: what these seeds showed."""
+    catalogue: Catalogue, tasks: Sequence[Task], workers: int = 2
+) -> Iterator[tuple[list[Look], float]]:
+    """What each task showed, and the seconds that it took; in the order of the tasks.
+
+    Worker processes know the catalogue of this folder only, so any other needs `workers=1`.
+    """
     if workers <= 1:
-        for mutant, bench, kind in triples:
-            yield (mutant, bench, kind), look(catalogue, mutant, bench, seeds, kind)
-        return
-    tasks = [(mutant, bench, list(seeds), kind) for mutant, bench, kind in triples]
-    for triple, (looks, _) in zip(triples, _pooled(tasks, workers), strict=True):
-        yield triple, looks
+        for task in tasks:
+            yield _look(catalogue, *task)
+    elif tasks:
+        spawn = get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent) as pool:
+            yield from pool.map(_look_in_worker, tasks)
 
 
-def _task(
-    mutant: str, bench: str, seeds: Sequence[int], without: str = ""
+def _look_in_worker(task: Task) -> tuple[list[Look], float]:
+    from tests.mutants.catalogue import CATALOGUE  # lazy: it imports this module
+
+    return _look(CATALOGUE, *task)
+
+
+def _look(
+    catalogue: Catalogue, mutant: str, bench: str, seeds: Sequence[int], without: str
 ) -> tuple[list[Look], float]:
-    """In a worker."""
     began = monotonic()
-    return look(load(), mutant, bench, seeds, without), monotonic() - began
-
-
-Task = tuple[str, str, list[int], str]  # mutant, bench, seeds, the kind that is left out
-
-
-def _pooled(tasks: Sequence[Task], workers: int) -> Iterator[tuple[list[Look], float]]:
-    """In the order of the tasks, whoever did them."""
-    if not tasks:
-        return
-    spawn = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=end_with_parent) as pool:
-        yield from pool.map(_task, *zip(*tasks, strict=True))
+    with catalogue.mutants[mutant].apply() if mutant else nullcontext():
+        looks = [catalogue.benches[bench].look(seed, without) for seed in seeds]
+    return looks, monotonic() - began
 
 
 Pair = tuple[str, str]  # mutant, bench
@@ -361,9 +318,11 @@ def scoreboard(
     done = 0
     found: dict[Pair, list[Look]] = {pair: [] for pair in counts}
     seconds = dict.fromkeys(counts, 0.0)
-    for pair, (looks, took_s) in _results(tasks, workers):
-        found[pair] += looks
-        seconds[pair] += took_s
+    for (mutant, bench, *_), (looks, took_s) in zip(
+        tasks, looked_at(catalogue, tasks, workers), strict=True
+    ):
+        found[mutant, bench] += looks
+        seconds[mutant, bench] += took_s
         done += len(looks)
         if progress is not None:
             progress(done, of)
@@ -374,23 +333,7 @@ def scoreboard(
     ]
 
 
-def _tasks(counts: dict[Pair, int], first_seed: int) -> Iterator[tuple[Pair, list[int]]]:
-    for pair, count in counts.items():
-        all_seeds = list(range(first_seed, first_seed + count))
+def _tasks(counts: dict[Pair, int], first_seed: int) -> Iterator[Task]:
+    for (mutant, bench), count in counts.items():
         for at in range(0, count, CHUNK):
-            yield pair, all_seeds[at : at + CHUNK]
-
-
-def _results(
-    tasks: list[tuple[Pair, list[int]]], workers: int
-) -> Iterator[tuple[Pair, tuple[list[Look], float]]]:
-    """In the order of the tasks, whoever did them."""
-    if workers <= 1:
-        for pair, seeds in tasks:
-            yield pair, _task(*pair, seeds)
-        return
-    yield from zip(
-        [pair for pair, _ in tasks],
-        _pooled([(*pair, seeds, "") for pair, seeds in tasks], workers),
-        strict=True,
-    )
+            yield mutant, bench, range(first_seed + at, first_seed + min(at + CHUNK, count)), ""

@@ -4,7 +4,7 @@ Each mutant is looked for again on its benches with one kind of fault left out o
 each kind that those plans have. What is then seen by nobody needs that kind: the catalogue of
 faults earns its place by that, or does not.
 
-    rows = ablated(load(), looks=8)
+    rows = ablated(CATALOGUE, looks=8)
     needs(rows)                         by kind: the mutants that are invisible without it
 
 Rules
@@ -24,7 +24,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lab.faults import Kill, Plan, Point, Timed, word
-from lab.mutants import Catalogue, Look, Progress, looked_at, pairs_of, wilson
+from tests.mutants.scoreboard import Catalogue, Look, Progress, looked_at, pairs_of, wilson
 
 CHANCE = 0.05
 LOOKS = 8
@@ -160,7 +160,8 @@ def _looked(
     progress: Progress | None,
 ) -> dict[Triple, list[Look]]:
     found: dict[Triple, list[Look]] = {}
-    for triple, looks in looked_at(catalogue, triples, seeds, workers):
+    tasks = [(mutant, bench, seeds, kind) for mutant, bench, kind in triples]
+    for triple, (looks, _) in zip(triples, looked_at(catalogue, tasks, workers), strict=True):
         found[triple] = looks
         if progress is not None:
             progress(len(found), len(triples))
