@@ -204,13 +204,18 @@ def build_id() -> str:
     return "".join(_chars(parts[package].digest(), PART_CHARS) for package in PACKAGES)
 
 
-def sources_of(entry: str) -> dict[str, bytes]:
-    """The sources of a module and of all of ours that it imports, one through the other."""
+def sources_of(entry: str, without: str = "") -> dict[str, bytes]:
+    """The sources of a module and of all of ours that it imports, one through the other.
+
+    `without` a package: what is imported only there is not among them.
+    """
     found: dict[str, bytes] = {}
     waiting = [entry]
     while waiting:
         module = waiting.pop()
         if module in found or module.partition(".")[0] not in PACKAGES:
+            continue
+        if without and f"{module}.".startswith(f"{without}."):
             continue
         path = ROOT.joinpath(*module.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

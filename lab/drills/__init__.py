@@ -19,6 +19,7 @@ from lab.drills import verdicts
 from lab.drills.believing import believing
 from lab.drills.beside import Difference
 from lab.drills.blocks import blocks
+from lab.drills.controlling import controlling
 from lab.drills.deciding import deciding
 from lab.drills.directories import directories
 from lab.drills.entries import entries
@@ -29,9 +30,11 @@ from lab.drills.inboxes import inboxes
 from lab.drills.journals import journals
 from lab.drills.links import links
 from lab.drills.packets import packets
+from lab.drills.passing import passing
 from lab.drills.promising import promising
 from lab.drills.ranges import ranges
 from lab.drills.receipting import receipting
+from lab.drills.sending import sending
 from lab.drills.sharing import sharing
 from lab.drills.timelines import timelines
 
@@ -42,6 +45,7 @@ DRILLS: dict[str, Drill] = {
     for one in (
         believing,
         blocks,
+        controlling,
         deciding,
         directories,
         entries,
@@ -52,9 +56,11 @@ DRILLS: dict[str, Drill] = {
         journals,
         links,
         packets,
+        passing,
         promising,
         ranges,
         receipting,
+        sending,
         sharing,
         timelines,
         verdicts.verdicts,

@@ -19,9 +19,13 @@ from gossip.receipts import Receipts
 from lab.drills import DRILLS, EACH_RUN, differences, drilled, verdicts
 from lab.drills.beside import Difference
 from lab.judging import opened, run_judged
-from node import codec, frames, recovery
+from node import codec, control, frames, recovery
+from node.ack import Ack
 from node.inbox import Lane
 from node.link import FaultTable
+from node.passage import Meter
+from node.penalties import Penalties
+from node.ports import AckLevel
 from node.promises import Promises
 from node.storage import MemoryStorage
 
@@ -43,6 +47,7 @@ Planted = tuple[object, str, object]
 PLANTED: dict[str, Planted] = {
     "believing": (Membership, "tick", lambda *_: None),
     "blocks": (codec, "_VIA_NAMES", {}),
+    "controlling": (control, "parse_ack", lambda *_: Ack(AckLevel.WRITTEN)),
     "deciding": (HybridClock, "restore", lambda *_: None),
     "directories": (MemoryStorage, "sync", lambda *_: None),
     "entries": (codec, "_check_range", lambda *_: None),
@@ -53,9 +58,11 @@ PLANTED: dict[str, Planted] = {
     "journals": (recovery, "stopped_clean", lambda *_: False),
     "links": (FaultTable, "whole", lambda *_: True),
     "packets": (wire, "_check_folds", lambda _: None),
+    "passing": (Meter, "feed", lambda *_: 0),
     "promising": (Promises, "failed", lambda *_: []),
     "ranges": (SeqSet, "discard", lambda *_: False),
     "receipting": (Receipts, "owe", lambda *_: None),
+    "sending": (Penalties, "silenced", lambda *_: False),
     "sharing": (Places, "write", lambda *_: None),
     "timelines": (PagedHistory, "author", lambda *_: "ann"),
     "verdicts": (Matcher, "find", lambda *_: []),

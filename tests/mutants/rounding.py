@@ -1,4 +1,4 @@
-"""Rounding: one drawn mutant on real processes, where no simulated seed executes its line.
+"""Rounding: one drawn mutant on real processes, where no simulated cluster executes its line.
 
     with tree() as copy:
         by_rounds(copy, site)       the first round that fails, or nothing

@@ -1,0 +1,438 @@
+"""A gate and its passages, beside whole streams of bytes: what passes, and what it is charged.
+
+Both ends of a connection are stand-ins that take and give as many bytes as the seed draws, and the
+loop is in virtual time. People come, talk, say nothing, say too much, do not read, and go.
+"""
+
+import errno
+import socket
+from collections import deque
+from itertools import accumulate, count
+from random import Random
+from typing import NamedTuple, cast
+
+from lab.drills.beside import holds, same
+from lab.drills.loops import Loop
+from lab.drills.sockets import Socket
+from node.gate import NOTE_EVERY_S, OWED_MAX, PARTS_MAX, READ_BYTES, STALLED_S, Gate, Limits
+from node.passage import FRAME_CHARGE, PREFACE_MAX, READ_OFF, Passage
+from node.ports import Note
+
+STEPS = 40
+LIMITS = Limits(message_bytes=3000, strangers_bytes=7000, known_bytes=5000, connections=4)
+HELD_MAX = LIMITS.message_bytes + READ_BYTES + FRAME_CHARGE * READ_BYTES // 2
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03" + bytes(53)
+READY = b"\x04\x19\x05READY" + bytes(19)
+BEAT = b"\x04\x07\x04PING\0\0"
+
+
+class End:
+    """A socket that does not block. `come` waits to be read here, `gone` was sent from here."""
+
+    family = socket.AF_INET
+    numbers = count(100_000)
+
+    def __init__(self) -> None:
+        self.fd = next(self.numbers)
+        self.come: deque[bytes] = deque()
+        self.ended = self.broken = self.closed = False
+        self.gone = b""
+        self.room = 1 << 40
+        self.log: list[bytes | int] = []  # chunks that were read, and charges that were read off
+
+    def fileno(self) -> int:
+        return self.fd
+
+    def getsockname(self) -> str:
+        return f"end {self.fd}"
+
+    def settimeout(self, _: float) -> None: ...
+
+    def setsockopt(self, *_: int) -> None: ...
+
+    def close(self) -> None:
+        self.closed = True
+
+    def recv_into(self, room: bytearray, size: int = 0) -> int:
+        if self.broken:
+            raise OSError(errno.ECONNRESET, "reset")
+        if not self.come:
+            if self.ended:
+                return 0
+            raise BlockingIOError
+        data = self.come.popleft()
+        most = min(size or len(room), len(room))
+        if len(data) > most:
+            self.come.appendleft(data[most:])
+            data = data[:most]
+        room[: len(data)] = data
+        self.log.append(data)
+        return len(data)
+
+    def send(self, data: bytes, _: int = 0) -> int:
+        if self.broken:
+            raise OSError(errno.EPIPE, "broken")
+        if not self.room:
+            raise BlockingIOError
+        taken = bytes(data)[: self.room]
+        self.room -= len(taken)
+        self.gone += taken
+        return len(taken)
+
+    @property
+    def as_socket(self) -> socket.socket:
+        return cast(socket.socket, self)
+
+
+class Listener(End):
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting: deque[End | int] = deque()  # who comes, or an error
+
+    def accept(self) -> tuple[socket.socket, tuple[str, int]]:
+        if not self.waiting:
+            raise BlockingIOError
+        who = self.waiting.popleft()
+        if isinstance(who, int):
+            raise OSError(who, "not now")
+        return who.as_socket, ("h", who.fd)
+
+
+class Talk:
+    """One connection, as it was from the beginning."""
+
+    def __init__(self, outer: End, inner: End, passage: Passage, now_s: float) -> None:
+        self.outer, self.inner, self.passage = outer, inner, passage
+        self.said = self.answered = b""
+        self.name = b"%d" % outer.fd
+        self.messages: deque[tuple[int, list[bytes]]] = deque()  # where each ends, and its parts
+        self.known = False
+        self.read_s = now_s  # when a message was read last
+        self.owed = self.told = 0
+
+    def held(self) -> tuple[int, int]:
+        """What it is charged, and of this what came before the first message."""
+        chunks = [one for one in self.outer.log if isinstance(one, bytes)]
+        frames = _frames(chunks)
+        held = at = 0
+        heard = False
+        for one in self.outer.log:
+            if isinstance(one, bytes):
+                charge = sum(frame.charge for frame in frames if frame.chunk == at)
+                held += max(0, len(one) + charge)
+                at += 1
+            else:
+                more = 0 if heard else _preface([each for each in frames if each.chunk < at])
+                heard = True
+                held -= min(one + more, held)
+        return held, 0 if heard else _preface(frames)
+
+
+class Seen(NamedTuple):
+    """A frame whose head has come."""
+
+    chunk: int  # in which that was
+    command: bool
+    bytes: int
+    body: int
+    beat: bool
+
+    @property
+    def charge(self) -> int:
+        return -self.bytes if self.beat else FRAME_CHARGE
+
+
+def _frames(chunks: list[bytes]) -> list[Seen]:
+    found: list[Seen] = []
+    stream, ends = b"".join(chunks), list(accumulate(map(len, chunks)))
+    at = len(GREETING)
+    while at < len(stream):
+        body_at = at + (9 if stream[at] & 2 else 2)
+        if body_at > len(stream):
+            break
+        chunk = next(number for number, end in enumerate(ends) if end >= body_at)
+        command = bool(stream[at] & 4)
+        word = stream[body_at : min(ends[chunk], body_at + 5)]
+        body = int.from_bytes(stream[at + 1 : body_at], "big")
+        beat = command and word in (b"\x04PING", b"\x04PONG")
+        found.append(Seen(chunk, command, body_at - at + body, body, beat))
+        at = body_at + body
+    return found
+
+
+def _preface(frames: list[Seen]) -> int:
+    charge = len(GREETING)
+    for frame in frames:
+        if not frame.command:
+            break
+        if not frame.beat and charge + frame.body <= PREFACE_MAX:
+            charge += frame.bytes + FRAME_CHARGE
+    return charge
+
+
+class Judged(Gate):
+    """Says itself to whom it dials, and looks at each hanging up."""
+
+    bench: "Bench"
+
+    def _dialled(self) -> socket.socket:
+        if self.bench.poor:
+            raise OSError(errno.EMFILE, "no more")
+        self.bench.inner = End()
+        return self.bench.inner.as_socket
+
+    def hang_up(self, passage: Passage, reason: str) -> None:
+        self.bench.judge_victim(passage, reason)
+        super().hang_up(passage, reason)
+
+
+class Bench:
+    def __init__(self, rng: Random) -> None:
+        self.rng, self.loop = rng, Loop()
+        self.notes: list[Note] = []
+        self.ways = 0
+        self.poor = False
+        self.inner = End()
+        self.listener, self.behind = Listener(), Socket()
+        self.gate = Judged(
+            self.loop.as_asyncio, "door", LIMITS, self.notes.append, on_way=self._on_way
+        )
+        self.gate.bench = self
+        self.gate._socket = self.behind.as_zmq  # as `open` does, without a path
+        self.gate.reopen(self.listener.as_socket)
+        self.talks: list[Talk] = []
+        self.refused: dict[str, int] = {}
+        self.told: list[tuple[str, int]] = []
+        self.told_s: dict[str, float] = {}
+
+    def _on_way(self) -> None:
+        self.ways += 1
+
+    def live(self) -> list[Talk]:
+        return [one for one in self.talks if not one.outer.closed]
+
+    # --- what people do -------------------------------------------------------------------------
+
+    def come(self) -> None:
+        rng = self.rng
+        self.poor = rng.random() < 0.1
+        if rng.random() < 0.1:
+            self.listener.waiting.append(errno.ECONNABORTED)
+        outer = End()
+        self.listener.waiting.append(outer)
+        full = len(self.live()) >= LIMITS.connections
+        if full:
+            self._expect_note("connections_full")
+        if self.poor:
+            self._expect_note("no_descriptor")
+        self.loop.readers[self.listener.fd]()
+        self.loop.run()
+        holds("not too many", len(self.live()) + self.poor <= LIMITS.connections)
+        if self.poor:
+            holds("hung up on", outer.closed)
+            return
+        passage = self.gate._passages[self.inner.getsockname()]
+        same("its address", passage.address, f"h:{outer.fd}")
+        talk = Talk(outer, self.inner, passage, self.loop.now_s)
+        self.talks.append(talk)
+        passage.name = talk.name  # as `message` learns from a descriptor
+        self.gate._named[talk.name] = passage
+        greeting = rng.choice((GREETING + READY, GREETING + READY + BEAT, GREETING, GREETING[:9]))
+        self._say(talk, greeting)
+
+    def talk(self, talk: Talk) -> None:
+        rng = self.rng
+        if len(talk.said) < len(GREETING):
+            return self._say(talk, GREETING[len(talk.said) :])
+        kind = rng.randrange(8)
+        if kind == 0:
+            return self._say(talk, rng.choice((BEAT, BEAT * 3, READY, b"\x06" + bytes(8))))
+        size = rng.choice((0, 5, 90, 254)) if kind < 6 else rng.choice((300, 1200, 2900))
+        parts = [rng.randbytes(size) for _ in range(rng.choice((1, 1, 2, PARTS_MAX + 2)))]
+        data = b"".join(
+            (bytes([more, len(one)]) if len(one) < 250 else bytes([2 | more]) + _long(len(one)))
+            + one
+            for one, more in zip(parts, [1] * (len(parts) - 1) + [0], strict=True)
+        )
+        talk.messages.append((len(talk.said) + len(data), parts))
+        self._say(talk, data)
+        return None
+
+    def _say(self, talk: Talk, data: bytes) -> None:
+        talk.said += data
+        while data:
+            size = self.rng.choice((1, 3, 11, 400, 5000)) if len(data) < 400 else 5000
+            talk.outer.come.append(data[:size])
+            data = data[size:]
+
+    def answer(self, talk: Talk) -> None:
+        """The worker sends something."""
+        data = self.rng.randbytes(self.rng.choice((10, 3000)))
+        wide = self.rng.random() < 0.2
+        size = OWED_MAX if wide else len(data)
+        way = talk.owed < OWED_MAX
+        same("has a way", self.gate.has_way(talk.name), way)
+        if way:
+            self.gate.sent(talk.name, size)
+            talk.owed += size
+            talk.answered += data
+            talk.inner.come.append(data)
+        holds("strangers have a way", self.gate.has_way(b"nobody"))
+
+    def read(self) -> None:
+        """The worker reads what has come to an end."""
+        for talk in self.live():
+            while talk.messages and talk.messages[0][0] <= len(talk.inner.gone):
+                if self.rng.random() < 0.3:
+                    break
+                _, parts = talk.messages.popleft()
+                self.behind.coming.append([talk.name, *parts])
+                # Before, for whoever is read of has room again, and is read from at once.
+                talk.outer.log.append(sum(len(one) + FRAME_CHARGE + READ_OFF for one in parts))
+                talk.read_s = self.loop.now_s
+                got = self.gate.message()
+                same("a message", got, [talk.name, *parts[:PARTS_MAX]])
+                if self.rng.random() < 0.4:
+                    self.gate.know(talk.name)
+                    talk.known = True
+
+    # --- what the gate does ---------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """As the loop does: whoever can read or write is called."""
+        for _ in range(10_000):
+            before = self._progress()
+            for talk in self.live():
+                for end in (talk.outer, talk.inner):
+                    ready = end.come or end.ended or end.broken
+                    if ready and end.fd in self.loop.readers:
+                        self.loop.readers[end.fd]()
+                    if (end.room or end.broken) and end.fd in self.loop.writers:
+                        self.loop.writers[end.fd]()
+            self.loop.run()
+            if self._progress() == before:
+                return
+        holds("an end of reading and writing", truth=False)
+
+    def _progress(self) -> list[object]:
+        return [
+            (len(end.log), len(end.gone), end.closed, end.fd in self.loop.readers)
+            for talk in self.talks
+            for end in (talk.outer, talk.inner)
+        ]
+
+    def judge_victim(self, passage: Passage, reason: str) -> None:
+        passages = list(self.gate._passages.values())
+        talk = next(one for one in self.talks if one.passage is passage)
+        if reason == "connections_full":
+            silent = min(passages, key=lambda one: (one.known, one.read_at_s))
+            same("who goes", passage, silent)
+            return  # counted by who came
+        if reason == "strangers_full":
+            some = [one for one in passages if not one.known and one.held]
+            waiting = [one for one in some if one.unread] or some
+            same("who waits longest", passage, min(waiting, key=lambda one: one.read_at_s))
+        else:
+            large = talk.held()[0] >= LIMITS.message_bytes
+            same("why", reason, "message_too_large" if large else "known_full")
+            if not large:
+                holds("known ones are full", self.gate.known_held >= LIMITS.known_bytes)
+            holds("not at once", self.loop.now_s - talk.read_s >= STALLED_S / 2)
+        self._expect_note(reason)
+
+    def _expect_note(self, reason: str) -> None:
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+        now_s = self.loop.now_s
+        if reason not in self.told_s or now_s - self.told_s[reason] >= NOTE_EVERY_S:
+            self.told_s[reason] = now_s
+            self.told.append((reason, self.refused[reason]))
+
+    def judge(self) -> None:
+        gate = self.gate
+        known = strangers = 0
+        for talk in self.talks:
+            read = sum(len(one) for one in talk.outer.log if isinstance(one, bytes))
+            holds("passes as it is", talk.said.startswith(talk.inner.gone))
+            holds("answers pass as they are", talk.answered.startswith(talk.outer.gone))
+            if talk.outer.closed:
+                holds("both ends", talk.inner.closed)
+                continue
+            if talk.inner.room:
+                same("all that was read passes", len(talk.inner.gone), read)
+            held, preface = talk.held()
+            passage = talk.passage
+            same("held", (passage.held, passage.known), (held, talk.known))
+            same("unread", passage.unread, max(0, held - preface))
+            holds("one read at most beyond the limit", held < HELD_MAX)
+            known, strangers = known + held * talk.known, strangers + held * (not talk.known)
+            talk.owed = max(0, talk.owed - len(talk.outer.gone) + talk.told)
+            talk.told = len(talk.outer.gone)
+            same("owed", passage.owed, talk.owed)
+            full = held >= LIMITS.message_bytes or (
+                talk.known and gate.known_held >= LIMITS.known_bytes)  # fmt: skip
+            if talk.outer.come and talk.inner.room and not full:
+                holds("is read, unless the gate is paused", gate.paused)
+        same("all", (gate.known_held, gate.strangers_held), (known, strangers))
+        holds("strangers share", strangers <= LIMITS.strangers_bytes)
+        same("hung up", gate.hung_up, self.refused)
+        told = [(one.fields["reason"], one.fields["count"]) for one in self.notes]
+        same("told", told, self.told)
+        counters = {"door_connections": len(self.live()), "door_unread_bytes": known + strangers}
+        counters |= {f"door_hung_up_{why}": many for why, many in self.refused.items()}
+        same("counters", gate.counters, counters)
+        newcomers = [f"h:{one.outer.fd}" for one in self.live()
+                     if not any(isinstance(entry, int) for entry in one.outer.log)
+                     and one.passage.began_s >= self.loop.now_s - 3]  # fmt: skip
+        same("newcomers", gate.newcomers(), newcomers)
+
+    def stalled(self) -> None:
+        """Nobody who says too much at once stays for long."""
+        self.loop.advance(2.5 * STALLED_S)
+        self.settle()
+        if not self.gate.paused:
+            for talk in self.live():
+                if talk.outer.ended or not talk.inner.room:
+                    continue
+                holds("who stalls is hung up on", talk.held()[0] < LIMITS.message_bytes)
+
+
+def _long(size: int) -> bytes:
+    return size.to_bytes(8, "big")
+
+
+def passing(rng: Random) -> None:
+    bench = Bench(rng)
+    for _ in range(STEPS):
+        live = bench.live()
+        talk = rng.choice(live) if live else None
+        bench.loop.advance(rng.uniform(0.001, 0.1))
+        match rng.randrange(14):
+            case 0 | 1:
+                bench.come()
+            case 2 if talk is not None:
+                talk.inner.room = rng.choice((0, 7, 1 << 40))
+            case 3 if talk is not None:
+                talk.outer.room = rng.choice((0, 7, 1 << 40))
+            case 4 if talk is not None and rng.random() < 0.4:
+                if rng.random() < 0.5:
+                    talk.outer.ended = True
+                else:
+                    rng.choice((talk.outer, talk.inner)).broken = True
+            case 5 if rng.random() < 0.4:
+                bench.gate.pause(paused=not bench.gate.paused)
+            case 6 if rng.random() < 0.4:
+                bench.settle()
+                bench.stalled()
+            case 7 | 8 if talk is not None:
+                bench.answer(talk)
+            case 9:
+                bench.read()
+            case _ if talk is not None:
+                bench.talk(talk)
+        bench.settle()
+        bench.judge()
+    bench.gate.close()
+    holds("all are hung up on", not bench.live() and bench.listener.closed)
+    holds(
+        "nothing is watched", not (bench.loop.readers or bench.loop.writers or bench.loop.waiting)
+    )
