@@ -1,19 +1,16 @@
 """What the launcher keeps of each node, and what it leaves in `launched.json` for `ps` to read."""
 
 import contextlib
-import random
 import socket
-from collections import deque
 from pathlib import Path
+from random import Random
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct, field
 
 from node.pidfile import ProcessRecord
-
-BACKOFF_FIRST_S = 0.1
-BACKOFF_MAX_S = 5.0
+from node.restarts import RestartBudget
 
 State = Literal["starting", "running", "backoff", "down", "failed"]
 
@@ -54,23 +51,11 @@ class Child:
         self.started_at = 0.0
         self.restart_at: float | None = None
         self.kill_at: float | None = None
-        self.budget = budget
-        self.window_s = window_s
-        self.restarts: deque[float] = deque()
+        self.budget = RestartBudget(Random(), budget, window_s)
 
     @property
     def up(self) -> bool:
         return self.seen.state in ("starting", "running")
-
-    def next_backoff_s(self, now: float) -> float | None:
-        """How long to wait before the next restart; None when the budget is used up."""
-        while self.restarts and self.restarts[0] <= now - self.window_s:
-            self.restarts.popleft()
-        if len(self.restarts) >= self.budget:
-            return None
-        wait_s = min(BACKOFF_FIRST_S * 2.0 ** len(self.restarts), BACKOFF_MAX_S)
-        self.restarts.append(now)
-        return wait_s * random.uniform(0.5, 1.0)
 
 
 class Caller:

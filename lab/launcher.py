@@ -225,7 +225,7 @@ class Launcher:
         self.place = place
         self.restarts = place.restarts or self.restarts
         for name, child in self.children.items():
-            child.budget, child.window_s = self.restarts
+            child.budget.budget, child.budget.window_s = self.restarts
             if name not in place.nodes and child.restart_at is not None:
                 child.wanted, child.restart_at, child.seen.state = False, None, "down"
         caller.owed = set(names)
@@ -236,7 +236,7 @@ class Launcher:
                 continue
             child = self._child(name)
             child.wanted = True
-            child.restarts.clear()  # a person asked: a fresh budget
+            child.budget.renew()
             self._guarded(
                 child, self._look
             )  # it may have been killed a moment ago, and not be reaped yet
@@ -320,7 +320,7 @@ class Launcher:
 
     def _again(self, child: Child) -> bool:
         """Later, if the budget allows; whoever waits for the node goes on waiting."""
-        wait_s = child.next_backoff_s(time.monotonic())
+        wait_s = child.budget.crashed(time.monotonic())
         if wait_s is None:
             return False
         child.seen.state = "backoff"
@@ -410,7 +410,8 @@ class Launcher:
                 return
             child.seen.state = "failed"
             child.wanted = False
-            self._log("error", "node_failed", child, budget=child.budget, window_s=child.window_s)
+            of = child.budget
+            self._log("error", "node_failed", child, budget=of.budget, window_s=of.window_s)
         self._answer(child, state=child.seen.state, exit=how, code=max(code, EXIT_FAILED))
 
     def _on_time(self, now: float) -> None:

@@ -1,6 +1,7 @@
 """A budget of restarts: how long to wait for the next one, and when there were too many. Pure.
 
-The same rule holds for a worker that crashes, for the core of a node, and in the simulator.
+The same rule holds for a worker that crashes, for the core of a node, for a process that the
+launcher starts again, and in the simulator.
 """
 
 from collections import deque
@@ -13,25 +14,19 @@ BACKOFF_MAX_S = 5.0
 
 
 class RestartBudget:
-    """How long to wait before the next restart, and when there have been too many."""
+    """Mutable: `budget` and `window_s` may be set anew, for what comes after."""
 
-    def __init__(
-        self,
-        rng: Random,
-        budget: int = BUDGET,
-        window_s: float = WINDOW_S,
-        backoff_first_s: float = BACKOFF_FIRST_S,
-        backoff_max_s: float = BACKOFF_MAX_S,
-    ) -> None:
+    def __init__(self, rng: Random, budget: int = BUDGET, window_s: float = WINDOW_S) -> None:
         assert budget >= 0
         assert window_s > 0
-        assert 0 < backoff_first_s <= backoff_max_s
         self.budget = budget
         self.window_s = window_s
         self._rng = rng
-        self._first_s = backoff_first_s
-        self._max_s = backoff_max_s
         self._crashes: deque[float] = deque()
+
+    def renew(self) -> None:
+        """A person asked for a start: earlier crashes do not count any more."""
+        self._crashes.clear()
 
     def crashed(self, now_s: float) -> float | None:
         """Seconds until the restart, or None: the budget is used up."""
@@ -39,7 +34,7 @@ class RestartBudget:
             self._crashes.popleft()
         if len(self._crashes) >= self.budget:
             return None
-        wait_s = min(self._first_s * 2.0 ** len(self._crashes), self._max_s)
+        wait_s = min(BACKOFF_FIRST_S * 2.0 ** len(self._crashes), BACKOFF_MAX_S)
         self._crashes.append(now_s)
         return wait_s * self._rng.uniform(0.5, 1.0)
 

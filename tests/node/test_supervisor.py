@@ -219,3 +219,15 @@ def test_backoff_doubles_up_to_its_limit() -> None:
         assert full_s / 2 <= wait_s <= full_s
     assert budget.crashed(0.0) is None
     assert budget.crashed(60.0) is not None
+
+
+def test_a_person_renews_the_budget_and_a_file_may_change_it() -> None:
+    budget = RestartBudget(Random(1), budget=1)
+    assert budget.crashed(0.0) is not None
+    assert budget.crashed(0.0) is None
+    budget.renew()
+    assert budget.crashed(0.0) is not None
+    budget.budget = 2
+    assert budget.crashed(0.0) is not None
+    budget.window_s = 1.0
+    assert budget.crashed(2.0) is not None
