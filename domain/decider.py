@@ -80,7 +80,14 @@ def decide(
             if refused:
                 return Refused(f"once censored, {refused.reason}")
             by = rules_of(verdict.hits)[:RULES_MAX]
-            return MessagePosted(dot, stamp, parents, author, verdict.text, by)
+            return MessagePosted(
+                dot=dot,
+                stamp=stamp,
+                parents=parents,
+                author=author,
+                text=verdict.text,
+                censored_by=by,
+            )
         if type(verdict) is Rejected:
             return Refused(f"rejected by {', '.join(rules_of(verdict.hits))}")
         assert_never(verdict)

@@ -203,13 +203,15 @@ class Timeline(Fold):
         names = self._mentioned_names
         order = array("I", self._history.in_order(range(first, self._applied)) if late else ())
         return TimelineRows(
-            order.tobytes(),
-            late.tobytes(),
-            self._raised_by[raised:].tobytes(),
-            numbers.tobytes(),
-            self._raised_before[raised:].tobytes(),
-            tuple(names[named:]),
-            tuple((number, self._mentioned[names[number]]) for number in sorted(set(numbers))),
+            order=order.tobytes(),
+            late=late.tobytes(),
+            raised_by=self._raised_by[raised:].tobytes(),
+            raised_logs=numbers.tobytes(),
+            raised_before=self._raised_before[raised:].tobytes(),
+            names=tuple(names[named:]),
+            mentioned=tuple(
+                (number, self._mentioned[names[number]]) for number in sorted(set(numbers))
+            ),
         )
 
     def take_rows(

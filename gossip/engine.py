@@ -223,7 +223,15 @@ class Engine(Generic[Value]):
         lines = None if expects_same else ours.lines
         writes = 0 if expects_same else self.frontier.places.written(self.node).epoch
         members, budget = self.members.opinions_for(peer), self._budget_bytes
-        syn = Syn(root, budget, lines, self.awaits_receipts, members, ours.folds, writes)
+        syn = Syn(
+            root=root,
+            budget=budget,
+            lines=lines,
+            receipt=self.awaits_receipts,
+            members=members,
+            folds=ours.folds,
+            writes=writes,
+        )
         self.rounds.said(len(ours.lines) + len(ours.folds))
         self.rounds.opened(peer, Exchange(self._mail.next_token, self._now_ms, lines is not None))
         self._mail.send([peer], syn)
@@ -269,7 +277,17 @@ class Engine(Generic[Value]):
                 peer, compared.lacks, body.budget, ask, asked=False, partial=compared.partial
             )
             budget = self._budget_bytes
-            self._mail.send([peer], Ack(body.re, runs, more, ask.lines, budget, ask.folds))
+            self._mail.send(
+                [peer],
+                Ack(
+                    re=body.re,
+                    runs=runs,
+                    more=more,
+                    lines=ask.lines,
+                    budget=budget,
+                    folds=ask.folds,
+                ),
+            )
         self._compare_roots(peer, body.root)
         if body.more and learnt:
             self._call(peer)
@@ -293,7 +311,18 @@ class Engine(Generic[Value]):
             runs, more = self._delta(peer, lacks, body.budget, ours, asked=asked, partial=partial)
             budget, lines, folds = self._budget_bytes, ours.lines, ours.folds
             writes = self.frontier.places.written(self.node).epoch
-            ack = SynAck(token, root, budget, lines, runs, more, stored, members, folds, writes)
+            ack = SynAck(
+                re=token,
+                root=root,
+                budget=budget,
+                lines=lines,
+                runs=runs,
+                more=more,
+                stored=stored,
+                members=members,
+                folds=folds,
+                writes=writes,
+            )
             self._mail.send([peer], ack)
         self._compare_roots(peer, body.root)
         return []
@@ -344,7 +373,16 @@ class Engine(Generic[Value]):
         if ours.folds:
             budget = self._budget_bytes
             self._mail.send(
-                [peer], Unfold(re, runs, more, ours.lines, ours.folds, budget, legs - 1)
+                [peer],
+                Unfold(
+                    re=re,
+                    runs=runs,
+                    more=more,
+                    lines=ours.lines,
+                    folds=ours.folds,
+                    budget=budget,
+                    legs=legs - 1,
+                ),
             )
         elif runs:
             self._mail.send([peer], Ack(re, runs, more))

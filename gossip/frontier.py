@@ -336,7 +336,17 @@ class Frontier:
             tags, first, last = self._named(log, named_max)
             above = above if whole else b""
         origin, epoch = log.id.origin, log.id.epoch
-        line = Line(origin, epoch, log.prefix, log.head, ranges, tags, first, last, above)
+        line = Line(
+            origin=origin,
+            epoch=epoch,
+            prefix=log.prefix,
+            head=log.head,
+            ranges=ranges,
+            tags=tags,
+            tags_first=first,
+            tags_last=last,
+            above=above,
+        )
         log.told = line if whole and not naming else None
         return line
 

@@ -25,7 +25,14 @@ class Mail:
         """Queue one packet for these peers."""
         self._number += 1
         node, incarnation = self._members.node, self._members.incarnation
-        packet = Packet(PROTOCOL_VERSION, self._cluster, node, incarnation, self._number, body)
+        packet = Packet(
+            version=PROTOCOL_VERSION,
+            cluster=self._cluster,
+            sender=node,
+            incarnation=incarnation,
+            number=self._number,
+            body=body,
+        )
         for peer in peers:
             self._waiting.append((peer, packet))
 

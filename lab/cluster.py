@@ -295,7 +295,12 @@ class Cluster:
                         if line.done:
                             return came
                         one = Started(
-                            line.node, line.state, line.pid, line.took_ms, line.exit, line.code
+                            node=line.node,
+                            state=line.state,
+                            pid=line.pid,
+                            took_ms=line.took_ms,
+                            exit=line.exit,
+                            code=line.code,
                         )
                         came.append(one)
                         if on is not None:

@@ -231,7 +231,13 @@ class Player:
             fed = ", ".join(str(item.__struct_config__.tag) for item in turn.inputs) or "nothing"
             began, detail = self.recording.began, f"fed {fed}; {how}"
             self.first = Difference(
-                began.node, began.incarnation, -1, turn.hash.hex(), got, self.turns, detail
+                node=began.node,
+                inc=began.incarnation,
+                seq=-1,
+                recorded=turn.hash.hex(),
+                got=got,
+                turn=self.turns,
+                detail=detail,
             )
 
 
@@ -285,14 +291,14 @@ def life_of(recording: raw.Recording) -> Life:
         raise ValueError(f"{recording.path}: it ends before the node had started")
     records = [one.block for one in entries if type(one) is raw.Restored]
     return Life(
-        began.config,
-        began.rng_seed,
-        began.incarnation,
-        tuple(records),
-        booted.now_ms,
-        booted.wall_ms,
-        booted.must_open_epoch,
-        booted.unsynced,
+        config=began.config,
+        rng_seed=began.rng_seed,
+        incarnation=began.incarnation,
+        records=tuple(records),
+        now_ms=booted.now_ms,
+        wall_ms=booted.wall_ms,
+        must_open_epoch=booted.must_open_epoch,
+        unsynced=booted.unsynced,
     )
 
 
@@ -323,13 +329,13 @@ def data_of(item: Input) -> Data:
         command = item.command
         text = command.text if type(command) is PostMessage else ""
         return SubmitIn(
-            item.ticket,
-            _action(command),
-            command.author,
-            text,
-            str(item.ack),
-            item.copies,
-            item.timeout_ms,
+            ticket=item.ticket,
+            action=_action(command),
+            author=command.author,
+            text=text,
+            ack=str(item.ack),
+            copies=item.copies,
+            timeout_ms=item.timeout_ms,
         )
     if type(item) is Persisted:
         return WrittenIn(item.written, item.durable)

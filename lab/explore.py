@@ -177,7 +177,16 @@ class Found(Struct):
             bug = self.options.planted
             token = f"{bug}{PLANTED}{seen.token}" if bug else seen.token
             again = f"chatlab lab replay {token}"
-            self._fail(Failure(scenario, seen.seed, seen.rule, seen.reason, token, again))
+            self._fail(
+                Failure(
+                    scenario=scenario,
+                    seed=seen.seed,
+                    rule=seen.rule,
+                    reason=seen.reason,
+                    token=token,
+                    command=again,
+                )
+            )
         if seen.sample is not None:
             growing = self.samples.setdefault(scenario, [])
             growing.append(seen.sample)
@@ -191,7 +200,16 @@ class Found(Struct):
             named = " ".join(one.name for one in self.options.real_scenarios)
             again = f"chatlab lab explore {named} --seeds 0 --real 1 --first {seen.seed}"
             again = " ".join(again.split())
-            self._fail(Failure(seen.scenario, seen.seed, seen.rule, seen.reason, "", again))
+            self._fail(
+                Failure(
+                    scenario=seen.scenario,
+                    seed=seen.seed,
+                    rule=seen.rule,
+                    reason=seen.reason,
+                    token="",
+                    command=again,
+                )
+            )
 
     def _row(self, row: str) -> Row:
         found = self.reached.get(row)
@@ -221,7 +239,16 @@ class Found(Struct):
             again = f"chatlab lab explore {told} --first {first} --seeds {last - first + 1}"
             if self.options.planted:
                 again += f" --plant {self.options.planted}"
-            self._fail(Failure(scenario, first, LAG_BAND.rule.id, reason, "", again))
+            self._fail(
+                Failure(
+                    scenario=scenario,
+                    seed=first,
+                    rule=LAG_BAND.rule.id,
+                    reason=reason,
+                    token="",
+                    command=again,
+                )
+            )
 
     def coverage(self) -> dict[str, Verdict]:
         """C17 over all runs of each scenario that had a whole batch."""
@@ -289,17 +316,17 @@ def seen_of(judged: Judged) -> Seen:
         token = str(judged.token)
     totals = next((e.data for e in reversed(judged.trace.events) if type(e.data) is Totals), None)
     return Seen(
-        judged.seed,
-        judged.outcome,
-        rule,
-        reason,
-        token,
-        judged.simulated_us,
-        totals.counts.get("delivered", 0) if totals else 0,
-        len(judged.trace),
-        totals.fired if totals else {},
-        totals.enabled if totals else (),
-        judged.sample,
+        seed=judged.seed,
+        outcome=judged.outcome,
+        rule=rule,
+        reason=reason,
+        token=token,
+        simulated_us=judged.simulated_us,
+        deliveries=totals.counts.get("delivered", 0) if totals else 0,
+        events=len(judged.trace),
+        fired=totals.fired if totals else {},
+        enabled=totals.enabled if totals else (),
+        sample=judged.sample,
     )
 
 

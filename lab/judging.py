@@ -172,7 +172,16 @@ def judged(
     verdicts = tuple(judge.verdicts())
     outcome = overall(verdicts, RULES.values())
     failures = tuple(run.core_failures)
-    return Judged(source, seed, run.plan, run.trace, verdicts, outcome, failures, judge.sample())
+    return Judged(
+        source=source,
+        seed=seed,
+        plan=run.plan,
+        trace=run.trace,
+        verdicts=verdicts,
+        outcome=outcome,
+        failures=failures,
+        sample=judge.sample(),
+    )
 
 
 def blamed(judged: Judged) -> tuple[str, str]:
@@ -192,4 +201,12 @@ def _broken(source: Source, seed: int, plan: Plan, trace: Trace, error: Exceptio
     what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
     verdict = Verdict(LAB.id, "fail", f"{what} ({where} {frame.name})")
     text = "".join(traceback.format_exception(error))
-    return Judged(source, seed, plan, trace, (verdict,), "fail", (text,))
+    return Judged(
+        source=source,
+        seed=seed,
+        plan=plan,
+        trace=trace,
+        verdicts=(verdict,),
+        outcome="fail",
+        failures=(text,),
+    )

@@ -36,13 +36,13 @@ def parse_line(raw: bytes, node: str) -> LogLine:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         fields = {"event": "not_json", "text": raw.decode("utf-8", "replace")}
     return LogLine(
-        str(fields.pop("ts", "")),
-        str(fields.pop("level", "info")),
-        str(fields.pop("event", "")),
-        str(fields.pop("node", node)),
-        str(fields.pop("worker", "")),
-        fields,
-        raw,
+        ts=str(fields.pop("ts", "")),
+        level=str(fields.pop("level", "info")),
+        event=str(fields.pop("event", "")),
+        node=str(fields.pop("node", node)),
+        worker=str(fields.pop("worker", "")),
+        fields=fields,
+        raw=raw,
     )
 
 

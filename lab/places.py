@@ -101,15 +101,15 @@ class Place(Struct, frozen=True):
         folder = Path(self.root, name)
         sockets = Path(self.launcher_socket).parent / name
         return NodePlace(
-            name,
-            str(folder),
-            str(folder / "journal"),
-            str(folder / "node.jsonl"),
-            str(folder / "stderr.txt"),
-            str(folder / "node.pid"),
-            str(folder.with_name(f"{name}.journal")),
-            str(sockets / "control"),
-            str(sockets / "feed"),
+            name=name,
+            dir=str(folder),
+            journal_dir=str(folder / "journal"),
+            log_file=str(folder / "node.jsonl"),
+            stderr_file=str(folder / "stderr.txt"),
+            pid_file=str(folder / "node.pid"),
+            journal_id=str(folder.with_name(f"{name}.journal")),
+            control=str(sockets / "control"),
+            feed=str(sockets / "feed"),
         )
 
     def node(self, name: str) -> NodePlace:
@@ -310,30 +310,30 @@ def parse(file: Path) -> Place:
     for node in config.nodes:
         at = paths.node(node.name)
         nodes[node.name] = NodePlace(
-            node.name,
-            str(at.dir),
-            str(at.journal_dir),
-            str(at.log_file),
-            str(at.stderr_file),
-            str(at.pid_file),
-            str(at.journal_id),
-            str(at.control),
-            str(at.feed),
-            node.listen or "",
+            name=node.name,
+            dir=str(at.dir),
+            journal_dir=str(at.journal_dir),
+            log_file=str(at.log_file),
+            stderr_file=str(at.stderr_file),
+            pid_file=str(at.pid_file),
+            journal_id=str(at.journal_id),
+            control=str(at.control),
+            feed=str(at.feed),
+            listen=node.listen or "",
         )
     place = Place(
-        FORMAT,
-        str(file.absolute()),
-        content,
-        config.name,
-        str(paths.root),
-        str(paths.launcher_socket),
-        str(paths.address_book),
-        config.restart,
-        nodes,
-        config.id or "",
-        _former(file, str(paths.root)),
-        (config.restarts.budget, config.restarts.window_s),
+        format=FORMAT,
+        file=str(file.absolute()),
+        content=content,
+        name=config.name,
+        root=str(paths.root),
+        launcher_socket=str(paths.launcher_socket),
+        address_book=str(paths.address_book),
+        restart=config.restart,
+        nodes=nodes,
+        id=config.id or "",
+        former=_former(file, str(paths.root)),
+        restarts=(config.restarts.budget, config.restarts.window_s),
     )
     # A read-only folder only costs time, and so does one whose name is no UTF-8.
     with contextlib.suppress(OSError, UnicodeError):

@@ -52,14 +52,26 @@ def read_timeline(
     items: list[TimelineItem] = []
     while True:
         request = ReadTimeline(
-            client.new_id(), order, last, as_of_ms, arrivals, offset + len(items)
+            id=client.new_id(),
+            order=order,
+            last=last,
+            as_of_ms=as_of_ms,
+            arrivals=arrivals,
+            offset=offset + len(items),
         )
         page = client.expect(request, TimelinePage)
         items.extend(page.items)
         arrivals = page.arrivals
         if offset + len(items) >= page.total or not page.items:
             more = page.more_holes
-            return Reading(items, page.arrivals, page.late, page.holes, more, page.total)
+            return Reading(
+                items=items,
+                arrivals=page.arrivals,
+                late=page.late,
+                holes=page.holes,
+                more_holes=more,
+                total=page.total,
+            )
 
 
 def read_presence(client: Client) -> PresencePage:

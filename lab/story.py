@@ -90,7 +90,16 @@ def tell(judged: Judged) -> Story:
             told[event.kind, event.node, what] += 1
             if told[event.kind, event.node, what] > SAME_MAX:
                 continue
-        lines.append(Line(event.t_us, event.seq, event.kind, event.node, text, witness))
+        lines.append(
+            Line(
+                t_us=event.t_us,
+                seq=event.seq,
+                kind=event.kind,
+                node=event.node,
+                text=text,
+                witness=witness,
+            )
+        )
     endings = tuple([_ending(one, cast) for one in failed])
     return Story(_opening(judged), tuple(lines), endings, dict(cast.names))
 

@@ -115,7 +115,17 @@ class Trace:
     ) -> int:
         """Record an event; returns its `seq`."""
         seq = len(self.events)
-        event = Event(t_us, seq, node, inc, data, cause, msg_id, peer, size)
+        event = Event(
+            t_us=t_us,
+            seq=seq,
+            node=node,
+            inc=inc,
+            data=data,
+            cause=cause,
+            msg_id=msg_id,
+            peer=peer,
+            bytes=size,
+        )
         self.events.append(event)
         if self.observers:
             for observe in self.observers:

@@ -185,15 +185,15 @@ def figures(label: str, samples: Sequence[Sample], runs: int, failed: int) -> Fi
         return of / whole if whole else None
 
     return Figures(
-        label,
-        runs,
-        failed,
-        mean(lags_ms) if lags_ms else None,
-        error,
-        share(sum(one.packets for one in samples), events),
-        share(sum(one.bytes for one in samples), events),
-        share(sum(one.relayed for one in samples), shown),
-        share(sum(one.repaired for one in samples), shown),
+        variant=label,
+        runs=runs,
+        failed=failed,
+        lag_ms=mean(lags_ms) if lags_ms else None,
+        lag_error_ms=error,
+        packets_per_event=share(sum(one.packets for one in samples), events),
+        bytes_per_event=share(sum(one.bytes for one in samples), events),
+        relayed=share(sum(one.relayed for one in samples), shown),
+        repaired=share(sum(one.repaired for one in samples), shown),
     )
 
 

@@ -138,7 +138,16 @@ def _prepared(
         return plan_of(now)
 
     def plan_of(config: "ClusterConfig") -> "Plan":
-        given = _Given(name, file.absolute(), cluster_paths, paths, log, ready, known, reread)
+        given = _Given(
+            name=name,
+            file=file.absolute(),
+            cluster_paths=cluster_paths,
+            paths=paths,
+            log=log,
+            ready=ready,
+            known=known,
+            reread=reread,
+        )
         cluster_id = known_id(cluster_paths.root, given.file, config.id or "")
         return _plan(given, config, cluster_id)
 

@@ -56,7 +56,9 @@ def reply_of(request: int, outcome: Outcome) -> Reply:
             level = f"{_REPLICATED}{outcome.copies}"
         rules = list(outcome.rules)
         verdict: Literal["clean", "censored"] = "censored" if rules else "clean"
-        return Accepted(request, outcome.dot, level, verdict, outcome.text, rules)
+        return Accepted(
+            id=request, dot=outcome.dot, ack=level, verdict=verdict, text=outcome.text, rules=rules
+        )
     if type(outcome) is Denied:
         return Refused(request, outcome.by, outcome.reason, list(outcome.rules))
     if type(outcome) is Unmet:

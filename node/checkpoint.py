@@ -135,15 +135,15 @@ class Checkpointer:
         history, first = self._bodies.history, self._first
         self._stamp = max(self._stamp, history.last_stamp(first))
         checkpoint = Checkpoint(
-            seal,
-            first,
-            history.rows(first, self._named[0]),
-            self._bodies.offsets(self._jumps),
-            self._timeline.rows(first, self._named[1]),
-            self._presence.rows(first),
-            tuple([self._log_rows(log, rows) for log, rows in history.positions(first)]),
-            self._heads.all,
-            self._stamp,
+            seal=seal,
+            first_arrival=first,
+            history=history.rows(first, self._named[0]),
+            offsets=self._bodies.offsets(self._jumps),
+            timeline=self._timeline.rows(first, self._named[1]),
+            presence=self._presence.rows(first),
+            logs=tuple([self._log_rows(log, rows) for log, rows in history.positions(first)]),
+            heads=self._heads.all,
+            stamp=self._stamp,
         )
         self._made.append(checkpoint)
         self._mark()

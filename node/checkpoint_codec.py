@@ -101,9 +101,9 @@ def decode_checkpoint(payload: bytes) -> tuple[Checkpoint, bytes]:
     if message.format_version != CHECKPOINT_VERSION:
         raise CodecError(f"version {message.format_version} of checkpoints")
     checkpoint = Checkpoint(
-        _seal(message),
-        message.first_arrival,
-        HistoryRows(
+        seal=_seal(message),
+        first_arrival=message.first_arrival,
+        history=HistoryRows(
             (
                 _swapped(message.stamps, 8),
                 _swapped(message.logs, 4),
@@ -115,39 +115,39 @@ def decode_checkpoint(payload: bytes) -> tuple[Checkpoint, bytes]:
             tuple([(name.origin, name.epoch) for name in message.log_names]),
             tuple(message.author_names),
         ),
-        (_swapped(message.jump_arrivals, 8), _swapped(message.jump_offsets, 8)),
-        TimelineRows(
-            _swapped(message.order, 4),
-            _swapped(message.late, 4),
-            _swapped(message.raised_by, 4),
-            _swapped(message.raised_logs, 4),
-            _swapped(message.raised_before, 8),
-            tuple([(name.origin, name.epoch) for name in message.raised_names]),
-            tuple([(one.log, one.seq) for one in message.mentioned]),
+        offsets=(_swapped(message.jump_arrivals, 8), _swapped(message.jump_offsets, 8)),
+        timeline=TimelineRows(
+            order=_swapped(message.order, 4),
+            late=_swapped(message.late, 4),
+            raised_by=_swapped(message.raised_by, 4),
+            raised_logs=_swapped(message.raised_logs, 4),
+            raised_before=_swapped(message.raised_before, 8),
+            names=tuple([(name.origin, name.epoch) for name in message.raised_names]),
+            mentioned=tuple([(one.log, one.seq) for one in message.mentioned]),
         ),
-        PresenceRows(
+        presence=PresenceRows(
             _swapped(message.before, 4),
             tuple([(one.author, one.arrival) for one in message.deciding]),
         ),
-        tuple([_log_rows(rows) for rows in message.log_rows]),
-        tuple([Dot(dot.origin, dot.epoch, dot.seq) for dot in message.heads]),
-        Stamp(message.stamp >> _COUNTER_BITS, message.stamp & ((1 << _COUNTER_BITS) - 1)),
+        logs=tuple([_log_rows(rows) for rows in message.log_rows]),
+        heads=tuple([Dot(dot.origin, dot.epoch, dot.seq) for dot in message.heads]),
+        stamp=Stamp(message.stamp >> _COUNTER_BITS, message.stamp & ((1 << _COUNTER_BITS) - 1)),
     )
     return checkpoint, message.directory_id
 
 
 def _seal(message: pb.Checkpoint) -> Seal:
     return Seal(
-        message.segment,
-        message.size,
-        message.tail,
-        message.crc,
-        message.first,
-        message.last,
-        message.next_number,
-        message.epoch,
-        message.epoch_number,
-        (
+        segment=message.segment,
+        size=message.size,
+        tail=message.tail,
+        crc=message.crc,
+        first=message.first,
+        last=message.last,
+        next_number=message.next_number,
+        epoch=message.epoch,
+        epoch_number=message.epoch_number,
+        points=(
             _swapped(message.point_records, 8),
             _swapped(message.point_offsets, 4),
             _swapped(message.point_ends, 4),

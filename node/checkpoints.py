@@ -222,16 +222,16 @@ class Sealer:
     def sealed(self, segment: int, size: int, crc: int, next_number: int) -> Seal:
         """The seal of the segment that grows, if it is sealed as it is now."""
         return Seal(
-            segment,
-            size,
-            self.tail,
-            crc,
-            self._first,
-            self._points.last,
-            next_number,
-            self._epoch,
-            self._epoch_number,
-            self._points.rows(segment),
+            segment=segment,
+            size=size,
+            tail=self.tail,
+            crc=crc,
+            first=self._first,
+            last=self._points.last,
+            next_number=next_number,
+            epoch=self._epoch,
+            epoch_number=self._epoch_number,
+            points=self._points.rows(segment),
         )
 
     def begin(self, seal: Seal) -> None:

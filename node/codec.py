@@ -140,7 +140,9 @@ class ProtobufCodec:
                 _checked_text("text", text, TEXT_BYTES_MAX)
             rules = posted.censored_by
             by = _checked_rules(rules) if rules else ()
-            event = MessagePosted(dot, stamp, parents, author, text, by)
+            event = MessagePosted(
+                dot=dot, stamp=stamp, parents=parents, author=author, text=text, censored_by=by
+            )
         elif kind == "participant_joined":
             event = ParticipantJoined(dot, stamp, parents, author)
         elif kind == "participant_left":

@@ -170,7 +170,15 @@ class Control:
         loop, serve, guard, gate = self._loop, self._serve, self._guard, self.gates[locked]
         frames = partial(self._on_frames, number) if locked else None
         parts = None if locked else partial(self._on_parts, number)
-        pump = Pump(loop, socket, parts, serve, guard, frames, receive=gate.message)
+        pump = Pump(
+            loop=loop,
+            socket=socket,
+            on_parts=parts,
+            on_turn=serve,
+            guard=guard,
+            on_frames=frames,
+            receive=gate.message,
+        )
         self._entrances.append(_Entrance(socket, pump, gate))
         return self._entrances[-1]
 

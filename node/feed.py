@@ -91,7 +91,14 @@ class Feed:
 
     def _pump(self, socket: RawSocket, gate: Gate) -> Pump:
         settle, hear = partial(self._settle, socket), partial(self._on_frames, socket, gate)
-        return Pump(self._loop, socket, None, settle, self._guard, hear)
+        return Pump(
+            loop=self._loop,
+            socket=socket,
+            on_parts=None,
+            on_turn=settle,
+            guard=self._guard,
+            on_frames=hear,
+        )
 
     def _pub(self) -> RawSocket:
         socket = self._context.socket(zmq.XPUB)

@@ -135,7 +135,16 @@ def parse(data: bytes, at: int, base: int = 0) -> Frame | str:
         return f"payload CRC expected {crc:08x}, actual {actual:08x}"
     if offset != base + at:
         return f"{_MOVED}: its header says offset {offset}"
-    return Frame(offset, base + end, kind, flags, count, previous, number, crc)
+    return Frame(
+        offset=offset,
+        end=base + end,
+        type=kind,
+        flags=flags,
+        count=count,
+        previous=previous,
+        number=number,
+        crc=crc,
+    )
 
 
 _MOVED: Final = "a frame that does not belong here"

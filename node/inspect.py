@@ -134,15 +134,15 @@ class _Examiner:
                 self.findings.append(finding)
         self.findings.sort(key=lambda finding: (finding.file, finding.offset))
         return Report(
-            self.path,
-            self.node,
-            len(self.found.segments),
-            sum(segment.size for segment in self.found.segments),
-            self.found.records,
-            self.events,
-            len(self.opened),
-            len(self.links),
-            tuple(self.findings),
+            path=self.path,
+            node=self.node,
+            segments=len(self.found.segments),
+            size_bytes=sum(segment.size for segment in self.found.segments),
+            records=self.found.records,
+            events=self.events,
+            epochs=len(self.opened),
+            logs=len(self.links),
+            findings=tuple(self.findings),
         )
 
     def _add(self, severity: Severity, file: str, offset: int, length: int, what: str) -> None:

@@ -190,7 +190,14 @@ class Life:
         if self._recorder is None:
             rng = Random(rng_seed)
             return Replica(config, codec, rng, incarnation, pages=pages)
-        return RecordedReplica(config, codec, rng_seed, incarnation, self._recorder, pages)
+        return RecordedReplica(
+            config=config,
+            codec=codec,
+            rng_seed=rng_seed,
+            incarnation=incarnation,
+            recorder=self._recorder,
+            pages=pages,
+        )
 
     def _make_runtime(
         self,
@@ -210,16 +217,16 @@ class Life:
         if recorder is not None:
             write_note = recorder.heard(write_note)
         runtime = Runtime(
-            loop,
-            self._context,
-            plan.settings,
-            replica,
-            journal,
-            pages,
-            rng,
-            faults,
-            write_note,
-            plan.addresses,
+            loop=loop,
+            context=self._context,
+            settings=plan.settings,
+            replica=replica,
+            journal=journal,
+            pages=pages,
+            rng=rng,
+            faults=faults,
+            write_note=write_note,
+            addresses=plan.addresses,
             degraded=degraded,
             keyring=plan.keyring,
         )
@@ -229,13 +236,15 @@ class Life:
             recorder.dropped_of = lambda: {peer: traffic(peer).dropped for peer in peers}
         if plan.settings.scrub_bytes_per_s:
             runtime.scrub = Scrub(
-                loop,
-                plan.journal_dir,
-                self._legacy.lives.scrubbed,
-                plan.settings.scrub_bytes_per_s,
-                partial(self._on_damage, runtime),
-                lambda why: self._note("journal_unread", "error", {"reason": why}, "scrub"),
-                runtime.check_journal,
+                loop=loop,
+                folder=plan.journal_dir,
+                scrubbed=self._legacy.lives.scrubbed,
+                bytes_per_s=plan.settings.scrub_bytes_per_s,
+                on_damage=partial(self._on_damage, runtime),
+                on_trouble=lambda why: self._note(
+                    "journal_unread", "error", {"reason": why}, "scrub"
+                ),
+                on_pass=runtime.check_journal,
                 guard=partial(runtime.supervisor.guard, "scrub"),
             )
         return runtime

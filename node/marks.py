@@ -154,15 +154,15 @@ def encode_identity(identity: Identity) -> bytes:
 def decode_identity(payload: bytes) -> Identity:
     message = parsed(pb.Identity, payload, "an identity")
     return Identity(
-        message.node,
-        message.directory_id,
-        message.place,
-        message.incarnation,
-        message.durability,
-        message.must_open_epoch,
-        message.must_open_from,
-        message.started_at_ms,
-        message.format_version,
-        message.next_number,
-        message.last_segment,
+        node=message.node,
+        directory_id=message.directory_id,
+        place=message.place,
+        incarnation=message.incarnation,
+        durability=message.durability,
+        must_open_epoch=message.must_open_epoch,
+        must_open_from=message.must_open_from,
+        started_at_ms=message.started_at_ms,
+        format_version=message.format_version,
+        next_number=message.next_number,
+        last_segment=message.last_segment,
     )

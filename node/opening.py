@@ -156,7 +156,15 @@ def begin(
     for name in storage.names():
         if name.endswith(recovery.PART_SUFFIX):
             storage.remove(name)
-    return Start(identity, now, saved, found, told, doubted, kept_as)
+    return Start(
+        identity=identity,
+        now=now,
+        saved=saved,
+        found=found,
+        told=told,
+        doubted=doubted,
+        kept_as=kept_as,
+    )
 
 
 def _taken_from(checkpoints: list[Checkpoint]) -> Iterator[Checkpoint]:

@@ -69,21 +69,25 @@ class Pending:
         receipt: bool = False,
     ) -> None:
         number = self.intake.handed + 1
-        self.intake.take(Incoming(number, record, arrival, entry, own, receipt))
+        self.intake.take(
+            Incoming(
+                number=number, record=record, arrival=arrival, entry=entry, own=own, receipt=receipt
+            )
+        )
         self._persist.append(record)
         self.writing.handed_out(record)
 
     def promise(self, submit: Submit, event: Event, rules: tuple[str, ...], now_ms: int) -> None:
         """What was handed out last is this event, and its sender waits to hear how safe it is."""
         promise = Promise(
-            submit.ticket,
-            self.intake.handed,
-            event.dot,
-            submit.ack,
-            submit.copies,
-            now_ms + submit.timeout_ms,
-            event.text if type(event) is MessagePosted else "",
-            rules,
+            ticket=submit.ticket,
+            number=self.intake.handed,
+            dot=event.dot,
+            level=submit.ack,
+            copies=submit.copies,
+            deadline_ms=now_ms + submit.timeout_ms,
+            text=event.text if type(event) is MessagePosted else "",
+            rules=rules,
         )
         self.promises.make(promise)
 

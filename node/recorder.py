@@ -269,7 +269,15 @@ def recorded(item: Input) -> InputIn:
         elif type(command) is Join:
             action = "join"
         author, ack = command.author, str(item.ack)
-        return SubmitIn(item.ticket, action, author, text, ack, item.copies, item.timeout_ms)
+        return SubmitIn(
+            ticket=item.ticket,
+            action=action,
+            author=author,
+            text=text,
+            ack=ack,
+            copies=item.copies,
+            timeout_ms=item.timeout_ms,
+        )
     assert_never(item)
 
 
@@ -348,15 +356,15 @@ def begin(
         return None
     recorder.began(
         Began(
-            config.node,
-            recovery.incarnation,
-            os.getpid(),
-            msgspec.json.encode(config),
-            rng_seed,
-            recovery.clean,
-            recovery.torn_bytes,
-            recovery.lost,
-            recovery.new_holes,
+            node=config.node,
+            incarnation=recovery.incarnation,
+            pid=os.getpid(),
+            config=msgspec.json.encode(config),
+            rng_seed=rng_seed,
+            clean=recovery.clean,
+            torn_bytes=recovery.torn_bytes,
+            quarantined=recovery.lost,
+            holes=recovery.new_holes,
         )
     )
     return recorder

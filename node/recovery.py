@@ -211,7 +211,9 @@ def _lost_end(identity: Identity, found: Survey) -> Hole | None:
     elif emptied:
         cause += f": {last.name} is empty"
     records = min(max(lost, 0), frames.COUNT_MAX)
-    return Hole(last.number, last.name, offset, 0, records, cause)
+    return Hole(
+        segment=last.number, name=last.name, offset=offset, length=0, records=records, cause=cause
+    )
 
 
 def epoch_reason(identity: Identity | None, found: Survey, place: str) -> str:

@@ -111,15 +111,15 @@ class Replica:
         self._codec = codec
         self._bodies: Bodies = MemoryBodies() if pages is None else PagedBodies(pages, codec)
         self.engine: Engine[Event] = Engine(
-            config.node,
-            cluster_hash(config.cluster, config.cluster_id),
-            incarnation,
-            config.peers,
-            config.gossip,
-            rng,
-            self._bodies,
-            Vector(),
-            partial(opened, codec),
+            node=config.node,
+            cluster=cluster_hash(config.cluster, config.cluster_id),
+            start=incarnation,
+            peers=config.peers,
+            config=config.gossip,
+            rng=rng,
+            store=self._bodies,
+            strategy=Vector(),
+            open_entry=partial(opened, codec),
         )
         self._emitter = Emitter(config.node, codec, moderator or Moderator(config.policy))
         self.past = Past(self._bodies, codec, self.engine, self._emitter, config.quiet_ms)

@@ -201,16 +201,16 @@ class Surveyor:
             points = out.index.rows(segment.number)
             out.seals.append(
                 Seal(
-                    segment.number,
-                    segment.size,
-                    out.tail,
-                    out.crc,
-                    out.began + 1,
-                    out.records,
-                    out.next_number,
-                    out.epoch or 0,
-                    out.epoch_number,
-                    points,
+                    segment=segment.number,
+                    size=segment.size,
+                    tail=out.tail,
+                    crc=out.crc,
+                    first=out.began + 1,
+                    last=out.records,
+                    next_number=out.next_number,
+                    epoch=out.epoch or 0,
+                    epoch_number=out.epoch_number,
+                    points=points,
                 )
             )
 
@@ -271,7 +271,14 @@ class Surveyor:
         if torn and not damage.moved:
             out.torn = Torn(segment.number, segment.name, damage.offset, length, damage.cause)
             return
-        hole = Hole(segment.number, segment.name, damage.offset, length, 0, damage.cause)
+        hole = Hole(
+            segment=segment.number,
+            name=segment.name,
+            offset=damage.offset,
+            length=length,
+            records=0,
+            cause=damage.cause,
+        )
         self.open.append(hole)
         self.broken = True
         out.clean_stop = 0

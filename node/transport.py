@@ -117,15 +117,15 @@ class Transport:
         self.rejected: dict[str, int] = {}  # frames that were no packets for us, by reason
         self._links = {
             peer: Outgoing(
-                loop,
-                context,
-                peer,
-                endpoint,
-                self._on_dropped,
-                guard,
-                queue_bytes_max,
-                queue_age_s,
-                keyring,
+                loop=loop,
+                context=context,
+                peer=peer,
+                endpoint=endpoint,
+                on_dropped=self._on_dropped,
+                guard=guard,
+                bytes_max=queue_bytes_max,
+                age_s=queue_age_s,
+                keyring=keyring,
             )
             for peer, endpoint in peers.items()
         }
@@ -177,7 +177,13 @@ class Transport:
         heard = self._on_parts if self._keyring is None else None
         frames = self._on_frames if self._keyring is not None else None
         self._pump = Pump(
-            self._loop, router, heard, None, self._guard, frames, receive=self.gate.message
+            loop=self._loop,
+            socket=router,
+            on_parts=heard,
+            on_turn=None,
+            guard=self._guard,
+            on_frames=frames,
+            receive=self.gate.message,
         )
         for link in self._links.values():
             link.open()

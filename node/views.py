@@ -125,7 +125,15 @@ class NodeViews:
         holes = self._known_holes()
         more = timeline.overlooked or len(holes) > HOLES_MAX
         late, shown = timeline.late, holes[:HOLES_MAX]
-        return TimelinePage(request.id, items, arrivals, len(selection), late, shown, more)
+        return TimelinePage(
+            id=request.id,
+            items=items,
+            arrivals=arrivals,
+            total=len(selection),
+            late=late,
+            holes=shown,
+            more_holes=more,
+        )
 
     def _known_holes(self) -> list[tuple[str, int, int, int]]:
         """As of now; the next pages of a long timeline need not find them again."""
@@ -154,12 +162,12 @@ class NodeViews:
         wall_ms = self._wall_ms()
         people = [
             Participant(
-                one.author,
-                one.active,
-                one.because,
-                one.dot,
-                one.since.ms,
-                ahead if (ahead := one.since.ms - wall_ms) > SKEW_MAX_MS else 0,
+                author=one.author,
+                active=one.active,
+                because=one.because,
+                dot=one.dot,
+                since_ms=one.since.ms,
+                ahead_ms=ahead if (ahead := one.since.ms - wall_ms) > SKEW_MAX_MS else 0,
             )
             for one in self._replica.presence.participants(request.after, PEOPLE_MAX)
         ]
@@ -219,12 +227,12 @@ class NodeViews:
     def _logs(self, first: int, last: int) -> list[LogStatus]:
         return [
             LogStatus(
-                log.id.origin,
-                log.id.epoch,
-                log.prefix,
-                log.held.above_prefix(0, RANGES_SHOWN_MAX),
-                log.head.hex(),
-                log.forked,
+                origin=log.id.origin,
+                epoch=log.id.epoch,
+                prefix=log.prefix,
+                ranges=log.held.above_prefix(0, RANGES_SHOWN_MAX),
+                head=log.head.hex(),
+                forked=log.forked,
             )
             for log in self._replica.frontier.in_order()[first:last]
         ]
@@ -234,16 +242,16 @@ class NodeViews:
         for name, peer in self._replica.peer_states(now_ms).items():
             traffic, fault = self._transport.traffic(name), self._transport.faults.get(name)
             peers[name] = PeerStatus(
-                peer.state,
-                peer.incarnation,
-                peer.last_heard_ms,
-                peer.in_sync,
-                peer.rounds,
-                traffic.sent_bytes,
-                traffic.received_bytes,
-                dict(traffic.dropped),
-                fault.text(),
-                None if fault.none else fault,
+                state=peer.state,
+                incarnation=peer.incarnation,
+                last_heard_ms=peer.last_heard_ms,
+                in_sync=peer.in_sync,
+                rounds=peer.rounds,
+                sent_bytes=traffic.sent_bytes,
+                received_bytes=traffic.received_bytes,
+                dropped=dict(traffic.dropped),
+                fault=fault.text(),
+                link=None if fault.none else fault,
             )
         return peers
 

@@ -28,16 +28,18 @@ class Facts(Struct, frozen=True):
 
 def gather(*, quick: bool) -> Facts:
     return Facts(
-        time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
-        _build(),
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-        _processor(),
-        round(psutil.virtual_memory().total / 2**30),
-        f"{platform.system()} {platform.release()}",
-        platform.python_version(),
-        zmq.zmq_version(),
-        round(os.getloadavg()[0], 2),
-        quick,
+        when=time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        build=_build(),
+        cores=len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1,
+        processor=_processor(),
+        memory_gib=round(psutil.virtual_memory().total / 2**30),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        libzmq=zmq.zmq_version(),
+        load=round(os.getloadavg()[0], 2),
+        quick=quick,
     )
 
 

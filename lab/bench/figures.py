@@ -65,20 +65,20 @@ def figure(
 ) -> Figure:
     assert values, name
     return Figure(
-        bench,
-        name,
-        unit,
-        median(values),
-        min(values),
-        max(values),
-        len(values),
-        goal,
-        at_most,
-        median(bare.values) if bare else None,
-        bare.name if bare else "",
-        note,
-        tuple(curve),
-        x_name,
+        bench=bench,
+        name=name,
+        unit=unit,
+        median=median(values),
+        min=min(values),
+        max=max(values),
+        count=len(values),
+        goal=goal,
+        at_most=at_most,
+        bare=median(bare.values) if bare else None,
+        bare_name=bare.name if bare else "",
+        note=note,
+        curve=tuple(curve),
+        x_name=x_name,
     )
 
 

@@ -100,12 +100,12 @@ class History(Struct):
                     raise Problem(f"n2 holds {status.events} of {self.count}, and no more comes")
         counters = status.counters
         return Pull(
-            self.count - held,
-            self.count,
-            progress[-1][0],
-            counters["bytes_received"],
-            counters["packets_received"],
-            tuple(progress),
+            events=self.count - held,
+            count=self.count,
+            took_s=progress[-1][0],
+            bytes=counters["bytes_received"],
+            packets=counters["packets_received"],
+            progress=tuple(progress),
         )
 
 

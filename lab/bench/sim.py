@@ -40,7 +40,9 @@ Of = TypeVar("Of")
 RUNS = 3
 SEEDS = 60
 COMPILED = ("packets", "seeds")
-HELLO = (Op(1, 1_000_000, "c1", "n1", "post", "ann", "hello"),)
+HELLO = (
+    Op(id=1, at_us=1_000_000, session="c1", node="n1", action="post", author="ann", text="hello"),
+)
 
 
 def _nodes(count: int) -> tuple[str, ...]:
@@ -50,7 +52,15 @@ def _nodes(count: int) -> tuple[str, ...]:
 def packets(scale: float) -> Figure:
     gossip = GossipConfig(round_ms=20, idle_round_ms=20)
     faults_us = max(int(50_000_000 * scale), 2_000_000)
-    plan = Plan("packets", 1, _nodes(5), faults_us, 10_000_000, HELLO, gossip=gossip)
+    plan = Plan(
+        scenario="packets",
+        seed=1,
+        nodes=_nodes(5),
+        faults_us=faults_us,
+        liveness_us=10_000_000,
+        ops=HELLO,
+        gossip=gossip,
+    )
     rates = []
     for _ in range(RUNS):
         result, spent_s = _timed(lambda: _judged(sim.run_plan(plan)))
@@ -79,12 +89,12 @@ def _judged(result: sim.Result) -> sim.Result:
 def thousand(scale: float) -> Figure:
     count = max(int(1000 * scale), 10)
     plan = Plan(
-        "thousand",
-        1,
-        _nodes(count),
-        2_000_000,
-        4_000_000,
-        HELLO,
+        scenario="thousand",
+        seed=1,
+        nodes=_nodes(count),
+        faults_us=2_000_000,
+        liveness_us=4_000_000,
+        ops=HELLO,
         gossip=GossipConfig(round_ms=1000, idle_round_ms=2000),
         disk=DiskOptions(model=False),
     )
@@ -107,12 +117,12 @@ def _until_all_know(plan: Plan) -> None:
 def ten_thousand(scale: float) -> Figure:
     count = max(int(10_000 * scale), 30)
     plan = Plan(
-        "ten-thousand",
-        1,
-        _nodes(count),
-        25_000_000,
-        4_000_000,
-        HELLO,
+        scenario="ten-thousand",
+        seed=1,
+        nodes=_nodes(count),
+        faults_us=25_000_000,
+        liveness_us=4_000_000,
+        ops=HELLO,
         views=20,
         boot_spread_us=1_000_000,
         gossip=GossipConfig(round_ms=1000, idle_round_ms=1000, direct_peers_max=0),

@@ -262,7 +262,15 @@ class Disks:
             if loss.excuse != UNSYNCED or earlier is None or earlier.excuse not in GONE:
                 disk.losses[name] = loss
         stood = [name for _, name in disk.stood()] if disk.harmed else before
-        disk.reopening = Reopening(event, before, stood, floor, disk.damaged, disk.tried, lost)
+        disk.reopening = Reopening(
+            event=event,
+            before=before,
+            stood=stood,
+            floor=floor,
+            damaged=disk.damaged,
+            tried=disk.tried,
+            lost=lost,
+        )
         disk.taken = disk.taken_now(data.recovered, floor) if data.disk == "same" else []
         disk.harmed = False
         if data.disk in ("new", "empty"):

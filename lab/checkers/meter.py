@@ -105,14 +105,14 @@ class Meter:
             counts, enabled, silent = totals.counts, totals.enabled, silent_of(totals)
         lean = history.lean  # it does not tell where anything came from
         return Sample(
-            history.run.seed if history.run else 0,
-            self._lag_us,
-            self._showings,
-            len(self._posted),
-            counts.get("sent", 0),
-            counts.get("bytes", 0),
-            enabled,
-            silent,
-            -1 if lean else self._relayed,
-            -1 if lean else self._repaired,
+            seed=history.run.seed if history.run else 0,
+            lag_us=self._lag_us,
+            showings=self._showings,
+            events=len(self._posted),
+            packets=counts.get("sent", 0),
+            bytes=counts.get("bytes", 0),
+            enabled=enabled,
+            silent=silent,
+            relayed=-1 if lean else self._relayed,
+            repaired=-1 if lean else self._repaired,
         )

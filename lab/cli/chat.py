@@ -170,7 +170,9 @@ def _send_lines(at: NodePlace, who: str, ack: str, timeout: float, json: bool) -
 
     problem: Problem | None = None
     with _client(at) as client:
-        pipeline = Pipeline(client, who, ack, timeout, on_reply, on_bad)
+        pipeline = Pipeline(
+            client=client, author=who, ack=ack, timeout_s=timeout, on_reply=on_reply, on_bad=on_bad
+        )
         try:
             pipeline.run(sys.stdin.fileno())
         except Unreachable as gone:

@@ -77,17 +77,17 @@ def explore(
     if plant:
         context.with_resource(_bug(plant, real))
     options = Options(
-        _meant(scenarios or names()),
-        int.from_bytes(os.urandom(5), "big") if fresh else first,
-        seeds if seeds is not None or time is not None else 1000,
-        jobs_or_all(jobs),
-        time,
-        first_failure,
-        bands(),
-        reached,
-        real,
-        _meant(scenarios or []),
-        plant,
+        scenarios=_meant(scenarios or names()),
+        first=int.from_bytes(os.urandom(5), "big") if fresh else first,
+        seeds=seeds if seeds is not None or time is not None else 1000,
+        jobs=jobs_or_all(jobs),
+        time_s=time,
+        first_failure=first_failure,
+        bands=bands(),
+        reached=reached,
+        real=real,
+        real_scenarios=_meant(scenarios or []),
+        planted=plant,
     )
     if fresh:
         hint(f"first seed: {options.first}")

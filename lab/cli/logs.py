@@ -46,7 +46,9 @@ def logs(
         pattern = re.compile(grep) if grep is not None else None
     except re.error as error:
         raise Problem(f"--grep {grep!r} is no regular expression: {error}", Exit.USAGE) from None
-    view = View(place, names, level, pattern, json, settings.paint)
+    view = View(
+        place=place, names=names, level=level, pattern=pattern, json=json, paint=settings.paint
+    )
     if follow:
         hear_ctrl_c()
     view.show(history(view.tails()))

@@ -59,10 +59,18 @@ def _marks(rng: Random) -> None:
     header = SegmentHeader("n1", large, directory_id, rng.choice((1, large)))
     same("segment header", decode_segment_header(encode_segment_header(header)), header)
     identity = Identity(
-        rng.choice(("n1", "n" * 32)), directory_id, rng.choice(("", "8:77")), large,
-        rng.choice(("always", "interval")), rng.choice(("", "copied")), rng.choice((0, large)),
-        rng.choice((0, 2**48)), 1, rng.choice((0, large)), rng.choice((0, 9)),
-    )  # fmt: skip
+        node=rng.choice(("n1", "n" * 32)),
+        directory_id=directory_id,
+        place=rng.choice(("", "8:77")),
+        incarnation=large,
+        durability=rng.choice(("always", "interval")),
+        must_open_epoch=rng.choice(("", "copied")),
+        must_open_from=rng.choice((0, large)),
+        started_at_ms=rng.choice((0, 2**48)),
+        format_version=1,
+        next_number=rng.choice((0, large)),
+        last_segment=rng.choice((0, 9)),
+    )
     same("identity", decode_identity(encode_identity(identity)), identity)
     marks = (
         CleanStop(large),

@@ -98,7 +98,14 @@ def _wanted(command: Command, verdict: Verdict, known: Known, context: Context) 
         emitted = verdict.text if isinstance(verdict, Censored) else command.text
         good = (command.text in TEXTS, emitted not in BAD_TEXTS, type(verdict) is not Rejected)
         by = tuple(dict.fromkeys(hit.rule for hit in getattr(verdict, "hits", ())))
-        event = MessagePosted(dot, stamp, parents, author, emitted, by[:RULES_MAX])
+        event = MessagePosted(
+            dot=dot,
+            stamp=stamp,
+            parents=parents,
+            author=author,
+            text=emitted,
+            censored_by=by[:RULES_MAX],
+        )
         return event if all(good) else None
     kind = ParticipantJoined if isinstance(command, Join) else ParticipantLeft
     if type(known.last.get(author)) is kind:

@@ -80,7 +80,9 @@ def _event(rng: Random) -> tuple[Event, bytes]:
             rules: tuple[str, ...] = rng.choice(((), (), ("r1", "r" * RULE_BYTES_MAX)))
             if rng.random() < 0.05:
                 rules = tuple([f"r{at}" for at in range(RULES_MAX)])
-            return MessagePosted(dot, stamp, parents, author, text, rules), prev
+            return MessagePosted(
+                dot=dot, stamp=stamp, parents=parents, author=author, text=text, censored_by=rules
+            ), prev
 
 
 # --- what is not ----------------------------------------------------------------------------------
@@ -133,7 +135,14 @@ def _broken_beside(rng: Random, event: Event, which: int) -> Event:
             return replace(event, parents=(*event.parents[:3], bad))
         case 13:
             rules = rng.choice((("",), ("r" * (RULE_BYTES_MAX + 1),), ("r",) * (RULES_MAX + 1)))
-            return MessagePosted(dot, stamp, event.parents, event.author, "hi", rules)
+            return MessagePosted(
+                dot=dot,
+                stamp=stamp,
+                parents=event.parents,
+                author=event.author,
+                text="hi",
+                censored_by=rules,
+            )
         case _:
             text = rng.choice(("", "t" * (TEXT_BYTES_MAX + 1), "ß" * (TEXT_BYTES_MAX // 2) + "t"))
             return MessagePosted(dot, stamp, event.parents, event.author, text)

@@ -53,9 +53,16 @@ class Node:
     def __init__(self, name: str, rng: Random, config: GossipConfig, start: int) -> None:
         self.name = name
         self.engine: Engine[str] = Engine(
-            name, CLUSTER, start, tuple(one for one in NAMES if one != name), config,
-            Random(rng.getrandbits(64)), MemoryStore(), Vector(), opened,
-        )  # fmt: skip
+            node=name,
+            cluster=CLUSTER,
+            start=start,
+            peers=tuple(one for one in NAMES if one != name),
+            config=config,
+            rng=Random(rng.getrandbits(64)),
+            store=MemoryStore(),
+            strategy=Vector(),
+            open_entry=opened,
+        )
         self.start = start
         self.held: set[bytes] = set()
         self.own: list[Entry] = []
@@ -273,11 +280,28 @@ def _nonsense(rng: Random, net: Net, node: Node) -> None:
     peer = next(name for name in NAMES if name != node.name)
     entry = chain(Dot("x9", 1, 1), 1)[0]
     run = Run("x9", 1, 1, [entry.data])
-    node.engine.receive(Packet(1, CLUSTER, "x9", 1, 1, Push([run], direct=True)), net.now_ms)
+    node.engine.receive(
+        Packet(
+            version=1,
+            cluster=CLUSTER,
+            sender="x9",
+            incarnation=1,
+            number=1,
+            body=Push([run], direct=True),
+        ),
+        net.now_ms,
+    )
     wrong = Run(peer, 5, 1, [entry.data, b"nonsense"])
     start = net.nodes[peer].engine.members.incarnation
     number = 1_000_000 + rng.randrange(1000)
-    packet = Packet(1, CLUSTER, peer, start, number, Push([wrong], direct=True))
+    packet = Packet(
+        version=1,
+        cluster=CLUSTER,
+        sender=peer,
+        incarnation=start,
+        number=number,
+        body=Push([wrong], direct=True),
+    )
     same("nothing is learnt", node.engine.receive(packet, net.now_ms), [])
     net.strangers[node.name] += 1
     net.bad[node.name] += 2

@@ -59,7 +59,18 @@ def _made(rng: Random) -> tuple[bytes, list[Frame], list[bytes]]:
         )  # fmt: skip
         same("encoded", made, (wanted, crc))
         end = len(data) + len(wanted)
-        frames.append(Frame(len(data), end, kind, flags, count, previous, number, crc))
+        frames.append(
+            Frame(
+                offset=len(data),
+                end=end,
+                type=kind,
+                flags=flags,
+                count=count,
+                previous=previous,
+                number=number,
+                crc=crc,
+            )
+        )
         payloads.append(payload)
         data, previous = data + wanted, crc
     return data, frames, payloads

@@ -64,7 +64,17 @@ class Model:
         tags = [many[0].tag for seq, many in self.logs[log].items() if seq > prefix]
         total = sum(int.from_bytes(tag, "big") for tag in tags) % (1 << 8 * TAG_BYTES)
         vouched = total.to_bytes(TAG_BYTES, "big") if above else b""
-        return Line(log.origin, log.epoch, prefix, head, above, b"", 1, 0, vouched)
+        return Line(
+            origin=log.origin,
+            epoch=log.epoch,
+            prefix=prefix,
+            head=head,
+            ranges=above,
+            tags=b"",
+            tags_first=1,
+            tags_last=0,
+            above=vouched,
+        )
 
 
 def holding(rng: Random) -> None:

@@ -106,6 +106,13 @@ def _send(rng: Random, inbox: Inbox, model: Model, number: int) -> None:
     sizes = rng.choice(((60, 90), (1000, 1100), (9000, 40_000), (900_000, 1_000_000)))
     for at in range(rng.choice((1, 4, 20))):
         size = rng.randint(*sizes)
-        packet = Packet(PROTOCOL_VERSION, 1, sender, 1, number + at, Receipt([]))
+        packet = Packet(
+            version=PROTOCOL_VERSION,
+            cluster=1,
+            sender=sender,
+            incarnation=1,
+            number=number + at,
+            body=Receipt([]),
+        )
         item = Received(packet, size)
         same("room", inbox.add(item), model.add(item))

@@ -246,6 +246,15 @@ def read(storage: MemoryStorage) -> list[Row]:
             )
             same(f"a frame at {name} {at}", (magic, offset), (MAGIC, at))
             end = at + HEADER_BYTES + length
-            rows.append(Row(name, at, kind, count, number, data[at + HEADER_BYTES : end]))
+            rows.append(
+                Row(
+                    name=name,
+                    offset=at,
+                    type=kind,
+                    count=count,
+                    number=number,
+                    payload=data[at + HEADER_BYTES : end],
+                )
+            )
             at = end
     return rows

@@ -66,7 +66,14 @@ def _drawn(rng: Random, ticket: int, number: int, now_ms: int) -> Promise:
     wanted = rng.randint(1, 3) if level is AckLevel.REPLICATED else 0
     deadline_ms = now_ms + rng.choice((1, 10, 10, 50))
     return Promise(
-        ticket, number, Dot("n1", 1, ticket), level, wanted, deadline_ms, f"t{ticket}", ()
+        ticket=ticket,
+        number=number,
+        dot=Dot("n1", 1, ticket),
+        level=level,
+        copies=wanted,
+        deadline_ms=deadline_ms,
+        text=f"t{ticket}",
+        rules=(),
     )
 
 

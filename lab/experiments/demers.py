@@ -94,13 +94,13 @@ def run(
         done.append(trial(k, sites, Random(f"demers {k} {seed} {number}"), judged))
         tried()
     return Row(
-        k,
-        trials,
-        judged,
-        _mean(one.residue for one in done),
-        _mean(one.traffic for one in done),
-        _mean(one.t_ave for one in done),
-        _mean(float(one.t_last) for one in done),
+        k=k,
+        trials=trials,
+        judged=judged,
+        residue=_mean(one.residue for one in done),
+        traffic=_mean(one.traffic for one in done),
+        t_ave=_mean(one.t_ave for one in done),
+        t_last=_mean(float(one.t_last) for one in done),
     )
 
 
@@ -158,7 +158,14 @@ def _hot(k: int, runs: list[Run]) -> Rumors:
 def _carried(site: int, number: int, runs: list[Run]) -> list[Run]:
     """The runs of a push, as the other side reads them."""
     push = Push(runs, direct=False)
-    packet = Packet(PROTOCOL_VERSION, CLUSTER, f"site-{site}", 1, number, push)
+    packet = Packet(
+        version=PROTOCOL_VERSION,
+        cluster=CLUSTER,
+        sender=f"site-{site}",
+        incarnation=1,
+        number=number,
+        body=push,
+    )
     body = decode(encode(packet)).body
     assert type(body) is Push
     return body.runs

@@ -94,16 +94,16 @@ def run(nodes: int, trials: int, seed: int, tried: Callable[[], None] = lambda: 
     rounds = [one.rounds for one in done]
     rng = Random(f"model {nodes} {seed}")
     return Row(
-        nodes,
-        trials,
-        mean(rounds),
-        stdev(rounds) / sqrt(trials) if trials > 1 else 0.0,
-        min(rounds),
-        max(rounds),
-        mean(model(nodes, rng) for _ in range(trials)),
-        mean(one.packets for one in done) / nodes,
-        mean(one.bytes for one in done) / nodes,
-        took_s,
+        nodes=nodes,
+        trials=trials,
+        rounds=mean(rounds),
+        error=stdev(rounds) / sqrt(trials) if trials > 1 else 0.0,
+        least=min(rounds),
+        most=max(rounds),
+        model=mean(model(nodes, rng) for _ in range(trials)),
+        packets=mean(one.packets for one in done) / nodes,
+        bytes=mean(one.bytes for one in done) / nodes,
+        seconds=took_s,
     )
 
 
@@ -177,15 +177,15 @@ class _Trial:
 
     def _engine(self, node: int, met: dict[str, None], rng: Random) -> Engine[Dot]:
         return Engine(
-            self._names[node],
-            CLUSTER,
-            1,
-            tuple(met),
-            CONFIG,
-            rng,
-            MemoryStore(),
-            Vector(),
-            _open_entry,
+            node=self._names[node],
+            cluster=CLUSTER,
+            start=1,
+            peers=tuple(met),
+            config=CONFIG,
+            rng=rng,
+            store=MemoryStore(),
+            strategy=Vector(),
+            open_entry=_open_entry,
         )
 
     def run(self) -> Trial:

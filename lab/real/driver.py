@@ -133,17 +133,17 @@ class Driver:
         if self._visit is not None:
             self._visit.after(self)
         return Seen(
-            log,
-            began_ns,
-            heal_ns,
-            liveness_ns,
-            end_ns,
-            self._starts,
-            self._kills,
-            self._fired,
-            list(self.links.spans),
-            recordings_in(self.folder),
-            roots,
+            log=log,
+            began_ns=began_ns,
+            heal_ns=heal_ns,
+            liveness_ns=liveness_ns,
+            end_ns=end_ns,
+            starts=self._starts,
+            kills=self._kills,
+            fired=self._fired,
+            spans=list(self.links.spans),
+            recordings=recordings_in(self.folder),
+            roots=roots,
         )
 
     # --- for a visit ----------------------------------------------------------------------------
@@ -171,7 +171,14 @@ class Driver:
             by_name.setdefault(op.session, []).append(op)
         place = self.cluster.place
         sessions = [
-            Session(name, ops, self.plan.faults_us, place, clock, self.log)
+            Session(
+                name=name,
+                ops=ops,
+                faults_us=self.plan.faults_us,
+                place=place,
+                clock=clock,
+                log=self.log,
+            )
             for name, ops in by_name.items()
         ]
         for session in sessions:

@@ -67,13 +67,13 @@ class Links:
         with contextlib.suppress(Unreachable), Client(node, control, TELL_S) as client:
             requests = [
                 SetFault(
-                    client.new_id(),
-                    [peer for peer, one in changed.items() if one == fault],
-                    fault.blocked,
-                    fault.loss,
-                    fault.duplicate,
-                    fault.delay_ms,
-                    fault.jitter_ms,
+                    id=client.new_id(),
+                    peers=[peer for peer, one in changed.items() if one == fault],
+                    blocked=fault.blocked,
+                    loss=fault.loss,
+                    duplicate=fault.duplicate,
+                    delay_ms=fault.delay_ms,
+                    jitter_ms=fault.jitter_ms,
                 )
                 for fault in set(changed.values())
             ]

@@ -177,20 +177,20 @@ class LifeTale:
         self._add(
             self.begin_ns,
             Boot(
-                self._disk,  # type: ignore[arg-type]
-                names,
-                known.refs_of(arrivals),
-                began.clean,
-                life.must_open_epoch,
-                f"{self.node}.{replica.epoch:x}",
-                began.torn_bytes,
-                began.quarantined,
-                life.wall_ms,
-                self._quiet_ms,
-                self.player.durability,
-                known.refs_of([one for one in arrivals if one.skewed]),
-                life.unsynced,
-                began.holes,
+                disk=self._disk,  # type: ignore[arg-type]
+                recovered=names,
+                arrivals=known.refs_of(arrivals),
+                clean=began.clean,
+                must_open_epoch=life.must_open_epoch,
+                log=f"{self.node}.{replica.epoch:x}",
+                torn_bytes=began.torn_bytes,
+                quarantined=began.quarantined,
+                wall_ms=life.wall_ms,
+                quiet_ms=self._quiet_ms,
+                durability=self.player.durability,
+                skewed=known.refs_of([one for one in arrivals if one.skewed]),
+                unsynced=life.unsynced,
+                holes=began.holes,
             ),
         )
 
@@ -275,7 +275,15 @@ class LifeTale:
         else:
             cause = ways.get(record.data)
         wall_ms, facts = record.received_at_ms, named.facts
-        handed = Handed(self._handed, named.ref, record.via, wall_ms, facts, record.sender, op)
+        handed = Handed(
+            number=self._handed,
+            ref=named.ref,
+            via=record.via,
+            wall_ms=wall_ms,
+            facts=facts,
+            sender=record.sender,
+            op=op,
+        )
         draft = self._add(t_ns, handed, cause)
         draft.size = len(record.data)
         if record.via == "local":

@@ -69,7 +69,20 @@ def merge(
     drafts += _closing(plan, seen, matched)
     trace = Trace(observers)
     options = msgspec.json.encode(plan).decode()
-    trace.add(0, "", 0, Run(SCHEMA, "real", plan.scenario, plan.seed, plan.nodes, detail, options))
+    trace.add(
+        0,
+        "",
+        0,
+        Run(
+            schema=SCHEMA,
+            source="real",
+            scenario=plan.scenario,
+            seed=plan.seed,
+            nodes=plan.nodes,
+            detail=detail,
+            options=options,
+        ),
+    )
     _write(trace, drafts, seen.began_ns)
     conformance = summed([tale.player for tale in tales])
     return Merged(trace, matched.ledger, conformance, matched.strangers, moved)

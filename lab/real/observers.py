@@ -47,7 +47,18 @@ def ops_of(nodes: Sequence[str], first: int) -> list[Op]:
         (there, "post", "soon", "written", 0),
     ]
     return [
-        Op(first + n, 1 << 50, "guest", node, action, "guest", text, ack, copies, ACK_MS)  # type: ignore[arg-type]
+        Op(
+            id=first + n,
+            at_us=1 << 50,
+            session="guest",
+            node=node,
+            action=action,  # type: ignore[arg-type]
+            author="guest",
+            text=text,
+            ack=ack,  # type: ignore[arg-type]
+            copies=copies,
+            timeout_ms=ACK_MS,
+        )
         for n, (node, action, text, ack, copies) in enumerate(wanted)
     ]
 

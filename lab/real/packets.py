@@ -177,4 +177,13 @@ def _drop(one: Transmission, why: str, t_ns: int, ledger: Ledger, drafts: list[D
 
 
 def _beside(sent: Draft, data: Copied | Dropped, t_ns: int) -> Draft:
-    return Draft(t_ns, sent.node, sent.inc, data, sent, sent.msg_id, sent.peer, sent.size)
+    return Draft(
+        t_ns=t_ns,
+        node=sent.node,
+        inc=sent.inc,
+        data=data,
+        cause=sent,
+        msg_id=sent.msg_id,
+        peer=sent.peer,
+        size=sent.size,
+    )

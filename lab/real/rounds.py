@@ -72,7 +72,14 @@ def _looked(scenario: Scenario, seed: int, folder: Path | None) -> RoundSeen:
         rule, reason = RULE, f"{type(error).__name__}: {error}"
     outcome: Outcome = "fail" if rule else "pass"
     took_s = round(time.monotonic() - began_s, 1)
-    return RoundSeen(scenario.name, seed, outcome, rule, " ".join(reason.split()), took_s)
+    return RoundSeen(
+        scenario=scenario.name,
+        seed=seed,
+        outcome=outcome,
+        rule=rule,
+        reason=" ".join(reason.split()),
+        took_s=took_s,
+    )
 
 
 def _wrong(result: RealResult, scenario: Scenario, seed: int) -> tuple[str, str]:

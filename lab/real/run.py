@@ -101,17 +101,17 @@ def run_plan_real(
     ]
     failures += _belied(merged.trace, seen.roots)
     return RealResult(
-        can.plan,
-        merged.trace,
-        merged.ledger,
-        merged.conformance.turns,
-        tuple(failures),
-        can.refused,
-        can.adapted,
-        merged.conformance,
-        merged.put_off,
-        tuple(visit.findings) if visit is not None else (),
-        folder,
+        plan=can.plan,
+        trace=merged.trace,
+        ledger=merged.ledger,
+        acts=merged.conformance.turns,
+        core_failures=tuple(failures),
+        not_possible=can.refused,
+        adapted=can.adapted,
+        conformance=merged.conformance,
+        put_off=merged.put_off,
+        findings=tuple(visit.findings) if visit is not None else (),
+        folder=folder,
     )
 
 

@@ -67,7 +67,9 @@ class Session(threading.Thread):
         ack = f"replicated:{op.copies}" if op.ack == "replicated" else op.ack
         if op.action == "read":
             ack = ""
-        data = Invoke(op.id, op.session, op.action, op.author, op.text, ack)
+        data = Invoke(
+            op=op.id, session=op.session, action=op.action, author=op.author, text=op.text, ack=ack
+        )
         invoked = self._log.add(time.monotonic_ns(), op.node, data)
         answer = self._answer(op, ack)
         self._log.add(time.monotonic_ns(), op.node, answer, invoked)
@@ -125,7 +127,14 @@ def _request(op: Op, number: int, ack: str) -> Request:
 def _told(op: Op, reply: Reply) -> Data:
     if type(reply) is Accepted:
         rules = tuple(reply.rules)
-        return Ok(op.id, op.session, str(reply.dot), reply.ack, reply.text, rules)
+        return Ok(
+            op=op.id,
+            session=op.session,
+            ref=str(reply.dot),
+            level=reply.ack,
+            text=reply.text,
+            rules=rules,
+        )
     if type(reply) is Refused:
         return Fail(op.id, op.session, reply.by, reply.reason)
     if type(reply) is Failed:

@@ -90,7 +90,9 @@ class Visit:
             key = read_secret(self.folder / "keys", "otto")
             public = read_trusted(self.folder / "keys").public_of(nodes[0], "peer")
             doors.append(Door(nodes[0], f"tcp://{self.setting.doors[nodes[0]][1]}", key, public))
-        session = Session("guest", [], 0, place, Clock(), driver.log)
+        session = Session(
+            name="guest", ops=[], faults_us=0, place=place, clock=Clock(), log=driver.log
+        )
         ops = observers.ops_of(nodes, FIRST_OP)
         observers.watch(place, doors, session, ops, self.told)
         until_agreed(driver, self.told)

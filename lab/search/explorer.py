@@ -153,16 +153,16 @@ class _Explorer:
         assert self._nearest is not None
         missing, state = self._nearest
         return Found(
-            len(self._ways),
-            self._steps,
-            len(self._space.locals),
-            depth,
-            seconds,
-            complete,
-            violation,
-            self._path(self._goal) if self._goal is not None else None,
-            self._goals,
-            Nearest(missing, self._path(state), self._space.standing_told(state)),
+            states=len(self._ways),
+            steps=self._steps,
+            locals=len(self._space.locals),
+            depth=depth,
+            seconds=seconds,
+            complete=complete,
+            violation=violation,
+            goal=self._path(self._goal) if self._goal is not None else None,
+            goals=self._goals,
+            nearest=Nearest(missing, self._path(state), self._space.standing_told(state)),
         )
 
     def _path(self, state: State) -> tuple[str, ...]:

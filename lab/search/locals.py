@@ -87,12 +87,12 @@ class Locals:
 
 def _look(machine: Machine) -> Seen:
     return Seen(
-        machine.name,
-        machine.posts,
-        len(machine.pending),
-        machine.busy(),
-        machine.visible(),
-        machine.refs([*machine.disk, *machine.pending]),
-        machine.replica.root,
-        tuple(local_problems(machine)),
+        name=machine.name,
+        posts=machine.posts,
+        pending=len(machine.pending),
+        busy=machine.busy(),
+        visible=machine.visible(),
+        held=machine.refs([*machine.disk, *machine.pending]),
+        root=machine.replica.root,
+        problems=tuple(local_problems(machine)),
     )

@@ -68,7 +68,15 @@ class Space:
 
     def first(self, b: Bounds) -> State:
         births = tuple(self.locals.births)
-        return State(births, (), b.rounds, b.drops, b.copies, b.crashes, b.timeouts)
+        return State(
+            nodes=births,
+            mails=(),
+            rounds=b.rounds,
+            drops=b.drops,
+            copies=b.copies,
+            crashes=b.crashes,
+            timeouts=b.timeouts,
+        )
 
     def seen(self, state: State) -> list[Seen]:
         return [self.locals.seen[local] for local in state.nodes]
@@ -121,13 +129,13 @@ class Space:
             mails += [self._number(mail) for mail in effects.sends]
         kind = type(step.act)
         return State(
-            nodes,
-            tuple(sorted(mails)),
-            state.rounds - (kind is Round),
-            state.drops - (step.act is None),
-            state.copies - step.stays,
-            state.crashes - (kind is Crash),
-            state.timeouts - (kind is Timeout),
+            nodes=nodes,
+            mails=tuple(sorted(mails)),
+            rounds=state.rounds - (kind is Round),
+            drops=state.drops - (step.act is None),
+            copies=state.copies - step.stays,
+            crashes=state.crashes - (kind is Crash),
+            timeouts=state.timeouts - (kind is Timeout),
         )
 
     def _number(self, mail: Mail) -> int:

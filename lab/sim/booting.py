@@ -48,20 +48,20 @@ def boot_of(
     if pages is not None and disk.rotten:
         pages.forget()  # what was read for the trace is not in the node's memory
     return Boot(
-        bay.disk_is,
-        tuple([known.record_name(one, node) for one in records]),
-        known.refs_of(arrivals),
-        recovery.clean if recovery else False,
-        "",
-        f"{node}.{replica.epoch:x}",
-        recovery.torn_bytes if recovery else 0,
-        recovery.lost if recovery else 0,
-        0,
-        plan.quiet_ms,
-        plan.durability,
-        known.refs_of([one for one in arrivals if one.skewed]),
-        recovery.unsynced if recovery else 0,
-        recovery.new_holes if recovery else 0,
+        disk=bay.disk_is,
+        recovered=tuple([known.record_name(one, node) for one in records]),
+        arrivals=known.refs_of(arrivals),
+        clean=recovery.clean if recovery else False,
+        must_open_epoch="",
+        log=f"{node}.{replica.epoch:x}",
+        torn_bytes=recovery.torn_bytes if recovery else 0,
+        quarantined=recovery.lost if recovery else 0,
+        wall_ms=0,
+        quiet_ms=plan.quiet_ms,
+        durability=plan.durability,
+        skewed=known.refs_of([one for one in arrivals if one.skewed]),
+        unsynced=recovery.unsynced if recovery else 0,
+        holes=recovery.new_holes if recovery else 0,
     )
 
 

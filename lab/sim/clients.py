@@ -57,7 +57,9 @@ class Clients:
         ack = f"replicated:{op.copies}" if op.ack == "replicated" else op.ack
         if op.action == "read":
             ack = ""
-        data = Invoke(op.id, op.session, op.action, op.author, op.text, ack)
+        data = Invoke(
+            op=op.id, session=op.session, action=op.action, author=op.author, text=op.text, ack=ack
+        )
         invoked = self._tell(host, data, None)
         self._busy.add(op.session)
         self._flying[op.id] = (op, invoked)
@@ -98,7 +100,14 @@ class Clients:
                 level = f"{level}:{outcome.copies}"
             assert host.process is not None
             ref = host.process.own_refs[str(outcome.dot)]
-            data = Ok(op.id, op.session, ref, level, outcome.text, outcome.rules)
+            data = Ok(
+                op=op.id,
+                session=op.session,
+                ref=ref,
+                level=level,
+                text=outcome.text,
+                rules=outcome.rules,
+            )
         elif type(outcome) is Denied:
             data = Fail(op.id, op.session, outcome.by, outcome.reason)
         elif type(outcome) is Unmet:

@@ -90,4 +90,12 @@ def facts_of(event: Event) -> Facts:
     stamp = event.stamp
     parents = tuple([str(parent) for parent in event.parents])
     what = WHATS.get(type(event), "unknown")
-    return Facts(what, event.author, parents, stamp.ms, stamp.counter, text, by)
+    return Facts(
+        what=what,
+        author=event.author,
+        parents=parents,
+        stamp_ms=stamp.ms,
+        stamp_counter=stamp.counter,
+        text=text,
+        censored_by=by,
+    )

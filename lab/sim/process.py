@@ -111,16 +111,16 @@ class Process:
         self._silence = Silence(replica.quiet, self.record, self._agenda.now_us)
         self.turns = Turns(replica, self, plan.inputs_max)
         self.commits = Commits(
-            self._agenda,
-            log,
-            host.disk,
-            plan.disk,
-            plan.durability,
-            plan.interval_ms,
-            host.disk_rng,
-            self.progressed,
-            host.passes,
-            host.died,
+            agenda=self._agenda,
+            log=log,
+            disk=host.disk,
+            options=plan.disk,
+            durability=plan.durability,
+            interval_ms=plan.interval_ms,
+            rng=host.disk_rng,
+            report=self.progressed,
+            point=host.passes,
+            died=host.died,
         )
 
     # --- in -------------------------------------------------------------------------------------
@@ -288,13 +288,13 @@ class Process:
                 self._network.ledger.duplicate_bytes -= len(record.data)
             if not self._lean:
                 handed = Handed(
-                    self._handed,
-                    named.ref,
-                    via,
-                    record.received_at_ms,
-                    named.facts,
-                    record.sender,
-                    op,
+                    number=self._handed,
+                    ref=named.ref,
+                    via=via,
+                    wall_ms=record.received_at_ms,
+                    facts=named.facts,
+                    sender=record.sender,
+                    op=op,
                 )
                 self.tell(handed, its_cause, len(record.data))
         self.commits.submit(records)

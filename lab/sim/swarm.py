@@ -69,14 +69,14 @@ def draw(scenario: Scenario, seed: int) -> Plan:
     moments = [op.at_us for op in asked if FIRST_US < op.at_us < faults_us] or [FIRST_US]
     drafts = sorted(_drafts(scenario.faults, nodes, faults_us, moments, seed), key=_begin)
     return Plan(
-        scenario.name,
-        seed,
-        nodes,
-        faults_us,
-        scenario.liveness_ms * 1000,
-        asked,
-        numbered(drafts),
-        durability,
+        scenario=scenario.name,
+        seed=seed,
+        nodes=nodes,
+        faults_us=faults_us,
+        liveness_us=scenario.liveness_ms * 1000,
+        ops=asked,
+        faults=numbered(drafts),
+        durability=durability,
         quiet_ms=scenario.quiet_ms,
         turn_us=rng.choice((0, 0, rng.randint(100, 3000))),
         inputs_max=cuts.get("inputs_max", INPUTS_MAX),
@@ -269,12 +269,12 @@ class _Drawer:
             if rng.random() >= points.on:
                 continue
             point = Point(
-                rng.choice(self.nodes),
-                site,
-                rng.uniform(*points.share),
-                rng.randint(*points.times),
-                self._us(points.down_ms),
-                rng.random() < points.power,
+                node=rng.choice(self.nodes),
+                site=site,
+                share=rng.uniform(*points.share),
+                times=rng.randint(*points.times),
+                down_us=self._us(points.down_ms),
+                power=rng.random() < points.power,
             )
             yield (rng.randint(FIRST_US, self.end_us), self.end_us, point)
 

@@ -48,7 +48,16 @@ def ops(scenario: Scenario, nodes: tuple[str, ...], faults_us: int, rng: Random)
     last_us = faults_us + 1_000_000 + scenario.liveness_ms * 1000 - READ_LAST_US
     for session in sessions:
         number = len(found) + 1
-        found.append(Op(number, last_us, session, homes[session], "read", session))
+        found.append(
+            Op(
+                id=number,
+                at_us=last_us,
+                session=session,
+                node=homes[session],
+                action="read",
+                author=session,
+            )
+        )
     return tuple(found)
 
 
@@ -73,7 +82,14 @@ def _op(
 ) -> Op:
     load = scenario.workload
     if action != "post":
-        return Op(number, at_us, session, node, action, session)  # type: ignore[arg-type]
+        return Op(
+            id=number,
+            at_us=at_us,
+            session=session,
+            node=node,
+            action=action,  # type: ignore[arg-type]
+            author=session,
+        )
     text = f"message {number} of {session}"
     draw = rng.random()
     if draw < load.long_text:
@@ -92,4 +108,15 @@ def _op(
         ack = "written"
     elif draw < load.written + load.replicated and nodes_count > 1:
         ack, copies = "replicated", rng.randint(1, min(2, nodes_count - 1))
-    return Op(number, at_us, session, node, "post", session, text, ack, copies, ACK_TIMEOUT_MS)  # type: ignore[arg-type]
+    return Op(
+        id=number,
+        at_us=at_us,
+        session=session,
+        node=node,
+        action="post",
+        author=session,
+        text=text,
+        ack=ack,  # type: ignore[arg-type]
+        copies=copies,
+        timeout_ms=ACK_TIMEOUT_MS,
+    )

@@ -80,7 +80,15 @@ class World:
             paranoid=paranoid,
         )
         moderator = moderator_of(plan.rules)
-        self.shared = Shared(plan, self.agenda, self.trace, self.network, moderator, detail, watch)
+        self.shared = Shared(
+            plan=plan,
+            agenda=self.agenda,
+            trace=self.trace,
+            network=self.network,
+            moderator=moderator,
+            detail=detail,
+            watch=watch,
+        )
         self.clients = Clients(self.agenda, self.trace, self.shared.known)
         self.hosts: dict[str, Host] = {}
         for config in configs(plan):
@@ -104,7 +112,15 @@ class World:
     def start(self) -> None:
         plan = self.plan
         options = msgspec.json.encode(plan).decode()
-        about = Run(SCHEMA, "sim", plan.scenario, plan.seed, plan.nodes, self.detail, options)
+        about = Run(
+            schema=SCHEMA,
+            source="sim",
+            scenario=plan.scenario,
+            seed=plan.seed,
+            nodes=plan.nodes,
+            detail=self.detail,
+            options=options,
+        )
         self.trace.add(0, "", 0, about)
         self.trace.add(0, "", 0, Phase("faults"))
         rng = stream(plan.seed, "boots")
@@ -203,14 +219,14 @@ def configs(plan: Plan) -> Iterable[ReplicaConfig]:
         else:
             peers = tuple([one for one in plan.nodes if one != name])
         yield ReplicaConfig(
-            name,
-            CLUSTER,
-            peers,
-            plan.durability,
-            policy,
-            plan.quiet_ms,
-            plan.gossip,
-            plan.disk.unwritten,
+            node=name,
+            cluster=CLUSTER,
+            peers=peers,
+            durability=plan.durability,
+            policy=policy,
+            quiet_ms=plan.quiet_ms,
+            gossip=plan.gossip,
+            unwritten=plan.disk.unwritten,
         )
 
 
