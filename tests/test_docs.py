@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
+import typer
+from typer.core import TyperGroup
 
 from domain.dot import Dot
 from gossip.entry import GENESIS, Entry, hash_of
@@ -17,6 +20,8 @@ from gossip.packets import Packet, Push, Same, Syn
 from gossip.store import MemoryStore
 from gossip.wire import cluster_hash, decode, encode
 from lab.cli.lazy import MODULES
+from lab.cli.main import app
+from lab.problem import Exit
 from node.codec import ProtobufCodec
 from node.config import generated, load
 from node.logs import NOTES
@@ -88,7 +93,7 @@ def value_of(dotted: str) -> object:
 
 @each_document
 def test_commands_exist(doc: Path) -> None:
-    commands = re.findall(r"\bchatlab ([a-z]+)\b", " ".join(code_in(doc)))
+    commands = re.findall(r"\bchatlab ([a-z]+)\b", "\n".join(code_in(doc)))
     assert set(commands) <= MODULES.keys() | {"watch", "lab"}, commands
 
 
@@ -126,6 +131,36 @@ def test_every_note_is_explained() -> None:
     text = (ROOT / "docs" / "notes.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE))
     assert rows == NOTES
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+
+def test_the_contract_names_every_command_with_options_that_it_has() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `chatlab ((?:[a-z]+(?=[ `]) ?)+)(.*?)` \|", text, re.MULTILINE)
+    told: dict[str, set[str]] = {}
+    for name, rest in rows:
+        told.setdefault(name.strip(), set()).update(re.findall(r"--[a-z-]+", rest))
+    there = dict(leaves(typer.main.get_command(app)))
+    assert told.keys() == there.keys()
+    for name, options in told.items():
+        assert options <= {one for param in there[name].params for one in param.opts}, name
+
+
+def leaves(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command below this one, by the words that call it."""
+    if not isinstance(command, TyperGroup):
+        yield path.strip(), command
+        return
+    for name in command.commands:
+        yield from leaves(command.commands[name], f"{path} {name}")
+
+
+def test_the_contract_names_the_exit_codes() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.MULTILINE)
+    assert [(int(code), name) for code, name in rows] == [(one.value, one.name) for one in Exit]
 
 
 # --- the sample cluster ---------------------------------------------------------------------------

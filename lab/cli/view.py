@@ -92,7 +92,7 @@ def _print(item: TimelineItem, order: str, json: bool, paint: Paint, late: bool 
 
 
 def item_json(item: TimelineItem) -> dict[str, object]:
-    """The stable keys of CLI.md, and some more."""
+    """The stable keys of docs/cli.md, and some more."""
     event = item.event
     return {
         "dot": event.dot,
