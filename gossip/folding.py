@@ -101,10 +101,11 @@ class Folding:
     def summarise(self, frontier: Frontier, differing: Sequence[Fold] = ()) -> Summary:
         """All that is held. Of these folds of theirs ours are opened, unless they hold more."""
         named = self._named(frontier)
+        kept_max = _kept_max(frontier)
         lined: list[Log] = []
         folds: list[Fold] = []
         for origin, logs in frontier.by_origin:
-            kept = _kept(frontier, origin)
+            kept = _kept(frontier, origin, logs, kept_max)
             if kept is None:
                 lined += logs.by_epoch
                 continue
@@ -202,6 +203,7 @@ class Folding:
         In our fold they cannot see what we lack there, so it is we who must say what we hold. What
         is in one of the folds beside is told with that one. Many take turns.
         """
+        kept_max = _kept_max(frontier)
         kept_of: dict[str, list[Log] | None] = {}
         untold: dict[LogId, Fold] = {}
         for line in theirs.lines:
@@ -211,7 +213,7 @@ class Folding:
             if not (_has_more(line, log) and frontier.room(log_id)):
                 continue
             if origin not in kept_of:
-                kept_of[origin] = _kept(frontier, origin)
+                kept_of[origin] = _kept(frontier, origin, frontier.of(origin), kept_max)
             kept = kept_of[origin]
             if kept is not None and log not in kept and _fold_at(beside, log_id) is None:
                 untold[log_id] = Fold(origin, epoch, epoch, 0, _NOTHING)
@@ -234,11 +236,14 @@ class Folding:
         return first_of_all + few
 
 
-def _kept(frontier: Frontier, origin: str) -> list[Log] | None:
+def _kept_max(frontier: Frontier) -> int:
+    """How many logs of one origin keep a line because they are new."""
+    return min(KEPT, max(ITEMS_SHARED // max(frontier.origins, 1) - 1, 1))
+
+
+def _kept(frontier: Frontier, origin: str, logs: Logs, kept_max: int) -> list[Log] | None:
     """The logs of this origin that keep a line because they are new; None: all have one."""
-    kept_max = min(KEPT, max(ITEMS_SHARED // max(frontier.origins, 1) - 1, 1))
-    logs = frontier.of(origin)
-    if len(logs) <= kept_max + 1:
+    if len(logs.by_epoch) <= kept_max + 1:
         return None
     return logs.kept(frontier.places.written(origin).epoch, kept_max)
 

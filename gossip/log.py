@@ -143,20 +143,29 @@ class Log:
         """Take a position that was free. Links are checked as soon as both ends are held."""
         self.told = None
         seq = entry.dot.seq
-        before = self.held.prefix
+        in_order = seq == self.held.prefix + 1
         self.held.add(seq)
-        span = Span(entry.prev, entry.link, _number(entry.link))
-        if self._spans and (after := self._spans.pop(seq + 1, None)) is not None:
+        after = self._spans.pop(seq + 1, None) if self._spans else None
+        if in_order and after is None:
+            self._follow(entry.prev, entry.link)
+            return
+        number = _number(entry.link)
+        span = Span(entry.prev, entry.link, number)
+        if after is not None:
             span = self._joined(span, after)
-        if seq != before + 1:
-            self._above += _number(entry.link)
+        if not in_order:
+            self._above += number
             self._keep(seq, span)
             return
-        if span.prev != self.link:
+        self._above -= span.total - number
+        self._follow(span.prev, span.link)
+
+    def _follow(self, prev: bytes, link: bytes) -> None:
+        """The prefix goes on with what has this predecessor, up to what has this link."""
+        if prev != self.link:
             self.forked = True
-        self.link = span.link
-        self._above -= span.total - _number(entry.link)
-        self.head = self.link[:TAG_BYTES]
+        self.link = link
+        self.head = link[:TAG_BYTES]
 
     def _keep(self, seq: int, span: Span) -> None:
         """This span begins at `seq`, or goes on there a range that is kept already."""

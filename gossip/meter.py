@@ -30,9 +30,10 @@ class Meter:
 
     def begin(self) -> None:
         """Another packet, or another part of the work for it."""
-        self._before = self.total
+        fetched = self._store.fetched_bytes
+        self._before += self._bytes_max - self._left + fetched - self._fetched
         self._left = self._bytes_max
-        self._fetched = self._store.fetched_bytes
+        self._fetched = fetched
 
     @property
     def total(self) -> int:

@@ -20,6 +20,7 @@ from gossip.packets import (
     Line,
     Packet,
     Run,
+    Same,
     Syn,
     SynAck,
     Unfold,
@@ -64,31 +65,34 @@ def decode(data: bytes) -> Packet:
     if len(data) > PACKET_BYTES_MAX:
         raise WireError("oversize", f"packet of {len(data)} bytes; the limit is {PACKET_BYTES_MAX}")
     # MessagePack of a short array whose first element, the version, fits in seven bits.
-    if len(data) > 1 and data[0] >> 4 == 0x9 and data[1] < 0x80:
-        _check_version(data[1])
+    if len(data) > 1 and data[0] >> 4 == 0x9 and data[1] < 0x80 and data[1] != PROTOCOL_VERSION:
+        raise _other_version(data[1])
     try:
         packet = _decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise WireError("malformed", f"not a packet: {error}") from None
-    _check_version(packet.version)  # one that was written in more bytes
+    if packet.version != PROTOCOL_VERSION:  # it was written in more bytes
+        raise _other_version(packet.version)
     _check(packet)
     return packet
 
 
-def _check_version(version: int) -> None:
-    if version != PROTOCOL_VERSION:
-        raise WireError(
-            "version", f"packet of protocol version {version}; this node speaks {PROTOCOL_VERSION}"
-        )
+def _other_version(version: int) -> WireError:
+    return WireError(
+        "version", f"packet of protocol version {version}; this node speaks {PROTOCOL_VERSION}"
+    )
 
 
 def _check(packet: Packet) -> None:
     """What types alone cannot say."""
     body = packet.body
+    if type(body) is Same:  # many are
+        return
     if isinstance(body, (Syn, SynAck, Ack, Unfold)):
         for line in body.lines or ():
             _check_line(line)
-        _check_folds(body.folds)
+        if body.folds:
+            _check_folds(body.folds)
     if isinstance(body, WITH_RUNS):
         for run in body.runs:
             _check_run(run)
@@ -103,7 +107,7 @@ def _check_line(line: Line) -> None:
     sizes_fit = (
         len(line.head) == (TAG_BYTES if line.prefix else 0) and not len(line.tags) % TAG_BYTES
     )
-    if not sizes_fit or len(line.above) not in (0, TAG_BYTES):
+    if not sizes_fit or (line.above and len(line.above) != TAG_BYTES):
         raise WireError("malformed", f"tags of {line.origin} have a wrong size")
 
 

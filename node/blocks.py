@@ -26,7 +26,7 @@ def blocks_of(
     """What to write at `offset` of the segment, behind a frame with the CRC `previous`."""
     parts: list[bytes] = []
     placed: list[Placed] = []
-    for block in _cut(records):
+    for block in (records,) if len(records) == 1 else _cut(records):
         frame, previous = frames.encode(
             encode_block(block),
             type=frames.BLOCK,
@@ -34,7 +34,7 @@ def blocks_of(
             previous=previous,
             number=number,
             count=len(block),
-            flags=frames.OPENS_EPOCH if any(type(r) is EpochRecord for r in block) else 0,
+            flags=frames.OPENS_EPOCH if EpochRecord in map(type, block) else 0,
         )
         parts.append(frame)
         placed.append(Placed(len(block), segment, offset, offset + len(frame)))

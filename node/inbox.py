@@ -60,8 +60,9 @@ class Lane:
 
     def pay(self, now_ms: int) -> None:
         """Time has passed."""
-        paid_us = (now_ms - self.since_ms) * SHARE_US_PER_MS
-        self.owed_us = max(self.owed_us - paid_us, 0)
+        if self.owed_us:
+            paid_us = (now_ms - self.since_ms) * SHARE_US_PER_MS
+            self.owed_us = max(self.owed_us - paid_us, 0)
         self.since_ms = now_ms
 
     @property
@@ -71,7 +72,7 @@ class Lane:
 
     def full(self, size: int) -> bool:
         """Whether there is no room for one more packet, of this size."""
-        if self.rests and self.packets:
+        if self.owed_us > OWED_US_MAX and self.packets:
             few = len(self.packets) < RESTING_PACKETS_MAX
             return not few or self.bytes + size > RESTING_BYTES_MAX
         return len(self.packets) >= LANE_PACKETS_MAX or self.bytes + size > LANE_BYTES_MAX
@@ -125,8 +126,12 @@ class Inbox:
 
     def own(self, count: int) -> list[Input]:
         """At most so many commands and words of the journal, which come before packets."""
-        own, self._own = self._own[:count], self._own[count:]
-        return own
+        own = self._own
+        if len(own) <= count:
+            self._own = []
+            return own
+        self._own = own[count:]
+        return own[:count]
 
     def look(self, now_ms: int) -> None:
         """Time has passed, and there may be people."""
@@ -140,8 +145,9 @@ class Inbox:
 
     def charge(self, item: Received, took_us: int, new: int, now_ms: int) -> None:
         """So long did this packet take, with so many new entries in it."""
-        lane = self._lanes.get(item.packet.sender, self._strangers)
-        if now_ms < self._people_ms and (owed_us := took_us - NEW_ENTRY_US * new) > 0:
+        owed_us = took_us - NEW_ENTRY_US * new
+        if owed_us > 0 and now_ms < self._people_ms:
+            lane = self._lanes.get(item.packet.sender, self._strangers)
             lane.pay(now_ms)
             lane.owed_us += owed_us
 
@@ -150,26 +156,30 @@ class Inbox:
         """When packets that wait may be taken: 0 is now; None: nothing waits."""
         if self._own:
             return 0
-        return min((one.rested_ms if one.rests else 0 for one in self._busy), default=None)
+        if not self._busy:
+            return None
+        return min(one.rested_ms if one.rests else 0 for one in self._busy)
 
     def packets(self, count: int) -> Iterator[Received]:
         """At most so many packets, for one turn. What is not asked for waits on."""
-        left, resting = TURN_BYTES, 0
-        while resting < len(self._busy) and left > 0 and count > 0:
-            lane = self._busy[0]
-            self._busy.rotate(-1)
+        busy, left, resting = self._busy, TURN_BYTES, 0
+        while resting < len(busy) and left > 0 and count > 0:
+            lane = busy[0]
+            busy.rotate(-1)
             if lane.rests:
                 resting += 1
                 continue
             resting = 0
             lane.credit += QUANTUM_BYTES
-            while lane.packets and lane.credit > 0 and left > 0 and count > 0 and not lane.rests:
-                item = lane.packets.popleft()
-                if not lane.packets:
-                    self._busy.remove(lane)
+            packets = lane.packets
+            while packets and lane.credit > 0 and left > 0 and count > 0 and not lane.rests:
+                item = packets.popleft()
+                if not packets:
+                    busy.remove(lane)
                     lane.credit = min(lane.credit, 0)  # what it took too much it pays back
-                cost = max(item.size, PACKET_COST_BYTES)
-                lane.bytes -= item.size
+                size = item.size
+                cost = max(PACKET_COST_BYTES, size)
+                lane.bytes -= size
                 lane.credit -= cost
                 self._packets -= 1
                 left -= cost

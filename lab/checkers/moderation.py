@@ -13,6 +13,7 @@
 import re
 import unicodedata
 from collections.abc import Collection
+from functools import lru_cache
 from typing import ClassVar
 
 import msgspec
@@ -189,22 +190,26 @@ class Moderation:
 
 def meant(token: str, forbidden: Collection[str]) -> str:
     """The forbidden word that a token is in disguise, as far as that is certain; else ""."""
+    return next((read for read in _readings(token) if read in forbidden), "")
+
+
+@lru_cache(maxsize=4096)  # people repeat themselves, and nothing else than the token counts
+def _readings(token: str) -> tuple[str, ...]:
+    """The plain words that a token may stand for."""
     shown = unicodedata.normalize("NFKD", token).casefold()
-    shown = "".join(c for c in shown if unicodedata.category(c) not in ("Mn", "Cf"))
+    if not shown.isascii():
+        shown = "".join(c for c in shown if unicodedata.category(c) not in ("Mn", "Cf"))
     if re.fullmatch(r"\w([.\-_])\w(?:\1\w)*", shown.replace("@", "a").replace("$", "s")):
         shown = shown[::2]
-    for one in "il":
-        plain = shown.replace("1", one).translate(_SIGNS)
-        for read in (plain, re.sub(r"(.)\1{2,}", r"\1", plain)):
-            if read in forbidden:
-                return read
-    return ""
+    plain = [shown.replace("1", one).translate(_SIGNS) for one in "il"]
+    return tuple([read for one in plain for read in (one, re.sub(r"(.)\1{2,}", r"\1", one))])
 
 
 def is_innocent(text: str, forbidden: Collection[str]) -> bool:
     """Plain words, none of which is forbidden, also if letters are doubled."""
-    said = {_once(word) for word in text.split()}
-    return bool(_PLAIN.fullmatch(text)) and said.isdisjoint(map(_once, forbidden))
+    if not _PLAIN.fullmatch(text):
+        return False
+    return {_once(word) for word in text.split()}.isdisjoint(map(_once, forbidden))
 
 
 def _once(word: str) -> str:

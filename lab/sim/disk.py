@@ -60,6 +60,7 @@ class SimDisk:
         *("_checkpoints", "_checkpoints_rng"),
         "_doomed",
         "_fired",
+        "_name",
         "_rot",
         "_synced",
         "_telling",
@@ -71,9 +72,10 @@ class SimDisk:
     )
 
     def __init__(self, name: str, fired: Fired) -> None:
+        self._name = name
+        self._checkpoints_rng: Random | None = None
         self.files = MemoryStorage(name)
         self._checkpoints = MemoryStorage(name)
-        self._checkpoints_rng = Random(f"checkpoints {name}")
         self.faults = DiskFaults()
         self.opening = False  # while the journal is opened: sites have another name
         self.unbegun = 0  # segments that a journal has removed: it could not begin them
@@ -237,6 +239,8 @@ class SimDisk:
 
     def power_cut(self, rng: Random) -> None:
         """What was synced, and any subset of the unsynced sectors, or none of them."""
+        if self._checkpoints_rng is None:  # most disks never need one
+            self._checkpoints_rng = Random(f"checkpoints {self._name}")
         self._checkpoints = self._checkpoints.power_cut(self._checkpoints_rng)
         self.files = self.files.power_cut(rng if rng.getrandbits(1) else None)
         for name, ranges in self._doomed.items():

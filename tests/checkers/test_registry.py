@@ -15,7 +15,10 @@ from tests.checkers.generate import edited, good
 
 HERE = Path(lab.checkers.__file__).parent
 ALLOWED = {"lab.trace", "lab.kinds", "lab.tracefile", "msgspec"}
-STDLIB = {"bisect", "collections", "itertools", "operator", "re", "typing", "unicodedata"}
+STDLIB = {
+    *("bisect", "collections", "functools", "itertools", "operator", "re", "typing"),
+    "unicodedata",
+}
 
 
 def imported(path: Path) -> set[str]:
