@@ -116,7 +116,7 @@ class Engine(Generic[Value]):
             self.counters["rounds_missed"] += 1
             self.members.missed(peer, now_ms)
         self.members.tick(now_ms)
-        for peer in self.rounds.due(now_ms):
+        for peer in self.rounds.take_due(now_ms):
             self._call(peer)
         self._pushing.tick(now_ms, awaits_receipts=self.awaits_receipts)
 
@@ -203,7 +203,7 @@ class Engine(Generic[Value]):
             self.rounds.news(self._now_ms)
             self._pushing.flush(awaits_receipts=self.awaits_receipts)
         if self.receipts.touched:
-            for origin, stored in self.receipts.due().items():
+            for origin, stored in self.receipts.take_due().items():
                 if origin in self.exchanges:
                     self._mail.send([origin], Receipt(stored))
         return self._mail.take()
@@ -219,10 +219,10 @@ class Engine(Generic[Value]):
         root = self.frontier.root
         self.frontier.listener = peer
         expects_same = self.rounds.calm or self.rounds.agrees(peer, root)
-        ours = Summary([], []) if expects_same else self._folding.summarise(self.frontier)
+        ours = Summary([], []) if expects_same else self._folding.next_summary(self.frontier)
         lines = None if expects_same else ours.lines
         writes = 0 if expects_same else self.frontier.places.written(self.node).epoch
-        members, budget = self.members.opinions_for(peer), self._budget_bytes
+        members, budget = self.members.next_opinions(peer), self._budget_bytes
         syn = Syn(
             root=root,
             budget=budget,
@@ -262,7 +262,7 @@ class Engine(Generic[Value]):
         if exchange is None:
             # Late or repeated. Whatever the other side lacks, its own calls will find; what this
             # one lacks, its next call, if that says lines.
-            self._folding.compare(self.frontier, theirs)
+            self._folding.hear(self.frontier, theirs)
             if body.root != self.frontier.root:
                 self.rounds.doubted(peer, body.root)
             return learnt
@@ -301,7 +301,7 @@ class Engine(Generic[Value]):
         self.frontier.places.write(LogId(peer, body.writes))
         root = self.frontier.root
         stored = self.receipts.stored_of(peer) if body.receipt else []
-        members = self.members.opinions_for(peer)
+        members = self.members.next_opinions(peer)
         if body.root == root:
             self._mail.send([peer], Same(token, root, stored, members))
         else:
@@ -362,10 +362,11 @@ class Engine(Generic[Value]):
 
         `coming`: what we lack is on its way, or will be asked for in a call of ours.
         """
-        compared = self._folding.compare(self.frontier, theirs)
+        self._folding.hear(self.frontier, theirs)
+        compared = self._folding.next_comparison(self.frontier, theirs)
         differing = compared.differing if legs else []
         if theirs.whole and not (coming or self.holding):
-            untold = self._folding.untold(self.frontier, theirs, differing)
+            untold = self._folding.next_untold(self.frontier, theirs, differing)
             differing = differing + untold
         ours = self._folding.unfold(self.frontier, differing)
         lacks, partial = compared.lacks, compared.partial
@@ -402,9 +403,10 @@ class Engine(Generic[Value]):
     def _compared(self, theirs: Summary | None) -> tuple[Compared, Summary]:
         """What they lack by their summary, if they gave one, and our own summary for them."""
         if theirs is None:
-            return Compared([], [], partial=False), self._folding.summarise(self.frontier)
-        compared = self._folding.compare(self.frontier, theirs)
-        return compared, self._folding.summarise(self.frontier, compared.differing)
+            return Compared([], [], partial=False), self._folding.next_summary(self.frontier)
+        self._folding.hear(self.frontier, theirs)
+        compared = self._folding.next_comparison(self.frontier, theirs)
+        return compared, self._folding.next_summary(self.frontier, compared.differing)
 
     def _delta(
         self,
@@ -472,7 +474,7 @@ class Engine(Generic[Value]):
             log = self.frontier.get(LogId(one.origin, one.epoch))
             if one.origin == self.node and log is not None:
                 self.frontier.claim(log.id, one.prefix)
-                if self.frontier.agrees(log, one.prefix, one.head):
+                if self.frontier.confirm(log, one.prefix, one.head):
                     self.receipts.told(peer, one)
 
     def _hear_opinions(self, body: Syn | Same | SynAck) -> None:

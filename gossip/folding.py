@@ -85,7 +85,10 @@ class Told:
 
 
 class Folding:
-    """Summaries of a frontier with folds in them. Holds no more than whose turn it is."""
+    """Summaries of a frontier with folds in them. Holds no more than whose turn it is.
+
+    What does not fit into one packet takes turns: each `next_...` moves on to another part.
+    """
 
     def __init__(self, strategy: Strategy) -> None:
         self.strategy = strategy
@@ -98,7 +101,7 @@ class Folding:
 
     # --- saying it ----------------------------------------------------------------------------
 
-    def summarise(self, frontier: Frontier, differing: Sequence[Fold] = ()) -> Summary:
+    def next_summary(self, frontier: Frontier, differing: Sequence[Fold] = ()) -> Summary:
         """All that is held. Of these folds of theirs ours are opened, unless they hold more."""
         named = self._named(frontier)
         kept_max = _kept_max(frontier)
@@ -116,7 +119,7 @@ class Folding:
                 folds.append(_fold(origin, 1, EPOCH_MAX, logs.sum(0, len(logs)), own))
         if differing:
             lined, folds = self._opened(frontier, differing, lined, folds)
-        return Summary(self.strategy.summarise(frontier, lined), folds)
+        return Summary(self.strategy.next_lines(frontier, lined), folds)
 
     def _named(self, frontier: Frontier) -> dict[str, list[Log]]:
         """The forked and disputed logs whose turn it is to be named even if they are old."""
@@ -149,7 +152,7 @@ class Folding:
         """What we hold in these folds of theirs, in more detail."""
         listed, folds = self._parts_of_all(frontier, differing, Told(()), OPENED_BYTES_MAX)
         folds.sort(key=_place_of)
-        return Summary(self.strategy.summarise(frontier, listed), folds, whole=False)
+        return Summary(self.strategy.next_lines(frontier, listed), folds, whole=False)
 
     def _parts_of_all(
         self, frontier: Frontier, differing: Sequence[Fold], told: Told, room: int
@@ -176,8 +179,12 @@ class Folding:
 
     # --- comparing it -------------------------------------------------------------------------
 
-    def compare(self, frontier: Frontier, theirs: Summary) -> Compared:
-        """What they lack of ours, and where that cannot be said yet."""
+    def hear(self, frontier: Frontier, theirs: Summary) -> None:
+        """Learn what they claim to hold."""
+        self.strategy.hear(frontier, theirs.lines)
+
+    def next_comparison(self, frontier: Frontier, theirs: Summary) -> Compared:
+        """What they lack of ours, and where that cannot be said yet. `hear` comes before."""
         partial = any(line.partial for line in theirs.lines)
         lined = (frontier.get(LogId(line.origin, line.epoch)) for line in theirs.lines)
         told = Told(log for log in lined if log is not None and log.count)
@@ -192,12 +199,14 @@ class Folding:
         if theirs.whole:
             lacked += _unspoken(frontier, theirs.folds, told)
         few = self._few(frontier, lacked)
-        lacks = self.strategy.compare(frontier, theirs.lines, few)
+        lacks = self.strategy.next_lacks(frontier, theirs.lines, few)
         if not theirs.whole:
             differing += _wanted(frontier, theirs)
         return Compared(lacks, differing, partial or len(few) < len(lacked))
 
-    def untold(self, frontier: Frontier, theirs: Summary, beside: Sequence[Fold]) -> list[Fold]:
+    def next_untold(
+        self, frontier: Frontier, theirs: Summary, beside: Sequence[Fold]
+    ) -> list[Fold]:
         """Of each log where a line of theirs has more than we hold, and no line of ours tells what.
 
         In our fold they cannot see what we lack there, so it is we who must say what we hold. What

@@ -289,8 +289,8 @@ class Frontier:
         self._sum_up(log, -int.from_bytes(gone, "big"), -1)
         return Added.RIVAL
 
-    def agrees(self, log: Log, prefix: int, head: bytes) -> bool:
-        """Whether 1..prefix of a peer, with this tag at the prefix, are held here as well.
+    def confirm(self, log: Log, prefix: int, head: bytes) -> bool:
+        """True: 1..prefix of a peer, with this tag at the prefix, are held here as well.
 
         False also if that cannot be known yet, or only by reading more than the packet at hand may
         make us read, or at all: of a forked log, the tag of one branch says nothing of positions in
@@ -321,7 +321,9 @@ class Frontier:
 
     # --- talking about it ---------------------------------------------------------------------
 
-    def line(self, log: Log, named_max: int = _NAMED_MAX, ranges_max: int | None = None) -> Line:
+    def next_line(
+        self, log: Log, named_max: int = _NAMED_MAX, ranges_max: int | None = None
+    ) -> Line:
         """What is held of one log. Of a forked one the next call names the next window."""
         naming = log.tagged
         ranges_max = self.ranges_max if ranges_max is None else ranges_max
@@ -372,8 +374,11 @@ class Frontier:
             self._sorted = [self._logs[log] for log in sorted(self._logs)]
         return self._sorted
 
-    def lines(self, logs: Iterable[Log] | None = None) -> list[Line]:
-        """The whole frontier, or these logs. Of a log of which nothing is held, nothing."""
+    def next_lines(self, logs: Iterable[Log] | None = None) -> list[Line]:
+        """The whole frontier, or these logs. Of a log of which nothing is held, nothing.
+
+        What does not fit into one packet takes turns: the next call tells another part.
+        """
         logs = [log for log in (self.in_order() if logs is None else logs) if log.count]
         self._told.begin(self.listener)
         parts = [log.held.parts if log.told is None else len(log.told.ranges) for log in logs]
@@ -386,7 +391,7 @@ class Frontier:
         return [
             told
             if (told := log.told) is not None and not log.tagged and len(told.ranges) <= share
-            else named.get(log.id) or self.line(log, 0, share)
+            else named.get(log.id) or self.next_line(log, 0, share)
             for log in logs
         ]
 
@@ -400,7 +405,7 @@ class Frontier:
         for log in naming[first:] + naming[:first]:
             if tags >= _NAMED_MAX or self._naming.spent():
                 break
-            line = named[log.id] = self.line(log, each, ranges_max)
+            line = named[log.id] = self.next_line(log, each, ranges_max)
             tags += len(line.tags) // TAG_BYTES
         self._turn = first + len(named)
         return named

@@ -222,7 +222,7 @@ class Membership:
 
     # --- passing it on ------------------------------------------------------------------------
 
-    def opinions_for(self, peer: str) -> list[Opinion]:
+    def next_opinions(self, peer: str) -> list[Opinion]:
         """What rides on a packet to this peer; the freshest news first."""
         told: list[Opinion] = []
         if not (self._telling or self.suspecting or self.dead_count or self._own_retells):

@@ -153,7 +153,7 @@ class Rounds:
             self._agreed_ms.pop(peer, None)
         return late
 
-    def due(self, now_ms: int) -> list[str]:
+    def take_due(self, now_ms: int) -> list[str]:
         """The peers to call now, at most one live and one dead."""
         called = []
         if now_ms >= self._next_ms:

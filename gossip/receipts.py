@@ -54,7 +54,7 @@ class Receipts:
         """Some log that its origin waits for has grown."""
         return bool(self._touched)
 
-    def due(self) -> dict[str, list[Stored]]:
+    def take_due(self) -> dict[str, list[Stored]]:
         """What has become worth telling, by the origin that waits for it."""
         told: dict[str, list[Stored]] = {}
         if not self.vouched:

@@ -33,15 +33,20 @@ class Lack(Struct, frozen=True):
 class Strategy(Protocol):
     name: str
 
-    def summarise(self, frontier: Frontier, logs: Iterable[Log] | None = None) -> list[Line]:
-        """What to tell the other side about what we hold, in all logs or in these."""
+    def next_lines(self, frontier: Frontier, logs: Iterable[Log] | None = None) -> list[Line]:
+        """What to tell the other side next about what we hold, in all logs or in these."""
         ...
 
-    def compare(
+    def hear(self, frontier: Frontier, theirs: Iterable[Line]) -> None:
+        """Learn what they claim to hold, and where it does not fit what we hold."""
+        ...
+
+    def next_lacks(
         self, frontier: Frontier, theirs: Iterable[Line], unnamed: Iterable[Log] | None = None
     ) -> list[Lack]:
-        """What we hold and they, by their own word, do not. Also learns what they claim to hold.
+        """What we hold and they, by their own word, do not; a long backlog comes in parts.
 
-        `unnamed` are the logs of ours that they have no line for and lack; None: all such logs.
+        `hear` comes before. `unnamed` are the logs of ours that they have no line for and lack;
+        None: all such logs.
         """
         ...

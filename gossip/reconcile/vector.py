@@ -24,45 +24,38 @@ UNHELD_MAX = 1024  # entries at positions that they do not hold, listed beside a
 class Vector:
     name = "vector+ranges"
 
-    def summarise(self, frontier: Frontier, logs: Iterable[Log] | None = None) -> list[Line]:
-        return frontier.lines(logs)
+    def next_lines(self, frontier: Frontier, logs: Iterable[Log] | None = None) -> list[Line]:
+        return frontier.next_lines(logs)
 
-    def compare(
+    def hear(self, frontier: Frontier, theirs: Iterable[Line]) -> None:
+        frontier.meter.begin()
+        for log_id, line in _by_log(theirs).items():
+            log = frontier.get(log_id)
+            if log is not None and _is_ours(line, log):
+                continue
+            log = frontier.claim(log_id, line.ranges[-1][1] if line.ranges else line.prefix)
+            if log is not None:
+                frontier.confirm(log, line.prefix, line.head)
+                if line.above and log.above_of(line.ranges) not in (None, line.above):
+                    frontier.dispute(log)
+
+    def next_lacks(
         self, frontier: Frontier, theirs: Iterable[Line], unnamed: Iterable[Log] | None = None
     ) -> list[Lack]:
-        frontier.meter.begin()
-        lines: dict[LogId, Line] = {}
-        same: set[LogId] = set()
-        get = frontier.get
-        for line in theirs:
-            log_id = LogId(line.origin, line.epoch)
-            log = get(log_id)
-            if log is not None and line == log.told and not log.tagged:
-                same.add(log_id)  # what we would say: nothing is to be learnt, and nothing lacks
-            else:
-                lines[log_id] = line
-        for log_id, line in lines.items():
-            last = line.ranges[-1][1] if line.ranges else line.prefix
-            log = frontier.claim(log_id, last)
-            if log is not None:
-                self._learn(frontier, log, line)
+        lines = _by_log(theirs)
         ours: Iterable[Log] = frontier
         if unnamed is not None:
             known = map(frontier.get, lines)
             ours = chain((log for log in known if log is not None), unnamed)
         lacks = []
         for log in ours:
-            if not log.count or log.id in same:
+            line = lines.get(log.id)
+            if not log.count or (line is not None and _is_ours(line, log)):
                 continue
-            lack = self._lack(frontier, log, lines.get(log.id))
+            lack = self._lack(frontier, log, line)
             if lack.count:
                 lacks.append(lack)
         return lacks
-
-    def _learn(self, frontier: Frontier, log: Log, line: Line) -> None:
-        frontier.agrees(log, line.prefix, line.head)
-        if line.above and log.above_of(line.ranges) not in (None, line.above):
-            frontier.dispute(log)
 
     def _lack(self, frontier: Frontier, log: Log, line: Line | None) -> Lack:
         if line is not None and not (line.ranges or line.tags or log.held.parts):
@@ -122,6 +115,15 @@ class Vector:
             lacked = [tag for tag in tags if tag not in theirs]
             lacking += [(seq, frontier.data_of(log, seq, tag, first_data)) for tag in lacked]
         return Lack(log, [], lacking, len(lacking))
+
+
+def _by_log(lines: Iterable[Line]) -> dict[LogId, Line]:
+    return {LogId(line.origin, line.epoch): line for line in lines}
+
+
+def _is_ours(line: Line, log: Log) -> bool:
+    """What we would say: nothing is to be learnt, and nothing lacks."""
+    return line == log.told and not log.tagged
 
 
 def _unheld(log: Log, line: Line, first: int, last: int) -> list[tuple[int, int]]:

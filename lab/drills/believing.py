@@ -140,7 +140,7 @@ def believing(rng: Random) -> None:
             case _:
                 members.heard("x9", START, now_ms)
                 members.told(Opinion("x9", State.DEAD, START), now_ms)
-                told = members.opinions_for(peer.name)
+                told = members.next_opinions(peer.name)
                 same(f"opinions for {peer.name}", told, model.opinions_for(peer.name))
         _look(members, model)
 

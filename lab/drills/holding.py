@@ -146,7 +146,7 @@ def _look_at_log(
             same("tag", frontier.tag_at(log.id, seq), link[:TAG_BYTES])
             same("link", frontier.link_at(log.id, seq), link[:PREV_BYTES])
     if not model.forked(log.id) and not disputed:
-        same("line", frontier.line(log), model.line(log.id))
+        same("line", frontier.next_line(log), model.line(log.id))
         above = [one for one in model.runs(log.id) if one[0] > 1]
         same("vouched", log.above_of(above), model.line(log.id).above or bytes(TAG_BYTES))
         same("no such ranges", log.above_of([(max(rows) + 2, max(rows) + 3)]), None)
@@ -157,9 +157,10 @@ def _look_at_log(
 def _compare(sides: list[tuple[Frontier, Model]]) -> None:
     """Without folds and forks what is lacking is known exactly, and so is what is claimed."""
     (ours, model), (theirs, their_model) = sides
-    lines = Vector().summarise(theirs)
+    lines = Vector().next_lines(theirs)
     same("lines", lines, [their_model.line(log) for log in sorted(their_model.logs)])
-    lacks = Vector().compare(ours, lines)
+    Vector().hear(ours, lines)
+    lacks = Vector().next_lacks(ours, lines)
     for log, rows in their_model.logs.items():
         last = max(rows)
         if last > max(model.logs.get(log, {0: []})):
@@ -188,7 +189,7 @@ def _until_equal(sides: list[tuple[Frontier, Model]], forks: int) -> None:
         if sides[0][0].root == sides[1][0].root:
             break
         at = turn % 2
-        said = foldings[at].summarise(sides[at][0])
+        said = foldings[at].next_summary(sides[at][0])
         _answer(sides, foldings, at, said, forks, LEGS + 2)
     for frontier, _ in sides:
         frontier.settled()
@@ -208,7 +209,8 @@ def _answer(
     """What the asker lacks by its word goes to it; then it is told what is held here."""
     (frontier, model), (theirs, their_model) = sides[1 - asker], sides[asker]
     folding = foldings[1 - asker]
-    compared = folding.compare(frontier, said)
+    folding.hear(frontier, said)
+    compared = folding.next_comparison(frontier, said)
     runs, _ = cut(compared.lacks, frontier, 1 << 18)
     taken = list(_entries(runs))
     holds("what is sent is held", {one.data for one in taken} <= model.all)
@@ -219,7 +221,7 @@ def _answer(
             same("nothing is sent in vain", added, Added.NEW)
     differing = compared.differing if legs else []
     if legs == LEGS + 2:
-        ours = folding.summarise(frontier, differing)
+        ours = folding.next_summary(frontier, differing)
     else:
         ours = folding.unfold(frontier, differing)
     if legs == LEGS + 2 or ours.folds:

@@ -78,7 +78,7 @@ def receipting(rng: Random) -> None:
             case 5:
                 receipts.vouched = rng.random() < 0.8
                 due = model.due() if receipts.vouched else {}
-                same("due", receipts.due(), due)
+                same("due", receipts.take_due(), due)
             case 6:
                 peer, prefix, own = rng.choice("ab"), rng.randint(1, TOP), LogId("n1", 1)
                 receipts.told(peer, Stored(own.origin, own.epoch, prefix, b""))

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from domain.dot import Dot, LogId
 from gossip.delta import cut
 from gossip.entry import GENESIS, PREV_BYTES, Entry, hash_of
+from gossip.folding import Compared, Folding, Summary
 from gossip.frontier import Added, Frontier
 from gossip.packets import PROTOCOL_VERSION, Body, Line, Packet, Push, Run
+from gossip.reconcile import Lack
 from gossip.reconcile.vector import Vector
 from gossip.store import MemoryStore
 from gossip.wire import decode, encode
@@ -103,9 +105,19 @@ def shipped(runs: list[Run]) -> list[Run]:
     return body.runs
 
 
+def lacks_of(ours: Frontier, theirs: list[Line]) -> list[Lack]:
+    Vector().hear(ours, theirs)
+    return Vector().next_lacks(ours, theirs)
+
+
+def compared_by(folding: Folding, ours: Frontier, theirs: Summary) -> Compared:
+    folding.hear(ours, theirs)
+    return folding.next_comparison(ours, theirs)
+
+
 def offered(frontier: Frontier, theirs: list[Line], budget_bytes: int) -> list[Run]:
     """The leg that answers these lines. Never above its budget."""
-    runs, _ = cut(Vector().compare(frontier, theirs), frontier, budget_bytes)
+    runs, _ = cut(lacks_of(frontier, theirs), frontier, budget_bytes)
     assert wire_bytes(runs) <= budget_bytes
     return shipped(runs)
 
@@ -122,11 +134,11 @@ def exchange(
 ) -> None:
     """One exchange in three legs, of which some may be lost."""
     vector = Vector()
-    asked = vector.summarise(caller)
+    asked = vector.next_lines(caller)
     if not arrives():
         return
     runs = offered(responder, asked, budget_bytes)
-    answered = vector.summarise(responder)
+    answered = vector.next_lines(responder)
     if not arrives():
         return
     take(caller, entries_of(runs))

@@ -10,13 +10,13 @@ from gossip.delta import QUANTUM_BYTES, cut, runs_of
 from gossip.entry import Entry
 from gossip.frontier import Frontier
 from gossip.packets import ENTRIES_MAX, Run
-from gossip.reconcile.vector import Vector
 from tests.gossip.builders import (
     chain,
     entries_of,
     entry,
     held,
     holding,
+    lacks_of,
     parts,
     shipped,
     wire_bytes,
@@ -28,7 +28,7 @@ KIB = 1024
 
 def delta(frontier: Frontier, budget_bytes: int, *known: Iterable[Entry]) -> tuple[list[Run], bool]:
     """What a node that holds `known` is sent first."""
-    lacks = Vector().compare(frontier, holding(*known).lines())
+    lacks = lacks_of(frontier, holding(*known).next_lines())
     return cut(lacks, frontier, budget_bytes)
 
 
@@ -75,7 +75,7 @@ def test_both_branches_of_a_fork_go_as_runs_that_overlap() -> None:
     frontier = holding(entries, rivals)
     known = holding(entries[:1])
     known.ensure(entries[0].dot.log).disputed = True
-    runs, _ = cut(Vector().compare(frontier, known.lines()), frontier, 256 * KIB)
+    runs, _ = cut(lacks_of(frontier, known.next_lines()), frontier, 256 * KIB)
     assert sorted(run.first for run in runs) == [2, 2, 3]
     assert {one.data for one in entries_of(runs)} == {one.data for one in entries[1:] + rivals}
 
@@ -86,7 +86,7 @@ def test_a_cut_log_goes_on_where_it_was_cut() -> None:
     legs = 0
     more = True
     while more:
-        runs, more = cut(Vector().compare(frontier, other.lines()), frontier, 8 * KIB)
+        runs, more = cut(lacks_of(frontier, other.next_lines()), frontier, 8 * KIB)
         for one in entries_of(runs):
             other.add(one)
         legs += 1
@@ -169,7 +169,7 @@ def test_a_delta_of_forks_keeps_to_its_budget_as_well(data: st.DataObject, budge
     frontier, known = holding(world), holding(data.draw(parts(world)))
     for log in known:
         log.disputed = True
-    runs, _ = cut(Vector().compare(frontier, known.lines()), frontier, budget)
+    runs, _ = cut(lacks_of(frontier, known.next_lines()), frontier, budget)
     assert wire_bytes(runs) <= budget
     assert not {one.data for one in entries_of(runs)} & held(known)
 

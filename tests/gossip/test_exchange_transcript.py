@@ -128,7 +128,7 @@ class Bench:
     def do_show(self) -> str:
         rows = []
         for name, engine in self.net.engines.items():
-            logs = ", ".join(spans_of(engine.frontier.lines())) or "nothing"
+            logs = ", ".join(spans_of(engine.frontier.next_lines())) or "nothing"
             rows.append(f"{name} root {engine.frontier.root.hex()[:8]}: {logs}")
         return "\n".join(rows)
 

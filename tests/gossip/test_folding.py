@@ -16,7 +16,7 @@ from gossip.frontier import Frontier
 from gossip.packets import Ack, Fold, Line, Push, Syn, SynAck, Unfold
 from gossip.reconcile.vector import Vector
 from gossip.wire import WireError, decode, encode
-from tests.gossip.builders import chain, entry, holding, packet
+from tests.gossip.builders import chain, compared_by, entry, holding, packet
 from tests.gossip.engines import Flying, Net, kinds, run_of
 
 ONE_AT_A_TIME = GossipConfig(round_ms=1000, idle_round_ms=1000)
@@ -34,7 +34,7 @@ def holding_all(logs: list[list[Entry]]) -> Frontier:
 
 def lacked(ours: Frontier, theirs: Frontier) -> list[int]:
     """The epochs of which the other side lacks something, as its summary says."""
-    compared = Folding(Vector()).compare(ours, Folding(Vector()).summarise(theirs))
+    compared = compared_by(Folding(Vector()), ours, Folding(Vector()).next_summary(theirs))
     assert compared.differing == []
     return sorted(lack.log.id.epoch for lack in compared.lacks)
 
@@ -44,7 +44,7 @@ def epochs(*logs: list[Entry]) -> list[int]:
 
 
 def summary_bytes(frontier: Frontier) -> int:
-    summary = Folding(Vector()).summarise(frontier)
+    summary = Folding(Vector()).next_summary(frontier)
     return len(encode(packet(Syn(bytes(16), 1, summary.lines, folds=summary.folds))))
 
 
@@ -66,14 +66,14 @@ def test_a_summary_does_not_grow_with_the_number_of_closed_logs() -> None:
 
 def test_the_logs_begun_last_keep_a_line() -> None:
     logs = restarts(20)
-    summary = Folding(Vector()).summarise(holding_all(logs))
+    summary = Folding(Vector()).next_summary(holding_all(logs))
     assert sorted(line.epoch for line in summary.lines) == epochs(*logs[-KEPT:])
     (fold,) = summary.folds
     assert (fold.origin, fold.first, fold.last, fold.count) == ("n9", 1, EPOCH_MAX, 16)
 
 
 def test_a_few_logs_are_cheaper_in_lines() -> None:
-    assert Folding(Vector()).summarise(holding_all(restarts(KEPT + 1))).folds == []
+    assert Folding(Vector()).next_summary(holding_all(restarts(KEPT + 1))).folds == []
 
 
 def test_each_origin_has_a_fold_of_its_own_and_many_origins_keep_fewer_lines(
@@ -81,7 +81,7 @@ def test_each_origin_has_a_fold_of_its_own_and_many_origins_keep_fewer_lines(
 ) -> None:
     monkeypatch.setattr(limits, "ITEMS_SHARED", 12)
     logs = [log for name in ("a", "b", "c", "d") for log in restarts(8, origin=name)]
-    summary = Folding(Vector()).summarise(holding_all(logs))
+    summary = Folding(Vector()).next_summary(holding_all(logs))
     assert [fold.origin for fold in summary.folds] == ["a", "b", "c", "d"]
     assert [line.origin for line in summary.lines] == [*"aabbccdd"]
 
@@ -95,7 +95,7 @@ def test_forked_logs_take_turns_in_being_named_beside_the_fold(
     frontier = holding(rivals, [one for log in logs for one in log])
     folding, named = Folding(Vector()), set()
     for _ in range(4):
-        summary = folding.summarise(frontier)
+        summary = folding.next_summary(frontier)
         assert len(summary.lines) <= KEPT + 3
         named |= {line.epoch for line in summary.lines if line.tags}
     assert sorted(named) == epochs(*logs[:10])
@@ -104,7 +104,7 @@ def test_forked_logs_take_turns_in_being_named_beside_the_fold(
 def test_where_all_logs_are_named_there_is_no_fold() -> None:
     logs = restarts(20)
     rivals = [entry("n9", 1, branch="b", epoch=log[0].dot.epoch) for log in logs]
-    assert Folding(Vector()).summarise(holding(rivals, [log[0] for log in logs])).folds == []
+    assert Folding(Vector()).next_summary(holding(rivals, [log[0] for log in logs])).folds == []
 
 
 def test_a_disputed_log_of_which_nothing_is_held_is_not_named() -> None:
@@ -112,7 +112,7 @@ def test_a_disputed_log_of_which_nothing_is_held_is_not_named() -> None:
     claimed = frontier.claim(LogId("n9", 7), 3)
     assert claimed is not None
     frontier.dispute(claimed)
-    lines = Folding(Vector()).summarise(frontier).lines
+    lines = Folding(Vector()).next_summary(frontier).lines
     assert [line.origin for line in lines] == ["n1"]
 
 
@@ -136,21 +136,21 @@ def test_epochs_that_the_other_side_has_missed_are_seen_at_once(behind: int) -> 
 def test_whoever_holds_less_waits_for_the_other_to_say_what_it_is() -> None:
     logs = restarts(50)
     less, more = Folding(Vector()), Folding(Vector())
-    theirs = more.summarise(holding_all(logs))
+    theirs = more.next_summary(holding_all(logs))
     ours = holding_all(logs[5:30])
-    differing = less.compare(ours, theirs).differing
+    differing = compared_by(less, ours, theirs).differing
     assert len(differing) == 1
-    assert less.summarise(ours, differing) == less.summarise(ours)
+    assert less.next_summary(ours, differing) == less.next_summary(ours)
 
 
 def test_a_partial_summary_speaks_of_nothing_else() -> None:
     logs = restarts(60)
     frontier = holding_all(logs)
     nothing = Summary([], [], whole=False)
-    assert Folding(Vector()).compare(frontier, nothing).lacks == []
+    assert compared_by(Folding(Vector()), frontier, nothing).lacks == []
     at = logs[0][0].dot.epoch
     none_there = Fold("n9", at, at, 0, holding().root)
-    (lack,) = Folding(Vector()).compare(frontier, Summary([], [none_there], whole=False)).lacks
+    (lack,) = compared_by(Folding(Vector()), frontier, Summary([], [none_there], whole=False)).lacks
     assert lack.log.id.epoch == at
 
 
@@ -159,7 +159,7 @@ def test_lines_outside_of_the_folds_of_a_partial_summary_ask_for_nothing() -> No
     lines = [Line(name, 50, 9, bytes(8), []) for name in ("a", "n9", "z")]
     folds = [Fold("n9", 1, 40, 0, empty), Fold("n9", 45, 60, 3, empty)]
     told = Summary(lines, folds, whole=False)
-    assert Folding(Vector()).compare(frontier, told).differing == [folds[1]]
+    assert compared_by(Folding(Vector()), frontier, told).differing == [folds[1]]
 
 
 # --- exchanges ------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def test_a_node_that_knows_no_folds_is_told_by_lines_and_misses_nothing() -> Non
     """It takes a folded log for one that is not held, and sends what the other side has."""
     logs = restarts(50)
     net = pair(logs, logs[:-1])
-    lines = Vector().summarise(net["n2"].frontier)
+    lines = Vector().next_lines(net["n2"].frontier)
     net["n1"].receive(packet(Syn(bytes(16), 10**6, lines), "n2"), net.now_ms)
     ((_, answer),) = net["n1"].flush()
     body = answer.body
@@ -356,8 +356,8 @@ def test_what_is_lacking_of_a_log_with_a_line_there_and_none_here_comes_in_one_e
     """
     fat, lost, thin = fat_and_thin()
     net = pair([*thin, *fat[1:], lost, fat[0]], [lost[:held], *fat, *thin])
-    folding, theirs = Folding(Vector()), Folding(Vector()).summarise(net["n1"].frontier)
-    assert folding.compare(net["n2"].frontier, theirs).differing == []
+    folding, theirs = Folding(Vector()), Folding(Vector()).next_summary(net["n1"].frontier)
+    assert compared_by(folding, net["n2"].frontier, theirs).differing == []
     net[caller].rounds.calm = calm  # a Syn without lines
     net.call(caller, "n2" if caller == "n1" else "n1")
     net.settle()
@@ -369,10 +369,10 @@ def test_of_a_log_that_has_a_line_here_nothing_more_is_said() -> None:
     logs = restarts(20)
     folding = Folding(Vector())
     longer = [*logs[:-1], chain("n9", 3, epoch=logs[-1][0].dot.epoch)]
-    theirs = Folding(Vector()).summarise(holding_all(longer))
-    assert folding.untold(holding_all(logs), theirs, []) == []
-    few = Folding(Vector()).summarise(holding_all(logs[:3]))
-    assert folding.untold(holding_all(logs[:2]), few, []) == []  # all have one
+    theirs = Folding(Vector()).next_summary(holding_all(longer))
+    assert folding.next_untold(holding_all(logs), theirs, []) == []
+    few = Folding(Vector()).next_summary(holding_all(logs[:3]))
+    assert folding.next_untold(holding_all(logs[:2]), few, []) == []  # all have one
 
 
 def test_what_is_in_a_fold_that_is_opened_anyway_is_told_with_that_one() -> None:
@@ -380,16 +380,16 @@ def test_what_is_in_a_fold_that_is_opened_anyway_is_told_with_that_one() -> None
     theirs = Summary([Line("n9", 7, 2, bytes(8), [])], [])
     folding, ours = Folding(Vector()), holding_all(logs)
     at_7 = Fold("n9", 7, 7, 0, holding().root)
-    assert folding.untold(ours, theirs, []) == [at_7]
-    assert folding.untold(ours, theirs, [Fold("n9", 8, 9, 1, bytes(16))]) == [at_7]
-    assert folding.untold(ours, theirs, [Fold("n9", 2, 9, 1, bytes(16))]) == []
+    assert folding.next_untold(ours, theirs, []) == [at_7]
+    assert folding.next_untold(ours, theirs, [Fold("n9", 8, 9, 1, bytes(16))]) == [at_7]
+    assert folding.next_untold(ours, theirs, [Fold("n9", 2, 9, 1, bytes(16))]) == []
 
 
 def test_many_logs_with_more_in_a_line_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNTOLD_MAX", 3)
     folding, ours = Folding(Vector()), holding_all(restarts(20))
     lines = [Line("n9", epoch, 2, bytes(8), []) for epoch in [*range(1, 9), 8]]
-    asked = [folding.untold(ours, Summary(lines, []), []) for _ in range(3)]
+    asked = [folding.next_untold(ours, Summary(lines, []), []) for _ in range(3)]
     assert [[fold.first for fold in folds] for folds in asked] == [[1, 2, 3], [4, 5, 6], [7, 8, 1]]
 
 
@@ -414,7 +414,7 @@ def test_a_fork_is_named_to_whoever_lists_its_log_as_a_sound_one() -> None:
     at = Fold("n9", epoch, epoch, 0, holding().root)
     told = Folding(Vector()).unfold(holding_all(logs), [Fold("n9", epoch, epoch, 2, bytes(16))])
     assert told.folds == [at] and told.lines[0].tags == b""
-    assert Folding(Vector()).compare(ours, told).differing == [at]
+    assert compared_by(Folding(Vector()), ours, told).differing == [at]
 
 
 def test_each_peer_is_named_all_forked_logs_whoever_else_is_named_some(
@@ -428,7 +428,7 @@ def test_each_peer_is_named_all_forked_logs_whoever_else_is_named_some(
     named: dict[str, set[int]] = {"n1": set(), "n2": set()}
     for listener in ("n1", "n2", "n1", "n2"):
         frontier.listener = listener
-        summary = folding.summarise(frontier)
+        summary = folding.next_summary(frontier)
         folding.unfold(frontier, [Fold("n9", 1, EPOCH_MAX, 1, bytes(16))])
         named[listener] |= {line.epoch for line in summary.lines if line.tags}
     assert sorted(named["n1"]) == sorted(named["n2"]) == epochs(*logs[:10])
@@ -535,4 +535,4 @@ def test_what_was_said_before_changes_nothing_of_what_is_said_now(
         frontier.add(entry(origin, seq, bytes(16) if seq > 1 else GENESIS, epoch=epoch))
         if data.draw(st.booleans()):
             frontier.settled()
-        assert old.summarise(frontier) == Folding(Vector()).summarise(frontier)
+        assert old.next_summary(frontier) == Folding(Vector()).next_summary(frontier)

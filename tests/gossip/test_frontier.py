@@ -65,7 +65,7 @@ def test_what_is_said_of_forks_depends_on_the_set_alone(data: st.DataObject) -> 
     one, other = holding(some), holding(data.draw(st.permutations(some)))
     assert one.forked == other.forked
     assert one.dots_of_forks() == other.dots_of_forks()
-    for line, their in zip(one.lines(), other.lines(), strict=True):
+    for line, their in zip(one.next_lines(), other.next_lines(), strict=True):
         assert (line.prefix, line.ranges) == (their.prefix, their.ranges)
         assert line.tags == their.tags
         if not line.tags:
@@ -242,7 +242,7 @@ def test_a_first_entry_with_a_predecessor_is_a_fork() -> None:
 def test_a_line_is_short_while_there_is_one_history() -> None:
     entries = chain("n1", 9)
     frontier = holding(entries[:4], entries[5:7], entries[8:])
-    (line,) = frontier.lines()
+    (line,) = frontier.next_lines()
     assert (line.origin, line.epoch, line.prefix, line.head) == ("n1", 1, 4, entries[3].tag)
     assert line.ranges == [(6, 7), (9, 9)]
     assert (line.tags, line.tags_first, line.tags_last) == (b"", 1, 0)
@@ -252,7 +252,7 @@ def test_a_line_is_short_while_there_is_one_history() -> None:
 def test_lines_come_in_a_fixed_order_and_only_of_logs_with_entries() -> None:
     frontier = holding(chain("n2", 1), chain("n1", 1, epoch=7), chain("n1", 1, epoch=3))
     frontier.ensure(LogId("n0", 1)).claimed = 9  # a peer says so; that is nothing of ours to say
-    assert [(line.origin, line.epoch) for line in frontier.lines()] == [
+    assert [(line.origin, line.epoch) for line in frontier.next_lines()] == [
         ("n1", 3),
         ("n1", 7),
         ("n2", 1),
@@ -263,7 +263,7 @@ def test_a_line_about_a_fork_names_every_entry() -> None:
     entries = chain("n1", 3)
     rivals = chain("n1", 1, after=entries[1], branch="b")
     frontier = holding(rivals, entries)
-    (line,) = frontier.lines()
+    (line,) = frontier.next_lines()
     last = sorted([entries[2], rivals[0]], key=lambda one: one.tag)
     assert line.tags == tags_of(entries[:2] + last)
     assert (line.tags_first, line.tags_last) == (1, 0)
@@ -274,21 +274,21 @@ def test_a_long_list_of_tags_goes_in_windows_that_name_everything() -> None:
     rivals = chain("n1", 2, after=entries[2], branch="b")
     frontier = holding(entries, rivals)
     log = frontier.ensure(N1)
-    windows = [frontier.line(log, named_max=3) for _ in range(4)]
+    windows = [frontier.next_line(log, named_max=3) for _ in range(4)]
     bounds = [(line.tags_first, line.tags_last) for line in windows]
     assert bounds == [(1, 3), (4, 5), (6, 8), (9, 0)]
-    assert b"".join(line.tags for line in windows) == frontier.line(log).tags
-    assert frontier.line(log, named_max=3).tags_first == 1  # and again from the beginning
+    assert b"".join(line.tags for line in windows) == frontier.next_line(log).tags
+    assert frontier.next_line(log, named_max=3).tags_first == 1  # and again from the beginning
 
 
 def test_a_window_begins_anew_if_its_log_ends_before_it() -> None:
     frontier = holding(chain("n1", 3))
     log = frontier.ensure(N1)
     log.disputed, log.named = True, 9
-    assert frontier.line(log).tags_first == 1
+    assert frontier.next_line(log).tags_first == 1
     empty = frontier.ensure(LogId("n2", 1))
     empty.disputed = True
-    assert frontier.line(empty).tags == b""
+    assert frontier.next_line(empty).tags == b""
 
 
 def test_many_forked_logs_share_the_room_for_tags() -> None:
@@ -296,13 +296,13 @@ def test_many_forked_logs_share_the_room_for_tags() -> None:
     for epoch in range(1, 101):
         entries = chain("n1", 100, epoch=epoch)
         take(frontier, [*entries, *chain("n1", 1, branch="b", epoch=epoch)])
-    named = sum(len(line.tags) // TAG_BYTES for line in frontier.lines())
+    named = sum(len(line.tags) // TAG_BYTES for line in frontier.next_lines())
     assert 0 < named <= TAGS_MAX // 2 + 100  # a window never cuts a position in two
 
 
 def test_rivals_without_end_at_one_position_do_not_burst_a_line() -> None:
     rivals = [entry("n1", 1, branch=f"-{i}") for i in range(TAGS_MAX + 10)]
-    (line,) = holding(rivals).lines()
+    (line,) = holding(rivals).next_lines()
     assert len(line.tags) == TAGS_MAX // 2 * TAG_BYTES
 
 
@@ -311,10 +311,10 @@ def test_where_the_first_one_of_a_position_has_to_go_it_is_named_no_more() -> No
         (entry("n1", 1, branch=f"-{i}") for i in range(RIVALS_MAX + 2)), key=lambda one: one.tag
     )
     frontier = holding([made[-1], *made[1:-1]])
-    (line,) = frontier.lines()
+    (line,) = frontier.next_lines()
     assert made[-1].tag in tags_in(line)
     take(frontier, made[:1])
-    (line,) = frontier.lines()
+    (line,) = frontier.next_lines()
     assert tags_in(line) == [one.tag for one in made[:-1]]
 
 
@@ -329,7 +329,7 @@ def test_windows_name_each_entry_once_a_turn(world: list[Entry], named_max: int)
         log.disputed = True
         tags, last = b"", 1
         while last:
-            line = frontier.line(log, named_max)
+            line = frontier.next_line(log, named_max)
             named = frontier.tagged(log, line.tags_first, line.tags_last or 10**9)
             assert line.tags == b"".join(tag for _, tag, _ in named)
             tags, last = tags + line.tags, line.tags_last
@@ -368,13 +368,13 @@ def test_a_frontier_that_is_filled_at_once_is_one_that_was_told_entry_by_entry(
             quickly.fill(N1, [(seq, seq) for seq in part], total)
     for log in quickly:
         if told:
-            quickly.line(log)
+            quickly.next_line(log)
         loose = [(seq, entries[seq].prev, entries[seq].link) for seq in sorted(seqs)]
         loose = [one for one in loose if one[0] > log.prefix]
         log.settle(entries[log.prefix].link if log.prefix else GENESIS, loose)
     for seq in [*more, *range(1, 15)]:
         assert quickly.root == slowly.root
-        assert quickly.lines() == slowly.lines()
+        assert quickly.next_lines() == slowly.next_lines()
         assert quickly.add(entries[seq]) is slowly.add(entries[seq])
     (log,) = quickly
     assert not log.forked

@@ -26,8 +26,7 @@ from gossip.entry import Entry
 from gossip.frontier import Frontier
 from gossip.packets import Run
 from gossip.reconcile import Lack
-from gossip.reconcile.vector import Vector
-from tests.gossip.builders import chain, exchange, holding, take, wire_bytes
+from tests.gossip.builders import chain, exchange, holding, lacks_of, take, wire_bytes
 from tests.transcripts import check_transcript, transcripts
 
 SCENARIOS = transcripts("frontier*.txt")
@@ -91,7 +90,7 @@ class Bench:
     def do_show(self, node: str) -> str:
         frontier = self.node(node)
         text = []
-        for line in frontier.lines():
+        for line in frontier.next_lines():
             said = f"{line.origin} prefix {line.prefix}, above it {spans(line.ranges)}"
             if line.tags:
                 said += f", names {len(line.tags) // 8} entries"
@@ -114,8 +113,8 @@ class Bench:
     def do_compare(self, one: str, other: str) -> str:
         text = []
         for holder, asker in ((one, other), (other, one)):
-            lines = self.node(asker).lines()
-            found = [self.said(lack) for lack in Vector().compare(self.node(holder), lines)]
+            lines = self.node(asker).next_lines()
+            found = [self.said(lack) for lack in lacks_of(self.node(holder), lines)]
             text.append(f"{asker} lacks of {holder}: {'; '.join(found) or 'nothing'}")
         return "\n".join(text)
 
@@ -125,7 +124,7 @@ class Bench:
 
     def leg(self, one: str, other: str, budget: str) -> tuple[list[Run], bool]:
         frontier = self.node(one)
-        lacks = Vector().compare(frontier, self.node(other).lines())
+        lacks = lacks_of(frontier, self.node(other).next_lines())
         return cut(lacks, frontier, int(budget))
 
     def do_delta(self, one: str, other: str, budget: str = "100000") -> str:
@@ -142,7 +141,7 @@ class Bench:
 
     def do_lose(self, one: str, other: str) -> None:
         for each, asker in ((one, other), (other, one)):
-            Vector().compare(self.node(each), self.node(asker).lines())
+            lacks_of(self.node(each), self.node(asker).next_lines())
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)

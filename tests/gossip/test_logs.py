@@ -18,7 +18,7 @@ from gossip.packets import Fold
 from gossip.reconcile.vector import Vector
 from gossip.root import root_of
 from gossip.store import MemoryStore
-from tests.gossip.builders import chain, entry
+from tests.gossip.builders import chain, compared_by, entry
 
 ORIGINS = st.sampled_from(["a", "b", "c"])
 EPOCHS = st.integers(1, 60)
@@ -125,12 +125,12 @@ class Histories(RuleBasedStateMachine):
         for gone in (0, 1, len(own) // 2, len(own)):
             newest = sorted(own, key=lambda log: -log.begun)[:gone]
             theirs = fold_of(origin, first, last, [log for log in own if log not in newest])
-            compared = self.folding.compare(self.frontier, Summary([], [theirs], whole=False))
+            compared = compared_by(self.folding, self.frontier, Summary([], [theirs], whole=False))
             assert compared.differing == []
             assert {lack.log.id for lack in compared.lacks} == {log.id for log in newest}
         if own:
             strange = Fold(origin, first, last, sum(log.count for log in own), bytes(16))
-            compared = self.folding.compare(self.frontier, Summary([], [strange], whole=False))
+            compared = compared_by(self.folding, self.frontier, Summary([], [strange], whole=False))
             assert (compared.lacks, compared.differing) == ([], [strange])
 
     @invariant()
@@ -153,10 +153,10 @@ class Histories(RuleBasedStateMachine):
         lined, folds = said(self.frontier)
         if len(self.frontier.naming.in_order()) > NAMED_LOGS_MAX:
             return  # they take turns
-        summary = self.folding.summarise(self.frontier)
+        summary = self.folding.next_summary(self.frontier)
         assert [LogId(line.origin, line.epoch) for line in summary.lines] == lined
         assert summary.folds == folds
-        compared = self.folding.compare(self.frontier, summary)
+        compared = compared_by(self.folding, self.frontier, summary)
         assert (compared.lacks, compared.differing) == ([], [])
 
 

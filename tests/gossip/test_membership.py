@@ -36,7 +36,7 @@ def in_state(state: State, incarnation: int, now_ms: int = 0) -> Membership:
     membership = members()
     membership.told(Opinion("n2", state, incarnation), now_ms)
     membership.take_changes()
-    while membership.opinions_for("n3"):
+    while membership.next_opinions("n3"):
         pass
     assert (of(membership).state, of(membership).incarnation) == (state, incarnation)
     return membership
@@ -102,8 +102,8 @@ def test_the_table_of_hearing_from_a_peer_itself(state: State, incarnation: int)
         assert member.state is ALIVE
     else:  # it has to hear what is said about it, and to refute it
         assert member.state is state
-        assert membership.opinions_for("n2") == [Opinion("n2", state, 5)]
-        assert membership.opinions_for("n3") == []
+        assert membership.next_opinions("n2") == [Opinion("n2", state, 5)]
+        assert membership.next_opinions("n3") == []
     changed = state is not ALIVE and incarnation >= 5
     assert bool(membership.take_changes()) is changed
 
@@ -203,7 +203,7 @@ def test_only_doubt_about_itself_raises_a_nodes_incarnation(
     membership = members(incarnation=5)
     membership.told(Opinion("n1", *opinion), 10)
     assert membership.incarnation == incarnation
-    refuted = Opinion("n1", ALIVE, incarnation) in membership.opinions_for("n2")
+    refuted = Opinion("n1", ALIVE, incarnation) in membership.next_opinions("n2")
     assert refuted is (incarnation > 5)
 
 
@@ -215,16 +215,16 @@ def test_a_doubted_node_hears_of_it_refutes_and_is_believed_by_all() -> None:
     n1.heard("n2", 1, 50)
     for _ in range(MISSES):
         n1.missed("n2", 100)
-    for opinion in n1.opinions_for("n3"):
+    for opinion in n1.next_opinions("n3"):
         n3.told(opinion, 110)
     assert of(n3).state is SUSPECT
-    for opinion in n3.opinions_for("n2"):
+    for opinion in n3.next_opinions("n2"):
         n2.told(opinion, 120)
     assert n2.incarnation == 2
-    for opinion in n2.opinions_for("n3"):
+    for opinion in n2.next_opinions("n3"):
         n3.told(opinion, 130)
     assert of(n3).state is ALIVE
-    for opinion in n3.opinions_for("n1"):
+    for opinion in n3.next_opinions("n1"):
         n1.told(opinion, 140)
     assert (of(n1).state, of(n1).incarnation) == (ALIVE, 2)
 
@@ -278,7 +278,7 @@ def test_opinions_settle_on_the_same_whatever_their_order(
 def test_an_idle_cluster_says_nothing_about_members() -> None:
     membership = members()
     membership.heard("n2", 1, 10)
-    assert membership.opinions_for("n3") == []
+    assert membership.next_opinions("n3") == []
 
 
 def test_news_cools_after_a_logarithmic_number_of_tellings() -> None:
@@ -287,7 +287,7 @@ def test_news_cools_after_a_logarithmic_number_of_tellings() -> None:
     for _ in range(MISSES):
         membership.missed("n2", 0)
     told = 0
-    while membership.opinions_for("n3"):
+    while membership.next_opinions("n3"):
         told += 1
     assert told == 3 * ceil(log2(27))
 
@@ -297,12 +297,12 @@ def test_a_packet_carries_few_opinions_and_the_freshest_first() -> None:
     membership = members(*peers)
     for name in peers[:20]:
         membership.told(Opinion(name, SUSPECT, 0), 0)
-    first = [opinion.name for opinion in membership.opinions_for("n39")]
+    first = [opinion.name for opinion in membership.next_opinions("n39")]
     assert first == list(peers[:OPINIONS_PER_PACKET_MAX])
-    second = [opinion.name for opinion in membership.opinions_for("n39")]
+    second = [opinion.name for opinion in membership.next_opinions("n39")]
     assert second == list(peers[OPINIONS_PER_PACKET_MAX : 2 * OPINIONS_PER_PACKET_MAX])
     membership.told(Opinion("n1", DEAD, 1), 0)
-    full = membership.opinions_for("n2")
+    full = membership.next_opinions("n2")
     assert full[:2] == [Opinion("n2", SUSPECT, 0), Opinion("n1", ALIVE, 2)]
     assert len(full) == OPINIONS_PER_PACKET_MAX
 
@@ -310,9 +310,9 @@ def test_a_packet_carries_few_opinions_and_the_freshest_first() -> None:
 def test_the_doubted_one_is_told_for_as_long_as_it_is_doubted() -> None:
     membership = in_state(DEAD, 3)
     for _ in range(50):
-        assert membership.opinions_for("n2") == [Opinion("n2", DEAD, 3)]
-        assert membership.opinions_for("n3") == []
-    assert membership.opinions_for("stranger") == []
+        assert membership.next_opinions("n2") == [Opinion("n2", DEAD, 3)]
+        assert membership.next_opinions("n3") == []
+    assert membership.next_opinions("stranger") == []
 
 
 # --- incarnations that somebody made up ----------------------------------------------------------
@@ -369,6 +369,6 @@ def test_a_peer_that_was_spoofed_comes_back_by_itself() -> None:
     for round_number in range(3):
         now_ms = 20_000 + 2_000 * round_number
         n1.heard("n2", n2.incarnation, now_ms)
-        for opinion in n1.opinions_for("n2"):
+        for opinion in n1.next_opinions("n2"):
             n2.told(opinion, now_ms)
     assert of(n1).state is ALIVE

@@ -221,7 +221,7 @@ def test_what_is_kept_at_hand_about_members_is_what_a_look_at_each_would_say(
             assert members.wake_at_ms is not None
             assert now_ms < members.wake_at_ms <= now_ms + 1500
         for name, state in states.items():
-            told = {opinion.name: opinion.state for opinion in members.opinions_for(name)}
+            told = {opinion.name: opinion.state for opinion in members.next_opinions(name)}
             if state is not State.ALIVE:
                 assert told[name] == state, "whoever is doubted must hear it"
 
@@ -234,7 +234,7 @@ def test_the_lines_of_a_summary_share_their_room_among_the_origins(
     logs = [chain(f"o{at:02}", 1, epoch=n) for at in range(origins) for n in range(1, each + 1)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folds, "ITEMS_SHARED", shared)
-        summary = Folding(Vector()).summarise(holding(*logs))
+        summary = Folding(Vector()).next_summary(holding(*logs))
     kept = min(folds.KEPT, max(shared // origins - 1, 1))
     of_each = each if each <= kept + 1 else kept
     epochs = range(each - of_each + 1, each + 1)

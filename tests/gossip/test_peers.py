@@ -36,7 +36,7 @@ def called(rounds: Rounds, until_ms: int, from_ms: int = 0) -> list[tuple[int, s
     calls = []
     now_ms = max(from_ms, rounds.wake_at_ms)
     while now_ms <= until_ms:
-        for peer in rounds.due(now_ms):
+        for peer in rounds.take_due(now_ms):
             calls.append((now_ms, peer))
             rounds.opened(peer, Exchange(len(calls), now_ms, said_lines=False))
             assert rounds.answered(peer, len(calls)) is not None
@@ -71,7 +71,7 @@ def test_a_live_peer_is_called_within_two_passes_whatever_happens_to_others(
     for number, fate in enumerate(fates):
         now_ms = max(now_ms + CONFIG.idle_round_ms * 2, rounds.wake_at_ms)
         rounds.expire(now_ms)
-        calls = rounds.due(now_ms)
+        calls = rounds.take_due(now_ms)
         waited = 0 if "n2" in calls else waited + 1
         assert waited < 2 * size
         for peer in calls:
@@ -88,7 +88,7 @@ def test_a_live_peer_is_called_within_two_passes_whatever_happens_to_others(
 def test_a_peer_that_has_just_agreed_is_not_called_within_the_pause() -> None:
     _, rounds = cluster(2)
     rounds.agreed("n2", ROOT, 150)
-    assert [peer for peer in rounds.due(160) if peer == "n2"] == []
+    assert [peer for peer in rounds.take_due(160) if peer == "n2"] == []
     assert [peer for _, peer in called(rounds, 200)] == ["n3"] * len(called(rounds, 200))
 
 
@@ -96,8 +96,8 @@ def test_with_everybody_in_agreement_nobody_is_called_until_the_pause_is_over() 
     _, rounds = cluster(3)
     for peer in ("n2", "n3", "n4"):
         rounds.agreed(peer, ROOT, 100)
-    assert rounds.due(110) == []
-    assert len(rounds.due(100 + CONFIG.idle_round_ms)) == 1
+    assert rounds.take_due(110) == []
+    assert len(rounds.take_due(100 + CONFIG.idle_round_ms)) == 1
 
 
 def test_a_suspect_is_called_like_a_live_peer_even_if_it_has_agreed() -> None:
@@ -105,28 +105,28 @@ def test_a_suspect_is_called_like_a_live_peer_even_if_it_has_agreed() -> None:
     rounds.agreed("n2", ROOT, 50)
     for _ in range(2):
         members.missed("n2", 60)
-    assert rounds.due(61) == ["n2"]
+    assert rounds.take_due(61) == ["n2"]
 
 
 def test_a_busy_peer_is_not_called_again() -> None:
     _, rounds = cluster(1)
-    assert rounds.due(100) == ["n2"]
+    assert rounds.take_due(100) == ["n2"]
     rounds.opened("n2", Exchange(7, 100, said_lines=False))
     assert rounds.busy("n2")
-    assert rounds.due(400) == []
+    assert rounds.take_due(400) == []
     assert not rounds.busy("n3")
 
 
 def test_a_peer_that_died_while_it_waited_for_its_turn_loses_it() -> None:
     members, rounds = cluster(5)
-    assert len(rounds.due(100)) == 1
+    assert len(rounds.take_due(100)) == 1
     bury(members, *(member.name for member in members))
-    assert rounds.due(400) == []
+    assert rounds.take_due(400) == []
 
 
 def test_alone_there_is_nobody_to_call() -> None:
     _, rounds = cluster(0)
-    assert rounds.due(100) == []
+    assert rounds.take_due(100) == []
     assert rounds.wake_at_ms > 100
 
 
@@ -144,17 +144,17 @@ def test_one_dead_peer_is_probed_at_a_time_beside_the_live_rounds() -> None:
 def test_a_dead_peer_with_an_open_probe_is_not_probed_again() -> None:
     members, rounds = cluster(1)
     bury(members, "n2")
-    assert rounds.due(500) == ["n2"]
+    assert rounds.take_due(500) == ["n2"]
     rounds.opened("n2", Exchange(1, 500, said_lines=False))
-    assert rounds.due(5000) == []
+    assert rounds.take_due(5000) == []
 
 
 def test_the_dead_wake_nobody_once_they_live() -> None:
     members, rounds = cluster(1)
-    rounds.due(100)
+    rounds.take_due(100)
     live_ms = rounds.wake_at_ms
     bury(members, "n2")
-    rounds.due(live_ms)
+    rounds.take_due(live_ms)
     assert rounds.wake_at_ms == min(rounds._next_ms, rounds._dead_next_ms)
     members.heard("n2", 1, 300)
     assert rounds.wake_at_ms == rounds._next_ms
@@ -185,20 +185,20 @@ def test_agreement_stretches_the_pause_up_to_its_limit_and_news_shortens_it_at_o
         pauses.append(rounds._pause_ms)
     assert pauses[:5] == [200, 301, 452, 679, 1000]
     assert pauses[-1] == CONFIG.idle_round_ms
-    rounds.due(5000)
+    rounds.take_due(5000)
     assert rounds.wake_at_ms >= 5800
     assert rounds.calm
     rounds.news(5001)
     assert not rounds.calm
     assert 5001 + 160 <= rounds.wake_at_ms <= 5001 + 240
-    assert rounds.due(5250) == ["n2"]
+    assert rounds.take_due(5250) == ["n2"]
 
 
 def test_who_agreed_with_what_was_is_called_about_what_is() -> None:
     _, rounds = cluster(1)
     rounds.agreed("n2", ROOT, 50)
     rounds.news(51)
-    assert rounds.due(52) == ["n2"]
+    assert rounds.take_due(52) == ["n2"]
 
 
 def test_news_never_delays_the_next_round() -> None:
@@ -263,7 +263,7 @@ def test_a_missed_exchange_ends_the_agreement() -> None:
         rounds.agreed("n2", ROOT, 1000)
     rounds.opened("n2", Exchange(1, 1000, said_lines=False))
     assert rounds.expire(1500) == ["n2"]
-    assert rounds.due(1500) == ["n2"]  # well within the pause
+    assert rounds.take_due(1500) == ["n2"]  # well within the pause
 
 
 def test_the_same_seed_calls_the_same_peers_at_the_same_times() -> None:
@@ -299,7 +299,7 @@ def calls_in(rounds: Rounds, begin_ms: int, end_ms: int, *, patience: int) -> in
     """How often the two peers are called, where all sides name the same two roots each time."""
     count, now_ms = 0, begin_ms
     while now_ms < end_ms:
-        for peer in rounds.due(now_ms):
+        for peer in rounds.take_due(now_ms):
             count += 1
             rounds.differed(peer, OTHER, ROOT, now_ms, patience)
         now_ms = max(rounds.wake_at_ms, now_ms + 1)
@@ -329,7 +329,7 @@ def test_who_was_left_alone_is_left_alone_sooner_until_something_comes_of_it(eve
     _, rounds = cluster(2)
     for at in range(PATIENCE + 2):
         assert rounds.differed("n2", OTHER, ROOT, 0) == (at > 0)
-    assert "n2" not in rounds.due(300)
+    assert "n2" not in rounds.take_due(300)
     if event == "learnt":
         rounds.learnt("n2")
     elif event == "agreed":
@@ -349,14 +349,14 @@ def test_any_news_ends_the_rest(event: str) -> None:
     _, rounds = cluster(2)
     calls_in(rounds, 0, 20_000, patience=2)
     rounds.differed("n2", OTHER, ROOT, 20_000, 2)
-    assert "n2" not in rounds.due(20_300)
+    assert "n2" not in rounds.take_due(20_300)
     if event == "news":
         rounds.news(20_301)
     elif event == "agreed":
         rounds.agreed("n2", ROOT, 19_000)
     else:
         assert not rounds.differed("n2", b"3" * 16, ROOT, 20_301, 2)
-    assert "n2" in rounds.due(20_800)
+    assert "n2" in rounds.take_due(20_800)
 
 
 def test_a_summary_of_many_lines_stretches_the_pause_until_a_short_one() -> None:
@@ -375,7 +375,7 @@ def test_news_hurries_no_more_than_a_long_summary_allows() -> None:
     _, rounds = cluster(1)
     for _ in range(20):
         rounds.agreed("n2", ROOT, 0)
-    rounds.due(10)
+    rounds.take_due(10)
     rounds.said(100_000)
     rounds.news(20)
     assert rounds.wake_at_ms > 0.7 * CONFIG.idle_round_ms

@@ -16,7 +16,7 @@ from gossip.packets import Push, Syn, SynAck
 from gossip.places import Places
 from gossip.reconcile.vector import Vector
 from gossip.store import MemoryStore
-from tests.gossip.builders import chain, entries_of, entry, holding, offered, take
+from tests.gossip.builders import chain, entries_of, entry, holding, lacks_of, offered, take
 from tests.gossip.engines import Flying, Net, run_of, sent_by
 
 NODES = ("n1", "n2", "n3")
@@ -195,7 +195,7 @@ def test_the_log_that_is_written_has_a_line_however_many_began_later() -> None:
     frontier = Frontier(MemoryStore(), 16, NODES)
     take(frontier, [entry("n1", 1, epoch=epoch) for epoch in range(1, 50)])
     frontier.places.write(LogId("n1", 7))
-    summary = Folding(Vector()).summarise(frontier)
+    summary = Folding(Vector()).next_summary(frontier)
     assert 7 in [line.epoch for line in summary.lines]
     assert len(summary.lines) == 4 and len(summary.folds) == 1
 
@@ -222,7 +222,7 @@ def test_of_an_origin_with_many_logs_another_one_comes_first_in_each_packet() ->
     frontier = holding([entry("x", 1, epoch=epoch) for epoch in range(1, 10 * TURNS)])
     told: set[int] = set()
     for _ in range(20):
-        runs, more = cut(Vector().compare(frontier, []), frontier, 4000)
+        runs, more = cut(lacks_of(frontier, []), frontier, 4000)
         assert more
         told.update(one.dot.epoch for one in entries_of(runs))
     assert len(told) == 10 * TURNS - 1

@@ -16,10 +16,9 @@ from domain.seqset import SEQ_MAX
 from gossip.config import GossipConfig
 from gossip.frontier import RANGES_SHARED, Frontier
 from gossip.packets import Line, Syn
-from gossip.reconcile.vector import Vector
 from gossip.tellings import LOGS_MAX, Tellings
 from gossip.wire import decode
-from tests.gossip.builders import chain, entry, exchange, held, holding
+from tests.gossip.builders import chain, entry, exchange, held, holding, lacks_of
 from tests.gossip.engines import Flying, Net, sent_by
 
 N3 = LogId("n3", 1)
@@ -135,7 +134,7 @@ def test_the_parts_of_a_line_tell_each_position_once(held_: set[int], ranges_max
     frontier = holding([LOG[seq - 1] for seq in held_], ranges_max=ranges_max)
     log = frontier.ensure(N3)
     parts = max(-(-log.held.parts // ranges_max), 1)
-    lines = [frontier.lines()[0] for _ in range(parts)]
+    lines = [frontier.next_lines()[0] for _ in range(parts)]
     assert [rng for line in lines for rng in line.ranges] == log.held.above_prefix()
     assert all(len(line.ranges) <= ranges_max for line in lines)
     at = 1
@@ -156,7 +155,7 @@ def test_each_listener_is_told_all_parts_whoever_else_is_told_some() -> None:
     told: dict[str, set[int]] = {"n1": set(), "n2": set()}
     for listener in ("n1", "n2", "n1", "n2"):
         frontier.listener = listener
-        (line,) = frontier.lines()
+        (line,) = frontier.next_lines()
         told[listener] |= {first for first, _ in line.ranges}
     assert told == {"n1": {2, 4, 6, 8}, "n2": {2, 4, 6, 8}}
 
@@ -167,8 +166,8 @@ def test_each_listener_is_told_all_parts_of_each_log_in_whichever_packets_they_a
     parted, whole = frontier.ensure(N3), frontier.ensure(LogId("n9", 1))
     told = set()
     for _ in range(2):
-        frontier.lines([whole])
-        (line,) = frontier.lines([parted])
+        frontier.next_lines([whole])
+        (line,) = frontier.next_lines([parted])
         told |= {first for first, _ in line.ranges}
     assert told == {2, 4, 6, 8}
 
@@ -202,22 +201,22 @@ def test_an_old_log_with_many_ranges_is_told_in_all_its_parts(caller: str) -> No
 def test_of_a_part_only_what_it_speaks_of_is_lacking() -> None:
     frontier = holding(LOG)
     line = Line("n3", 1, 1, LOG[0].tag, [(10, 12)], b"", 8, 20)
-    (lack,) = Vector().compare(frontier, [line])
+    (lack,) = lacks_of(frontier, [line])
     assert lack.ranges == [(8, 9), (13, 20)]
 
 
 def test_a_line_is_told_again_as_it_was_while_it_has_room() -> None:
     frontier = holding([LOG[seq - 1] for seq in range(2, 10, 2)], ranges_max=4)
     log = frontier.ensure(N3)
-    line = frontier.line(log)
-    assert frontier.line(log) is line
-    assert len(frontier.line(log, ranges_max=2).ranges) == 2
+    line = frontier.next_line(log)
+    assert frontier.next_line(log) is line
+    assert len(frontier.next_line(log, ranges_max=2).ranges) == 2
 
 
 def test_the_ranges_of_all_lines_have_a_bound_together() -> None:
     logs = [entry(f"x{at}", seq) for at in range(300) for seq in range(2, 40, 2)]
     frontier = holding(logs)
-    ranges = [len(line.ranges) for line in frontier.lines()]
+    ranges = [len(line.ranges) for line in frontier.next_lines()]
     assert max(ranges) == RANGES_SHARED // 300
     assert sum(ranges) <= RANGES_SHARED
 
@@ -239,7 +238,7 @@ def test_a_past_that_is_filled_at_once_remembers_the_same_links() -> None:
     rows = [(one.dot.seq, one.prev, one.link) for one in [*LOG[3:9], *LOG[20:30]]]
     filled.ensure(N3).settle(bytes(16), rows)
     assert filled.ensure(N3)._spans == told.ensure(N3)._spans
-    assert filled.lines() == told.lines()
+    assert filled.next_lines() == told.next_lines()
 
 
 def test_a_part_with_nonsense_for_positions_asks_for_nothing() -> None:

@@ -25,31 +25,31 @@ def stored(prefix: int) -> Stored:
 def test_an_origin_that_waits_is_told_as_the_prefix_grows_and_not_again() -> None:
     receipts = receipts_of()
     receipts.owe(N1, 3)
-    assert receipts.due() == {}
+    assert receipts.take_due() == {}
     receipts.durable(N1, 1)
     receipts.durable(N1, 3)
-    assert receipts.due() == {"n1": [stored(1)]}
-    assert receipts.due() == {}
+    assert receipts.take_due() == {"n1": [stored(1)]}
+    assert receipts.take_due() == {}
     receipts.durable(N1, 2)
-    assert receipts.due() == {"n1": [stored(3)]}
+    assert receipts.take_due() == {"n1": [stored(3)]}
     receipts.durable(N1, 4)
-    assert receipts.due() == {}, "nobody waits any more"
+    assert receipts.take_due() == {}, "nobody waits any more"
 
 
 def test_who_waits_is_not_told_what_it_has_heard_before() -> None:
     receipts = receipts_of()
     receipts.durable(N1, 1)
     receipts.owe(N1, 2)
-    assert receipts.due() == {}, "2 is on its way to the disk, and 1 was told"
+    assert receipts.take_due() == {}, "2 is on its way to the disk, and 1 was told"
     receipts.durable(N1, 2)
-    assert receipts.due() == {"n1": [stored(2)]}
+    assert receipts.take_due() == {"n1": [stored(2)]}
 
 
 def test_what_is_durable_behind_a_gap_is_no_prefix_to_tell() -> None:
     receipts = receipts_of()
     receipts.owe(N1, 3)
     receipts.durable(N1, 3)
-    assert receipts.due() == {}
+    assert receipts.take_due() == {}
 
 
 def test_what_was_durable_before_anybody_asked_is_told_at_once() -> None:
@@ -57,7 +57,7 @@ def test_what_was_durable_before_anybody_asked_is_told_at_once() -> None:
     for seq in (1, 2, 3):
         receipts.durable(N1, seq)
     receipts.owe(N1, 2)
-    assert receipts.due() == {"n1": [stored(3)]}
+    assert receipts.take_due() == {"n1": [stored(3)]}
 
 
 def test_the_answer_to_a_question_names_all_that_is_durable_of_its_origin() -> None:
@@ -98,7 +98,7 @@ def test_a_log_with_two_histories_is_not_vouched_for() -> None:
     receipts = receipts_of(WRITTEN, rival)
     receipts.owe(N1, 5)
     receipts.durable(N1, 1, 5)
-    assert receipts.due() == {}
+    assert receipts.take_due() == {}
     assert receipts.stored_of("n1") == []
 
 
@@ -108,8 +108,8 @@ def test_nothing_is_told_until_the_nodes_past_is_durable() -> None:
     receipts.owe(N1, 2)
     receipts.durable(N1, 1, 2)
     assert receipts.touched
-    assert receipts.due() == {}
+    assert receipts.take_due() == {}
     assert receipts.stored_of("n1") == []
     receipts.vouched = True
-    assert receipts.due() == {"n1": [stored(2)]}, "it was not forgotten"
+    assert receipts.take_due() == {"n1": [stored(2)]}, "it was not forgotten"
     assert receipts.stored_of("n1") == [stored(2)]

@@ -14,13 +14,14 @@ from gossip.frontier import Frontier
 from gossip.meter import Meter
 from gossip.packets import TAGS_MAX, Line
 from gossip.reconcile import Lack
-from gossip.reconcile.vector import UNHELD_MAX, Vector
+from gossip.reconcile.vector import UNHELD_MAX
 from tests.gossip.builders import (
     chain,
     entry,
     exchange,
     held,
     holding,
+    lacks_of,
     parts,
     rounds_to_agree,
     take,
@@ -34,12 +35,8 @@ TWO_B, THREE_B, _ = BRANCH = chain("n1", 3, after=ONE, branch="b")
 BUDGET_MIN = RUN_OVERHEAD_BYTES + ENTRY_OVERHEAD_BYTES + len(entry("n1", 10, branch="b").data)
 
 
-def lacks(ours: Frontier, theirs: list[Line]) -> list[Lack]:
-    return Vector().compare(ours, theirs)
-
-
 def lack_of(ours: Frontier, theirs: Frontier) -> Lack:
-    (lack,) = lacks(ours, theirs.lines())
+    (lack,) = lacks_of(ours, theirs.next_lines())
     return lack
 
 
@@ -47,13 +44,13 @@ def lack_of(ours: Frontier, theirs: Frontier) -> Lack:
 
 
 def test_whoever_says_nothing_lacks_everything() -> None:
-    (lack,) = lacks(holding(TRUNK), [])
+    (lack,) = lacks_of(holding(TRUNK), [])
     assert (lack.log.id, lack.ranges, lack.tagged, lack.count) == (N1, [(1, 4)], [], 4)
 
 
 def test_whoever_holds_the_same_lacks_nothing() -> None:
-    assert lacks(holding(TRUNK), holding(TRUNK).lines()) == []
-    assert lacks(holding(), holding(TRUNK).lines()) == []
+    assert lacks_of(holding(TRUNK), holding(TRUNK).next_lines()) == []
+    assert lacks_of(holding(), holding(TRUNK).next_lines()) == []
 
 
 @pytest.mark.parametrize(
@@ -72,7 +69,7 @@ def test_ranges_say_exactly_what_is_lacking(
 ) -> None:
     one = holding(TRUNK[seq - 1] for seq in ours)
     other = holding(TRUNK[seq - 1] for seq in theirs)
-    found = lacks(one, other.lines())
+    found = lacks_of(one, other.next_lines())
     assert [lack.ranges for lack in found] == ([ranges] if ranges else [])
     assert sum(lack.count for lack in found) == sum(b - a + 1 for a, b in ranges)
     assert one.forked == []
@@ -80,17 +77,17 @@ def test_ranges_say_exactly_what_is_lacking(
 
 def test_comparing_learns_what_the_other_side_claims() -> None:
     frontier = holding(TRUNK[:1])
-    lacks(frontier, holding(TRUNK, chain("n2", 2), chain("n3", 9)[7:]).lines())
+    lacks_of(frontier, holding(TRUNK, chain("n2", 2), chain("n3", 9)[7:]).next_lines())
     assert [log.missing for log in frontier] == [3, 2, 9]
-    lacks(frontier, holding(TRUNK[:2]).lines())
+    lacks_of(frontier, holding(TRUNK[:2]).next_lines())
     assert frontier.missing == 14  # an older line takes nothing back
 
 
 def test_a_head_that_differs_starts_a_dispute_that_is_settled_by_tags() -> None:
     one, other = holding(TRUNK), holding([ONE], BRANCH[:2])
     # What they hold at no position they lack for sure; of the rest they must hear first.
-    assert [lack.ranges for lack in lacks(one, other.lines())] == [[(4, 4)]]
-    (line,) = one.lines()
+    assert [lack.ranges for lack in lacks_of(one, other.next_lines())] == [[(4, 4)]]
+    (line,) = one.next_lines()
     assert line.tags == b"".join(each.tag for each in TRUNK)
     lack = lack_of(other, one)  # the first to know what is meant
     assert lack.tagged == [(2, TWO_B.data), (3, THREE_B.data)]
@@ -107,30 +104,30 @@ def test_a_made_up_tag_keeps_nothing_from_anybody(
     """A third peer has told a head of this log that fits no history: the log is disputed. Whoever
     asks by position, for it knows of no dispute or had no room to name tags, is answered."""
     one = holding(TRUNK)
-    lacks(one, [Line("n1", 1, 2, b"made up!", [])])
+    lacks_of(one, [Line("n1", 1, 2, b"made up!", [])])
     assert one.ensure(N1).disputed
-    found = lacks(one, holding(theirs).lines())
+    found = lacks_of(one, holding(theirs).next_lines())
     assert [lack.ranges for lack in found] == ([lacking] if lacking else [])
 
 
 def test_a_window_of_tags_that_ends_before_it_begins_asks_for_nothing_in_it() -> None:
     one = holding(TRUNK)
-    found = lacks(one, [Line("n1", 1, 2, TWO_B.tag, [], b"some tag", 9, 3)])
+    found = lacks_of(one, [Line("n1", 1, 2, TWO_B.tag, [], b"some tag", 9, 3)])
     assert [lack.tagged for lack in found] == [[(seq, TRUNK[seq - 1].data) for seq in (3, 4)]]
 
 
 def test_what_they_hold_at_no_position_beside_a_window_is_listed_up_to_a_bound() -> None:
     entries = chain("n1", 2 * UNHELD_MAX + 9)[::2]
     window = Line("n1", 1, 1, entries[0].tag, [], b"some tag", SEQ_MAX, SEQ_MAX)
-    (found,) = lacks(holding(entries), [window])
+    (found,) = lacks_of(holding(entries), [window])
     assert [seq for seq, _ in found.tagged] == [*range(3, 2 * UNHELD_MAX + 3, 2)]
 
 
 def test_ranges_of_logs_that_come_after_the_meter_has_run_out_wait() -> None:
     one = holding(TRUNK, chain("n2", 4))
     one.meter = Meter(one.store, 400)
-    theirs = holding([ONE, THREE], chain("n2", 4)[::2]).lines()
-    assert [lack.log.id.origin for lack in lacks(one, theirs)] == ["n1"]
+    theirs = holding([ONE, THREE], chain("n2", 4)[::2]).next_lines()
+    assert [lack.log.id.origin for lack in lacks_of(one, theirs)] == ["n1"]
 
 
 def test_different_entries_above_equal_prefixes_start_a_dispute_too() -> None:
@@ -143,7 +140,7 @@ def test_different_entries_above_equal_prefixes_start_a_dispute_too() -> None:
 
 def test_the_rivals_of_a_fork_reach_those_who_hold_one_branch() -> None:
     knows, blind = holding(TRUNK, BRANCH), holding(TRUNK)
-    assert lacks(knows, blind.lines()) == []
+    assert lacks_of(knows, blind.next_lines()) == []
     exchange(knows, blind)
     exchange(knows, blind)
     assert blind.root == knows.root
@@ -153,12 +150,12 @@ def test_the_rivals_of_a_fork_reach_those_who_hold_one_branch() -> None:
 def test_a_newcomer_is_served_while_a_dispute_is_on() -> None:
     """It once got nothing: it had heard of the log, so it said a line, and named no tag in it."""
     one = holding(TRUNK)
-    lacks(one, holding([ONE], BRANCH).lines())
+    lacks_of(one, holding([ONE], BRANCH).next_lines())
     assert one.ensure(N1).disputed
     newcomer = holding()
-    lacks(newcomer, one.lines())  # the entries that should have come along were lost
+    lacks_of(newcomer, one.next_lines())  # the entries that should have come along were lost
     assert lack_of(one, newcomer).ranges == [(1, 4)]
-    assert lacks(one, [Line("n1", 1, 0, b"", [])])[0].ranges == [(1, 4)]
+    assert lacks_of(one, [Line("n1", 1, 0, b"", [])])[0].ranges == [(1, 4)]
 
 
 def test_a_fork_far_behind_the_end_of_a_long_log_is_found() -> None:
@@ -176,8 +173,8 @@ def test_only_what_a_window_could_have_named_is_lacking() -> None:
     log.disputed = True
     found = []
     for _ in TRUNK:
-        lines = [one.line(log, named_max=1)]
-        found.append([seq for lack in lacks(other, lines) for seq, _ in lack.tagged])
+        lines = [one.next_line(log, named_max=1)]
+        found.append([seq for lack in lacks_of(other, lines) for seq, _ in lack.tagged])
     assert found == [[], [2], [3], [4]]
 
 
@@ -200,7 +197,7 @@ def test_ranges_are_compared_in_a_later_exchange_once_a_meter_has_run_out() -> N
     entries = chain("n1", 9)
     ours, theirs = holding(entries), holding(entries[0:5:2])
     ours.meter = Meter(ours.store, 0)
-    assert lacks(ours, theirs.lines()) == []
+    assert lacks_of(ours, theirs.next_lines()) == []
     ours.meter = Meter(ours.store)
     assert lack_of(ours, theirs).ranges == [(2, 2), (4, 4), (6, 9)]
 
@@ -209,9 +206,9 @@ def test_what_is_written_after_a_fork_does_not_wait_for_its_window_of_tags() -> 
     fork = chain("n1", 1, branch="b")
     entries = chain("n1", 6000)
     one, theirs = holding(entries, fork), holding(entries[:5000], entries[5500:5600], fork)
-    (line,) = theirs.lines()
+    (line,) = theirs.next_lines()
     assert 0 < line.tags_last < 5000
-    (theirs_told,) = Vector().compare(one, [line])
+    (theirs_told,) = lacks_of(one, [line])
     seqs = [seq for seq, _ in theirs_told.tagged]
     assert seqs == [*range(5001, 5501), *range(5601, 6001)]
 
@@ -222,10 +219,10 @@ def test_where_a_part_of_the_ranges_is_told_what_is_not_held_is_found_by_tag() -
     one, theirs = holding(entries, fork), holding(entries[:5000], fork)
     for at in range(5010, 5090, 2):
         theirs.add(entries[at])
-    (line,) = theirs.lines()
+    (line,) = theirs.next_lines()
     assert line.ranges
     assert not line.above
-    assert Vector().compare(one, [line]) == []
+    assert lacks_of(one, [line]) == []
 
 
 # --- converging ---------------------------------------------------------------------------------
@@ -282,7 +279,7 @@ def test_without_forks_each_exchange_brings_something_and_nothing_twice(
     while one.root != other.root:
         before = one.count + other.count
         for ours, theirs in ((one, other), (other, one)):
-            for lack in lacks(ours, theirs.lines()):
+            for lack in lacks_of(ours, theirs.next_lines()):
                 for first, last in lack.ranges:
                     assert all(seq in lack.log.held for seq in range(first, last + 1))
                     found = theirs.ensure(lack.log.id)
@@ -301,13 +298,12 @@ def test_windows_of_any_size_converge(ours: int, theirs: int, common: int, seed:
     rng = Random(seed)
     one = holding(trunk, chain("n1", ours, after=after, branch="a"))
     other = holding(trunk, chain("n1", theirs, after=after, branch="b"))
-    vector = Vector()
     for _ in range(300):
         if one.root == other.root:
             break
         for asks, answers in ((one, other), (other, one)):
-            lines = [asks.line(log, rng.randint(1, 3)) for log in asks]
-            for lack in vector.compare(answers, lines):
+            lines = [asks.next_line(log, rng.randint(1, 3)) for log in asks]
+            for lack in lacks_of(answers, lines):
                 take(asks, [reborn(lack.log.id, seq, data) for seq, data in lack.tagged])
     assert one.root == other.root
     assert one.count == common + ours + theirs

@@ -35,7 +35,7 @@ from gossip.reconcile.vector import Vector
 from gossip.rumor import Rumors
 from gossip.store import AHEAD_BYTES, MemoryStore, read_ahead
 from gossip.wire import WireError, decode, encode
-from tests.gossip.builders import chain, entry, packet
+from tests.gossip.builders import chain, compared_by, entry, lacks_of, packet
 from tests.gossip.engines import Flying, Net, kinds, sent_by
 from tests.work import steps
 
@@ -154,12 +154,12 @@ def test_tags_of_a_disputed_log_are_read_once_while_the_dispute_lasts() -> None:
         frontier.add(one)
     log = frontier.ensure(N1)
     frontier.dispute(log)
-    (line,) = frontier.lines()
+    (line,) = frontier.next_lines()
     assert store.entries == 500
     theirs = [Line("n1", 1, 400, entries[399].tag, [], line.tags[: 400 * TAG_BYTES], 1, 400)]
-    assert frontier.lines() == [line]
-    assert frontier.agrees(log, 400, entries[399].tag)
-    Vector().compare(frontier, theirs)
+    assert frontier.next_lines() == [line]
+    assert frontier.confirm(log, 400, entries[399].tag)
+    lacks_of(frontier, theirs)
     assert store.entries == 600, "what they lack is read, to be sent"
     frontier.settled()
     assert not log.tags
@@ -174,8 +174,8 @@ def test_what_was_not_looked_at_is_looked_at_later() -> None:
     legs, found = 0, [(0, b"")]
     while 301 not in {seq for seq, _ in found}:
         legs += 1
-        lines = vector.summarise(one)
-        found = [row for lack in vector.compare(other, lines) for row in lack.tagged]
+        lines = vector.next_lines(one)
+        found = [row for lack in lacks_of(other, lines) for row in lack.tagged]
     assert 3 < legs < 100
 
 
@@ -215,7 +215,7 @@ def test_receipts_that_are_owed_for_many_logs_are_told_in_parts() -> None:
     for one in entries:
         receipts.durable(one.dot.log, one.dot.seq)
         receipts.owe(one.dot.log, 2)
-    told = [len(stored) for _ in range(4) for stored in receipts.due().values()]
+    told = [len(stored) for _ in range(4) for stored in receipts.take_due().values()]
     assert told == [STORED_PER_PACKET_MAX] * 3 + [8]
     assert not receipts.touched
 
@@ -236,7 +236,7 @@ def test_ranges_that_a_peer_lacks_are_listed_up_to_a_bound() -> None:
     frontier.meter = Meter(frontier.store, 100 * STEP_BYTES)
     for one in entries:
         frontier.add(one)
-    (lack,) = Vector().compare(frontier, [Line("n3", 1, 1, bytes(8), [])])
+    (lack,) = lacks_of(frontier, [Line("n3", 1, 1, bytes(8), [])])
     assert len(lack.ranges) == lack.count == 50
 
 
@@ -315,13 +315,13 @@ def test_what_is_said_of_many_logs_costs_what_is_said_and_not_what_is_held() -> 
     for logs in (300, 3000):
         ours, theirs = (invented(logs, seed) for seed in (1, 2))
         mine, others = Folding(Vector()), Folding(Vector())
-        said = others.summarise(theirs)
-        differing = mine.compare(ours, said).differing
+        said = others.next_summary(theirs)
+        differing = compared_by(mine, ours, said).differing
         assert len(differing) == 4
         work: list[Callable[[], object]] = [
-            partial(mine.summarise, ours),
-            partial(mine.compare, ours, said),
-            partial(mine.summarise, ours, differing),
+            partial(mine.next_summary, ours),
+            partial(mine.next_comparison, ours, said),
+            partial(mine.next_summary, ours, differing),
             partial(mine.unfold, ours, differing),
         ]
         counted = []
@@ -352,7 +352,7 @@ def test_of_thousands_of_logs_that_a_peer_lacks_a_share_is_looked_at_in_turns() 
     frontier.places.write(own.dot.log)
     folding, seen = Folding(Vector()), set[LogId]()
     for _ in range(4):
-        compared = folding.compare(frontier, Summary([], []))
+        compared = compared_by(folding, frontier, Summary([], []))
         lacked = {lack.log.id for lack in compared.lacks}
         assert own.dot.log in lacked, "what is written in now is never left for later"
         assert LACKED_MAX <= len(compared.lacks) == len(lacked) <= LACKED_MAX + 1
@@ -375,9 +375,10 @@ def test_no_summary_has_more_lines_than_a_packet_may_have(each: int) -> None:
         frontier.add(entry("n1", 1, epoch=epoch))
     folding = Folding(Vector())
     differing = [
-        Fold(fold.origin, 1, EPOCH_MAX, 0, bytes(16)) for fold in folding.summarise(frontier).folds
+        Fold(fold.origin, 1, EPOCH_MAX, 0, bytes(16))
+        for fold in folding.next_summary(frontier).folds
     ]
-    summary = folding.summarise(frontier, differing)
+    summary = folding.next_summary(frontier, differing)
     assert 1500 < len(summary.lines) < LINES_MAX * 3 // 4
     body = Syn(bytes(16), 1, summary.lines, folds=summary.folds)
     assert decode(encode(packet(body))).body == body

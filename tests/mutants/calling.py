@@ -71,19 +71,19 @@ def lost_leg_never_retried() -> Swaps:
 @planted(
     "dead-not-probed",
     "A peer that was declared dead is never called again: after a partition both sides wait.",
-    "gossip.peers.Rounds.due",
+    "gossip.peers.Rounds.take_due",
     "C6 C1 C2",
     "partition",
     "long-partition",
 )
 def dead_not_probed() -> Swaps:
-    original = Rounds.due
+    original = Rounds.take_due
 
     def due(self: Rounds, now_ms: int) -> list[str]:
         self._dead_next_ms = now_ms + 10**9
         return original(self, now_ms)
 
-    return [(Rounds, "due", due)]
+    return [(Rounds, "take_due", due)]
 
 
 @planted(

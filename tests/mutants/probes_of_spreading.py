@@ -10,14 +10,13 @@ from gossip.frontier import Added
 from gossip.membership import Membership, State
 from gossip.packets import Push, Run, Syn
 from gossip.peers import Exchange, Rounds
-from gossip.reconcile.vector import Vector
 from gossip.rumor import Rumors
 from lab.faults import Loss
 from lab.kinds import Totals
 from lab.sim.rules import Fate, rule_of
 from lab.sim.world import Result, World
 from lab.trace import Event
-from tests.gossip.builders import chain, entries_of, holding, offered
+from tests.gossip.builders import chain, entries_of, holding, lacks_of, offered
 from tests.gossip.engines import Net
 from tests.mutants import plans
 from tests.mutants.planting import standing
@@ -57,22 +56,22 @@ def two_may_say_the_same() -> bool:
 @probes("claimed-as-held")
 def a_gap_is_told_as_a_gap() -> bool:
     made = chain("n1", 5)
-    (line,) = holding(made[:1], made[2:]).lines()
+    (line,) = holding(made[:1], made[2:]).next_lines()
     return line.prefix == 1
 
 
 @probes("off-by-one-prefix")
 def what_follows_a_prefix_is_sent() -> bool:
     made = chain("n1", 5)
-    runs = offered(holding(made), holding(made[:2]).lines(), 10**5)
+    runs = offered(holding(made), holding(made[:2]).next_lines(), 10**5)
     return [entry.dot.seq for entry in entries_of(runs)] == [3, 4, 5]
 
 
 @probes("off-by-one-range")
 def what_follows_a_range_is_sent() -> bool:
     made = chain("n1", 5)
-    theirs = holding([made[0], made[2]]).lines()
-    (lack,) = Vector().compare(holding(made), theirs)
+    theirs = holding([made[0], made[2]]).next_lines()
+    (lack,) = lacks_of(holding(made), theirs)
     return lack.ranges == [(2, 2), (4, 5)]
 
 
@@ -172,7 +171,7 @@ def who_does_not_answer_is_suspected() -> bool:
 @probes("backlog-first")
 def quiet_voices_come_first() -> bool:
     frontier = holding(chain("n1", 100, size=3000), chain("n2", 2))
-    lacks = Vector().compare(frontier, [])
+    lacks = lacks_of(frontier, [])
     runs, _ = standing(engines, "cut")(lacks, frontier, 20_000)
     return "n2" in {run.origin for run in runs}
 

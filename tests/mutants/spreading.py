@@ -100,12 +100,12 @@ def dedup_by_text() -> Swaps:
 @planted(
     "claimed-as-held",
     "Positions that are known to exist, and missing, are told to others as held.",
-    "gossip.frontier.Frontier.line",
+    "gossip.frontier.Frontier.next_line",
     "C6 C1",
     "lossy",
 )
 def claimed_as_held() -> Swaps:
-    original = Frontier.line
+    original = Frontier.next_line
 
     def line(
         self: Frontier, log: Log, named_max: int = 4096, ranges_max: int | None = None
@@ -116,7 +116,7 @@ def claimed_as_held() -> Swaps:
         last = log.held.last
         return Line(told.origin, told.epoch, last, self.tag_at(log.id, last), [])
 
-    return [(Frontier, "line", line)]
+    return [(Frontier, "next_line", line)]
 
 
 # --- digests ------------------------------------------------------------------------------------

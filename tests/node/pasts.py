@@ -144,7 +144,7 @@ def known(replica: Replica) -> dict[str, object]:
     return {
         "root": (replica.root, frontier.count, frontier.missing),
         "logs": logs,
-        "lines": frontier.lines(),
+        "lines": frontier.next_lines(),
         "receipts": receipts,
         "orders": [timeline.select(order) for order in ("causal", "arrival", "author")],
         "middle": timeline.select("causal", as_of_ms=middle_ms),

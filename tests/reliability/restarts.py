@@ -55,7 +55,7 @@ def restarts(count: int) -> Told:
 
 
 def digest_bytes(node: Node) -> int:
-    summary = node.replica.engine._folding.summarise(node.replica.frontier)
+    summary = node.replica.engine._folding.next_summary(node.replica.frontier)
     return len(encode(packet(Syn(bytes(16), 1, summary.lines, folds=summary.folds))))
 
 

@@ -156,7 +156,7 @@ def test_many_forked_logs_take_turns_in_being_named(monkeypatch: pytest.MonkeyPa
     frontier = holding(*trunks, *branches)
     named: set[str] = set()
     for _ in range(10):
-        lines = frontier.lines()
+        lines = frontier.next_lines()
         assert sum(len(line.tags) for line in lines) <= 8 * (8 + 2)
         named |= {line.origin for line in lines if line.tags}
     assert len(named) == 10
