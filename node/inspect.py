@@ -244,7 +244,11 @@ def _node_of(found: Survey) -> str:
 
 def inspect(path: Path) -> Iterator[dict[str, object]]:
     """Everything in the journal in order, as plain values for JSON: see docs/disk-format.md."""
-    reader = FileReader(journal_dir(path))
+    return inspect_storage(FileReader(journal_dir(path)))
+
+
+def inspect_storage(reader: Reader) -> Iterator[dict[str, object]]:
+    """The same on any storage."""
     identity = load_identity(reader)
     found = survey(reader, identity.directory_id if identity else b"")
     codec = ProtobufCodec()

@@ -46,6 +46,11 @@ class Pending:
         handed = (*self.intake.unseen(), *self._waiting)
         return [one.arrival for one in handed if one.arrival is not None]
 
+    def invisible(self) -> list[Entry]:
+        """Entries of other origins that the frontier holds and nobody here has seen."""
+        waiting = [one.entry for one in self._waiting if one.entry is not None]
+        return [*self.intake.invisible(), *waiting]
+
     def hindrance(self) -> Unmet | None:
         """Why no command can be taken now."""
         writing = self.writing

@@ -238,7 +238,7 @@ class Replica:
     @property
     def root(self) -> bytes:
         """The root of what is visible here."""
-        return self.frontier.root_without(self._pending.intake.invisible())
+        return self.frontier.root_without(self._pending.invisible())
 
     @property
     def epoch(self) -> int:

@@ -19,21 +19,25 @@ from lab.drills import verdicts
 from lab.drills.believing import believing
 from lab.drills.beside import Difference
 from lab.drills.blocks import blocks
+from lab.drills.committing import committing
 from lab.drills.controlling import controlling
 from lab.drills.deciding import deciding
 from lab.drills.directories import directories
 from lab.drills.entries import entries
+from lab.drills.examining import examining
 from lab.drills.exchanging import exchanging
 from lab.drills.framing import framing
 from lab.drills.holding import holding
 from lab.drills.inboxes import inboxes
 from lab.drills.journals import journals
 from lab.drills.links import links
+from lab.drills.living import living
 from lab.drills.packets import packets
 from lab.drills.passing import passing
 from lab.drills.promising import promising
 from lab.drills.ranges import ranges
 from lab.drills.receipting import receipting
+from lab.drills.sealing import sealing
 from lab.drills.sending import sending
 from lab.drills.sharing import sharing
 from lab.drills.timelines import timelines
@@ -45,21 +49,25 @@ DRILLS: dict[str, Drill] = {
     for one in (
         believing,
         blocks,
+        committing,
         controlling,
         deciding,
         directories,
         entries,
+        examining,
         exchanging,
         framing,
         holding,
         inboxes,
         journals,
         links,
+        living,
         packets,
         passing,
         promising,
         ranges,
         receipting,
+        sealing,
         sending,
         sharing,
         timelines,

@@ -19,15 +19,17 @@ from gossip.receipts import Receipts
 from lab.drills import DRILLS, EACH_RUN, differences, drilled, verdicts
 from lab.drills.beside import Difference
 from lab.judging import opened, run_judged
-from node import codec, control, frames, recovery
+from node import checkpoints, codec, control, frames, inspect, recovery
 from node.ack import Ack
 from node.inbox import Lane
 from node.link import FaultTable
 from node.passage import Meter
 from node.penalties import Penalties
+from node.pending import Pending
 from node.ports import AckLevel
 from node.promises import Promises
 from node.storage import MemoryStorage
+from node.writing import Writing
 
 SEEDS = 40
 
@@ -47,21 +49,25 @@ Planted = tuple[object, str, object]
 PLANTED: dict[str, Planted] = {
     "believing": (Membership, "tick", lambda *_: None),
     "blocks": (codec, "_VIA_NAMES", {}),
+    "committing": (Writing, "sent", lambda *_: None),
     "controlling": (control, "parse_ack", lambda *_: Ack(AckLevel.WRITTEN)),
     "deciding": (HybridClock, "restore", lambda *_: None),
     "directories": (MemoryStorage, "sync", lambda *_: None),
     "entries": (codec, "_check_range", lambda *_: None),
+    "examining": (inspect, "compare", lambda *_: None),
     "exchanging": (Engine, "_on_stored", lambda *_: None),
     "framing": (frames, "HEADER_BYTES", 41),
     "holding": (Frontier, "link_at", lambda *_: b""),
     "inboxes": (Lane, "credit", property(lambda lane: CREDITS.get(id(lane), 0), _credit)),
     "journals": (recovery, "stopped_clean", lambda *_: False),
     "links": (FaultTable, "whole", lambda *_: True),
+    "living": (Pending, "invisible", lambda *_: []),
     "packets": (wire, "_check_folds", lambda _: None),
     "passing": (Meter, "feed", lambda *_: 0),
     "promising": (Promises, "failed", lambda *_: []),
     "ranges": (SeqSet, "discard", lambda *_: False),
     "receipting": (Receipts, "owe", lambda *_: None),
+    "sealing": (checkpoints, "load", lambda *_: None),
     "sending": (Penalties, "silenced", lambda *_: False),
     "sharing": (Places, "write", lambda *_: None),
     "timelines": (PagedHistory, "author", lambda *_: "ann"),

@@ -252,6 +252,7 @@ def test_what_came_from_others_is_written_later_and_nothing_more_is_taken_in_mea
     one.post("own")
     one.fail()
     assert one.is_("read_only")
+    assert one.replica.root == Node("n1", ("n2",), persist=False).replica.root  # nothing is shown
     two.post("second")
     exchange(one, two)
     assert one.replica.counters["unwritable"] > 0
