@@ -188,13 +188,10 @@ class Causality:
     # --- the end --------------------------------------------------------------------------------
 
     def verdict(self) -> Verdict:
-        orders: dict[tuple[str, ...], Event] = {}
-        for node, event in self._history.finals.items():
-            assert type(event.data) is Final
-            orders.setdefault(event.data.causal, event)
-            if not self._history.lean:
+        if not self._history.lean:
+            for node, event in self._history.finals.items():
                 self._judge_holes(node, event)
-        for order, event in orders.items():
+        for order, event in self._history.causal_orders().items():
             self._judge_order(order, event)
         figures: dict[str, int | float] = {"showings": self._showings, "early": self._early}
         if self._showings:

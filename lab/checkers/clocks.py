@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Final, Handed, Run, Visible
+from lab.kinds import Boot, Handed, Run, Visible
 from lab.trace import Event, dot_of
 
 RULE = Rule(
@@ -167,11 +167,7 @@ class Clocks:
             self._last[event.node] = max(own)
 
     def verdict(self) -> Verdict:
-        orders: dict[tuple[str, ...], Event] = {}
-        for event in self._history.finals.values():
-            assert type(event.data) is Final
-            orders.setdefault(event.data.causal, event)
-        for order, event in orders.items():
+        for order, event in self._history.causal_orders().items():
             stamps = [self._stamps[ref] for ref in order if ref in self._stamps]
             if stamps != sorted(stamps):
                 self._found.add(f"{event.node}'s causal order is not that of stamps", event.seq)

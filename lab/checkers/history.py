@@ -120,6 +120,14 @@ class History:
             return tuple(self.views[node].order) if node in self.views else ()
         return data.arrivals
 
+    def causal_orders(self) -> dict[tuple[str, ...], Event]:
+        """The different causal orders at the end, each with the first Final that shows it."""
+        orders: dict[tuple[str, ...], Event] = {}
+        for event in self.finals.values():
+            assert type(event.data) is Final
+            orders.setdefault(event.data.causal, event)
+        return orders
+
     # --- seeing ---------------------------------------------------------------------------------
 
     def _on_run(self, event: Event) -> None:

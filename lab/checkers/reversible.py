@@ -40,7 +40,6 @@ class Reversible:
 
     def verdict(self) -> Verdict:
         history = self._history
-        orders: dict[tuple[str, ...], Event] = {}
         for node, event in history.finals.items():
             data = event.data
             assert type(data) is Final
@@ -50,10 +49,11 @@ class Reversible:
             view = history.views.get(node)
             if tuple(view.order if view else ()) != data.arrivals:
                 self._found.add(f"{node} holds another history than it showed", event.seq)
-            if data.causal not in orders:
-                orders[data.causal] = event
-                if sorted(data.causal) != sorted(data.arrivals):
-                    self._found.add(f"{node}'s causal order is not of its arrivals", event.seq)
+        orders = {} if history.lean else history.causal_orders()
+        for event in orders.values():
+            assert type(event.data) is Final
+            if sorted(event.data.causal) != sorted(event.data.arrivals):
+                self._found.add(f"{event.node}'s causal order is not of its arrivals", event.seq)
         places = [({ref: at for at, ref in enumerate(order)}, one) for order, one in orders.items()]
         if places:
             self._judge_orders(places)

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from lab.checkers.case import Case
 from lab.checkers.verdict import Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Final, Invoke, Ok
+from lab.kinds import Boot, Invoke, Ok
 from lab.trace import Event
 
 RULE = Rule(
@@ -113,11 +113,7 @@ class Sessions:
     # --- orders ---------------------------------------------------------------------------------
 
     def verdict(self) -> Verdict:
-        orders: dict[tuple[str, ...], Event] = {}
-        for event in self._history.finals.values():
-            assert type(event.data) is Final
-            orders.setdefault(event.data.causal, event)
-        for order, event in orders.items():
+        for order, event in self._history.causal_orders().items():
             place = {ref: at for at, ref in enumerate(order)}
             for name, session in self._sessions.items():
                 if len(session.nodes) == 1:
