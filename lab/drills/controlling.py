@@ -12,7 +12,7 @@ from msgspec import Struct, field
 
 from domain.commands import Command, Join, Leave, PostMessage
 from domain.dot import Dot
-from lab.drills.beside import holds, same
+from lab.drills.beside import Difference, holds, same
 from lab.drills.loops import Loop
 from lab.drills.sockets import Context, Socket
 from node.ack import TIMEOUT_MS_MAX
@@ -45,6 +45,7 @@ PEERS = ("n2", "n3")
 NAMES = (b"a", b"b", b"c")
 STEPS = 16
 FLYING_MAX, CLIENT_FLYING_MAX = 5, 3
+LONG = "0" * (REPLY_BYTES // 2)
 LEVELS = {
     "written": (AckLevel.WRITTEN, 0),
     "durable": (AckLevel.DURABLE, 0),
@@ -90,7 +91,7 @@ def _page(number: int) -> Reply:
             raise ValueError("no view")
         case 9:
             return FrontierPage(number, "", cast(int, object()), [])
-    return FrontierPage(number, "0" * (REPLY_BYTES // 2 if number % 61 == 4 else 0), number, [])
+    return FrontierPage(number, LONG if number % 61 == 4 else "", number, [])
 
 
 def _code(reply: Reply) -> str:
@@ -310,7 +311,8 @@ class Bench:
             client.nameless -= 1
             same("to what has no number", _code(reply), "bad_request")
             return
-        holds(f"a reply that is due: {reply!r:.60}", reply.id in client.due)
+        if reply.id not in client.due:
+            raise Difference(f"a reply that is not due: {reply!r:.60}")
         wanted = client.due.pop(reply.id)
         if reply.id in client.reads:
             same("reads are answered in order", client.reads[0], reply.id)

@@ -43,6 +43,8 @@ RUMORS = GossipConfig(
 OWN = 777  # the epoch that each writes in
 FAULTS_MS, PEACE_MS, QUIET_MS, LATE_MS = 450, 900, 500, 3000
 LATENCY_MS = 3
+WITH_ROOT, WITH_BUDGET, WITH_STORED = (Syn, Same, SynAck), (Syn, SynAck), (Receipt, Same, SynAck)
+ANSWERS_TO_SYN, GOING_ON, IN_EXCHANGE = (Same, SynAck), (Ack, Unfold), (SynAck, Ack, Unfold)
 ANSWERS = {Syn: (Same, SynAck), SynAck: (Ack, Unfold, Syn), Ack: (Ack, Unfold, Syn),
            Unfold: (Unfold, Ack, Syn), Same: (Syn,)}  # fmt: skip
 
@@ -134,9 +136,9 @@ class Net:
     def run(self, ms: int) -> None:
         """Timers and arrivals, in the order of their times."""
         end_ms = self.now_ms + ms
+        wakes = {name: node.engine.wake_at_ms for name, node in self.nodes.items()}
         while True:
-            wakes = [(node.engine.wake_at_ms, name) for name, node in self.nodes.items()]
-            wake_ms, name = min(wakes)
+            wake_ms, name = min((at_ms, name) for name, at_ms in wakes.items())
             arrives_ms = self.flying[0][0] if self.flying else end_ms
             if min(wake_ms, arrives_ms) >= end_ms:
                 self.now_ms = end_ms
@@ -145,28 +147,30 @@ class Net:
             if arrives_ms <= wake_ms:
                 _, sender, receiver, data = self.flying.pop(0)
                 self.arrive(sender, receiver, data)
+                wakes[receiver] = self.nodes[receiver].engine.wake_at_ms
                 continue
             node = self.nodes[name]
             node.engine.tick(self.now_ms)
             self.flush(node)
-            if node.engine.wake_at_ms <= self.now_ms:
+            wakes[name] = node.engine.wake_at_ms
+            if wakes[name] <= self.now_ms:
                 raise Difference(f"{name} is to be woken for what it has just done")
 
     def arrive(self, sender: str, receiver: str, data: bytes) -> None:
         node, packet = self.nodes[receiver], decode(data)
         body = packet.body
-        before = set(node.held)
         if isinstance(body, Syn) and body.receipt:
             node.asked.add(sender)
         elif isinstance(body, Push) and body.receipt:  # a rumor asks for its origin
             node.asked.update([run.origin for run in body.runs])
         new = node.engine.receive(packet, self.now_ms)
         wanted = _entries(body.runs) if isinstance(body, WITH_RUNS) else []
-        fresh = [one for one in wanted if one not in before]
-        same("what is learnt", [one.entry.data for one in new], [one for one in wanted
-             if one in fresh and one in [e.entry.data for e in new]])  # fmt: skip
+        fresh = {one for one in wanted if one not in node.held}
+        told = [one.entry.data for one in new]
+        learnt_here = fresh.intersection(told)
+        same("what is learnt", told, [one for one in wanted if one in learnt_here])
         if not isinstance(body, Push):  # of a push what lies far ahead may be left
-            same("all of it is learnt", {one.entry.data for one in new}, set(fresh))
+            same("all of it is learnt", learnt_here, fresh)
         for learnt in new:
             same("its name", learnt.value, str(learnt.entry.dot))
             node.held.add(learnt.entry.data)
@@ -187,9 +191,9 @@ class Net:
         else:
             holds("a number of its own", packet.number not in node.numbers)
             node.numbers.add(packet.number)
-        if isinstance(body, Syn | Same | SynAck):
+        if isinstance(body, WITH_ROOT):
             same("root", body.root, node.root)
-        if isinstance(body, Syn | SynAck):
+        if isinstance(body, WITH_BUDGET):
             same("budget", body.budget, 0 if engine.holding else CONFIG.delta_bytes_max)
         if isinstance(body, Syn):
             same("asks for receipts", body.receipt, engine.awaits_receipts)
@@ -200,7 +204,7 @@ class Net:
         if isinstance(body, Receipt):
             holds(f"{peer} asked {node.name} for receipts", peer in node.asked)
             same("only of its own", {one.origin for one in body.stored}, {peer})
-        if isinstance(body, Receipt | Same | SynAck):
+        if isinstance(body, WITH_STORED):
             for one in body.stored:
                 self._judge_stored(node, one.origin, one.epoch, one.prefix)
 
@@ -223,12 +227,12 @@ class Net:
         elif type(body) in ANSWERS:
             holds("answer", set(kinds) <= set(ANSWERS[type(body)]))
         for one in sent:
-            if isinstance(one.body, Same | SynAck):
+            if isinstance(one.body, ANSWERS_TO_SYN):
                 same("what it answers", one.body.re, token)
             elif isinstance(one.body, Feedback) and isinstance(body, Push):
                 same("what it judges", one.body.re, token)
                 same("each run", len(one.body.useful), len(body.runs))
-            elif isinstance(one.body, Ack | Unfold) and isinstance(body, SynAck | Ack | Unfold):
+            elif isinstance(one.body, GOING_ON) and isinstance(body, IN_EXCHANGE):
                 same("which exchange", one.body.re, body.re)
 
 

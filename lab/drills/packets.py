@@ -1,6 +1,5 @@
 """Packets as bytes, beside their plain form: to bytes and back, at each limit and one beyond."""
 
-from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -213,9 +212,7 @@ def _bad_runs() -> list[Any]:
 
 def _with(plain: list[Any], path: list[int], value: Any) -> list[Any]:
     """A copy in which this stands there."""
-    changed = deepcopy(plain)
-    at = changed
-    for step in path[:-1]:
-        at = at[step]
-    at[path[-1]] = value
+    step, *rest = path
+    changed = plain[:]
+    changed[step] = _with(plain[step], rest, value) if rest else value
     return changed
