@@ -22,7 +22,7 @@ COUNTERS = (
     *("rounds_begun", "rounds_same", "rounds_differed", "rounds_useless", "rounds_missed"),
     *("entries_sent", "entries_new", "entries_duplicate", "entries_rival"),
     *("entries_far", "entries_full", "entries_bad", "entries_unread", "strangers", "pushes_held"),
-    "comparisons_refused",
+    *("comparisons_refused", "entries_current"),
 )
 
 
@@ -59,6 +59,7 @@ def learn(
             frontier.places.refuse(log.origin, len(run.data))
             counters["entries_full"] += len(run.data)
             continue
+        before = len(learnt)
         for seq, data in enumerate(run.data, run.first):
             # Most of what comes goes to the end of its log, and cannot be held already.
             held = known is not None and seq <= known.held.last
@@ -86,4 +87,6 @@ def learn(
                 counters["entries_rival"] += added is Added.RIVAL
             else:
                 counters["entries_far" if added is Added.FAR else "entries_duplicate"] += 1
+        if frontier.places.writes(log):
+            counters["entries_current"] += len(learnt) - before
     return learnt

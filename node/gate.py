@@ -17,6 +17,8 @@ Rules
   silent for longest, strangers first.
 - While a gate is paused nothing is read from outside, and TCP holds the senders back. What has
   passed is still read out of libzmq, so nothing stops inside it.
+- Of a known peer that rests (`node.inbox`) nothing is read meanwhile, so that what it sends costs
+  neither passing, nor deciphering, nor decoding.
 - Out, `has_way` bounds what libzmq is given for somebody who does not read.
 - Each hanging up is counted by its reason.
 """
@@ -39,6 +41,7 @@ from node.ports import Note
 from node.pump import Guard, RawSocket, bare
 
 STALLED_S = 1.0
+REST_S = 0.25  # at most, until it is asked again whether a peer rests
 ACCEPT_MAX = 64  # in one turn of the loop
 AGAIN_S = 0.1  # until the listener is looked at again after accepting has failed
 INNER_BACKLOG = 4096
@@ -69,6 +72,7 @@ class Gate:
         *,
         locked: bool = False,
         on_way: Callable[[], None] = lambda: None,
+        rests_s: Callable[[str], float] = lambda _: 0.0,
     ) -> None:
         self.loop = loop
         self.limits = limits
@@ -81,6 +85,7 @@ class Gate:
         self._on_note = on_note
         self._told_s: dict[str, float] = {}  # reason -> when
         self._locked = locked
+        self._rests_s = rests_s  # for how long nothing is to be read of this one
         self._on_way = on_way  # called when somebody who did not read has read
         self._listener: socket.socket | None = None
         self._socket: RawSocket | None = None
@@ -210,9 +215,11 @@ class Gate:
         passage.read(len(frame) + FRAME_CHARGE + READ_OFF)
         return Connection.of(fd_of(frame))
 
-    def know(self, name: bytes) -> None:
-        """Whoever has this routing id is one of ours."""
+    def know(self, name: bytes, whose: str = "") -> None:
+        """Whoever has this routing id is one of ours; `whose`: a peer, who may have to rest."""
         passage = self._named.get(name)
+        if passage is not None and whose:
+            passage.whose = whose
         if passage is not None and not passage.known:
             self.strangers_held -= passage.held
             self.known_held += passage.held
@@ -266,6 +273,15 @@ class Gate:
         self.strangers_held += charge
         while self.strangers_held > self.limits.strangers_bytes:
             self.hang_up(self._longest_waiting(), "strangers_full")
+
+    def rests(self, passage: Passage) -> bool:
+        """Nothing is to be read of it for a while. It is updated after that."""
+        if passage.resting is not None:
+            return True
+        rest_s = self._rests_s(passage.whose) if passage.whose else 0.0
+        if rest_s > 0:
+            passage.resting = self.loop.call_later(min(rest_s, REST_S), self.guard(passage.rested))
+        return rest_s > 0
 
     def has_room(self, passage: Passage) -> bool:
         if not passage.known or self.known_held < self.limits.known_bytes:

@@ -6,11 +6,13 @@ round-robin (Shreedhar and Varghese 1995), and one turn takes a bounded number o
 sooner where that takes long (`node.turns`): so a peer that sends without a pause delays neither
 people nor the other peers by more than one turn.
 
-While people give commands here, each sender has a share of the node's time as well: what its
-packets took is owed, but for what the entries take that were new. Who owes too much rests until
-time has paid it back. So of all that people wait for, at most that share is such a peer's work,
-whatever it asks and whatever an answer costs. It is processor time, so that nobody owes for a
-machine that others use.
+While people give commands here, each sender has a small share of the node's time as well: what its
+packets took is owed, decoding included. Who owes too much rests until time has paid it back, and
+meanwhile nothing is read of it (`node.gate`). So of all that people wait for, at most that share is
+such a peer's work, whatever it asks and whatever an answer costs. What configured nodes write now
+pays for itself, and for some work more: peers who bring what people say need it for comparisons.
+All else that is new is owed: anybody can make up origins and epochs. It is processor time, so that
+nobody owes for a machine that others use.
 
 Rules
 - Each queue is bounded, in packets and bytes. What finds no room is dropped and counted: gossip
@@ -33,11 +35,12 @@ LANE_BYTES_MAX = 16 * 1024 * 1024
 TURN_BYTES = 256 * 1024  # of packets in one turn; at least one packet
 PACKET_COST_BYTES = 1024  # what a small packet counts at least: it takes work, too
 QUANTUM_BYTES = 32 * 1024
-SHARE_US_PER_MS = 125  # of the time, for one sender while there are people
-OWED_US_MAX = 50_000  # more than this, and a sender rests
+SHARE_US_PER_MS = 16  # of the time, for one sender while there are people
+OWED_US_MAX = 5000  # more than this, and a sender rests
+SAVED_US_MAX = 20_000  # of what entries have paid
 RESTING_BYTES_MAX = 1024 * 1024  # of packets that wait meanwhile
 RESTING_PACKETS_MAX = 256
-NEW_ENTRY_US = 250  # that one new entry may take
+CURRENT_ENTRY_US = 250  # what a new entry pays, of a log that a configured node writes in
 PEOPLE_MS = 1000  # since the last command there have been people
 
 
@@ -50,7 +53,7 @@ class Lane:
         self.packets: deque[Received] = deque()
         self.bytes = 0
         self.credit = 0  # what it may take in this round, or has taken too much
-        self.owed_us = 0  # of time, when it was looked at last
+        self.owed_us = 0  # of time, when it was looked at last; negative: it has saved some
         self.since_ms = 0
         self.unheard = 0  # dropped for want of room
 
@@ -60,7 +63,7 @@ class Lane:
 
     def pay(self, now_ms: int) -> None:
         """Time has passed."""
-        if self.owed_us:
+        if self.owed_us > 0:
             paid_us = (now_ms - self.since_ms) * SHARE_US_PER_MS
             self.owed_us = max(self.owed_us - paid_us, 0)
         self.since_ms = now_ms
@@ -81,7 +84,10 @@ class Lane:
 class Inbox:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_busy", "_commands", "_lanes", "_own", "_packets", "_people_ms", "_strangers")
+    __slots__ = (
+        *("_busy", "_commands", "_lanes", "_own", "_packets", "_people", "_people_ms"),
+        "_strangers",
+    )
 
     def __init__(self, peers: Iterable[str]) -> None:
         self._own: list[Input] = []
@@ -90,7 +96,8 @@ class Inbox:
         self._busy: deque[Lane] = deque()  # those with packets, the next one first
         self._packets = 0
         self._commands = False  # some have come since it was looked at last
-        self._people_ms = -1  # until then there are people
+        self._people = False
+        self._people_ms = -1  # until then there are
 
     def __len__(self) -> int:
         return len(self._own) + self._packets
@@ -114,6 +121,8 @@ class Inbox:
 
     def _add_packet(self, item: Received) -> bool:
         lane = self._lanes.get(item.packet.sender, self._strangers)
+        if self._people:
+            lane.owed_us += item.decoded_us
         if lane.full(item.size):
             lane.unheard += 1
             return False
@@ -137,19 +146,26 @@ class Inbox:
         """Time has passed, and there may be people."""
         if self._commands:
             self._commands, self._people_ms = False, now_ms + PEOPLE_MS
-        people = now_ms < self._people_ms
+        self._people = now_ms < self._people_ms
         for lane in self._busy:
             lane.pay(now_ms)
-            if not people:
+            if not self._people:
                 lane.owed_us = 0
 
-    def charge(self, item: Received, took_us: int, new: int, now_ms: int) -> None:
-        """So long did this packet take, with so many new entries in it."""
-        owed_us = took_us - NEW_ENTRY_US * new
-        if owed_us > 0 and now_ms < self._people_ms:
+    def rests_ms(self, sender: str, now_ms: int) -> int:
+        """For how long nothing of this sender will be taken; 0: it will."""
+        lane = self._lanes.get(sender, self._strangers)
+        if not lane.rests or now_ms >= self._people_ms:
+            return 0
+        return max(lane.rested_ms - now_ms, 0)
+
+    def charge(self, item: Received, took_us: int, current: int, now_ms: int) -> None:
+        """So long did this packet take, with so many new entries of logs that are written in."""
+        if took_us and self._people:
             lane = self._lanes.get(item.packet.sender, self._strangers)
             lane.pay(now_ms)
-            lane.owed_us += owed_us
+            owed_us = lane.owed_us + took_us - CURRENT_ENTRY_US * current
+            lane.owed_us = max(owed_us, -SAVED_US_MAX)
 
     @property
     def due_ms(self) -> int | None:

@@ -88,6 +88,7 @@ class Keeper(Protocol):
 
     def took(self, passage: "Passage", charge: int) -> None: ...
     def has_room(self, passage: "Passage") -> bool: ...
+    def rests(self, passage: "Passage") -> bool: ...
     def stalled(self) -> None: ...
     def ended(self, passage: "Passage") -> None: ...
     def way(self) -> None: ...
@@ -104,6 +105,8 @@ class Passage:
         self.inner_name = str(inner.getsockname())
         self.name = b""  # the routing id that libzmq gave it, once known
         self.known = False
+        self.whose = ""  # of which peer, once known
+        self.resting: asyncio.TimerHandle | None = None  # nothing is read until then
         self.began_s = gate.loop.time()
         self.heard = False  # a message of it was read
         self.held = 0
@@ -128,6 +131,8 @@ class Passage:
         if self._closed:
             return
         self._closed = True
+        if self.resting is not None:
+            self.resting.cancel()
         for end in (self._outer, self._inner):
             self._gate.loop.remove_reader(end.fileno())
             self._gate.loop.remove_writer(end.fileno())
@@ -155,6 +160,10 @@ class Passage:
         if not self._reading:
             self.update()
 
+    def rested(self) -> None:
+        self.resting = None
+        self.update()
+
     def update(self) -> None:
         """Read from outside if there is room for it, and not otherwise."""
         if self._closed:
@@ -164,7 +173,7 @@ class Passage:
         if wanted and self.held >= gate.message_bytes:
             wanted = False
             gate.stalled()
-        if wanted and not gate.has_room(self):
+        if wanted and (not gate.has_room(self) or gate.rests(self)):
             wanted = False
         if wanted != self._reading:
             self._reading = wanted
@@ -176,7 +185,7 @@ class Passage:
     # --- in -------------------------------------------------------------------------------------
 
     def _from_outside(self) -> None:
-        if not self._gate.has_room(self):
+        if not self._gate.has_room(self) or self._gate.rests(self):
             self.update()
             return
         room = self._gate.room

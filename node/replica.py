@@ -253,9 +253,9 @@ class Replica:
         return "running" if self._epochs.until_ms is None else "recovering"
 
     @property
-    def received(self) -> int:
-        """Entries taken in from others."""
-        return self._counters["received"]
+    def current(self) -> int:
+        """Entries taken in from others, of the logs that configured nodes write in."""
+        return self.engine.counters["entries_current"]
 
     @property
     def counters(self) -> dict[str, int]:

@@ -111,6 +111,7 @@ class Runtime:
     ) -> None:
         hooks = Hooks(
             on_packet=self._on_packet,
+            rests_s=self._rests_s,
             on_submit=self._on_submit,
             on_note=self._note,
             on_unreachable=self._refresh_addresses,
@@ -172,8 +173,11 @@ class Runtime:
     def now_ms(self) -> int:
         return int(self._loop.time() * 1000)
 
-    def _on_packet(self, packet: Packet, size: int) -> None:
-        self.turns.take(Received(packet, size))
+    def _on_packet(self, packet: Packet, size: int, decoded_us: int) -> None:
+        self.turns.take(Received(packet, size, decoded_us))
+
+    def _rests_s(self, peer: str) -> float:
+        return self.turns.rests_ms(peer, self.now_ms()) / 1000
 
     def _on_submit(self, submit: Submit) -> None:
         self.turns.take(submit)

@@ -20,6 +20,7 @@ Rules
 
 import asyncio
 import errno
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -78,7 +79,7 @@ class Transport:
         listen: str,
         peers: Mapping[str, str | None],
         faults: FaultTable,
-        on_packet: Callable[[Packet, int], None],
+        on_packet: Callable[[Packet, int, int], None],
         on_note: Callable[[Note], None],
         on_unreachable: Callable[[], None] | None = None,
         guard: Guard = bare,
@@ -87,6 +88,7 @@ class Transport:
         keyring: Keyring | None = None,
         compress: bool = False,
         limits: Limits | None = None,
+        rests_s: Callable[[str], float] = lambda _: 0.0,
     ) -> None:
         self._loop = loop
         self._context = context
@@ -111,7 +113,7 @@ class Transport:
             connections_max(CONNECTIONS_MAX, share=0.5),
         )
         locked = keyring is not None
-        self.gate = Gate(loop, "gossip", limits, on_note, guard, locked=locked)
+        self.gate = Gate(loop, "gossip", limits, on_note, guard, locked=locked, rests_s=rests_s)
         self._noted: dict[str, tuple[float, int]] = {}  # trouble -> when told, its count then
         self._encoded: tuple[Packet, bytes] | None = None
         self.rejected: dict[str, int] = {}  # frames that were no packets for us, by reason
@@ -276,6 +278,7 @@ class Transport:
             self._abused("parts", f"a message of {len(parts) - 1} frames; a packet is one", owner)
             return
         data = parts[1]
+        began_ns = time.thread_time_ns()
         try:
             packet = decode(expanded(data))
         except WireError as error:
@@ -300,8 +303,8 @@ class Transport:
         if link is not None:
             link.traffic.received_packets += 1
             link.traffic.received_bytes += len(data)
-            self.gate.know(parts[0])
-        self._on_packet(packet, len(data))
+            self.gate.know(parts[0], packet.sender)
+        self._on_packet(packet, len(data), (time.thread_time_ns() - began_ns) // 1000)
 
     # --- counting, and saying so ----------------------------------------------------------------
 

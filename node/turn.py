@@ -29,6 +29,7 @@ class Tick(Struct, frozen=True, gc=False):
 class Received(Struct, frozen=True, gc=False):
     packet: Packet
     size: int  # bytes on the wire
+    decoded_us: int = 0  # of processor time that decoding took
 
 
 @final

@@ -104,6 +104,10 @@ class Turns:
         """Packets dropped for want of room."""
         return self._inbox.unheard
 
+    def rests_ms(self, sender: str, now_ms: int) -> int:
+        """For how long nothing of this sender is stepped; 0: it is."""
+        return self._inbox.rests_ms(sender, now_ms)
+
     @property
     def waiting(self) -> int:
         """Inputs in the inbox."""
@@ -198,10 +202,10 @@ class Turns:
         inbox.look(now_ms)
         began_us = ports.worked_us()
         for packet in inbox.packets(count):
-            new = replica.received
+            current = replica.current
             replica.step(packet)
             ended_us = ports.worked_us()
-            inbox.charge(packet, ended_us - began_us, replica.received - new, now_ms)
+            inbox.charge(packet, ended_us - began_us, replica.current - current, now_ms)
             if ports.late():
                 break
             began_us = ended_us

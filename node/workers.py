@@ -36,7 +36,8 @@ BIND_WAIT_S = 0.025
 class Hooks(Struct, frozen=True):
     """What the runtime does with whatever its workers bring."""
 
-    on_packet: Callable[[Packet, int], None]
+    on_packet: Callable[[Packet, int, int], None]
+    rests_s: Callable[[str], float]
     on_submit: Callable[[Submit], None]
     on_note: Callable[[str, Note], None]  # and the worker that says it
     on_unreachable: Callable[[], None]
@@ -72,6 +73,7 @@ class Workers:
             peers={peer: known.get(peer) for peer in settings.peers},
             faults=faults,
             on_packet=hooks.on_packet,
+            rests_s=hooks.rests_s,
             on_note=partial(note, "transport"),
             on_unreachable=hooks.on_unreachable,
             guard=partial(guard, "transport"),

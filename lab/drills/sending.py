@@ -133,7 +133,7 @@ class Bench:
         self.transport = Transport(
             self.loop.as_asyncio, self.context.as_zmq, node="n1", cluster=CLUSTER,
             listen="tcp://127.0.0.1:*", peers=PEERS, faults=cast(FaultTable, self.faults),
-            on_packet=lambda packet, size: self.heard.append((packet, size)),
+            on_packet=lambda packet, size, _: self.heard.append((packet, size)),
             on_note=self.notes.append, on_unreachable=self._count_unreachable,
             queue_bytes_max=QUEUE_BYTES, queue_age_s=AGE_MS / 1000,
             keyring=cast(Keyring, self.ring) if self.ring else None, compress=self.compress,

@@ -395,6 +395,17 @@ def test_a_receipt_about_somebody_elses_log_is_ignored() -> None:
     assert net["n1"].receipts.copies(entry("x", 1).dot.log, 1) == 0
 
 
+def test_what_is_new_of_logs_that_configured_nodes_write_in_is_counted() -> None:
+    net = Net("n1", "n2")
+    written, old, strange = chain("n1", 3), chain("n1", 2, epoch=7), chain("x", 2)
+    net["n2"].frontier.places.write(written[0].dot.log)
+    runs = [run_of(*old), run_of(*strange), run_of(*written)]
+    for _ in range(2):
+        net.arrive(Flying("n1", "n2", sent_by("n1", Push(runs, direct=True))))
+    assert net["n2"].counters["entries_new"] == 7
+    assert net["n2"].counters["entries_current"] == 3
+
+
 def test_hot_rumors_wake_the_node() -> None:
     net = Net("n1", "n2", config=GossipConfig(direct_peers_max=0, rumor_ms=7))
     net.emit("n1")

@@ -87,7 +87,7 @@ class House:
             listen=ANYWHERE,
             peers={"n2": None},
             faults=FaultTable(("n2",), Random(1)),
-            on_packet=lambda one, _: self.packets.append(one),
+            on_packet=lambda one, *_: self.packets.append(one),
             on_note=self.notes.append,
             keyring=self.ring,
         )

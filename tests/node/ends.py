@@ -44,7 +44,7 @@ class End:
             listen=str(options.pop("listen", ANYWHERE)),
             peers=peers,
             faults=self.faults,
-            on_packet=lambda packet, _: self.got.append(packet.number),
+            on_packet=lambda packet, *_: self.got.append(packet.number),
             on_note=self.notes.append,
             **options,  # type: ignore[arg-type]
         )

@@ -156,7 +156,7 @@ class RuntimeBench:
 
     def receive(self, count: int, text: str = "x") -> None:
         packet = self.news.packet(count, text)
-        self.runtime._on_packet(packet, len(encode(packet)))
+        self.runtime._on_packet(packet, len(encode(packet)), 0)
 
     def send(self, *requests: Request) -> None:
         """One frame of requests, over the real socket."""

@@ -41,10 +41,17 @@ class Bench:
         self.got: list[list[bytes]] = []
         self.notes: list[Note] = []
         self.known = False
+        self.rest_s = 0.0
         self.raws: list[socket.socket] = []
         loop = asyncio.get_running_loop()
         limits = Limits(MESSAGE_MAX, 4 * MESSAGE_MAX, 8 * MESSAGE_MAX, connections)
-        self.gate = Gate(loop, "test", limits, self.notes.append)
+        self.gate = Gate(
+            loop,
+            "test",
+            limits,
+            self.notes.append,
+            rests_s=lambda name: self.rest_s * (name == "a"),
+        )
         self.router = self.context.socket(zmq.ROUTER)
         self.router.setsockopt(zmq.LINGER, 0)
         self.router.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -56,7 +63,7 @@ class Bench:
     def _heard(self, parts: list[bytes]) -> None:
         self.got.append(parts)
         if self.known:
-            self.gate.know(parts[0])
+            self.gate.know(parts[0], "a")
 
     async def __aenter__(self) -> Self:
         return self
@@ -249,6 +256,33 @@ def test_while_paused_nothing_comes_in_and_nobody_is_hung_up_on() -> None:
             bench.gate.pause(paused=False)
             await until(lambda: len(bench.got) == 100)
             await sending
+
+    run(main)
+
+
+def test_nothing_is_read_of_a_peer_that_rests_until_it_rests_no_more() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            sendall = asyncio.get_running_loop().sock_sendall
+            bench.known = True
+            raw = await bench.raw()
+            await sendall(raw, frame(b"one"))
+            await until(lambda: len(bench.got) == 1)
+            bench.rest_s = 0.05
+            sending = asyncio.ensure_future(sendall(raw, frame(bytes(1000)) * 20_000))
+            stranger = await bench.raw()
+            await sendall(stranger, frame(b"hello"))
+            await until(lambda: len(bench.got) == 2)
+            for _ in range(3):  # it is asked again, and rests on
+                await asyncio.sleep(bench.rest_s)
+            assert [parts[1] for parts in bench.got] == [b"one", b"hello"]
+            assert bench.gate.held == 0
+            assert not sending.done()
+            bench.rest_s = 0.0
+            await until(lambda: len(bench.got) == 20_002)
+            await sending
+            bench.rest_s = 100.0  # and what rests when the gate closes is closed
+            await sendall(raw, frame(b"more"))
 
     run(main)
 

@@ -7,14 +7,15 @@ from domain.commands import PostMessage
 from gossip.packets import PROTOCOL_VERSION, Packet, Same
 from node import inbox
 from node.inbox import (
+    CURRENT_ENTRY_US,
     LANE_BYTES_MAX,
     LANE_PACKETS_MAX,
-    NEW_ENTRY_US,
     OWED_US_MAX,
     PACKET_COST_BYTES,
     PEOPLE_MS,
     RESTING_BYTES_MAX,
     RESTING_PACKETS_MAX,
+    SAVED_US_MAX,
     SHARE_US_PER_MS,
     TURN_BYTES,
     Inbox,
@@ -26,9 +27,9 @@ PEERS = ("n2", "n3")
 ALL = 2048
 
 
-def packet(sender: str, number: int, size: int = 100) -> Received:
+def packet(sender: str, number: int, size: int = 100, decoded_us: int = 0) -> Received:
     body = Same(1, bytes(16))
-    return Received(Packet(PROTOCOL_VERSION, 1, sender, 1, number, body), size)
+    return Received(Packet(PROTOCOL_VERSION, 1, sender, 1, number, body), size, decoded_us)
 
 
 def submit(ticket: int) -> Submit:
@@ -196,12 +197,12 @@ def with_people(now_ms: int = 0) -> Inbox:
     return box
 
 
-def taken(box: Inbox, now_ms: int, took_us: int = 0, new: int = 0) -> list[str]:
+def taken(box: Inbox, now_ms: int, took_us: int = 0, current: int = 0) -> list[str]:
     """Who is heard in one turn, if each packet takes so long."""
     box.look(now_ms)
     senders = []
     for one in box.packets(ALL):
-        box.charge(one, took_us, new, now_ms)
+        box.charge(one, took_us, current, now_ms)
         senders.append(one.packet.sender)
     return senders
 
@@ -242,12 +243,46 @@ def test_without_people_nobody_rests() -> None:
     assert taken(box, PEOPLE_MS) == ["n2"]
 
 
-def test_what_is_new_is_not_owed() -> None:
+def test_what_configured_nodes_write_now_is_not_owed() -> None:
     box = with_people()
     for number in range(20):
         box.add(packet("n2", number))
-    new = COSTLY_US // NEW_ENTRY_US + 1
-    assert taken(box, 0, COSTLY_US, new) == ["n2"] * 20
+    current = COSTLY_US // CURRENT_ENTRY_US + 1
+    assert taken(box, 0, COSTLY_US, current) == ["n2"] * 20
+
+
+def test_what_entries_have_paid_is_saved_up_to_a_bound() -> None:
+    box = with_people()
+    for number in range(3):
+        box.add(packet("n2", number))
+        assert taken(box, 0, 1, 2 * SAVED_US_MAX // CURRENT_ENTRY_US) == ["n2"]
+    box.add(packet("n2", 3))
+    assert taken(box, 10, SAVED_US_MAX + COSTLY_US) == ["n2"], "time saves nothing"
+    assert box.rests_ms("n2", 10) == ONE_REST_MS
+
+
+def test_decoding_is_owed_also_of_what_finds_no_room() -> None:
+    box = with_people()
+    for number in range(3):
+        assert box.add(packet("n2", number, decoded_us=COSTLY_US // 2 + 1))
+    assert not box.add(packet("n2", 3, RESTING_BYTES_MAX, decoded_us=COSTLY_US))
+    box.add(packet("n3", 1))
+    assert taken(box, 0) == ["n3"]
+    assert box.rests_ms("n2", 0) >= COSTLY_US // SHARE_US_PER_MS + ONE_REST_MS
+    nobody = Inbox(PEERS)
+    nobody.add(packet("n2", 1, decoded_us=COSTLY_US))
+    assert taken(nobody, 0) == ["n2"]
+
+
+def test_how_long_a_sender_rests_is_known_while_there_are_people() -> None:
+    box = with_people()
+    box.add(packet("n2", 0))
+    assert box.rests_ms("n2", 0) == 0
+    assert taken(box, 0, OWED_US_MAX + 100 * PEOPLE_MS * SHARE_US_PER_MS) == ["n2"]
+    assert box.rests_ms("n2", 0) == 100 * PEOPLE_MS
+    assert box.rests_ms("n2", 10) == 100 * PEOPLE_MS - 10
+    assert box.rests_ms("n3", 0) == box.rests_ms("a stranger", 0) == 0
+    assert box.rests_ms("n2", PEOPLE_MS) == 0
 
 
 def test_of_who_rests_few_packets_wait_and_at_least_one() -> None:

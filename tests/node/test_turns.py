@@ -7,12 +7,13 @@ import pytest
 
 from domain.arrival import Arrival
 from domain.commands import PostMessage
+from domain.dot import LogId
 from gossip.packets import Packet
 from gossip.wire import encode
 from node import inbox
 from node.checkpoint import Checkpoint
 from node.codec import ProtobufCodec
-from node.inbox import OWED_US_MAX, SHARE_US_PER_MS
+from node.inbox import CURRENT_ENTRY_US, OWED_US_MAX, SHARE_US_PER_MS
 from node.ports import AckLevel, Note, Record
 from node.replica import Replica, ReplicaConfig
 from node.turn import Acked, Outbox, Outcome, Persisted, PersistFailed, Received, Submit
@@ -314,3 +315,23 @@ def test_a_peer_that_rests_is_heard_when_the_timer_comes_and_holds_up_no_stop() 
         bench.turns.woke()
         bench.turns.run()
     assert bench.now_ms == 2000 // SHARE_US_PER_MS
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_what_configured_nodes_write_now_is_not_owed_and_what_anybody_tells_is(
+    written: bool,
+) -> None:
+    bench = Bench()
+    bench.post(1)
+    bench.turns.run()
+    bench.written()
+    if written:
+        bench.replica.frontier.places.write(LogId("n2", 5))
+    bench.each_us = OWED_US_MAX + 2000
+    count = bench.each_us // CURRENT_ENTRY_US + 1
+    bench.receive(count)
+    bench.receive(count)
+    assert bench.turns.rests_ms("n2", 0) == 0
+    bench.turns.run()
+    assert bench.turns.waiting == (0 if written else 1)
+    assert bench.turns.rests_ms("n2", 0) == (0 if written else 2000 // SHARE_US_PER_MS)

@@ -48,6 +48,7 @@ MIB = 1024 * 1024
 CONVERGED_S = 10.0
 WARM_S = 2.0
 P99_RATIO_MAX = 5.0  # of acks under the attack, to those without
+ATTACKED_PER_LOADED = 4  # how much longer it is looked at
 TURN_MS_MAX = 50.0  # docs/protocol.md, section 14, as are these three
 GROWN_MIB_MAX = 64.0  # besides
 LOG_BYTES = 3 * 1024
@@ -162,6 +163,11 @@ class Measured(Struct):
         return GROWN_MIB_MAX + (LOG_BYTES * self.logs + ENTRY_BYTES * self.events) / MIB
 
     @property
+    def pace(self) -> float:
+        """Acks a second under the attack, to those before it with the same work."""
+        return len(self.attacked_ms) / len(self.loaded_ms) / ATTACKED_PER_LOADED
+
+    @property
     def p99_ratio(self) -> float:
         return quantile(self.attacked_ms, 0.99) / quantile(self.quiet_ms, 0.99)
 
@@ -171,7 +177,8 @@ class Measured(Struct):
         return (
             f"{sum(self.told.packets.values())} packets of {kinds} kinds, "
             f"{self.told.size / MIB:.0f} MiB: 0 crashes, p99 of acks {p99s[2]:.1f} ms "
-            f"({p99s[0]:.1f} quiet, {p99s[1]:.1f} with the same work and no attack), longest turn "
+            f"({p99s[0]:.1f} quiet, {p99s[1]:.1f} with the same work and no attack), "
+            f"{self.pace:.2f} times as many a second as without, longest turn "
             f"{self.turn_ms:.0f} ms of processor time, RSS at most {self.grown_mib:+.1f} MiB "
             f"(bound {self.grown_mib_max:.0f}) with {self.events} events in {self.logs} logs, "
             f"everything of {self.acked} acknowledged at all honest nodes {self.settled_s:.1f} s "
@@ -203,13 +210,13 @@ def measured(lab: Lab, seconds: float, seed: int, converged_s: float = CONVERGED
     talkers = chaos.talk(lab, nodes=HONEST, clients=CLIENTS)
     try:
         time.sleep(WARM_S)
-        quiet = _acks_during(talkers, seconds / 4)
+        quiet = _acks_during(talkers, seconds / ATTACKED_PER_LOADED)
         attacker.start()
         assert attacker.pid is not None
         pin(attacker.pid, first)
         assert ours.poll(30)
         ours.recv()
-        loaded = _acks_during(talkers, seconds / 4)
+        loaded = _acks_during(talkers, seconds / ATTACKED_PER_LOADED)
         before = {name: one.memory_info().rss for name, one in processes.items()}
         real.set()
         attacked, grown = _attacked(talkers, processes, before, seconds)
