@@ -14,16 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from random import Random
-from typing import assert_never
 
 import msgspec
 from msgspec import Struct
 
-from domain.commands import Command, Join, Leave, PostMessage
 from domain.moderation import Moderator, Policy
-from gossip.wire import decode, encode
 from lab.kinds import (
-    Action,
     Data,
     Life,
     Out,
@@ -39,9 +35,9 @@ from lab.tracefile import read_lines
 from lab.words import counted
 from node import recording as raw
 from node.codec import ProtobufCodec, decode_block, encode_block
-from node.ports import AckLevel, Record
+from node.ports import Record
 from node.replica import Replica, ReplicaConfig
-from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
+from node.turn import Input, Outbox
 
 
 class Recorder:
@@ -69,7 +65,7 @@ class Recorder:
         self._tell(Life(made_of, rng_seed, incarnation, blocks, *start))
 
     def step(self, item: Input) -> None:
-        self._tell(data_of(item))
+        self._tell(kind_of(raw.recorded(item)))
 
     def policy(self, policy: Policy) -> None:
         self._tell(PolicyIn(msgspec.json.encode(policy)))
@@ -112,8 +108,8 @@ def replay(events: Iterable[Event]) -> list[Difference]:
         try:
             if type(data) is Out:
                 recorded, got = data.hash, outbox_hash(replica.drain())
-            else:
-                feed(replica, data)
+            elif (item := _item_of(data)) is not None:
+                feed(replica, item)
         except Exception as error:
             got = f"{type(error).__name__}: {error}"
         if got != recorded:
@@ -122,14 +118,11 @@ def replay(events: Iterable[Event]) -> list[Difference]:
     return found
 
 
-def feed(replica: Replica, data: Data) -> None:
-    """Give it this input; what is none changes nothing."""
-    if type(data) is PolicyIn:
-        replica.set_policy(msgspec.json.decode(data.policy, type=Policy))
-        return
-    item = input_of(data)
-    if item is not None:
-        replica.step(item)
+def feed(replica: Replica, item: raw.InputIn) -> None:
+    if type(item) is raw.PolicyIn:
+        replica.set_policy(msgspec.json.decode(item.policy, type=Policy))
+    else:
+        replica.step(raw.input_of(item))
 
 
 def revived(life: Life) -> Replica:
@@ -212,7 +205,7 @@ class Player:
         self.turns += 1
         try:
             for item in turn.inputs:
-                feed(self.replica, kind_of(item))
+                feed(self.replica, item)
             outbox = self.replica.drain()
         except Exception as error:
             self._differs(turn, f"{type(error).__name__}: {error}", "an exception")
@@ -303,10 +296,17 @@ def life_of(recording: raw.Recording) -> Life:
 
 
 def kind_of(item: raw.InputIn) -> Data:
-    """An input of a recording, as a trace has it: the fields are the same."""
+    """An input of a recording, as a trace has it."""
     return _KINDS[type(item)](*[getattr(item, name) for name in item.__struct_fields__])
 
 
+def _item_of(data: Data) -> raw.InputIn | None:
+    """The other way; None for what is no input."""
+    of = _ITEMS.get(type(data))
+    return of(*[getattr(data, name) for name in data.__struct_fields__]) if of else None
+
+
+# Whoever judges a trace knows nothing of nodes, so a trace has kinds of its own: the same fields.
 _KINDS: dict[type, Callable[..., Data]] = {
     raw.TickIn: TickIn,
     raw.PacketIn: PacketIn,
@@ -315,62 +315,4 @@ _KINDS: dict[type, Callable[..., Data]] = {
     raw.UnwrittenIn: UnwrittenIn,
     raw.PolicyIn: PolicyIn,
 }
-
-
-# --- inputs -------------------------------------------------------------------------------------
-
-
-def data_of(item: Input) -> Data:
-    if type(item) is Tick:
-        return TickIn(item.now_ms, item.wall_ms)
-    if type(item) is Received:
-        return PacketIn(encode(item.packet))
-    if type(item) is Submit:
-        command = item.command
-        text = command.text if type(command) is PostMessage else ""
-        return SubmitIn(
-            ticket=item.ticket,
-            action=_action(command),
-            author=command.author,
-            text=text,
-            ack=str(item.ack),
-            copies=item.copies,
-            timeout_ms=item.timeout_ms,
-        )
-    if type(item) is Persisted:
-        return WrittenIn(item.written, item.durable)
-    if type(item) is PersistFailed:
-        return UnwrittenIn(item.kept, item.code, item.reason, item.final)
-    assert_never(item)
-
-
-def input_of(data: Data) -> Input | None:
-    """The other way; None for what is no input."""
-    if type(data) is TickIn:
-        return Tick(data.now_ms, data.wall_ms)
-    if type(data) is PacketIn:
-        return Received(decode(data.data), len(data.data))
-    if type(data) is SubmitIn:
-        command = command_of(data.action, data.author, data.text)
-        ack = AckLevel(data.ack)
-        return Submit(data.ticket, command, ack, data.copies, data.timeout_ms)
-    if type(data) is WrittenIn:
-        return Persisted(data.written, data.durable)
-    if type(data) is UnwrittenIn:
-        return PersistFailed(data.kept, data.code, data.reason, data.final)
-    return None
-
-
-def command_of(action: Action, author: str, text: str) -> Command:
-    if action == "post":
-        return PostMessage(author, text)
-    if action == "join":
-        return Join(author)
-    assert action == "leave", action
-    return Leave(author)
-
-
-def _action(command: Command) -> Action:
-    if type(command) is PostMessage:
-        return "post"
-    return "join" if type(command) is Join else "leave"
+_ITEMS: dict[object, Callable[..., raw.InputIn]] = {kind: of for of, kind in _KINDS.items()}

@@ -20,13 +20,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from typing import assert_never
 
 import msgspec
 
-from domain.commands import Join, PostMessage
 from domain.moderation import Policy
-from gossip.wire import encode
 from node.codec import encode_block
 from node.link import FaultTable
 from node.opening import Recovery
@@ -37,7 +34,6 @@ from node.recording import (
     MAGIC,
     SUFFIX,
     WHY,
-    Action,
     Began,
     Booted,
     Dropped,
@@ -47,22 +43,19 @@ from node.recording import (
     Fields,
     InputIn,
     Links,
-    PacketIn,
     PolicyIn,
     Restored,
     Said,
     State,
-    SubmitIn,
     TickIn,
     Turn,
-    UnwrittenIn,
-    WrittenIn,
     counts_of,
     encode_entry,
     outbox_digest,
+    recorded,
 )
 from node.replica import Replica, ReplicaConfig
-from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
+from node.turn import Input, Outbox
 
 BYTES_MAX = 1024 * 1024 * 1024  # of one file
 BLOCK_RECORDS = 1024
@@ -250,35 +243,6 @@ class Recorder:
 
 def _header(state: State, lost: int) -> bytes:
     return MAGIC + state.encode() + lost.to_bytes(8, "big")
-
-
-def recorded(item: Input) -> InputIn:
-    if type(item) is Tick:
-        return TickIn(item.now_ms, item.wall_ms)
-    if type(item) is Received:
-        return PacketIn(encode(item.packet))
-    if type(item) is Persisted:
-        return WrittenIn(item.written, item.durable)
-    if type(item) is PersistFailed:
-        return UnwrittenIn(item.kept, item.code, item.reason, item.final)
-    if type(item) is Submit:
-        command, text = item.command, ""
-        action: Action = "leave"
-        if type(command) is PostMessage:
-            action, text = "post", command.text
-        elif type(command) is Join:
-            action = "join"
-        author, ack = command.author, str(item.ack)
-        return SubmitIn(
-            ticket=item.ticket,
-            action=action,
-            author=author,
-            text=text,
-            ack=ack,
-            copies=item.copies,
-            timeout_ms=item.timeout_ms,
-        )
-    assert_never(item)
 
 
 class RecordedReplica(Replica):

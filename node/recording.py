@@ -12,13 +12,15 @@ the same for all processes of one machine.
 from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import Literal, assert_never
 
 import msgspec
 from msgspec import Struct
 
-from gossip.wire import encode
-from node.turn import Outbox
+from domain.commands import Command, Join, Leave, PostMessage
+from gossip.wire import decode, encode
+from node.ports import AckLevel
+from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
 
 MAGIC = b"chatlabR"
 HEADER_BYTES = len(MAGIC) + 9
@@ -76,6 +78,57 @@ class PolicyIn(_Entry, frozen=True, array_like=True, gc=False, tag="policy"):
 
 
 InputIn = TickIn | PacketIn | SubmitIn | WrittenIn | UnwrittenIn | PolicyIn
+
+
+def recorded(item: Input) -> InputIn:
+    """An input as it stands in the file."""
+    if type(item) is Tick:
+        return TickIn(item.now_ms, item.wall_ms)
+    if type(item) is Received:
+        return PacketIn(encode(item.packet))
+    if type(item) is Persisted:
+        return WrittenIn(item.written, item.durable)
+    if type(item) is PersistFailed:
+        return UnwrittenIn(item.kept, item.code, item.reason, item.final)
+    if type(item) is Submit:
+        command, text = item.command, ""
+        action: Action = "leave"
+        if type(command) is PostMessage:
+            action, text = "post", command.text
+        elif type(command) is Join:
+            action = "join"
+        author, ack = command.author, str(item.ack)
+        return SubmitIn(
+            ticket=item.ticket,
+            action=action,
+            author=author,
+            text=text,
+            ack=ack,
+            copies=item.copies,
+            timeout_ms=item.timeout_ms,
+        )
+    assert_never(item)
+
+
+def input_of(item: InputIn) -> Input:
+    """The other way. A PolicyIn is none: it is given to `Replica.set_policy`."""
+    if type(item) is TickIn:
+        return Tick(item.now_ms, item.wall_ms)
+    if type(item) is PacketIn:
+        return Received(decode(item.data), len(item.data))
+    if type(item) is SubmitIn:
+        command = command_of(item.action, item.author, item.text)
+        return Submit(item.ticket, command, AckLevel(item.ack), item.copies, item.timeout_ms)
+    if type(item) is WrittenIn:
+        return Persisted(item.written, item.durable)
+    assert type(item) is UnwrittenIn, item
+    return PersistFailed(item.kept, item.code, item.reason, item.final)
+
+
+def command_of(action: Action, author: str, text: str) -> Command:
+    if action == "post":
+        return PostMessage(author, text)
+    return Join(author) if action == "join" else Leave(author)
 
 
 # --- entries ------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ and `info` for everything else.
 from collections import deque
 from typing import TYPE_CHECKING, assert_never
 
-from lab.conformance import command_of
 from lab.faults import Op
 from lab.kinds import Data, Fail, Info, Invoke, Ok
 from lab.sim.agenda import Agenda
 from lab.sim.known import Known
 from lab.trace import Trace
 from node.ports import AckLevel
+from node.recording import command_of
 from node.storage import StorageError
 from node.turn import Acked, Denied, Outcome, Submit, Unmet
 
