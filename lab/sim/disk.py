@@ -68,6 +68,7 @@ class SimDisk:
         "faults",
         "files",
         "opening",
+        "robbed",
         "unbegun",
     )
 
@@ -78,6 +79,7 @@ class SimDisk:
         self._checkpoints = MemoryStorage(name)
         self.faults = DiskFaults()
         self.opening = False  # while the journal is opened: sites have another name
+        self.robbed = False  # a file was taken from the running process, which may not know it
         self.unbegun = 0  # segments that a journal has removed: it could not begin them
         self._fired = fired
         self._synced: dict[str, int] = {}  # how long each file was at its last sync
@@ -236,6 +238,7 @@ class SimDisk:
         """kill -9: the page cache survives."""
         self.files = self.files.killed()
         self._checkpoints = self._checkpoints.killed()
+        self.robbed = False
 
     def power_cut(self, rng: Random) -> None:
         """What was synced, and any subset of the unsynced sectors, or none of them."""
@@ -253,6 +256,7 @@ class SimDisk:
         for name in list(self._rot):
             self._clip(name, self.files.size(name) if name in self.files.names() else 0)
         self._synced = {name: self.files.size(name) for name in self.files.names()}
+        self.robbed = False
 
     def _clip(self, name: str, size: int) -> None:
         """Of what is cut off nothing is kept: other bytes will be written in its place."""
@@ -300,6 +304,7 @@ class SimDisk:
         else:
             self.files.vanish(name)
             self._synced.pop(name, None)
+        self.robbed = True
         self._clip(name, 0)
         return name
 

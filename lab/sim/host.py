@@ -363,10 +363,13 @@ class Host:
             self.process.commits.check()
 
     def look_over(self) -> None:
-        """Where something is damaged, the scrub ends its pass, and somebody reads everything."""
+        """Where something is damaged, the scrub ends its pass, and somebody reads everything.
+
+        So also where a file is gone that the process still has open, and never looked for again.
+        """
         if self.up and self.disk.rotten and self._lives is not None:
             self.on_damage(scrubbed_over(self.disk, self._lives.scrubbed))
-        if self.process is not None and self.disk.rotten:
+        if self.process is not None and (self.disk.rotten or self.disk.robbed):
             self.process.read_over()
 
     def mend(self) -> None:

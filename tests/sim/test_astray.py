@@ -3,7 +3,7 @@
 import pytest
 
 from lab.faults import Astray, DiskOptions, Kill, Op, Plan, Timed
-from lab.kinds import Final, Fired, Note, Refused, Unwritten
+from lab.kinds import Crash, Final, Fired, Note, Refused, Unwritten
 from lab.sim.world import Result, run_plan
 from tests.sim.judged import wrong
 
@@ -13,9 +13,9 @@ SEEDS = range(12)
 QUIET_US = 6 * SECOND_US  # no client has anything to say from then on
 
 
-def plan(seed: int, *faults: Timed) -> Plan:
+def plan(seed: int, *faults: Timed, scrub_bytes_s: int = 100_000) -> Plan:
     ops = tuple(Op(n, n * 100_000, "c", "n1", "post", "ann", f"message {n}") for n in range(1, 31))
-    disk = DiskOptions(segment_bytes=2000, scrub_bytes_s=100_000)
+    disk = DiskOptions(segment_bytes=2000, scrub_bytes_s=scrub_bytes_s)
     return Plan("astray", seed, NODES, 20 * SECOND_US, 8 * SECOND_US, ops, faults, disk=disk)
 
 
@@ -48,6 +48,17 @@ def test_a_node_that_writes_nothing_notices_within_a_pass_of_its_scrub(how: str)
         assert wrong(result) == [], f"seed {seed}"
         noticed += any(at < 11 * SECOND_US for at, _ in of(result, Unwritten))
     assert noticed == len(SEEDS)
+
+
+@pytest.mark.parametrize("how", ["folder", "segment", "emptied"])
+def test_a_node_that_never_looks_notices_when_somebody_reads(how: str) -> None:
+    """No scrub, and nothing is written any more."""
+    for seed in SEEDS:
+        result = run_plan(plan(seed, astray(8.0, 14.0, how), scrub_bytes_s=0))
+        assert wrong(result) == [], f"seed {seed}"
+        assert bool(of(result, Crash)) is (how != "folder"), f"seed {seed}"  # that comes back
+        ((_, end),) = of(result, Final)
+        assert (end.missing, end.holes, end.health) == (0, 0, "running")  # type: ignore[attr-defined]
 
 
 def test_a_start_without_its_directory_is_refused_until_it_is_put_back() -> None:
