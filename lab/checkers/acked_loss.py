@@ -90,8 +90,8 @@ class AckedLoss:
         somewhere = set().union(*held.values())
         unknown = ""
         for node, holds in held.items():
-            for ref in history.acked.keys() - holds:
-                if ref not in somewhere:
+            for ref in history.acked:  # in their order: the same run has the same witness
+                if ref in holds or ref not in somewhere:
                     continue
                 if not history.settled:
                     unknown = "nodes were given no time to agree"

@@ -170,7 +170,7 @@ class Conservation:
             if sum(counts.get(part, 0) for part in parts) != counts.get("bytes", 0):
                 self._found.add("the ledger's bytes do not sum up", event.seq)
             return
-        for name in counts.keys() | counted.keys():
+        for name in sorted(counts.keys() | counted.keys()):
             if name not in counted and not name.startswith("dropped_"):
                 continue  # what the trace does not tell
             told, seen = counts.get(name, 0), counted.get(name, 0)

@@ -31,5 +31,18 @@ def refused(what: str, error: type[Exception], call: Callable[[], object]) -> Ex
 
 
 def _shown(value: object) -> str:
-    text = " ".join(repr(value).split())
+    text = " ".join(_text(value).split())
     return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}..."
+
+
+def _text(value: object) -> str:
+    """The repr, with sets in order: it goes into the trace, and a run has one trace."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_text(k)}: {_text(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, set | frozenset):
+        return "{" + ", ".join(sorted(map(_text, value))) + "}" if value else "set()"
+    if type(value) in (list, tuple):
+        assert isinstance(value, list | tuple)
+        inside = ", ".join(map(_text, value))
+        return f"[{inside}]" if type(value) is list else f"({inside})"
+    return repr(value)

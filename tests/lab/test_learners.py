@@ -1,7 +1,10 @@
 """What a learner runs in the lab: a planted bug that is seen, an example that does something."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ from lab.cli.main import main
 from lab.experiments import demers, pushpull
 from lab.problem import Exit
 from lab.search import Bounds, Workload, search
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -52,6 +57,28 @@ def test_exploring_finds_a_planted_bug_and_the_token_plants_it_again(
     capsys.readouterr()
     assert main(words) == Exit.DONE  # and nothing is left of it
     assert "ack-before-sync" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("mutant", "scenario", "seed"),
+    [("lost-leg-never-retried", "forks", "1"), ("answers-dropped", "crash-storm", "3")],
+)
+def test_a_failure_reads_the_same_in_every_process(mutant: str, scenario: str, seed: str) -> None:
+    """The reason, the witness and the token: none depends on the order of a set."""
+    words = ["explore", scenario, "--plant", mutant, "--first", seed, "--seeds", "1", "--json"]
+    told = set()
+    for hash_seed in ("1", "2", "3"):
+        ran = subprocess.run(
+            [sys.executable, "-m", "lab.cli", "lab", *words],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert ran.returncode == Exit.VERDICT_FALSE, ran.stderr
+        told.add(ran.stdout.splitlines()[0])
+    assert len(told) == 1, told
 
 
 def test_what_cannot_be_planted_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
