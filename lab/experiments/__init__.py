@@ -1,8 +1,7 @@
 """Experiments: published figures, measured again on the code that nodes run.
 
-    python -m lab.experiments                    what there is
-    python -m lab.experiments pushpull           its table, in the short form
-    python -m lab.experiments pushpull --full    the form that its figures were published for
+`chatlab lab table NAME` shows one, in a short form or, with `--full`, as large as its figures were
+published for.
 
 Rules
 - An experiment drives the real parts of `gossip`: engines, rumors, packets as bytes. A bare model
@@ -11,8 +10,3 @@ Rules
 - Each row has the published figure, ours, and our standard error. What does not reproduce is said
   to, and nothing is tuned until it does.
 """
-
-EXPERIMENTS = {
-    "pushpull": "lab.experiments.pushpull",
-    "demers": "lab.experiments.demers",
-}

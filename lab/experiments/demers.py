@@ -19,7 +19,6 @@ s and m are tied by s = e^-m, whatever the rule. t_ave of the paper's tables 1 a
 of first arrivals, nor anything else that was tried; ours is shown beside it and is not tuned.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from math import exp, sqrt
 from random import Random
@@ -200,14 +199,3 @@ def told(rows: list[Row]) -> str:
         )
     remark = "* does not reproduce as the mean first arrival; see the text of this experiment"
     return f"{table(heads, lines, Paint(on=False))}\n{remark}"
-
-
-def main(arguments: list[str], show: Callable[[str], None] = print) -> int:
-    parser = argparse.ArgumentParser(prog="demers", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--full", action="store_true", help=f"{FULL_TRIALS} trials: minutes")
-    parser.add_argument("--trials", type=int, default=SHORT_TRIALS)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args(arguments)
-    trials = FULL_TRIALS if given.full else given.trials
-    show(told(table_1(trials, given.seed)))
-    return 0

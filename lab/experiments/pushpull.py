@@ -19,7 +19,6 @@ Rules
 The column `model` is the same process without any code of ours: who knows, and who meets whom.
 """
 
-import argparse
 import gc
 from collections.abc import Callable
 from math import log, sqrt
@@ -263,19 +262,3 @@ def told(rows: list[Row]) -> str:
         for row in rows
     ]
     return table(heads, lines, Paint(on=False))
-
-
-def main(arguments: list[str], show: Callable[[str], None] = print) -> int:
-    parser = argparse.ArgumentParser(prog="pushpull", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--full", action="store_true", help="1,000 x 200 and 10,000 x 20: minutes")
-    parser.add_argument("--nodes", type=int, help="instead: so many nodes")
-    parser.add_argument("--trials", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=1)
-    given = parser.parse_args(arguments)
-    sizes = FULL if given.full else SHORT
-    if given.nodes:
-        sizes = ((given.nodes, given.trials),)
-    tune()
-    rows = [run(nodes, trials, given.seed) for nodes, trials in sizes]
-    show(told(rows))
-    return 7 if any(row.met is False for row in rows) else 0

@@ -11,7 +11,7 @@ Rules
   back as the tools do.
 - What people wrote passes `display_safe`: one line, nothing hidden.
 
-The rules of each form stand in its module. `told` has the words that both use.
+The rules of each form stand in its module. `labels` has the words that both use.
 """
 
 from lab.exports.perfetto import write_perfetto

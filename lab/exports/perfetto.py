@@ -24,8 +24,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.exports.overlaps import Waits, in_lanes
-from lab.exports.told import UNTOLD, told
+from lab.exports.labels import UNTOLD, told
+from lab.exports.lanes import Waits, in_lanes
 from lab.kinds import (
     Boot,
     Copied,

@@ -25,7 +25,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lab.exports.told import UNTOLD, told
+from lab.exports.labels import UNTOLD, told
 from lab.kinds import Crash, Got, Info, Refused, Unwritten
 from lab.trace import Event
 

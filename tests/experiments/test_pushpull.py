@@ -6,8 +6,10 @@ from statistics import mean, stdev
 
 import pytest
 
+from lab.cli.main import main
 from lab.experiments import pushpull
-from lab.experiments.pushpull import PUBLISHED, draw, main, model, model_spread, run, told, trial
+from lab.experiments.pushpull import PUBLISHED, draw, model, model_spread, run, told, trial
+from lab.problem import Exit
 
 NODES = 1000
 TRIALS = 10
@@ -63,14 +65,17 @@ def test_the_same_seed_gives_the_same_row_and_another_another() -> None:
     assert one.bytes != other.bytes
 
 
-def test_the_table_has_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
-    assert main(["--nodes", "25", "--trials", "30", "--seed", "4"], shown.append) == 0
-    head, line = shown[0].splitlines()
+def test_the_table_has_what_was_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pushpull, "SHORT", ((25, 30),))
+    monkeypatch.setattr(pushpull, "tune", lambda: None)  # it is for a process of its own
+    assert main(["lab", "table", "pushpull", "--seed", "4"]) == Exit.DONE
+    head, line = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ["NODES", "TRIALS", "ROUNDS"]
     assert line.split()[:2] == ["25", "30"]
     assert "within 5 %" in line
     monkeypatch.setitem(pushpull.PUBLISHED, 25, 9.9)
-    assert main(["--nodes", "25", "--trials", "5"], shown.append) == 7
-    assert "NOT within 5 %" in shown[1]
+    assert main(["lab", "table", "pushpull", "--trials", "5"]) == Exit.VERDICT_FALSE
+    assert "NOT within 5 %" in capsys.readouterr().out
     assert told([]).startswith("NODES")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab.exports import write_shiviz
-from lab.exports.told import UNTOLD, WIDTH_MAX, told
+from lab.exports.labels import UNTOLD, WIDTH_MAX, told
 from lab.kinds import Crash, Got, Note, Phase
 from lab.trace import Event, Trace
 from tests.exports.shiviz_reader import LogError, Row, happened_before, read
