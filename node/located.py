@@ -104,16 +104,17 @@ def parse(text: str) -> Located:
         if error.context:
             what += f" ({error.context})"
         raise LocatedError(what, _place(mark) if mark else None) from None
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        if error.encoding == "?":  # libyaml counts bytes
-            before = text.encode()[: error.position].decode("utf-8", "ignore")
+    except yaml.reader.ReaderError as strange:
+        before = text[: strange.position]
+        if strange.encoding == "?":  # libyaml counts bytes
+            before = text.encode()[: strange.position].decode("utf-8", "ignore")
         place = Place(before.count("\n") + 1, len(before) - before.rfind("\n"))
-        code = ord(error.character) if isinstance(error.character, str) else error.character
+        sign = strange.character
+        code = ord(sign) if isinstance(sign, str) else sign
         what = f"character U+{code:04X} is not allowed"
         raise LocatedError(what, place) from None
-    except yaml.YAMLError as error:
-        raise LocatedError(" ".join(str(error).split())) from None
+    except yaml.YAMLError as other:
+        raise LocatedError(" ".join(str(other).split())) from None
     if root is None:
         return Located(None, {}, {}, frozenset())
     return _Walk().located(root)

@@ -113,5 +113,5 @@ class Pages:
             offset = frame.end - first
         try:
             return events_of(b"".join(payloads))
-        except CodecError as error:
-            raise StorageError(f"{name}: offset {first}: {error}", final=True) from None
+        except CodecError as damage:
+            raise StorageError(f"{name}: offset {first}: {damage}", final=True) from None

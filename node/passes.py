@@ -89,8 +89,8 @@ class Passes:
             return self._given_up("")
         except OSError as error:
             return self._given_up(error.strerror or str(error))
-        except StorageError as error:
-            return self._given_up(str(error))
+        except StorageError as failure:
+            return self._given_up(str(failure))
         return None
 
     def _given_up(self, why: str) -> list[Hole]:

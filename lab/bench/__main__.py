@@ -3,30 +3,28 @@
 import argparse
 import importlib
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
-from lab.bench import page, results
-from lab.bench.facts import gather
+from lab.bench import report
 from lab.bench.figures import Figure
+from lab.bench.machine_facts import gather
 from lab.bench.scale import FULL, QUICK
 from lab.bench.session import Session
 
 # In the order in which they run: those that share histories leave them as the next one wants them.
 BENCHES = (
-    "start",
-    "ingest",
-    "spread",
-    "sustain",
-    "catchup",
-    "restart",
-    "footprint",
-    "idle",
-    "growth",
-    "moderation",
-    "sim",
+    *("start", "ingest", "spread", "sustain", "catchup", "restart", "footprint", "idle", "growth"),
+    *("moderation", "sim"),
 )
+
+
+def figures_of(name: str, session: Session) -> list[Figure]:
+    """Run one bench."""
+    found: list[Figure] = importlib.import_module(f"lab.bench.{name}").run(session)
+    return [msgspec.structs.replace(one, bench=name) for one in found]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,32 +42,29 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"no bench {name!a}: there are {', '.join(BENCHES)}")
     if given.page is not None:
         try:
-            page.rewrite(results.read(given.page))
+            report.rewrite_page(report.read(given.page))
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             parser.error(f"{given.page}: {error}")
         return 0
-    found = _run(given.names or BENCHES, quick=given.quick, json=given.json, out=given.out)
+    names = [name for name in BENCHES if name in (given.names or BENCHES)]
+    found = _run(names, quick=given.quick, json=given.json, out=given.out)
     return 7 if any(one.met is False for one in found) else 0
 
 
-def _run(
-    names: list[str] | tuple[str, ...], *, quick: bool, json: bool, out: Path | None
-) -> list[Figure]:
+def _run(names: Iterable[str], *, quick: bool, json: bool, out: Path | None) -> list[Figure]:
     facts = gather(quick=quick)
     found: list[Figure] = []
     with Session(QUICK if quick else FULL) as session:
-        for name in BENCHES:
-            if name not in names:
-                continue
-            came: list[Figure] = importlib.import_module(f"lab.bench.{name}").run(session)
+        for name in names:
+            came = figures_of(name, session)
             found += came
             if json:
                 for one in came:
                     print(msgspec.json.encode(one.as_json()).decode(), flush=True)
             else:
-                print(results.shown(came), flush=True)
+                print(report.shown(came), flush=True)
             if out is not None:  # after each bench: a run that breaks off leaves what it has
-                results.write(results.Results(facts, found), out)
+                report.write(report.Results(facts, found), out)
     return found
 
 

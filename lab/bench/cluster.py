@@ -1,4 +1,7 @@
-"""A cluster for a bench: in a folder of its own, moderated, and gone afterwards."""
+"""A cluster for a bench: in a folder of its own, moderated, and gone afterwards; what it costs.
+
+Resident memory includes pages that a node shares with the launcher.
+"""
 
 import contextlib
 import os
@@ -7,12 +10,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from threading import Event
 
-from lab.bench.words import banned
+import psutil
+
+from lab.ask import Panel
+from lab.bench.sample_texts import banned
 from lab.client import Client
 from lab.cluster import Cluster
 from lab.launched import read_launched
@@ -76,6 +82,25 @@ def durable(status: Status, events: int) -> bool:
     )
 
 
+def settled(cluster: Cluster, events: int, until: float) -> int | None:
+    """How many events all nodes hold once they hold so many, durably, and agree. None: too late."""
+    look = Event()
+    with Panel(cluster.place.nodes.values()) as panel:
+        while True:
+            answers = panel.ask(ReadStatus, max(until - time.monotonic(), 0.05))
+            seen = [status for status in answers.values() if type(status) is Status]
+            at_rest = (
+                len(seen) == len(cluster.place.nodes)
+                and len({status.root for status in seen}) == 1
+                and all(durable(status, max(events, status.events)) for status in seen)
+            )
+            if time.monotonic() > until:
+                return None
+            if at_rest:
+                return seen[0].events
+            look.wait(POLL_S)
+
+
 def journal_files(cluster: Cluster, node: str) -> list[Path]:
     folder = Path(cluster.place.nodes[node].journal_dir)
     return sorted(path for path in folder.rglob("*") if path.is_file())
@@ -98,3 +123,38 @@ def command_ms(command: Sequence[str], folder: Path) -> float:
 def interpreter_ms(count: int) -> list[float]:
     """A bare interpreter that ends at once: no process can be quicker."""
     return [command_ms([sys.executable, "-c", "pass"], Path.cwd()) for _ in range(count)]
+
+
+# --- what a process costs, as the system counts it ------------------------------------------------
+
+
+def process_of(cluster: Cluster, node: str) -> psutil.Process:
+    record = cluster.process(node)
+    assert record is not None, node
+    return psutil.Process(record.pid)
+
+
+def resident_mib(cluster: Cluster, node: str) -> float:
+    return float(process_of(cluster, node).memory_info().rss) / 2**20
+
+
+def cpu_s(cluster: Cluster, node: str) -> float:
+    """Seconds on a processor, of all its threads so far; to the nanosecond where Linux tells it."""
+    process = process_of(cluster, node)
+    try:
+        tasks = Path(f"/proc/{process.pid}/task").iterdir()
+        ran = [int((task / "schedstat").read_text().split()[0]) for task in tasks]
+    except OSError:
+        times = process.cpu_times()
+        return float(times.user + times.system)
+    return sum(ran) / 1e9
+
+
+def sent_bytes(cluster: Cluster, node: str) -> int:
+    """All packets so far."""
+    with client_of(cluster, node) as client:
+        return status_of(client).counters["bytes_sent"]
+
+
+def size_bytes(files: Iterable[Path]) -> int:
+    return sum(path.stat().st_size for path in files)

@@ -20,7 +20,7 @@ class Bare(Struct, frozen=True):
 class Figure(Struct, frozen=True):
     """One measured quantity over its repetitions. `goal` is a bound in the same unit, or None."""
 
-    bench: str
+    bench: str  # its name: whoever runs the bench puts it in
     name: str
     unit: str
     median: float
@@ -51,35 +51,40 @@ class Figure(Struct, frozen=True):
 
 
 def figure(
-    bench: str,
     name: str,
     unit: str,
     values: Sequence[float],
     *,
-    goal: float | None = None,
-    at_most: bool = True,
+    at_most: float | None = None,
+    at_least: float | None = None,
     bare: Bare | None = None,
     note: str = "",
     curve: Sequence[tuple[float, float]] = (),
     x_name: str = "",
 ) -> Figure:
+    """`at_most` or `at_least` is the goal, if there is one."""
     assert values, name
     return Figure(
-        bench=bench,
+        bench="",
         name=name,
         unit=unit,
         median=median(values),
         min=min(values),
         max=max(values),
         count=len(values),
-        goal=goal,
-        at_most=at_most,
+        goal=at_least if at_most is None else at_most,
+        at_most=at_least is None,
         bare=median(bare.values) if bare else None,
         bare_name=bare.name if bare else "",
         note=note,
         curve=tuple(curve),
         x_name=x_name,
     )
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """Of values that were taken in turn."""
+    return [one / other for one, other in zip(above, below, strict=True)]
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -15,41 +15,27 @@ SHOWN = 50
 
 def run(session: Session) -> list[Figure]:
     scale = session.scale
-    histories = [session.history(n) for n in (scale.small, scale.middle, scale.large)]
+    counts = (scale.small, scale.middle, scale.large)
+    histories = [session.history(count) for count in counts]
     large = histories[-1]
-    folder = Path(large.cluster.place.file).parent
-    text = [TEXT_BYTES * 1.0]
+    stored = [one.disk_bytes / count for one, count in zip(histories, counts, strict=True)]
     command = [*COMMAND, "timeline", "n1", "--last", str(SHOWN)]
+    folder = Path(large.cluster.place.file).parent
     took_ms = [command_ms(command, folder) for _ in range(scale.repeats)]
+    text = Bare("the text", (TEXT_BYTES * 1.0,))
+    bare = Bare("bare interpreter", tuple(interpreter_ms(scale.repeats)))
     return [
-        figure("footprint", "idle node", "MiB", [one.idle_mib for one in histories], goal=36),
+        figure("idle node", "MiB", [one.idle_mib for one in histories], at_most=36),
         figure(
-            "footprint",
             f"memory of {scale.large:,} messages",
             "MiB",
             [large.resident[-1][1] - large.idle_mib],
-            goal=80,
+            at_most=80,
             curve=large.resident,
             x_name="messages",
         ),
+        figure(f"disk, of a message of {TEXT_BYTES} B", "B", stored, at_most=220, bare=text),
         figure(
-            "footprint",
-            f"disk, of a message of {TEXT_BYTES} B",
-            "B",
-            [one.disk_bytes / made for one, made in zip(histories, _made(session), strict=True)],
-            goal=220,
-            bare=Bare("the text", tuple(text)),
-        ),
-        figure(
-            "footprint",
-            f"timeline --last {SHOWN} of {scale.large:,}",
-            "ms",
-            took_ms,
-            goal=250,
-            bare=Bare("bare interpreter", tuple(interpreter_ms(scale.repeats))),
+            f"timeline --last {SHOWN} of {scale.large:,}", "ms", took_ms, at_most=250, bare=bare
         ),
     ]
-
-
-def _made(session: Session) -> tuple[int, int, int]:
-    return session.scale.small, session.scale.middle, session.scale.large

@@ -10,32 +10,20 @@ the project's is "flat in history, linear in differences".
 import time
 from statistics import median
 
-from msgspec import Struct
-
-from lab.bench.cluster import client_of, durable, status_of
-from lab.bench.figures import Bare, Figure, figure
-from lab.bench.process import cpu_s
-from lab.bench.session import History, Session
-from lab.cluster import Cluster
+from lab.bench.cluster import cpu_s, sent_bytes, settled
+from lab.bench.figures import Bare, Figure, figure, ratios
+from lab.bench.session import PAIR, History, Session
 from lab.problem import Problem
 from node.api import ClearFaults, Done, SetFault
 
-PAIR = ("n1", "n2")
 HEAL_S = 60.0
-POLL_S = 0.01
 ROUNDS = 3
-
-
-class Cost(Struct, frozen=True):
-    """Of the exchange of some differences, both nodes together, for each difference."""
-
-    bytes: float
-    cpu_us: float
+Costs = dict[tuple[bool, int], list[tuple[float, float]]]  # see `_costs`
 
 
 def run(session: Session) -> list[Figure]:
     scale = session.scale
-    caught_up = [  # before the histories grow here
+    near, far = [  # before the histories grow here
         [pull.events / pull.took_s for pull in session.pulls(count)]
         for count in (scale.small, scale.large)
     ]
@@ -48,11 +36,8 @@ def run(session: Session) -> list[Figure]:
         short.append(small.grow(scale.small))
         long.append(large.grow(scale.small))
     counts = f"{scale.large:,} / {scale.small:,}"
-    ratios = [there / here for there, here in zip(long, short, strict=True)]
-    pulled = [rate / median(caught_up[0]) for rate in caught_up[1]]
     return [
         figure(
-            "growth",
             f"ingest with {scale.large:,} messages",
             "msg/s",
             long,
@@ -60,89 +45,66 @@ def run(session: Session) -> list[Figure]:
             curve=large.rates,
             x_name="messages",
         ),
-        figure("growth", f"ingest, {counts}", "x", ratios, goal=0.9, at_most=False),
-        figure("growth", f"catch-up, {counts}", "x", pulled, goal=0.9, at_most=False),
+        figure(f"ingest, {counts}", "x", ratios(long, short), at_least=0.9),
+        figure(f"catch-up, {counts}", "x", [rate / median(near) for rate in far], at_least=0.9),
         *_rounds(session, small, large),
     ]
 
 
 def _rounds(session: Session, small: History, large: History) -> list[Figure]:
     few, many = session.scale.differences
-    costs: dict[tuple[int, int], list[Cost]] = {}
-    for which, history in enumerate((small, large)):
-        history.cluster.up(list(PAIR))
-        _await_equal(history.cluster, history.count, 5 * HEAL_S)
-        for differences in (few, many):
-            costs[which, differences] = [_heal(history, differences) for _ in range(ROUNDS)]
-        history.cluster.stop(["n2"])
-
-    def ratio(of: str, above: tuple[int, int], below: tuple[int, int]) -> list[float]:
-        under = median(getattr(cost, of) for cost in costs[below])
-        return [getattr(cost, of) / under for cost in costs[above]]
-
+    costs = _costs(small, few, many, long=False) | _costs(large, few, many, long=True)
     found: list[Figure] = []
-    for of, unit, goal in (("bytes", "B", 1.1), ("cpu_us", "us", 1.5)):
-        name = {"bytes": "bytes", "cpu_us": "CPU"}[of]
-        each = [getattr(cost, of) for cost in costs[1, many]]
+    for at, name, unit, goal in ((0, "bytes", "B", 1.1), (1, "CPU", "us", 1.5)):
+        each = {which: [cost[at] for cost in some] for which, some in costs.items()}
+        by_history = [cost / median(each[False, many]) for cost in each[True, many]]
+        by_count = [cost / median(each[True, few]) for cost in each[True, many]]
+        flat = f"{name} of {many:,} differences, long / short history"
+        linear = f"{name} of a difference, {many:,} / {few:,} at once"
         found += [
-            figure("growth", f"{name} of a difference, {many:,} at once", unit, each),
-            figure(
-                "growth",
-                f"{name} of {many:,} differences, long / short history",
-                "x",
-                ratio(of, (1, many), (0, many)),
-                goal=goal,
-            ),
-            figure(
-                "growth",
-                f"{name} of a difference, {many:,} / {few:,} at once",
-                "x",
-                ratio(of, (1, many), (1, few)),
-                goal=goal,
-            ),
+            figure(f"{name} of a difference, {many:,} at once", unit, each[True, many]),
+            figure(flat, "x", by_history, at_most=goal),
+            figure(linear, "x", by_count, at_most=goal),
         ]
     return found
 
 
-def _heal(history: History, differences: int) -> Cost:
+def _costs(history: History, few: int, many: int, *, long: bool) -> Costs:
+    """Bytes and µs of CPU of both nodes for each difference; by whether the history is long, and
+    how many differences there were at once.
+    """
+    history.cluster.up(list(PAIR))
+    _await_equal(history, 5 * HEAL_S)
+    found = {(long, count): [_heal(history, count) for _ in range(ROUNDS)] for count in (few, many)}
+    history.cluster.stop(["n2"])
+    return found
+
+
+def _heal(history: History, differences: int) -> tuple[float, float]:
     """Cut, post, heal; what it costs until both are equal again."""
-    cluster = history.cluster
     for name in PAIR:
-        with client_of(cluster, name) as client:
+        with history.client(name) as client:
             client.expect(SetFault(client.new_id(), blocked=True), Done)
     history.grow(differences)
-    before = _spent(cluster)
+    bytes_before, cpu_before_s = _spent(history)
     for name in PAIR:
-        with client_of(cluster, name) as client:
+        with history.client(name) as client:
             client.expect(ClearFaults(client.new_id()), Done)
-    _await_equal(cluster, history.count, HEAL_S)
-    after = _spent(cluster)
-    return Cost(
-        (after[0] - before[0]) / differences,
-        (after[1] - before[1]) / differences * 1e6,
+    _await_equal(history, HEAL_S)
+    bytes_after, cpu_after_s = _spent(history)
+    return (
+        (bytes_after - bytes_before) / differences,
+        (cpu_after_s - cpu_before_s) / differences * 1e6,
     )
 
 
-def _await_equal(cluster: Cluster, events: int, timeout_s: float) -> None:
-    until = time.monotonic() + timeout_s
-    with client_of(cluster, "n1") as one, client_of(cluster, "n2") as two:
-        while True:
-            seen = status_of(one), status_of(two)
-            equal = seen[0].root == seen[1].root and all(durable(one, events) for one in seen)
-            if equal:
-                return
-            if time.monotonic() > until:
-                raise Problem("the pair does not converge")
-            one.replies(POLL_S)  # nothing comes: this waits
+def _spent(history: History) -> tuple[int, float]:
+    cluster = history.cluster
+    return sum(sent_bytes(cluster, name) for name in PAIR), sum(
+        cpu_s(cluster, name) for name in PAIR
+    )
 
 
-def _spent(cluster: Cluster) -> tuple[int, float]:
-    """Bytes sent and seconds of CPU of both so far."""
-    sent, spent_s = 0, 0.0
-    for name in PAIR:
-        record = cluster.process(name)
-        assert record is not None, name
-        with client_of(cluster, name) as client:
-            sent += status_of(client).counters["bytes_sent"]
-        spent_s += cpu_s(record.pid)
-    return sent, spent_s
+def _await_equal(history: History, timeout_s: float) -> None:
+    if settled(history.cluster, history.count, time.monotonic() + timeout_s) is None:
+        raise Problem("the pair does not converge")

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from random import Random
 
-from lab.bench.words import chat_texts
+from lab.bench.sample_texts import chat_texts
 from lab.client import Client
 from lab.problem import Problem
 from node.api import Accepted, Post, Reply

@@ -1,20 +1,16 @@
-"""How much moderation finds, how fast it is, and what hostile texts cost.
+"""How fast moderation is, and what hostile texts cost. How much it finds is for tests/domain.
 
-    python -m lab.bench.moderation      everything
-    scripts/bench moderation            the figures that have a goal
-
-One core, best of several runs. Words and texts are those of `lab.bench.words`.
+One core, best of several runs. Words and texts are those of `lab.bench.sample_texts`.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
-from domain.folding import UNICODE_VERSION
-from domain.moderation import Clean, Moderator, Policy, Rule
+from domain.moderation import Moderator, Policy, Rule
 from lab.bench.figures import Figure, figure
+from lab.bench.sample_texts import banned, clean_texts
 from lab.bench.session import Session
-from lab.bench.words import banned, clean_texts
 
 WORLD = (
     "Привет, как дела сегодня? ", "çok güzel bir gün, değil mi ", "Tôi cảm ơn bạn rất nhiều ",
@@ -61,10 +57,6 @@ def world_texts(count: int, rng: Random) -> list[str]:
     return ["".join(rng.choices(WORLD, k=8))[:100] for _ in range(count)]
 
 
-def with_hits(texts: list[str], words: tuple[str, ...], share: float, rng: Random) -> list[str]:
-    return [f"{rng.choice(words)} {text}"[:100] if rng.random() < share else text for text in texts]
-
-
 def stresses() -> Iterator[tuple[str, Callable[[int], str]]]:
     """Texts of some size that are meant to be expensive."""
 
@@ -95,14 +87,11 @@ def stresses() -> Iterator[tuple[str, Callable[[int], str]]]:
         yield " + ".join(map(repr, parts))[:24], mixed(parts, "")
 
 
-def per_second(moderator: Moderator, texts: list[str], runs: int = 5) -> float:
-    best = 0.0
-    for _ in range(runs):
-        began = time.perf_counter()
-        for text in texts:
-            moderator.judge(text)
-        best = max(best, len(texts) / (time.perf_counter() - began))
-    return best
+def per_second(moderator: Moderator, texts: list[str]) -> float:
+    began = time.perf_counter()
+    for text in texts:
+        moderator.judge(text)
+    return len(texts) / (time.perf_counter() - began)
 
 
 def seconds(moderator: Moderator, text: str, runs: int = 3) -> float:
@@ -128,14 +117,13 @@ def build_ms(words: tuple[str, ...]) -> float:
 
 
 def run(session: Session) -> list[Figure]:
-    """The figures with a goal; `main` prints all there is to know."""
     scale = session.scale
     rng = Random(1000)
     words = banned(1000, rng)
     moderator = Moderator(Policy((Rule("bench", words, "censor"),)))
     clean, world = clean_texts(scale.moderated, rng), world_texts(scale.moderated // 2, rng)
-    ascii_rates = [per_second(moderator, clean, 1) for _ in range(scale.repeats)]
-    world_rates = [per_second(moderator, world, 1) for _ in range(scale.repeats)]
+    ascii_rates = [per_second(moderator, clean) for _ in range(scale.repeats)]
+    world_rates = [per_second(moderator, world) for _ in range(scale.repeats)]
     rules = max(int(10_000 * scale.sim), 100)
     builds = [build_ms(banned(rules, Random(seed))) for seed in range(3)]
     size = max(int(SIZE * scale.sim), 100)
@@ -146,73 +134,13 @@ def run(session: Session) -> list[Figure]:
         stress.append(once * 1000)
         if once > DOUBLED_FROM:
             doubled.append(twice / once)
+    worst = f"{size:,} hostile bytes, worst"
     return [
-        figure("moderation", "clean ASCII", "msg/s", ascii_rates, goal=150_000, at_most=False),
-        figure("moderation", "mixed Unicode", "msg/s", world_rates, goal=30_000, at_most=False),
-        figure("moderation", f"building {rules:,} rules", "ms", builds, goal=100),
+        figure("clean ASCII", "msg/s", ascii_rates, at_least=150_000),
+        figure("mixed Unicode", "msg/s", world_rates, at_least=30_000),
+        figure(f"building {rules:,} rules", "ms", builds, at_most=100),
         # Any of them, so the worst is the figure. The median of all would say nothing.
-        figure("moderation", f"{size:,} hostile bytes, worst", "ms", [max(stress)], goal=50),
+        figure(worst, "ms", [max(stress)], at_most=50),
         # Twice the bytes, in times of the processor time; of what takes long enough to tell.
-        figure("moderation", "twice as long, worst", "x", [max(doubled, default=1.0)], goal=2.5),
+        figure("twice as long, worst", "x", [max(doubled, default=1.0)], at_most=2.5),
     ]
-
-
-def detection() -> None:
-    """By technique. The generator is one of the tests, so this needs a checkout."""
-    try:
-        from tests.domain.corpus import CORE, HARD, INNOCENTS, WORDS, evasions
-    except ImportError:
-        print("no detection figures: tests/domain/corpus.py is not here")
-        return
-    moderator = Moderator(Policy((Rule("bench", WORDS, "censor"),)))
-    for name, techniques in (("core", CORE), ("hard", HARD)):
-        found = dict.fromkeys(techniques, 0)
-        for technique, text in evasions(techniques, WORDS, 7, 500):
-            found[technique] += type(moderator.judge(text)) is not Clean
-        print(f"\n{name}: {sum(found.values()) / len(found) / 5:.2f} % found")
-        for technique, count in found.items():
-            print(f"  {technique:24}{count / 5:6.1f} %")
-    texts = [text for group in INNOCENTS.values() for text in group]
-    flagged = sum(type(moderator.judge(text)) is not Clean for text in texts)
-    print(f"\n{flagged} of {len(texts)} innocent texts flagged")
-
-
-def speed(count: int) -> None:
-    rng = Random(count)
-    words = banned(count, rng)
-    built_ms = build_ms(words)
-    moderator = Moderator(Policy((Rule("bench", words, "censor"),)))
-    clean, world = clean_texts(2000, rng), world_texts(1000, rng)
-    print(f"\n{count} words, built in {built_ms:.0f} ms; texts of 100 characters, per second:")
-    for name, texts in (
-        ("clean ASCII", clean),
-        ("ASCII with 2 % hits", with_hits(clean, words, 0.02, rng)),
-        ("mixed Unicode", world),
-        ("Unicode with 2 % hits", with_hits(world, words, 0.02, rng)),
-        ("nothing but hits", with_hits(clean[:300], words, 1, rng)),
-    ):
-        flagged = sum(type(moderator.judge(text)) is not Clean for text in texts)
-        print(f"  {name:24}{per_second(moderator, texts):10,.0f}   flagged {flagged}")
-
-
-def stress() -> None:
-    words = banned(1000, Random(1000))
-    print(f"\n{'texts of 64 KiB':28}{'first ms':>10}{'best ms':>10}{'2x size':>10}")
-    for name, text_of in stresses():
-        moderator = Moderator(Policy((Rule("bench", words, "censor"),), ALLOWED))
-        text, longer = sized(text_of(SIZE), SIZE), sized(text_of(2 * SIZE), 2 * SIZE)
-        first = seconds(moderator, text, 1)
-        best, twice = seconds(moderator, text), seconds(moderator, longer)
-        print(f"  {name:26}{first * 1000:10.1f}{best * 1000:10.1f}{twice / best:10.2f}")
-
-
-def main() -> None:
-    print(f"Unicode data {UNICODE_VERSION}")
-    detection()
-    for count in (7, 1000, 10_000):
-        speed(count)
-    stress()
-
-
-if __name__ == "__main__":
-    main()

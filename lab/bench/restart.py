@@ -8,10 +8,9 @@ the journal once.
 
 import time
 
-from lab.bench import bare
-from lab.bench.cluster import checkpoints, journal_files, kill
+from lab.bench import baselines
+from lab.bench.cluster import checkpoints, journal_files, kill, resident_mib
 from lab.bench.figures import Bare, Figure, figure
-from lab.bench.process import resident_mib
 from lab.bench.session import History, Session
 from lab.client import Client
 from lab.problem import Problem
@@ -30,25 +29,32 @@ def run(session: Session) -> list[Figure]:
         repeats = scale.repeats_large if count == scale.large else scale.repeats
         took = [_restart_s(history, forget=False) for _ in range(repeats)]
         with_checkpoint = bool(checkpoints(history.cluster, "n1"))
-        resident = resident_mib(history.pid())
+        resident = resident_mib(history.cluster, "n1")
         files = journal_files(history.cluster, "n1")
-        raw = Bare("reading the journal once", tuple(bare.read_s(files) for _ in range(repeats)))
+        read = [baselines.read_s(files) for _ in range(repeats)]
         again = took
         if with_checkpoint:
             again = [_restart_s(history, forget=True) for _ in range(repeats)]
-        note = "" if with_checkpoint else "there is no checkpoint"
+        bare, name = "reading the journal once", f"{count:,} messages"
+        million = 1e6 / history.count
         found += [
-            figure("restart", f"{count:,} messages", "s", took, goal=goal, bare=raw, note=note),
             figure(
-                "restart",
-                f"{count:,} messages, without checkpoint, a million",
+                name,
                 "s",
-                [seconds / history.count * 1e6 for seconds in again],
-                goal=1.5,
-                bare=Bare(raw.name, tuple(s / history.count * 1e6 for s in raw.values)),
+                took,
+                at_most=goal,
+                bare=Bare(bare, tuple(read)),
+                note="" if with_checkpoint else "there is no checkpoint",
+            ),
+            figure(
+                f"{name}, without checkpoint, a million",
+                "s",
+                [seconds * million for seconds in again],
+                at_most=1.5,
+                bare=Bare(bare, tuple(seconds * million for seconds in read)),
                 note="" if count == scale.large else "with the start of the process",
             ),
-            figure("restart", f"{count:,} messages, resident afterwards", "MiB", [resident]),
+            figure(f"{name}, resident afterwards", "MiB", [resident]),
         ]
     return found
 

@@ -13,15 +13,15 @@ from typing import Self
 
 from msgspec import Struct, field
 
-from lab.bench.cluster import client_of, cluster_of, durable, status_of
+from lab.bench.cluster import client_of, cluster_of, durable, resident_mib, size_bytes, status_of
 from lab.bench.figures import Curve
 from lab.bench.load import Texts, post_all
-from lab.bench.process import resident_mib, size_bytes
 from lab.bench.scale import Scale
 from lab.client import Client
 from lab.cluster import Cluster
 from lab.problem import Problem
 
+PAIR = ("n1", "n2")  # the nodes of a history
 STEPS = 40  # measured while a history grows
 PULL_TIMEOUT_S = 300.0
 POLL_S = 0.005
@@ -49,11 +49,6 @@ class History(Struct):
 
     def client(self, node: str = "n1") -> Client:
         return client_of(self.cluster, node)
-
-    def pid(self, node: str = "n1") -> int:
-        record = self.cluster.process(node)
-        assert record is not None, node
-        return record.pid
 
     def grow(self, count: int) -> float:
         """Post `count` more to n1; messages per second."""
@@ -149,13 +144,13 @@ class Session:
     def _made(self, count: int) -> History:
         history = History(self._stack.enter_context(cluster_of(2)), Texts())
         history.cluster.up(["n1"])
-        history.idle_mib = resident_mib(history.pid())
+        history.idle_mib = resident_mib(history.cluster, "n1")
         history.resident.append((0.0, history.idle_mib))
         step = max(count // STEPS, 1)
         while history.count < count:
             rate = history.grow(min(step, count - history.count))
             history.rates.append((float(history.count), rate))
-            history.resident.append((float(history.count), resident_mib(history.pid())))
+            history.resident.append((float(history.count), resident_mib(history.cluster, "n1")))
         folder = Path(history.cluster.place.nodes["n1"].dir)
         history.disk_bytes = size_bytes(path for path in folder.rglob("*") if path.is_file())
         return history

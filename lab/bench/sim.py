@@ -1,23 +1,19 @@
 """How fast the simulator is on one core, in the figures that it is held to.
 
-    python -m lab.bench.sim            all of them
-    python -m lab.bench.sim seeds      one: packets, seeds, thousand, ten-thousand
-    scripts/bench sim                  the same, beside the goals, and the first two compiled
+`packet deliveries`: a cluster of five that has nothing new to say and says so all the time, every
+packet in the trace. `five-node fault seeds`: of four scenarios. Of these two the trace is hashed,
+and judged by all checkers; and they are measured once more from compiled code, by
+`scripts/compile python -m lab.bench.sim SHARE`, which prints their figures as JSON lines. One rumor
+to 1,000 nodes that all know each other. 30 rounds of a second of 10,000 nodes with 20 peers each.
 
-`packets`: a cluster of five that has nothing new to say and says so all the time, every packet in
-the trace. `seeds`: fault seeds of four scenarios. Of these two the trace is hashed, and judged by
-all checkers. `thousand`: one rumor to 1,000 nodes that all know each other. `ten-thousand`: 30
-rounds of a second, 20 peers each.
-
-Processor time is measured, not time on the wall. A figure says in its name that it was taken from
-compiled code (`lab.compiled`); these are taken in a process of their own.
+Processor time is measured, not time on the wall.
 """
 
 import gc
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import process_time
 from typing import TypeVar
 
@@ -25,13 +21,10 @@ import msgspec
 
 from gossip.config import GossipConfig
 from lab.bench.figures import Figure, figure
-from lab.bench.scale import FULL
+from lab.bench.machine_facts import ROOT
 from lab.bench.session import Session
 from lab.checkers import judge
-from lab.compiled.build import build
-from lab.compiled.tree import environment, is_compiled
 from lab.faults import DiskOptions, NetworkOptions, Op, Plan
-from lab.problem import Problem
 from lab.scenario import named
 from lab.sim import world as sim
 
@@ -39,19 +32,34 @@ Of = TypeVar("Of")
 
 RUNS = 3
 SEEDS = 60
-COMPILED = ("packets", "seeds")
 HELLO = (
     Op(id=1, at_us=1_000_000, session="c1", node="n1", action="post", author="ann", text="hello"),
 )
 
 
-def _nodes(count: int) -> tuple[str, ...]:
-    return tuple([f"n{number}" for number in range(1, count + 1)])
+def run(session: Session) -> list[Figure]:
+    share = session.scale.sim
+    with _few_collections():
+        found = [packets(share), seeds(share), thousand(share), ten_thousand(share)]
+    return [*found, *_compiled(share)] if session.scale.compiled else found
 
 
-def packets(scale: float) -> Figure:
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """As an explorer of seeds runs them: what is there stays, and cycles are rare."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
+def packets(share: float) -> Figure:
     gossip = GossipConfig(round_ms=20, idle_round_ms=20)
-    faults_us = max(int(50_000_000 * scale), 2_000_000)
+    faults_us = max(int(50_000_000 * share), 2_000_000)
     plan = Plan(
         scenario="packets",
         seed=1,
@@ -65,11 +73,11 @@ def packets(scale: float) -> Figure:
     for _ in range(RUNS):
         result, spent_s = _timed(lambda: _judged(sim.run_plan(plan)))
         rates.append(result.deliveries / spent_s)
-    return figure("sim", _name("packet deliveries"), "1/s", rates, goal=60_000, at_most=False)
+    return figure("packet deliveries", "1/s", rates, at_least=60_000)
 
 
-def seeds(scale: float) -> Figure:
-    count = max(int(SEEDS * scale), 4)
+def seeds(share: float) -> Figure:
+    count = max(int(SEEDS * share), 4)
     scenarios = [named(name) for name in ("lossy", "partition", "crash-storm", "power-cuts")]
 
     def all_of_them() -> None:
@@ -77,17 +85,11 @@ def seeds(scale: float) -> Figure:
             _judged(sim.run(scenarios[seed % len(scenarios)], seed))
 
     rates = [count / _timed(all_of_them)[1] for _ in range(RUNS)]
-    return figure("sim", _name("five-node fault seeds"), "1/s", rates, goal=80, at_most=False)
+    return figure("five-node fault seeds", "1/s", rates, at_least=80)
 
 
-def _judged(result: sim.Result) -> sim.Result:
-    assert result.trace.hash
-    judge(result.trace)
-    return result
-
-
-def thousand(scale: float) -> Figure:
-    count = max(int(1000 * scale), 10)
+def thousand(share: float) -> Figure:
+    count = max(int(1000 * share), 10)
     plan = Plan(
         scenario="thousand",
         seed=1,
@@ -99,7 +101,7 @@ def thousand(scale: float) -> Figure:
         disk=DiskOptions(model=False),
     )
     spent_s = [_timed(lambda: _until_all_know(plan))[1] for _ in range(RUNS)]
-    return figure("sim", _name(f"{count:,} nodes, one rumor"), "s", spent_s, goal=20)
+    return figure(f"{count:,} nodes, one rumor", "s", spent_s, at_most=20)
 
 
 def _until_all_know(plan: Plan) -> None:
@@ -114,8 +116,8 @@ def _until_all_know(plan: Plan) -> None:
     assert known == len(plan.nodes), f"only {known} know"
 
 
-def ten_thousand(scale: float) -> Figure:
-    count = max(int(10_000 * scale), 30)
+def ten_thousand(share: float) -> Figure:
+    count = max(int(10_000 * share), 30)
     plan = Plan(
         scenario="ten-thousand",
         seed=1,
@@ -130,11 +132,24 @@ def ten_thousand(scale: float) -> Figure:
         disk=DiskOptions(model=False),
     )
     _, spent_s = _timed(lambda: sim.run_plan(plan, detail="lean"))
-    return figure("sim", _name(f"{count:,} nodes, 30 rounds"), "s", [spent_s], goal=60)
+    return figure(f"{count:,} nodes, 30 rounds", "s", [spent_s], at_most=60)
 
 
-def _name(what: str) -> str:
-    return f"{what}, compiled" if is_compiled() else what
+def _compiled(share: float) -> list[Figure]:
+    """The first two again, from compiled code. If there can be none, that is said."""
+    command = [f"{ROOT}/scripts/compile", "python", "-m", "lab.bench.sim", str(share)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        print("sim: there are no compiled figures", file=sys.stderr)
+        return []
+    found = [msgspec.json.decode(line, type=Figure) for line in done.stdout.splitlines()]
+    return [msgspec.structs.replace(one, name=f"{one.name}, compiled") for one in found]
+
+
+def _judged(result: sim.Result) -> sim.Result:
+    assert result.trace.hash
+    judge(result.trace)
+    return result
 
 
 def _timed(of: Callable[[], Of]) -> tuple[Of, float]:
@@ -143,50 +158,15 @@ def _timed(of: Callable[[], Of]) -> tuple[Of, float]:
     return result, process_time() - began_s
 
 
-BENCHES: dict[str, Callable[[float], Figure]] = {
-    "packets": packets,
-    "seeds": seeds,
-    "thousand": thousand,
-    "ten-thousand": ten_thousand,
-}
+def _nodes(count: int) -> tuple[str, ...]:
+    return tuple([f"n{number}" for number in range(1, count + 1)])
 
 
-def run(session: Session, names: list[str] | None = None) -> list[Figure]:
-    """As an explorer of seeds runs them: what is there stays, and cycles are rare."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 50)
-    try:
-        found = [BENCHES[name](session.scale.sim) for name in names or BENCHES]
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
-    if session.scale.compiled and not names and not is_compiled():
-        found += _compiled()
-    return found
-
-
-def _compiled() -> list[Figure]:
-    """Some of them again, from the compiled tree. If there can be none, that is said."""
-    try:
-        tree = build(partial(print, "compile:", file=sys.stderr, flush=True))
-    except Problem as problem:
-        print(f"sim: no compiled figures: {problem}", file=sys.stderr)
-        return []
-    command = [sys.executable, "-m", "lab.bench.sim", "--json", *COMPILED]
-    done = subprocess.run(command, env=environment(tree), stdout=subprocess.PIPE, check=True)
-    return [msgspec.json.decode(line, type=Figure) for line in done.stdout.splitlines()]
-
-
-def main(arguments: list[str] | None = None) -> None:
-    names = [one for one in arguments or [] if one != "--json"]
-    for one in run(Session(FULL), names):
-        if names != arguments:
+def main(share: float) -> None:
+    with _few_collections():
+        for one in (packets(share), seeds(share)):
             print(msgspec.json.encode(one.as_json()).decode(), flush=True)
-            continue
-        sign = "<=" if one.at_most else ">="
-        print(f"{one.name:32} {one.median:12,.1f} {one.unit:4} goal {sign} {one.goal:,g}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(float(sys.argv[1]))

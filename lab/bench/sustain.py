@@ -9,16 +9,16 @@ before ended. The figure is quantised by the ladder: what was kept, not what mig
 import time
 from collections.abc import Sequence
 
-from lab.ask import Panel, statuses_of
-from lab.bench import bare
-from lab.bench.cluster import client_of, cluster_of, durable
+from lab.ask import statuses_of
+from lab.bench import baselines
+from lab.bench.cluster import client_of, cluster_of, settled
 from lab.bench.figures import Bare, Figure, figure
 from lab.bench.load import AUTHOR, TEXT_BYTES, Texts
 from lab.bench.session import Session
 from lab.client import Client
 from lab.cluster import Cluster
 from lab.problem import Problem
-from node.api import Accepted, Post, ReadStatus, Status
+from node.api import Accepted, Post
 
 NODES = 5
 GRACE_S = 1.0
@@ -51,18 +51,10 @@ def run(session: Session) -> list[Figure]:
                     client.close()
     one, even = (Bare(f"{NODES} appends, as many commits", (rate,)) for rate in raw)
     note = f"{seconds:g} s at each rate, of the ladder {', '.join(map(str, scale.rates))}"
+    evenly = f"{NODES} nodes, sent to all evenly"
     return [
-        figure(
-            "sustain",
-            f"{NODES} nodes, sent to all evenly",
-            "msg/s",
-            kept[NODES],
-            goal=8000,
-            at_most=False,
-            bare=even,
-            note=note,
-        ),
-        figure("sustain", f"{NODES} nodes, sent to one", "msg/s", kept[1], bare=one),
+        figure(evenly, "msg/s", kept[NODES], at_least=8000, bare=even, note=note),
+        figure(f"{NODES} nodes, sent to one", "msg/s", kept[1], bare=one),
     ]
 
 
@@ -72,7 +64,7 @@ def _bare_rate(cluster: Cluster) -> float:
     events = max(status.events for status in statuses.values())
     commits = sum(status.counters["journal_commits"] for status in statuses.values())
     share = max(events // BARE_EVENTS_MAX, 1)
-    took_s = bare.append_s(NODES * events // share, RECORD_BYTES, commits // share)
+    took_s = baselines.append_s(NODES * events // share, RECORD_BYTES, commits // share)
     return events // share / took_s
 
 
@@ -92,20 +84,19 @@ def _climb(
 
 def _keeps(cluster: Cluster, clients: Sequence[Client], rate: int, seconds: float) -> bool:
     texts = Texts(rate).take(int(rate * seconds))
-    with Panel(cluster.place.nodes.values()) as panel:
-        before = _settled(panel, 0, time.monotonic() + SETTLE_S)
-        if before is None:
-            raise Problem("the cluster does not come to rest")
-        ended = time.monotonic() + seconds
-        tally = Tally(clients)
-        tally.send(texts, rate)
-        in_time = _settled(panel, before + len(texts), ended + GRACE_S) is not None
-        until = time.monotonic() + SETTLE_S
-        while tally.waiting:  # in any case: the next rate wants a cluster at rest
-            tally.read(0.05)
-            if time.monotonic() > until:
-                raise Problem(f"{tally.waiting} messages were never answered")
-        return in_time and not tally.failed
+    before = settled(cluster, 0, time.monotonic() + SETTLE_S)
+    if before is None:
+        raise Problem("the cluster does not come to rest")
+    ended = time.monotonic() + seconds
+    tally = Tally(clients)
+    tally.send(texts, rate)
+    in_time = settled(cluster, before + len(texts), ended + GRACE_S) is not None
+    until = time.monotonic() + SETTLE_S
+    while tally.waiting:  # in any case: the next rate wants a cluster at rest
+        tally.read(0.05)
+        if time.monotonic() > until:
+            raise Problem(f"{tally.waiting} messages were never answered")
+    return in_time and not tally.failed
 
 
 class Tally:
@@ -140,19 +131,3 @@ class Tally:
                 self.waiting -= 1
                 self.failed += type(reply) is not Accepted
             timeout_s = 0
-
-
-def _settled(panel: Panel, events: int, until: float) -> int | None:
-    """How many events all five hold once they hold so many, durably, and agree. None: too late."""
-    while True:
-        answers = panel.ask(ReadStatus, max(until - time.monotonic(), 0.05))
-        seen = [status for status in answers.values() if type(status) is Status]
-        at_rest = (
-            len(seen) == NODES
-            and len({status.root for status in seen}) == 1
-            and all(durable(status, max(events, status.events)) for status in seen)
-        )
-        if time.monotonic() > until:
-            return None
-        if at_rest:
-            return seen[0].events

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -145,3 +146,9 @@ def first_problem(problems: list[Problem]) -> None:
         complain(str(problem), problem.code)
     if problems:
         raise typer.Exit(int(problems[0].code))
+
+
+def is_compiled() -> bool:
+    """Whether this process runs what scripts/compile made."""
+    spec = find_spec("domain.clock")  # a module that is always compiled
+    return spec is not None and not str(spec.origin).endswith(".py")

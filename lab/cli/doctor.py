@@ -77,7 +77,7 @@ def _packages() -> Finding:
     """The four packages have common names: another distribution may shadow one of them."""
     import importlib.util
 
-    from lab.compiled.tree import is_compiled
+    from lab.cli.common import is_compiled
 
     folders: dict[str, str] = {}
     for name in ("domain", "gossip", "node", "lab"):

@@ -35,7 +35,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import PackageNotFoundError, version  # lazy: rarely asked
 
-        from lab.compiled.tree import is_compiled
+        from lab.cli.common import is_compiled
 
         how = " (compiled)" if is_compiled() else ""
         try:

@@ -5,8 +5,7 @@ import textwrap
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from lab.cli.common import hint
-from lab.compiled.tree import is_compiled
+from lab.cli.common import hint, is_compiled
 from lab.display import display_safe
 from lab.rows import ROWS
 from lab.steps import lasting, seconds, steps

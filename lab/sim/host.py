@@ -195,8 +195,8 @@ class Host:
             assert recovery is not None and isinstance(log, Journal)
             self._not_restored(error, log, recovery)
             return
-        except Exception as error:
-            self.core_failed(error)
+        except Exception as failure:
+            self.core_failed(failure)
             return
         self.process = process = Process(self, replica, log, pages)
         told = boot_of(self.bay, shared.known, shared.plan, replica, pages, records, recovery)

@@ -1,46 +1,35 @@
 """Compiled runs: the same sources, the same runs; and how the sources are made fit for mypyc.
 
-CHATLAB_LONG=1 builds the whole tree and compares 220 seeds. Here two modules are compiled.
+CHATLAB_LONG=1 compiles all hot modules and compares 220 seeds. Here it is two modules.
 """
 
 import ast
-import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import zipfile
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from lab.compiled import build as building
-from lab.compiled.hot import hot_modules
-from lab.compiled.split import Halves, SplitError, split
-from lab.compiled.tree import (
-    FOLDER,
-    ROOT,
-    copy_into,
-    environment,
-    files_of,
-    fresh_tree,
-    is_compiled,
-    stamp_of,
-)
-from lab.problem import Problem
+from hatch_build import MYPY, ROOT, hot_modules, look_for_tools, split, values_of, write
+from lab.cli.common import is_compiled
 
-pytestmark = pytest.mark.timeout(600)  # whoever comes first waits for the tree
+pytestmark = pytest.mark.timeout(600)  # whoever comes first waits for the compiler
 
 LONG = os.environ.get("CHATLAB_LONG") == "1"
 SEEDS = 220 if LONG else 11
-FEW = ["domain.clock", "lab.sim.agenda"]  # one with a value in it, one without
+FEW = "domain/clock.py lab/sim/agenda.py"  # one with a value in it, one without
 
 # The trace, its token with build id and sum, and all that is said of it.
 TELL = """
 import sys, msgspec
-from lab.compiled.tree import is_compiled
+from lab.cli.common import is_compiled
 from lab.judging import run_judged
 from lab.scenario import named, names
 print(is_compiled())
@@ -49,10 +38,6 @@ for seed in range(int(sys.argv[1])):
     told = [str(judged.token), judged.trace.hash, judged.verdicts, judged.sample]
     print(msgspec.json.encode(told, enc_hook=str).decode())
 """
-
-
-def split_of(source: str, *values: str) -> Halves:
-    return split(source, "house.room", lambda name: name in values)
 
 
 # --- splitting ------------------------------------------------------------------------------------
@@ -97,9 +82,8 @@ def deeper() -> int:
 
 
 def test_a_value_moves_with_what_it_uses_and_every_line_stays_where_it_was() -> None:
-    halves = split_of(ROOM, "Seen")
-    assert halves.moved == ("KIND", "LIMIT", "Seen", "enough")
-    whole, native, values = (text.splitlines() for text in (ROOM, halves.native, halves.values))
+    halves = split(ROOM, "house.room", {"Seen"})
+    whole, native, values = (text.splitlines() for text in (ROOM, *halves))
     assert len(native) == len(values) == len(whole)
     for at, line in enumerate(whole):
         assert native[at] in (line, "", "from house.room_values import KIND, LIMIT, Seen, enough")
@@ -107,162 +91,94 @@ def test_a_value_moves_with_what_it_uses_and_every_line_stays_where_it_was() -> 
     assert "".join(native).count("from house.room_values") == 1
     native_classes, value_classes = (
         [one.name for one in ast.parse(text).body if isinstance(one, ast.ClassDef)]
-        for text in (halves.native, halves.values)
+        for text in halves
     )
     assert (native_classes, value_classes) == (["Native"], ["Seen"])
-    assert "@marked" in halves.values and "@marked" not in halves.native
-    assert "Roof" in halves.values, "annotations may need what is imported for types"
+    assert "@marked" in halves[1] and "@marked" not in halves[0]
+    assert "Roof" in halves[1], "annotations may need what is imported for types"
 
 
 def test_a_module_without_values_stays_as_it_is() -> None:
-    assert split_of(ROOM) == Halves(ROOM)
+    assert split(ROOM, "house.room", set()) == (ROOM, "")
+    assert split(ROOM, "house.room", {"Struct"}) == (ROOM, ""), "it is defined elsewhere"
 
 
-def test_a_value_that_uses_what_is_rebound_cannot_move() -> None:
-    source = ROOM + "\n\ndef more() -> None:\n    global LIMIT\n    LIMIT = 4\n"
-    with pytest.raises(SplitError, match=r"house\.room:\d+: .*global"):
-        split_of(source, "Seen")
-
-
-def test_two_handlers_of_a_function_call_the_error_by_different_names() -> None:
-    source = (
-        "def read():\n"
-        "    try:\n"
-        "        go()\n"
-        "    except OSError as error:\n"
-        "        tell('ö', error)\n"
-        "    except (KeyError, IndexError) as error:\n"
-        "        tell('ö', error, error.args)\n"
-        "        raise Bad(error=str(error)) from error\n"
-    )
-    assert split_of(source).native == (
-        "def read():\n"
-        "    try:\n"
-        "        go()\n"
-        "    except OSError as error:\n"
-        "        tell('ö', error)\n"
-        "    except (KeyError, IndexError) as error_6:\n"
-        "        tell('ö', error_6, error_6.args)\n"
-        "        raise Bad(error=str(error_6)) from error_6\n"
-    )
-
-
-@pytest.mark.parametrize("module", hot_modules(ROOT))
+@pytest.mark.parametrize("module", hot_modules())
 def test_every_hot_module_can_be_split(module: str) -> None:
-    source = ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
-    halves = split(source, module, building.values_of(module))
-    whole = ast.parse(source)
-    assert len(ast.parse(halves.native).body) + len(halves.moved) >= len(whole.body)
-    compile(halves.values, module, "exec")
+    source = source_of(module)
+    native, values = split(source, module, values_of(module))
+    there = [one for text in (native, values) for one in ast.parse(text).body]
+    assert len(there) >= len(ast.parse(source).body)
+    compile(values, module, "exec")
+
+
+def test_handlers_of_one_function_call_the_error_by_different_names() -> None:
+    """mypyc gives a local one type, that of the first: the second would be a TypeError."""
+    for module in hot_modules():
+        for function in ast.walk(ast.parse(source_of(module))):
+            if isinstance(function, ast.FunctionDef):
+                handlers = [one for one in ast.walk(function) if isinstance(one, ast.ExceptHandler)]
+                names = [one.name for one in handlers if one.name is not None]
+                assert len(names) == len(set(names)), f"{module}:{function.lineno}: {names}"
+
+
+def source_of(module: str) -> str:
+    return ROOT.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
 
 
 def test_no_interpreted_class_inherits_from_a_compiled_one() -> None:
     """mypyc forbids it, and only when the module is loaded: a node would not start."""
-    hot = {name: building.values_of(name) for name in hot_modules(ROOT)}
+    hot = {name: values_of(name) for name in hot_modules()}
 
     def is_native(one: type) -> bool:
-        return one.__module__ in hot and not hot[one.__module__](one.__name__)
+        return one.__module__ in hot and one.__name__ not in hot[one.__module__]
 
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in files_of(ROOT)]
-    loaded = [
-        import_module(name) for name in names if not name.startswith("lab.cli") and is_code(name)
+    files = [
+        path for top in ("domain", "gossip", "node", "lab") for path in ROOT.glob(f"{top}/**/*.py")
     ]
+    names = [".".join(one.relative_to(ROOT).with_suffix("").parts) for one in files]
+    loaded = [import_module(one) for one in names if "__" not in one and "lab.cli" not in one]
     classes = {one for module in loaded for one in vars(module).values() if isinstance(one, type)}
     heirs = {one for one in classes if any(is_native(base) for base in one.__mro__[1:])}
     assert heirs
     assert [one for one in heirs if not is_native(one)] == []
 
 
-def is_code(name: str) -> bool:
-    return ROOT.joinpath(*name.split(".")).with_suffix(".py").is_file() and "__" not in name
-
-
-@pytest.mark.skipif(importlib.util.find_spec("setuptools") is None, reason="mypyc asks for it")
 def test_mypyc_takes_every_hot_module(tmp_path: Path) -> None:
     """The half of the build that is ours, without the C compiler."""
-    code = (
-        "import sys; from pathlib import Path; from lab.compiled.build import write_c;"
-        "from lab.compiled.hot import hot_modules;"
-        "write_c(Path(sys.argv[1]), hot_modules(Path(sys.argv[1])), Path(sys.argv[2]))"
-    )
-    copy_into(tmp_path / "tree", ROOT)
-    run_in(ROOT, sys.executable, "-c", code, str(tmp_path / "tree"), str(tmp_path / "work"))
+    sources = write(tmp_path / "work", hot_modules())
+    code = "import sys; from mypyc.build import mypycify; mypycify(sys.argv[1:], multi_file=True)"
+    run_in(ROOT, sys.executable, "-c", code, *MYPY, *sources, cwd=tmp_path / "work")
     assert (tmp_path / "work" / "build" / "__native_gossip___engine.c").is_file()
 
 
-# --- the tree -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """Enough of one to be stamped."""
-    (tmp_path / "domain" / "__pycache__").mkdir(parents=True)
-    (tmp_path / "domain" / "clock.py").write_text("NOW = 1\n", encoding="utf-8")
-    (tmp_path / "domain" / "__pycache__" / "clock.pyc").write_bytes(b"1")
-    return tmp_path
-
-
-def test_a_tree_is_fresh_as_long_as_no_source_has_changed(checkout: Path) -> None:
-    assert fresh_tree(checkout) is None
-    tree = checkout / FOLDER / stamp_of(checkout)
-    copy_into(tree, checkout)
-    assert fresh_tree(checkout) == tree
-    assert [path.relative_to(tree).as_posix() for path in files_of(tree)] == ["domain/clock.py"]
-    assert stamp_of(tree) == stamp_of(checkout), "a tree is named after what was copied"
-    (checkout / "domain" / "__pycache__" / "clock.pyc").write_bytes(b"2")
-    assert fresh_tree(checkout) == tree
-    (checkout / "domain" / "clock.py").write_text("NOW = 2\n", encoding="utf-8")
-    assert fresh_tree(checkout) is None
-    (checkout / "domain" / "clock.py").write_text("NOW = 1\n", encoding="utf-8")
-    assert fresh_tree(checkout) == tree
-    (checkout / "domain" / "clock.py").rename(checkout / "domain" / "block.py")
-    assert fresh_tree(checkout) is None
-
-
-def test_another_interpreter_or_compiler_has_another_tree(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stamps = {stamp_of(checkout)}
-    with monkeypatch.context() as patch:
-        patch.setattr(sys, "version", "3.99.0")
-        stamps.add(stamp_of(checkout))
-    with monkeypatch.context() as patch:
-        patch.setattr("lab.compiled.tree.version", lambda name: "99")
-        stamps.add(stamp_of(checkout))
-    assert len(stamps) == 3
-
-
 @pytest.mark.parametrize(
-    ("missing", "told"),
-    [("which", "no C compiler .* run the same command without"), ("is_file", r"no .*Python\.h")],
+    ("missing", "told"), [("which", "there is no .* do without"), ("is_file", r"no .*Python\.h")]
 )
 def test_what_is_missing_is_told_in_a_line(
     missing: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if missing == "which":
-        monkeypatch.setattr(shutil, "which", lambda name: None)
-    else:
-        monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
-        monkeypatch.setattr(Path, "is_file", lambda self: False)
-    with pytest.raises(Problem, match=told) as caught:
-        building.look_for_tools()
+    monkeypatch.setattr(shutil, "which", lambda name: None if missing == "which" else name)
+    monkeypatch.setattr(Path, "is_file", lambda self: missing != "is_file")
+    with pytest.raises(SystemExit, match=told) as caught:
+        look_for_tools()
     assert "\n" not in str(caught.value)
 
 
 # --- runs -----------------------------------------------------------------------------------------
 
 
-def has_compiler() -> bool:
-    try:
-        building.look_for_tools()
-    except Problem:
-        return False
-    return True
-
-
-def run_in(tree: Path, *command: str, cwd: Path | None = None) -> str:
+def run_in(tree: Path, *command: str, cwd: Path | None = None, **more: str) -> str:
+    """As scripts/compile runs a command."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    places = {"PATH": path, "PYTHONPATH": str(tree), "PYTHONSAFEPATH": "1"}
     done = subprocess.run(
-        command, env=environment(tree), cwd=cwd, capture_output=True, text=True, check=False
+        command,
+        env=os.environ | places | more,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -270,21 +186,30 @@ def run_in(tree: Path, *command: str, cwd: Path | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The whole one, or one of two modules, which is a tree as good as any."""
-    if not has_compiler():
-        pytest.skip("no C compiler here")
+    """With all hot modules compiled, or with two, which is as good as any."""
+    try:
+        look_for_tools()
+    except SystemExit as missing:
+        pytest.skip(str(missing))
     if LONG:
-        yield Path(run_in(ROOT, sys.executable, "-m", "lab.compiled").strip())
+        yield Path(run_in(ROOT, str(ROOT / "scripts" / "compile")).strip())
         return
     folder = tmp_path_factory.mktemp("compiled")
-    copy_into(folder / "tree", ROOT)
-    code = (
-        "import sys; from pathlib import Path; from lab.compiled.build import compile_modules;"
-        "compile_modules(Path(sys.argv[1]), sys.argv[3:], Path(sys.argv[2]))"
-    )
-    places = (str(folder / "tree"), str(folder / "work"))
-    run_in(ROOT, sys.executable, "-c", code, *places, *FEW)
+    build = ("hatchling", "build", "-t", "wheel", "-d", str(folder))
+    run_in(ROOT, *build, cwd=ROOT, HATCH_BUILD_HOOKS_ENABLE="true", CHATLAB_HOT=FEW)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(folder / "tree")
     yield folder / "tree"
+
+
+def test_the_copy_has_the_sources_byte_for_byte(tree: Path) -> None:
+    for path in (*ROOT.glob("domain/**/*.py"), *ROOT.glob("lab/sim/*.py")):
+        assert (tree / path.relative_to(ROOT)).read_bytes() == path.read_bytes()
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    assert (tree / f"domain/clock{suffix}").is_file() and (
+        tree / "domain/clock_values.py"
+    ).is_file()
 
 
 def test_compiled_runs_have_the_same_tokens_traces_and_verdicts(tree: Path) -> None:

@@ -1,7 +1,7 @@
 """The bare baselines: what a disk, a file and a socket do with nothing of chatlab around them.
 
-Each is measured in the run whose figure it stands beside. `python -m lab.bench.bare ENDPOINT COUNT`
-is the receiving process of `transfer_s`.
+Each is measured in the run whose figure it stands beside. The receiving process of `transfer_s` is
+`python -m lab.bench.baselines ENDPOINT COUNT`.
 """
 
 import os
@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 
 import zmq
@@ -20,33 +21,28 @@ TRANSFER_TIMEOUT_S = 60
 
 def append_s(count: int, record_bytes: int, commits: int) -> float:
     """Seconds to append `count` records in `commits` writes, each with its fdatasync."""
-    record = b"x" * record_bytes
     commits = min(max(commits, 1), count)
-    with tempfile.TemporaryDirectory(prefix="chatlab-bench-") as folder:
-        handle = os.open(Path(folder) / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        try:
-            began = time.monotonic()
-            for number in range(commits):
-                share = count * (number + 1) // commits - count * number // commits
-                os.write(handle, b"".join([record] * share))
-                os.fdatasync(handle)
-            return time.monotonic() - began
-        finally:
-            os.close(handle)
+    ends = [count * number // commits for number in range(commits + 1)]
+    return sum(_appends_s(record_bytes, [end - begin for begin, end in pairwise(ends)]))
 
 
 def append_ms(count: int, record_bytes: int) -> list[float]:
     """Milliseconds of each of `count` appends of one record with its fdatasync."""
+    return [took_s * 1000 for took_s in _appends_s(record_bytes, [1] * count)]
+
+
+def _appends_s(record_bytes: int, counts: Iterable[int]) -> list[float]:
+    """Seconds of each write of so many records, with its fdatasync."""
     record = b"x" * record_bytes
     took: list[float] = []
     with tempfile.TemporaryDirectory(prefix="chatlab-bench-") as folder:
         handle = os.open(Path(folder) / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         try:
-            for _ in range(count):
+            for count in counts:
                 began = time.monotonic()
-                os.write(handle, record)
+                os.write(handle, record * count)
                 os.fdatasync(handle)
-                took.append((time.monotonic() - began) * 1000)
+                took.append(time.monotonic() - began)
         finally:
             os.close(handle)
     return took
@@ -70,7 +66,7 @@ def transfer_s(frames: int, frame_bytes: int) -> float:
             socket.setsockopt(zmq.LINGER, 0)
             socket.setsockopt(zmq.RCVTIMEO, TRANSFER_TIMEOUT_S * 1000)
             port = socket.bind_to_random_port("tcp://127.0.0.1")
-            command = [sys.executable, "-m", "lab.bench.bare", f"tcp://127.0.0.1:{port}"]
+            command = [sys.executable, "-m", "lab.bench.baselines", f"tcp://127.0.0.1:{port}"]
             root = str(Path(__file__).parents[2])
             child = subprocess.Popen([*command, str(frames)], env=os.environ | {"PYTHONPATH": root})
             try:
