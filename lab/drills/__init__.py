@@ -20,6 +20,7 @@ from lab.drills.believing import believing
 from lab.drills.beside import Difference
 from lab.drills.blocks import blocks
 from lab.drills.committing import committing
+from lab.drills.configuring import configuring
 from lab.drills.controlling import controlling
 from lab.drills.deciding import deciding
 from lab.drills.directories import directories
@@ -37,6 +38,7 @@ from lab.drills.passing import passing
 from lab.drills.promising import promising
 from lab.drills.ranges import ranges
 from lab.drills.receipting import receipting
+from lab.drills.recording import recording
 from lab.drills.sealing import sealing
 from lab.drills.sending import sending
 from lab.drills.sharing import sharing
@@ -50,6 +52,7 @@ DRILLS: dict[str, Drill] = {
         believing,
         blocks,
         committing,
+        configuring,
         controlling,
         deciding,
         directories,
@@ -67,6 +70,7 @@ DRILLS: dict[str, Drill] = {
         promising,
         ranges,
         receipting,
+        recording,
         sealing,
         sending,
         sharing,

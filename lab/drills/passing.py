@@ -39,6 +39,12 @@ class End:
         self.gone = b""
         self.room = 1 << 40
         self.log: list[bytes | int] = []  # chunks that were read, and charges that were read off
+        self.clock: Loop | None = None
+        self.log_s: list[float] = []  # when each was
+
+    def note(self, one: bytes | int) -> None:
+        self.log.append(one)
+        self.log_s.append(self.clock.now_s if self.clock is not None else 0.0)
 
     def fileno(self) -> int:
         return self.fd
@@ -66,7 +72,7 @@ class End:
             self.come.appendleft(data[most:])
             data = data[:most]
         room[: len(data)] = data
-        self.log.append(data)
+        self.note(data)
         return len(data)
 
     def send(self, data: bytes, _: int = 0) -> int:
@@ -107,25 +113,30 @@ class Talk:
         self.name = b"%d" % outer.fd
         self.messages: deque[tuple[int, list[bytes]]] = deque()  # where each ends, and its parts
         self.known = False
-        self.read_s = now_s  # when a message was read last
+        self.began_s = self.read_s = now_s  # when a message was read last
+        self.hung_up = self.awaited = False
         self.owed = self.told = 0
 
-    def held(self) -> tuple[int, int]:
-        """What it is charged, and of this what came before the first message."""
+    def held(self) -> tuple[int, int, float]:
+        """What it is charged; of this what came before the first message; and since when something
+        waits here, or was read last."""
         chunks = [one for one in self.outer.log if isinstance(one, bytes)]
         frames = _frames(chunks)
         held = at = 0
-        heard = False
-        for one in self.outer.log:
+        heard, since_s = False, self.began_s
+        for one, when_s in zip(self.outer.log, self.outer.log_s, strict=True):
             if isinstance(one, bytes):
+                so_far = [each for each in frames if each.chunk < at]
+                if held <= (0 if heard else _preface(so_far)):
+                    since_s = when_s
                 charge = sum(frame.charge for frame in frames if frame.chunk == at)
                 held += max(0, len(one) + charge)
                 at += 1
             else:
                 more = 0 if heard else _preface([each for each in frames if each.chunk < at])
-                heard = True
+                heard, since_s = True, when_s
                 held -= min(one + more, held)
-        return held, 0 if heard else _preface(frames)
+        return held, 0 if heard else _preface(frames), since_s
 
 
 class Seen(NamedTuple):
@@ -190,7 +201,8 @@ class Bench:
     def __init__(self, rng: Random) -> None:
         self.rng, self.loop = rng, Loop()
         self.notes: list[Note] = []
-        self.ways = 0
+        self.ways = self.ways_due = 0
+        self.hung_up_s = 0.0
         self.poor = False
         self.inner = End()
         self.listener, self.behind = Listener(), Socket()
@@ -231,6 +243,7 @@ class Bench:
         if self.poor:
             holds("hung up on", outer.closed)
             return
+        outer.clock = self.loop
         passage = self.gate._passages[self.inner.getsockname()]
         same("its address", passage.address, f"h:{outer.fd}")
         talk = Talk(outer, self.inner, passage, self.loop.now_s)
@@ -272,6 +285,7 @@ class Bench:
         size = OWED_MAX if wide else len(data)
         way = talk.owed < OWED_MAX
         same("has a way", self.gate.has_way(talk.name), way)
+        talk.awaited = talk.awaited or not way
         if way:
             self.gate.sent(talk.name, size)
             talk.owed += size
@@ -288,7 +302,7 @@ class Bench:
                 _, parts = talk.messages.popleft()
                 self.behind.coming.append([talk.name, *parts])
                 # Before, for whoever is read of has room again, and is read from at once.
-                talk.outer.log.append(sum(len(one) + FRAME_CHARGE + READ_OFF for one in parts))
+                talk.outer.note(sum(len(one) + FRAME_CHARGE + READ_OFF for one in parts))
                 talk.read_s = self.loop.now_s
                 got = self.gate.message()
                 same("a message", got, [talk.name, *parts[:PARTS_MAX]])
@@ -322,21 +336,25 @@ class Bench:
         ]
 
     def judge_victim(self, passage: Passage, reason: str) -> None:
-        passages = list(self.gate._passages.values())
-        talk = next(one for one in self.talks if one.passage is passage)
+        live = [one for one in self.talks if not one.outer.closed]
+        talk = next(one for one in live if one.passage is passage)
+        talk.hung_up = True
         if reason == "connections_full":
-            silent = min(passages, key=lambda one: (one.known, one.read_at_s))
-            same("who goes", passage, silent)
+            silent = min(live, key=lambda one: (one.known, one.held()[2]))
+            same("who goes", talk.name, silent.name)
             return  # counted by who came
         if reason == "strangers_full":
-            some = [one for one in passages if not one.known and one.held]
-            waiting = [one for one in some if one.unread] or some
-            same("who waits longest", passage, min(waiting, key=lambda one: one.read_at_s))
+            # What it is charged for the last chunk is known to the gate, and is in the log.
+            some = [one for one in live if not one.known and one.held()[0]]
+            waiting = [one for one in some if one.held()[0] > one.held()[1]] or some
+            first = min(waiting, key=lambda one: one.held()[2])
+            same("who waits longest", talk.name, first.name)
         else:
             large = talk.held()[0] >= LIMITS.message_bytes
             same("why", reason, "message_too_large" if large else "known_full")
-            if not large:
+            if not large and self.loop.now_s > self.hung_up_s:  # all at once, where one would do
                 holds("known ones are full", self.gate.known_held >= LIMITS.known_bytes)
+            self.hung_up_s = self.loop.now_s
             holds("not at once", self.loop.now_s - talk.read_s >= STALLED_S / 2)
         self._expect_note(reason)
 
@@ -356,13 +374,26 @@ class Bench:
             holds("answers pass as they are", talk.answered.startswith(talk.outer.gone))
             if talk.outer.closed:
                 holds("both ends", talk.inner.closed)
+                gone = talk.outer.ended or talk.outer.broken or talk.inner.broken
+                holds("for a reason", talk.hung_up or gone)
+                self.ways_due += talk.awaited
+                talk.awaited = False
                 continue
+            answered = sum(len(one) for one in talk.inner.log if isinstance(one, bytes))
+            if talk.outer.room:
+                same("all answers pass", len(talk.outer.gone), len(talk.answered))
+            holds("one read waits", answered - len(talk.outer.gone) <= READ_BYTES)
+            ends = accumulate(len(one) for one in talk.inner.log if isinstance(one, bytes))
+            if talk.awaited and any(talk.told < end <= len(talk.outer.gone) for end in ends):
+                talk.awaited = False
+                self.ways_due += 1
             if talk.inner.room:
                 same("all that was read passes", len(talk.inner.gone), read)
-            held, preface = talk.held()
+            held, preface, since_s = talk.held()
             passage = talk.passage
             same("held", (passage.held, passage.known), (held, talk.known))
             same("unread", passage.unread, max(0, held - preface))
+            same("since when", passage.read_at_s, since_s)
             holds("one read at most beyond the limit", held < HELD_MAX)
             known, strangers = known + held * talk.known, strangers + held * (not talk.known)
             talk.owed = max(0, talk.owed - len(talk.outer.gone) + talk.told)
@@ -372,6 +403,7 @@ class Bench:
                 talk.known and gate.known_held >= LIMITS.known_bytes)  # fmt: skip
             if talk.outer.come and talk.inner.room and not full:
                 holds("is read, unless the gate is paused", gate.paused)
+        same("ways", self.ways, self.ways_due)
         same("all", (gate.known_held, gate.strangers_held), (known, strangers))
         holds("strangers share", strangers <= LIMITS.strangers_bytes)
         same("hung up", gate.hung_up, self.refused)
@@ -387,13 +419,13 @@ class Bench:
 
     def stalled(self) -> None:
         """Nobody who says too much at once stays for long."""
+        over = [one for one in self.live() if one.held()[0] >= LIMITS.message_bytes
+                and not one.outer.ended and one.inner.room]  # fmt: skip
+        paused = self.gate.paused
         self.loop.advance(2.5 * STALLED_S)
+        for talk in over:
+            holds("who stalls is hung up on", talk.outer.closed or paused)
         self.settle()
-        if not self.gate.paused:
-            for talk in self.live():
-                if talk.outer.ended or not talk.inner.room:
-                    continue
-                holds("who stalls is hung up on", talk.held()[0] < LIMITS.message_bytes)
 
 
 def _long(size: int) -> bytes:
@@ -403,9 +435,9 @@ def _long(size: int) -> bytes:
 def passing(rng: Random) -> None:
     bench = Bench(rng)
     for _ in range(STEPS):
+        bench.loop.advance(rng.uniform(0.001, 0.1))
         live = bench.live()
         talk = rng.choice(live) if live else None
-        bench.loop.advance(rng.uniform(0.001, 0.1))
         match rng.randrange(14):
             case 0 | 1:
                 bench.come()

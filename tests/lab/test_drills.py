@@ -19,7 +19,7 @@ from gossip.receipts import Receipts
 from lab.drills import DRILLS, EACH_RUN, differences, drilled, verdicts
 from lab.drills.beside import Difference
 from lab.judging import opened, run_judged
-from node import checkpoints, codec, control, frames, inspect, recovery
+from node import checkpoints, codec, config, control, frames, inspect, recovery
 from node.ack import Ack
 from node.inbox import Lane
 from node.link import FaultTable
@@ -28,6 +28,7 @@ from node.penalties import Penalties
 from node.pending import Pending
 from node.ports import AckLevel
 from node.promises import Promises
+from node.recorder import Recorder
 from node.storage import MemoryStorage
 from node.writing import Writing
 
@@ -50,6 +51,7 @@ PLANTED: dict[str, Planted] = {
     "believing": (Membership, "tick", lambda *_: None),
     "blocks": (codec, "_VIA_NAMES", {}),
     "committing": (Writing, "sent", lambda *_: None),
+    "configuring": (config, "_check_nodes", lambda *_: None),
     "controlling": (control, "parse_ack", lambda *_: Ack(AckLevel.WRITTEN)),
     "deciding": (HybridClock, "restore", lambda *_: None),
     "directories": (MemoryStorage, "sync", lambda *_: None),
@@ -67,6 +69,7 @@ PLANTED: dict[str, Planted] = {
     "promising": (Promises, "failed", lambda *_: []),
     "ranges": (SeqSet, "discard", lambda *_: False),
     "receipting": (Receipts, "owe", lambda *_: None),
+    "recording": (Recorder, "_look_at_links", lambda *_: None),
     "sealing": (checkpoints, "load", lambda *_: None),
     "sending": (Penalties, "silenced", lambda *_: False),
     "sharing": (Places, "write", lambda *_: None),
