@@ -6,13 +6,13 @@ round-robin (Shreedhar and Varghese 1995), and one turn takes a bounded number o
 sooner where that takes long (`node.turns`): so a peer that sends without a pause delays neither
 people nor the other peers by more than one turn.
 
-While people give commands here, each sender has a small share of the node's time as well: what its
-packets took is owed, decoding included. Who owes too much rests until time has paid it back, and
-meanwhile nothing is read of it (`node.gate`). So of all that people wait for, at most that share is
-such a peer's work, whatever it asks and whatever an answer costs. What configured nodes write now
-pays for itself, and for some work more: peers who bring what people say need it for comparisons.
-All else that is new is owed: anybody can make up origins and epochs. It is processor time, so that
-nobody owes for a machine that others use.
+While people give commands, here or, as pushes tell, elsewhere, each sender has a small share of
+the node's time as well: what its packets took is owed, decoding included. Who owes too much rests
+until time has paid it back, and meanwhile nothing is read of it (`node.gate`). So of all that
+people wait for, at most that share is such a peer's work, whatever it asks and whatever an answer
+costs. What configured nodes write now pays for itself, and for some work more: peers who bring what
+people say need it for comparisons. All else that is new is owed: anybody can make up origins and
+epochs. It is processor time, so that nobody owes for a machine that others use.
 
 Rules
 - Each queue is bounded, in packets and bytes. What finds no room is dropped and counted: gossip
@@ -28,6 +28,7 @@ Rules
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from gossip.packets import Push
 from node.turn import Input, Persisted, Received, Submit
 
 LANE_PACKETS_MAX = 4096  # of one sender
@@ -41,7 +42,7 @@ SAVED_US_MAX = 20_000  # of what entries have paid
 RESTING_BYTES_MAX = 1024 * 1024  # of packets that wait meanwhile
 RESTING_PACKETS_MAX = 256
 CURRENT_ENTRY_US = 250  # what a new entry pays, of a log that a configured node writes in
-PEOPLE_MS = 1000  # since the last command there have been people
+PEOPLE_MS = 1000  # since the last command, or push of one, there have been people
 
 
 class Lane:
@@ -161,7 +162,11 @@ class Inbox:
 
     def charge(self, item: Received, took_us: int, current: int, now_ms: int) -> None:
         """So long did this packet take, with so many new entries of logs that are written in."""
-        if took_us and self._people:
+        if not took_us:
+            return
+        if current and type(item.packet.body) is Push:
+            self._people_ms = now_ms + PEOPLE_MS  # somebody talks elsewhere
+        if self._people:
             lane = self._lanes.get(item.packet.sender, self._strangers)
             lane.pay(now_ms)
             owed_us = lane.owed_us + took_us - CURRENT_ENTRY_US * current

@@ -1,10 +1,11 @@
 """The inbox: who comes first, who waits, and what is dropped and counted."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.commands import PostMessage
-from gossip.packets import PROTOCOL_VERSION, Packet, Same
+from gossip.packets import PROTOCOL_VERSION, Ack, Body, Packet, Push, Same
 from node import inbox
 from node.inbox import (
     CURRENT_ENTRY_US,
@@ -28,7 +29,12 @@ ALL = 2048
 
 
 def packet(sender: str, number: int, size: int = 100, decoded_us: int = 0) -> Received:
-    body = Same(1, bytes(16))
+    return received(sender, number, Same(1, bytes(16)), size, decoded_us)
+
+
+def received(
+    sender: str, number: int, body: Body, size: int = 100, decoded_us: int = 0
+) -> Received:
     return Received(Packet(PROTOCOL_VERSION, 1, sender, 1, number, body), size, decoded_us)
 
 
@@ -249,6 +255,27 @@ def test_what_configured_nodes_write_now_is_not_owed() -> None:
         box.add(packet("n2", number))
     current = COSTLY_US // CURRENT_ENTRY_US + 1
     assert taken(box, 0, COSTLY_US, current) == ["n2"] * 20
+
+
+@pytest.mark.parametrize(
+    ("body", "current", "rests"),
+    [
+        (Push([], direct=True), 1, True),
+        (Push([], direct=True), 0, False),
+        (Ack(1, [], more=False), 1, False),
+    ],
+)
+def test_people_elsewhere_are_people_too_and_catching_up_is_none(
+    body: Body, current: int, rests: bool
+) -> None:
+    box = Inbox(PEERS)
+    box.add(received("n2", 0, body))
+    assert taken(box, 0, 1, current) == ["n2"]
+    box.look(1)
+    box.add(packet("n3", 0))
+    assert taken(box, 1, COSTLY_US) == ["n3"]
+    assert (box.rests_ms("n3", 1) > 0) == rests
+    assert box.rests_ms("n3", PEOPLE_MS) == 0
 
 
 def test_what_entries_have_paid_is_saved_up_to_a_bound() -> None:
