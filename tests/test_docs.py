@@ -19,9 +19,13 @@ from gossip.incarnation import incarnation_of, token_of
 from gossip.packets import Packet, Push, Same, Syn
 from gossip.store import MemoryStore
 from gossip.wire import cluster_hash, decode, encode
+from lab.checkers import RULES
 from lab.cli.lazy import MODULES
 from lab.cli.main import app
+from lab.drills import DRILLS
 from lab.problem import Exit
+from lab.real.possible import NEVER
+from lab.scenario import Faults, Scenario, Workload, names
 from node.codec import ProtobufCodec
 from node.config import generated, load
 from node.logs import NOTES
@@ -161,6 +165,50 @@ def test_the_contract_names_the_exit_codes() -> None:
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.MULTILINE)
     assert [(int(code), name) for code, name in rows] == [(one.value, one.name) for one in Exit]
+
+
+# --- the laboratory -------------------------------------------------------------------------------
+
+
+def section(number: int) -> str:
+    """Of docs/lab.md."""
+    text = (ROOT / "docs" / "lab.md").read_text(encoding="utf-8")
+    return text.partition(f"\n## {number}. ")[2].partition("\n## ")[0]
+
+
+def test_every_scenario_is_named_and_every_key_of_one_is_explained() -> None:
+    table, _, keys = section(2).partition("A scenario of your own")
+    rows = re.findall(r"^\| [^|]+ \| (`.+`) \|$", table, re.MULTILINE)
+    told = [name for row in rows for name in re.findall(r"`([a-z-]+)`", row)]
+    assert sorted(told) == names()
+    explained = [
+        re.findall(r"`(\w+)`", row) for row in re.findall(r"^\| (`[^|]+) \|", keys, re.MULTILINE)
+    ]
+    assert {key for row in explained for key in row} == set(Scenario.__struct_fields__)
+    (workload,) = re.findall(r"^\| `workload` .*$", keys, re.MULTILINE)
+    assert all(f"`{key}`" in workload for key in Workload.__struct_fields__)
+
+
+def test_every_fault_is_explained_and_what_real_processes_do_of_it() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| .+ \| ([^|]+) \|$", section(3), re.MULTILINE))
+    assert rows.keys() == set(Faults.__struct_fields__)
+    never = {"clock" if one.startswith("clock_") else one for one in NEVER}
+    assert {key for key, real in rows.items() if real == "no"} == never & rows.keys()
+
+
+def test_every_checker_is_explained_in_its_own_words() -> None:
+    rows = re.findall(r"^\| (C\d+) \| (.+?) \| (.+?) \| (.*?) ?\|$", section(4), re.MULTILINE)
+    assert [(one, name, promise) for one, name, promise, _ in rows] == [
+        (rule.id, rule.name, rule.promise) for rule in RULES.values()
+    ]
+    assert {one for one, *_, unless in rows if "(not required)" in unless} == {
+        rule.id for rule in RULES.values() if not rule.required
+    }
+
+
+def test_every_drill_is_explained() -> None:
+    told = re.findall(r"^\| `(\w+)` \|", section(13), re.MULTILINE)
+    assert sorted(told) == sorted(name.rpartition(".")[2] for name in DRILLS)
 
 
 # --- the sample cluster ---------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lab.faults import DiskOptions, Fault, Kill, NetworkOptions, Op, Plan, Timed, word
 
-_NEVER = {
+NEVER = {
     "burst": "links here lose packets independently of one another",
     "corrupt": "TCP checks what it carries",
     "narrow": "links here have no limit of bytes",
@@ -68,13 +68,13 @@ def possible(plan: Plan, scale: float = 1.0) -> Possible:
         otherwise.append("latency: links are as fast as the machine")
     if plan.disk.segment_bytes != DiskOptions().segment_bytes:
         otherwise.append("segments: as long as a node makes them")
-    told = [f"{what} x{n}: {_NEVER[what]}" for what, n in sorted(refused.items())]
+    told = [f"{what} x{n}: {NEVER[what]}" for what, n in sorted(refused.items())]
     return Possible(done, tuple(told), tuple(otherwise))
 
 
 def _possible(fault: Fault, refused: Counter[str], adapted: Counter[str]) -> Fault | None:
     what = word(fault)
-    if what in _NEVER:
+    if what in NEVER:
         refused[what] += 1
         return None
     if type(fault) is Kill:
@@ -83,9 +83,9 @@ def _possible(fault: Fault, refused: Counter[str], adapted: Counter[str]) -> Fau
             return None
         if fault.disk == "older":
             adapted["older"] += 1
-        refused[fault.disk] += fault.disk in _NEVER
+        refused[fault.disk] += fault.disk in NEVER
         refused += Counter({"flips": fault.flips, "sectors": fault.sectors})
-        disk = "same" if fault.disk in _NEVER else fault.disk
+        disk = "same" if fault.disk in NEVER else fault.disk
         return replace(fault, flips=0, sectors=0, disk=disk)
     if what in _OTHERWISE:
         adapted[what] += 1
