@@ -18,7 +18,7 @@ from domain.dot import LogId
 from gossip.entry import Entry
 from gossip.frontier import Frontier
 from gossip.meter import Meter
-from gossip.packets import ENTRIES_MAX, Fold, Line, Run
+from gossip.packets import ENTRIES_MAX, EpochFold, Line, Run
 from gossip.places import Places
 from gossip.reconcile import Lack
 from gossip.store import Store, read_ahead
@@ -141,7 +141,7 @@ def line_bytes(origin: str, ranges: int) -> int:
     return LINE_BYTES + len(origin.encode()) + RANGE_BYTES * ranges
 
 
-def room_beside(lines: Iterable[Line], folds: Iterable[Fold]) -> int:
+def room_beside(lines: Iterable[Line], folds: Iterable[EpochFold]) -> int:
     """The bytes that are left for runs in a packet which has these lines and folds too."""
     lines_bytes = sum(line_bytes(line.origin, len(line.ranges)) for line in lines)
     folds_bytes = sum(FOLD_BYTES + len(fold.origin.encode()) for fold in folds)

@@ -14,7 +14,7 @@ Rules
 
 Theory of operation. Own entries go straight to all peers while the cluster is small (`Push`,
 direct, one hop), and as rumors otherwise. Rounds call one peer at a time and repair what pushes
-missed; see `gossip.packets` for the legs and `gossip.peers` for when.
+missed; see `gossip.packets` for the legs and `gossip.rounds` for when.
 """
 
 from collections.abc import Callable
@@ -23,15 +23,15 @@ from random import Random
 from typing import Generic, assert_never
 
 from domain.dot import LogId
+from gossip.admission import COUNTERS, Learnt, OpenEntry, Share, Value, learn
 from gossip.allowance import LINE_BYTES, Allowance
 from gossip.backlog import Backlogs
 from gossip.config import GossipConfig
 from gossip.delta import cut, room_beside
 from gossip.entry import Entry
-from gossip.folding import LEGS, Compared, Folding, Summary
+from gossip.epoch_folds import LEGS, Compared, EpochFolds, FoldSummary
 from gossip.frontier import Added, Frontier
 from gossip.incarnation import incarnation_of, token_of
-from gossip.learnt import COUNTERS, Learnt, OpenEntry, Share, Value, learn
 from gossip.mail import Mail
 from gossip.membership import Membership
 from gossip.packets import (
@@ -48,10 +48,10 @@ from gossip.packets import (
     SynAck,
     Unfold,
 )
-from gossip.peers import PATIENCE, Exchange, Rounds
 from gossip.pushing import Pushing
 from gossip.receipts import Receipts
 from gossip.reconcile import Lack, Strategy
+from gossip.rounds import PATIENCE, Exchange, Rounds
 from gossip.store import Store
 
 
@@ -74,7 +74,7 @@ class Engine(Generic[Value]):
         self._cluster = cluster
         self._config = config
         self._rng = rng
-        self._folding = Folding(strategy)
+        self._folding = EpochFolds(strategy)
         self._open_entry = open_entry
         self._share = Share()
         self.frontier = Frontier(store, config.ranges_max, (node, *peers))
@@ -219,7 +219,7 @@ class Engine(Generic[Value]):
         root = self.frontier.root
         self.frontier.listener = peer
         expects_same = self.rounds.calm or self.rounds.agrees(peer, root)
-        ours = Summary([], []) if expects_same else self._folding.next_summary(self.frontier)
+        ours = FoldSummary([], []) if expects_same else self._folding.next_summary(self.frontier)
         lines = None if expects_same else ours.lines
         writes = 0 if expects_same else self.frontier.places.written(self.node).epoch
         members, budget = self.members.next_opinions(peer), self._budget_bytes
@@ -258,7 +258,7 @@ class Engine(Generic[Value]):
         self._hear_opinions(body)
         learnt = self._learn(peer, body.runs)
         exchange = self.rounds.answered(peer, body.re)
-        theirs = Summary(body.lines, body.folds)
+        theirs = FoldSummary(body.lines, body.folds)
         if exchange is None:
             # Late or repeated. Whatever the other side lacks, its own calls will find; what this
             # one lacks, its next call, if that says lines.
@@ -305,7 +305,7 @@ class Engine(Generic[Value]):
         if body.root == root:
             self._mail.send([peer], Same(token, root, stored, members))
         else:
-            said = None if body.lines is None else Summary(body.lines, body.folds)
+            said = None if body.lines is None else FoldSummary(body.lines, body.folds)
             compared, ours = self._compared(said)
             lacks, partial, asked = compared.lacks, compared.partial, said is not None
             runs, more = self._delta(peer, lacks, body.budget, ours, asked=asked, partial=partial)
@@ -331,7 +331,7 @@ class Engine(Generic[Value]):
         learnt = self._learn(peer, body.runs)
         if body.lines is not None:
             self._holders.heed(peer, body.budget)
-            theirs = Summary(body.lines, body.folds)
+            theirs = FoldSummary(body.lines, body.folds)
             coming = body.more and bool(learnt)
             self._answer(peer, body.re, theirs, body.budget, LEGS, asked=True, coming=coming)
         if body.more and learnt:
@@ -341,7 +341,7 @@ class Engine(Generic[Value]):
     def _on_unfold(self, peer: str, body: Unfold) -> list[Learnt[Value]]:
         self._holders.heed(peer, body.budget)
         learnt = self._learn(peer, body.runs)
-        theirs = Summary(body.lines, body.folds, whole=False)
+        theirs = FoldSummary(body.lines, body.folds, whole=False)
         self._answer(peer, body.re, theirs, body.budget, body.legs, asked=True)
         if body.more and learnt:
             self.call(peer)
@@ -351,7 +351,7 @@ class Engine(Generic[Value]):
         self,
         peer: str,
         re: int,
-        theirs: Summary,
+        theirs: FoldSummary,
         budget_bytes: int,
         legs: int,
         *,
@@ -400,7 +400,7 @@ class Engine(Generic[Value]):
             useless = self.rounds.differed(peer, theirs, ours, self._now_ms, patience)
             self.counters["rounds_useless"] += useless
 
-    def _compared(self, theirs: Summary | None) -> tuple[Compared, Summary]:
+    def _compared(self, theirs: FoldSummary | None) -> tuple[Compared, FoldSummary]:
         """What they lack by their summary, if they gave one, and our own summary for them."""
         if theirs is None:
             return Compared([], [], partial=False), self._folding.next_summary(self.frontier)
@@ -413,7 +413,7 @@ class Engine(Generic[Value]):
         peer: str,
         lacks: list[Lack],
         budget_bytes: int,
-        beside: Summary,
+        beside: FoldSummary,
         *,
         asked: bool,
         partial: bool,

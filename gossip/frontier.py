@@ -15,7 +15,7 @@ Rules
 - Bounded, whatever a peer invents: origins and logs (`gossip.places`), logs that are only claimed,
   ranges in all logs together, rivals at one position. The last is a rule by tag and not by arrival
   (the smallest stay), so that nodes that were offered the same still end with the same root. What
-  one packet says of all logs is bounded by `gossip.folding`.
+  one packet says of all logs is bounded by `gossip.epoch_folds`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

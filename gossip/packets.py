@@ -38,7 +38,7 @@ ROOT_BYTES = 16
 # to check, hash and record.
 ENTRIES_MAX = 4096
 LINES_MAX = (
-    8192  # a summary has 4700 at most (`gossip.folding`); each takes 3 microseconds to compare
+    8192  # a summary has 4700 at most (`gossip.epoch_folds`); each takes 3 microseconds to compare
 )
 TAGS_MAX = 8192  # entries of a forked log that one line can name
 STORED_PER_PACKET_MAX = 64
@@ -55,7 +55,7 @@ Tags = Annotated[bytes, Meta(max_length=TAG_BYTES * TAGS_MAX)]
 Ranges = Annotated[list[tuple[Seq, Seq]], Meta(max_length=256)]
 Opinions = Annotated[list["Opinion"], Meta(max_length=256)]
 Lines = Annotated[list["Line"], Meta(max_length=LINES_MAX)]
-Folds = Annotated[list["Fold"], Meta(max_length=4096)]
+Folds = Annotated[list["EpochFold"], Meta(max_length=4096)]
 Runs = Annotated[list["Run"], Meta(max_length=16_384)]
 Storeds = Annotated[list["Stored"], Meta(max_length=STORED_PER_PACKET_MAX)]
 Data = Annotated[list[bytes], Meta(min_length=1, max_length=16_384)]
@@ -98,7 +98,7 @@ class Line(Struct, frozen=True, array_like=True, gc=False):
         return not self.tags and (self.tags_first > 1 or self.tags_last > 0)
 
 
-class Fold(Struct, frozen=True, array_like=True, gc=False):
+class EpochFold(Struct, frozen=True, array_like=True, gc=False):
     """What the sender holds of many logs of one origin, in one line: those with epochs
     first..last that have no line of their own in this packet.
 

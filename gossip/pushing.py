@@ -9,7 +9,7 @@ from gossip.holders import Holders
 from gossip.mail import Mail
 from gossip.membership import Membership, State
 from gossip.packets import Push, Run
-from gossip.peers import sample
+from gossip.rounds import sample
 from gossip.rumor import Rumors
 
 

@@ -16,7 +16,7 @@ from gossip.packets import (
     PROTOCOL_VERSION,
     WITH_RUNS,
     Ack,
-    Fold,
+    EpochFold,
     Line,
     Packet,
     Run,
@@ -111,7 +111,7 @@ def _check_line(line: Line) -> None:
         raise WireError("malformed", f"tags of {line.origin} have a wrong size")
 
 
-def _check_folds(folds: list[Fold]) -> None:
+def _check_folds(folds: list[EpochFold]) -> None:
     """In order and apart, so that comparing them costs one walk over what is held."""
     origin, last = "", 0
     for fold in folds:

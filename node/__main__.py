@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from node.complaints import complaint, files_used_up
-from node.streams import open_standard
+from node.config.os_errors import complaint, files_used_up
+from node.process.standard_streams import open_standard
 
 if TYPE_CHECKING:
-    from node.config import ClusterConfig
-    from node.lifecycle import Plan
-    from node.logs import Log
-    from node.paths import ClusterPaths, NodePaths
-    from node.recovery import Known
-    from node.stopping import Stopping
-    from node.storage import FileStorage
+    from node.config.cluster_file import ClusterConfig
+    from node.config.paths import ClusterPaths, NodePaths
+    from node.process.lifecycle import Plan
+    from node.process.stopping import Stopping
+    from node.process.structured_log import StructuredLog
+    from node.storage.files import FileStorage
+    from node.storage.recovery import Known
 
 EXIT_OK, EXIT_FAILED, EXIT_CONFIG, EXIT_STORAGE = 0, 1, 2, 5
 LIBZMQ_MIN = (4, 3, 5)
@@ -44,11 +44,11 @@ def prepare() -> None:
     import asyncio.unix_events  # noqa: F401
     import concurrent.futures.thread  # noqa: F401
 
-    import node.config
-    import node.lifecycle
-    import node.logs
-    import node.paths
-    import node.stopping  # noqa: F401
+    import node.config.cluster_file
+    import node.config.paths
+    import node.process.lifecycle
+    import node.process.stopping  # noqa: F401
+    import node.process.structured_log
 
 
 def run(name: str, file: Path, ready: Callable[[], None] | None = None) -> int:
@@ -70,9 +70,9 @@ def run(name: str, file: Path, ready: Callable[[], None] | None = None) -> int:
 
 def _ran(name: str, file: Path, ready: Callable[[], None] | None) -> int:
     """Raises whatever nobody else has words for."""
-    from node.config import ConfigError
-    from node.stopping import StopAsked, Stopping
-    from node.storage import StorageError
+    from node.config.cluster_file import ConfigError
+    from node.process.stopping import StopAsked, Stopping
+    from node.storage.files import StorageError
 
     try:
         with Stopping() as stopping:
@@ -88,7 +88,7 @@ def _ran(name: str, file: Path, ready: Callable[[], None] | None) -> int:
 def _run(name: str, file: Path, ready: Callable[[], None] | None, stopping: "Stopping") -> int:
     with contextlib.ExitStack() as stack:
         with stopping.interrupts():
-            from node.lifecycle import live
+            from node.process.lifecycle import live
 
             plan, storage = _prepared(name, file, ready, stack)
         ending = live(plan, storage, stopping)
@@ -101,14 +101,14 @@ def _prepared(
     name: str, file: Path, ready: Callable[[], None] | None, stack: contextlib.ExitStack
 ) -> "tuple[Plan, FileStorage]":
     """What a life needs. The stack takes back what must not outlive the process."""
-    from node.config import ConfigError, load
-    from node.journal_id import read_journal_id, refuse_if_gone
-    from node.keyring import keyring_of
-    from node.logs import open_log
-    from node.ownership import known_id
-    from node.paths import ClusterPaths
-    from node.pidfile import remove_pid_file, write_pid_file
-    from node.storage import FileStorage
+    from node.config.cluster_file import ConfigError, load
+    from node.config.ownership import known_id
+    from node.config.paths import ClusterPaths
+    from node.process.pidfile import remove_pid_file, write_pid_file
+    from node.process.structured_log import open_log
+    from node.security.keyring import keyring_of
+    from node.storage.files import FileStorage
+    from node.storage.journal_id import read_journal_id, refuse_if_gone
 
     config = load(file)
     config.node(name)
@@ -164,7 +164,7 @@ class _Given(Struct, frozen=True):
     file: Path
     cluster_paths: "ClusterPaths"
     paths: "NodePaths"
-    log: "Log"
+    log: "StructuredLog"
     ready: Callable[[], None] | None
     known: "Known | None"
     reread: Callable[[], "Plan"]
@@ -172,14 +172,14 @@ class _Given(Struct, frozen=True):
 
 def _plan(given: _Given, config: "ClusterConfig", cluster_id: str) -> "Plan":
     from gossip.wire import cluster_hash
-    from node.addresses import Directory
-    from node.applied import applied
-    from node.config import policy_of
-    from node.keyring import keyring_of
-    from node.lifecycle import Plan
-    from node.paths import AddressBook, ClusterPaths
-    from node.replica import ReplicaConfig
-    from node.settings import Settings
+    from node.config.addresses import Directory
+    from node.config.applied import applied
+    from node.config.cluster_file import policy_of
+    from node.config.paths import AddressBook, ClusterPaths
+    from node.core.replica import ReplicaConfig
+    from node.process.lifecycle import Plan
+    from node.process.settings import NodeSettings
+    from node.security.keyring import keyring_of
 
     name, base, paths, log = given.name, given.file.parent, given.paths, given.log
     directory = Directory(config, AddressBook(given.cluster_paths.address_book))
@@ -197,7 +197,7 @@ def _plan(given: _Given, config: "ClusterConfig", cluster_id: str) -> "Plan":
         gossip=config.gossip,
         cluster_id=cluster_id,
     )
-    settings = Settings(
+    settings = NodeSettings(
         node=name,
         cluster=cluster_hash(config.name, cluster_id),
         cluster_id=cluster_id,

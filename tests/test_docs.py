@@ -20,15 +20,15 @@ from gossip.packets import Packet, Push, Same, Syn
 from gossip.store import MemoryStore
 from gossip.wire import cluster_hash, decode, encode
 from lab.checkers import RULES
-from lab.cli.lazy import MODULES
+from lab.cli.lazy_group import MODULES
 from lab.cli.main import app
 from lab.drills import DRILLS
-from lab.problem import Exit
-from lab.real.possible import NEVER
-from lab.scenario import Faults, Scenario, Workload, names
-from node.codec import ProtobufCodec
-from node.config import generated, load
-from node.logs import NOTES
+from lab.plan.scenario import Faults, Scenario, Workload, names
+from lab.real.feasibility import NEVER
+from lab.terminal.errors import Exit
+from node.config.cluster_file import generated, load
+from node.process.structured_log import NOTES
+from node.storage.codec import ProtobufCodec
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

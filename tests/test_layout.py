@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from lab.bench.__main__ import BENCHES
-from lab.cli.lazy import MODULES
-from node.logs import NOTES
+from lab.cli.lazy_group import MODULES
+from node.process.structured_log import NOTES
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -33,18 +33,18 @@ SCRIPT_LINES_MAX = 45
 SLEEPERS = {
     "lab/bench/idle.py": "a bench that measures what a node costs while nothing happens",
     "lab/cli/logs.py": "a terminal that follows log files",
-    "lab/cli/starting.py": "a command that waits for nodes to answer",
-    "lab/cluster.py": "a command that waits for processes to come and go",
-    "lab/converge.py": "a command that waits for roots to be equal",
-    "lab/demo.py": "so that a person can read what is told",
-    "lab/orphans.py": "a worker that looks whether its parent is still there",
-    "lab/process.py": "a command that waits for a process to end",
-    "lab/real/observers.py": "a visit to processes, whose sockets say nothing of what they took in",
-    "lab/real/standing.py": "a visit to processes that may settle yet",
-    "lab/real/strangers.py": "a visit to processes that count whom they send away",
+    "lab/cli/cluster_up.py": "a command that waits for nodes to answer",
+    "lab/cluster/cluster.py": "a command that waits for processes to come and go",
+    "lab/observe/convergence.py": "a command that waits for roots to be equal",
+    "lab/demo/tour.py": "so that a person can read what is told",
+    "lab/campaign/orphans.py": "a worker that looks whether its parent is still there",
+    "lab/cluster/processes.py": "a command that waits for a process to end",
+    "lab/real/feed_checks.py": "a visit to processes, whose sockets say nothing of what they took in",
+    "lab/real/idle_checks.py": "a visit to processes that may settle yet",
+    "lab/real/hostile_connections.py": "a visit to processes that count whom they send away",
     "lab/real/visit.py": "a visit to processes that find each other again",
-    "lab/reloading.py": "a command that waits for nodes to read their file again",
-    "lab/watching.py": "an observer that looks again after a while",
+    "lab/cluster/reload.py": "a command that waits for nodes to read their file again",
+    "lab/observe/watcher.py": "an observer that looks again after a while",
 }
 
 
@@ -239,7 +239,7 @@ def test_every_note_is_registered_and_every_registered_note_is_used() -> None:
         for path in sources("domain", "gossip", "node")
         for name in notes_in(tree_of(path))
     }
-    used["log_lines_lost"] = "node/logs.py"  # the log's own
+    used["log_lines_lost"] = "node/process/structured_log.py"  # the log's own
     assert {name: where for name, where in used.items() if name not in NOTES} == {}
     assert sorted(NOTES.keys() - used.keys()) == []
     assert list(NOTES) == sorted(NOTES)

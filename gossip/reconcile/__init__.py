@@ -2,7 +2,7 @@
 
 One strategy a file, one small sans-IO interface, compared by real bytes on the wire. A strategy
 only compares: it neither sends nor stores. `gossip.engine` runs the exchange, `gossip.delta` cuts
-what is lacking into runs, `gossip.folding` decides which logs get a line at all.
+what is lacking into runs, `gossip.epoch_folds` decides which logs get a line at all.
 
 - `vector`: version vector with ranges, one line per log (default).
 """

@@ -17,14 +17,14 @@ from threading import Event
 
 import psutil
 
-from lab.ask import Panel
 from lab.bench.sample_texts import banned
-from lab.client import Client
-from lab.cluster import Cluster
-from lab.launched import read_launched
-from lab.places import parse
-from lab.problem import Problem
-from node.api import ReadStatus, Status
+from lab.client.client import Client
+from lab.client.location import parse
+from lab.client.panel import Panel
+from lab.cluster.cluster import Cluster
+from lab.cluster.launcher_state import read_launched
+from lab.terminal.errors import Problem
+from node.control.messages import ReadStatus, Status
 
 RULES = 1000
 NOTICED_S = 5.0

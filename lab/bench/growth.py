@@ -13,8 +13,8 @@ from statistics import median
 from lab.bench.cluster import cpu_s, sent_bytes, settled
 from lab.bench.figures import Bare, Figure, figure, ratios
 from lab.bench.session import PAIR, History, Session
-from lab.problem import Problem
-from node.api import ClearFaults, Done, SetFault
+from lab.terminal.errors import Problem
+from node.control.messages import ClearFaults, Done, SetFault
 
 HEAL_S = 60.0
 ROUNDS = 3

@@ -10,8 +10,8 @@ from lab.bench.figures import Figure, figure, ratios
 from lab.bench.load import Texts, post_all
 from lab.bench.scale import Scale
 from lab.bench.session import PAIR, Session
-from lab.cluster import Cluster
-from lab.problem import Problem
+from lab.cluster.cluster import Cluster
+from lab.terminal.errors import Problem
 
 FEW = 10
 WINDOWS = 3

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from random import Random
 
 from lab.bench.sample_texts import chat_texts
-from lab.client import Client
-from lab.problem import Problem
-from node.api import Accepted, Post, Reply
+from lab.client.client import Client
+from lab.terminal.errors import Problem
+from node.control.messages import Accepted, Post, Reply
 
 TEXT_BYTES = 100
 WINDOW = 256

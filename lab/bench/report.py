@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from lab.bench.figures import Figure
 from lab.bench.machine_facts import ROOT, Facts
-from lab.tables import Paint, table
+from lab.terminal.tables import Paint, table
 
 HEADS = ("bench", "figure", "median", "span", "runs", "goal", "", "bare", "ratio")
 PAGE = ROOT / "docs" / "performance.md"

@@ -12,9 +12,9 @@ from lab.bench import baselines
 from lab.bench.cluster import checkpoints, journal_files, kill, resident_mib
 from lab.bench.figures import Bare, Figure, figure
 from lab.bench.session import History, Session
-from lab.client import Client
-from lab.problem import Problem
-from node.api import ReadTimeline, TimelineItem, TimelinePage
+from lab.client.client import Client
+from lab.terminal.errors import Problem
+from node.control.messages import ReadTimeline, TimelineItem, TimelinePage
 
 READABLE_S = 120.0
 WAIT_S = 0.005

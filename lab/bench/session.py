@@ -17,9 +17,9 @@ from lab.bench.cluster import client_of, cluster_of, durable, resident_mib, size
 from lab.bench.figures import Curve
 from lab.bench.load import Texts, post_all
 from lab.bench.scale import Scale
-from lab.client import Client
-from lab.cluster import Cluster
-from lab.problem import Problem
+from lab.client.client import Client
+from lab.cluster.cluster import Cluster
+from lab.terminal.errors import Problem
 
 PAIR = ("n1", "n2")  # the nodes of a history
 STEPS = 40  # measured while a history grows

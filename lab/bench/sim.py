@@ -24,8 +24,8 @@ from lab.bench.figures import Figure, figure
 from lab.bench.machine_facts import ROOT
 from lab.bench.session import Session
 from lab.checkers import judge
-from lab.faults import DiskOptions, NetworkOptions, Op, Plan
-from lab.scenario import named
+from lab.plan.faults import DiskOptions, NetworkOptions, Op, Plan
+from lab.plan.scenario import named
 from lab.sim import world as sim
 
 Of = TypeVar("Of")

@@ -20,10 +20,10 @@ from lab.bench.cluster import client_of, cluster_of
 from lab.bench.figures import Bare, Figure, figure, quantiles
 from lab.bench.load import AUTHOR, TEXT_BYTES, Texts, expect_accepted
 from lab.bench.session import Session
-from lab.client import Client
-from lab.cluster import Cluster
-from lab.problem import Problem
-from node.api import FeedArrival, Post, feed_decoder
+from lab.client.client import Client
+from lab.cluster.cluster import Cluster
+from lab.terminal.errors import Problem
+from node.control.messages import FeedArrival, Post, feed_decoder
 
 RATE = 200
 WARM_UP = 100

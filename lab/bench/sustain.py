@@ -9,16 +9,16 @@ before ended. The figure is quantised by the ladder: what was kept, not what mig
 import time
 from collections.abc import Sequence
 
-from lab.ask import statuses_of
 from lab.bench import baselines
 from lab.bench.cluster import client_of, cluster_of, settled
 from lab.bench.figures import Bare, Figure, figure
 from lab.bench.load import AUTHOR, TEXT_BYTES, Texts
 from lab.bench.session import Session
-from lab.client import Client
-from lab.cluster import Cluster
-from lab.problem import Problem
-from node.api import Accepted, Post
+from lab.client.client import Client
+from lab.client.panel import statuses_of
+from lab.cluster.cluster import Cluster
+from lab.terminal.errors import Problem
+from node.control.messages import Accepted, Post
 
 NODES = 5
 GRACE_S = 1.0

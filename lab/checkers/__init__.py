@@ -9,8 +9,8 @@
     Coverage().judge(samples)                   C17 of a batch: every fault acted somewhere
 
 Rules
-- A checker knows `lab.trace`, `lab.kinds` and `lab.tracefile`, and nothing of the code that it
-  judges. It is as good for a real cluster, or another implementation, as for the simulator.
+- A checker knows `lab.trace.trace`, `lab.trace.kinds` and `lab.trace.file`, and nothing of the code
+  that it judges. It is as good for a real cluster, or another implementation, as for the simulator.
 - A verdict is `pass`, `fail` or `unknown`. A failure names events of the trace that show it.
   Unknown is for what the run could not show: nothing was asked, nobody lived, a fault never fired,
   there is no calibration.
@@ -23,13 +23,21 @@ shown the kinds of events it wants and asked once at the end. C15 and C19 compar
 looks at a batch of samples, C11 and C13 give figures and (almost) no judgement.
 """
 
+from lab.checkers.fault_coverage import Coverage
 from lab.checkers.judge import BATCH, PAIR, RULES, SINGLE, Judge, Single, judge
-from lab.checkers.lagband import Band, LagBand, calibrate
-from lab.checkers.limits import Limits
-from lab.checkers.meter import Sample
-from lab.checkers.nontrivial import Coverage
-from lab.checkers.quiet import Point, QuietPeriods
-from lab.checkers.verdict import Checker, Figures, Outcome, PairChecker, Rule, Verdict, overall
+from lab.checkers.lag_band import Band, LagBand, calibrate
+from lab.checkers.quiet import QuietPeriods, QuietPoint
+from lab.checkers.run_sample import Sample
+from lab.checkers.thresholds import Thresholds
+from lab.checkers.verdict import (
+    Checker,
+    CheckerRule,
+    Figures,
+    Outcome,
+    PairChecker,
+    Verdict,
+    overall,
+)
 
 __all__ = [
     "BATCH",
@@ -42,12 +50,12 @@ __all__ = [
     "Figures",
     "Judge",
     "LagBand",
-    "Limits",
+    "Thresholds",
     "Outcome",
     "PairChecker",
-    "Point",
+    "QuietPoint",
     "QuietPeriods",
-    "Rule",
+    "CheckerRule",
     "Sample",
     "Single",
     "Verdict",

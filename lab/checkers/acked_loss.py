@@ -13,13 +13,13 @@ An acknowledged event is in every live node's log at the end. Three things are t
 
 from typing import ClassVar
 
-from lab.checkers.case import Case
-from lab.checkers.disks import GONE, UNSYNCED
-from lab.checkers.verdict import Findings, Rule, Verdict, Wants
-from lab.kinds import Ok
-from lab.trace import Event
+from lab.checkers.context import CheckContext
+from lab.checkers.disk_model import GONE, UNSYNCED
+from lab.checkers.verdict import CheckerRule, Findings, Verdict, Wants
+from lab.trace.kinds import Ok
+from lab.trace.trace import Event
 
-RULE = Rule(
+RULE = CheckerRule(
     "C1",
     "no acknowledged loss",
     "What was acknowledged is held by every live node at the end, unless every disk bound to hold "
@@ -28,9 +28,9 @@ RULE = Rule(
 
 
 class AckedLoss:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._disks = case.disks
         self._found = Findings(RULE)

@@ -16,12 +16,12 @@ what is missing. So out-of-order showings are counted and broken rules are these
 
 from typing import ClassVar
 
-from lab.checkers.case import Case
-from lab.checkers.verdict import Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Final, Handed, Unwritten, Visible
-from lab.trace import Event, dot_of, origin_of
+from lab.checkers.context import CheckContext
+from lab.checkers.verdict import CheckerRule, Findings, Verdict, Wants
+from lab.trace.kinds import Boot, Final, Handed, Unwritten, Visible
+from lab.trace.trace import Event, dot_of, origin_of
 
-RULE = Rule(
+RULE = CheckerRule(
     "C7",
     "causes first",
     "No answer stands above its question in the causal order, and what is missing is known.",
@@ -62,9 +62,9 @@ class _Names:
 
 
 class Causality:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._disks = case.disks
         self._claimed = case.limits.causal

@@ -18,12 +18,12 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
-from lab.checkers.case import Case
-from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Handed, Run, Visible
-from lab.trace import Event, dot_of
+from lab.checkers.context import CheckContext
+from lab.checkers.verdict import CheckerRule, Figures, Findings, Verdict, Wants
+from lab.trace.kinds import Boot, Handed, Run, Visible
+from lab.trace.trace import Event, dot_of
 
-RULE = Rule(
+RULE = CheckerRule(
     "C16",
     "clock independence",
     "Stamps rise with causality and never run ahead of all clocks; they alone give the order.",
@@ -48,9 +48,9 @@ class _Options(Struct, frozen=True):
 
 
 class Clocks:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._slack_ms = case.limits.stamp_slack_ms
         self._stamp_far_ms = case.limits.stamp_far_ms

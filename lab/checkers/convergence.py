@@ -3,20 +3,20 @@
 At the end all live nodes hold the same events, and whatever is said of them (roots, fingerprints of
 projections) is equal exactly where they are. Agreement was reached, for good, within a bound: a
 calibrated one (`Limits.bound_us`), counted from the last fault, or else the one that the trace
-declares, counted from when nothing more is posted. Without either the verdict is unknown.
-In the simulator the bound is in the terms of the knobs of gossip (`lab.judging.calibrated`), at
-least 1.3 times the largest `healed_us` of 3,000 runs of the sound core. Convergence that comes late
-but in time is C20's business.
+declares, counted from when nothing more is posted. Without either the verdict is unknown. In the
+simulator the bound is in the terms of the knobs of gossip (`lab.campaign.judged_run.calibrated`),
+at least 1.3 times the largest `healed_us` of 3,000 runs of the sound core. Convergence that comes
+late but in time is C20's business.
 """
 
 from typing import ClassVar
 
-from lab.checkers.case import Case
-from lab.checkers.verdict import Findings, Rule, Verdict, Wants
-from lab.kinds import Final, Phase
-from lab.trace import Event
+from lab.checkers.context import CheckContext
+from lab.checkers.verdict import CheckerRule, Findings, Verdict, Wants
+from lab.trace.kinds import Final, Phase
+from lab.trace.trace import Event
 
-RULE = Rule(
+RULE = CheckerRule(
     "C6",
     "convergence",
     "Once nothing goes wrong any more, all live nodes hold the same events within the bound.",
@@ -24,9 +24,9 @@ RULE = Rule(
 
 
 class Convergence:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._bound_us = case.limits.bound_us
         self._found = Findings(RULE)

@@ -7,18 +7,18 @@ what a reader is given. Multiplicity counts, not membership.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from lab.checkers.case import Case
-from lab.checkers.verdict import Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Final, Ok, Visible
-from lab.trace import Event
+from lab.checkers.context import CheckContext
+from lab.checkers.verdict import CheckerRule, Findings, Verdict, Wants
+from lab.trace.kinds import Boot, Final, Ok, Visible
+from lab.trace.trace import Event
 
-RULE = Rule("C4", "no duplicates", "No projection shows an event twice, at any time.")
+RULE = CheckerRule("C4", "no duplicates", "No projection shows an event twice, at any time.")
 
 
 class Duplicates:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._found = Findings(RULE)
         self._looked = 0

@@ -7,34 +7,34 @@ look-up of its class. A judge can be an observer of a trace, and then judges whi
 from collections.abc import Callable, Collection, Iterable
 
 from lab.checkers.acked_loss import AckedLoss
-from lab.checkers.case import Case
 from lab.checkers.causality import Causality
 from lab.checkers.clocks import Clocks
-from lab.checkers.conservation import Conservation
+from lab.checkers.context import CheckContext
 from lab.checkers.convergence import Convergence
 from lab.checkers.determinism import Determinism
-from lab.checkers.disks import Disks
+from lab.checkers.disk_model import Disks
 from lab.checkers.duplicates import Duplicates
-from lab.checkers.history import History
-from lab.checkers.lagband import LagBand
-from lab.checkers.limits import Limits
-from lab.checkers.meter import Meter, Sample
+from lab.checkers.fault_coverage import Nontrivial
+from lab.checkers.indeterminate import Indeterminate
+from lab.checkers.lag_band import LagBand
+from lab.checkers.log_integrity import LogIntegrity
 from lab.checkers.moderation import Moderation
-from lab.checkers.monotone import Monotone
-from lab.checkers.nontrivial import Nontrivial
 from lab.checkers.observers import Observers
-from lab.checkers.parts import Parts
+from lab.checkers.packet_conservation import PacketConservation
+from lab.checkers.part_models import PartModels
 from lab.checkers.phantoms import Phantoms
 from lab.checkers.presence import PresenceFigures
 from lab.checkers.progress import Progress
 from lab.checkers.quiet import QuietPeriods
 from lab.checkers.reversible import Reversible
-from lab.checkers.sessions import Sessions
+from lab.checkers.run_history import RunHistory
+from lab.checkers.run_sample import Sample, SampleMeter
+from lab.checkers.session_guarantees import SessionGuarantees
 from lab.checkers.supervision import Supervision
-from lab.checkers.unknowns import Unknowns
-from lab.checkers.verdict import Checker, PairChecker, Rule, See, Verdict
-from lab.kinds import KINDS
-from lab.trace import Event
+from lab.checkers.thresholds import Thresholds
+from lab.checkers.verdict import Checker, CheckerRule, PairChecker, See, Verdict
+from lab.trace.kinds import KINDS
+from lab.trace.trace import Event
 
 
 class Single:
@@ -42,7 +42,7 @@ class Single:
 
     __slots__ = ("make", "rule")
 
-    def __init__(self, rule: Rule, make: Callable[[Case], Checker]) -> None:
+    def __init__(self, rule: CheckerRule, make: Callable[[CheckContext], Checker]) -> None:
         self.rule = rule
         self.make = make
 
@@ -50,7 +50,7 @@ class Single:
     def id(self) -> str:
         return self.rule.id
 
-    def check(self, trace: Iterable[Event], limits: Limits | None = None) -> Verdict:
+    def check(self, trace: Iterable[Event], limits: Thresholds | None = None) -> Verdict:
         """This checker alone."""
         (verdict,) = judge(trace, limits, only=(self.rule.id,))
         return verdict
@@ -58,13 +58,13 @@ class Single:
 
 _MAKERS: tuple[type[Checker], ...] = (
     AckedLoss,
-    Unknowns,
+    Indeterminate,
     Phantoms,
     Duplicates,
-    Monotone,
+    LogIntegrity,
     Convergence,
     Causality,
-    Sessions,
+    SessionGuarantees,
     Moderation,
     Reversible,
     QuietPeriods,
@@ -73,29 +73,29 @@ _MAKERS: tuple[type[Checker], ...] = (
     Supervision,
     Clocks,
     Nontrivial,
-    Conservation,
-    Parts,
+    PacketConservation,
+    PartModels,
 )
 SINGLE: dict[str, Single] = {make.rule.id: Single(make.rule, make) for make in _MAKERS}
 PAIR: dict[str, PairChecker] = {one.rule.id: one for one in (Observers(), Determinism())}
 BATCH: dict[str, LagBand] = {LagBand.rule.id: LagBand()}
-_RULES: list[Rule] = [one.rule for one in SINGLE.values()]
+_RULES: list[CheckerRule] = [one.rule for one in SINGLE.values()]
 _RULES += [one.rule for one in PAIR.values()]
 _RULES += [one.rule for one in BATCH.values()]
 _RULES.sort(key=lambda rule: int(rule.id[1:]))
-RULES: dict[str, Rule] = {rule.id: rule for rule in _RULES}
+RULES: dict[str, CheckerRule] = {rule.id: rule for rule in _RULES}
 
 
 class Judge:
     """Mutable. `see` every event in order, then ask."""
 
-    def __init__(self, limits: Limits | None = None, only: Collection[str] = ()) -> None:
-        self.history = History()
-        case = Case(self.history, Disks(), limits or Limits())
+    def __init__(self, limits: Thresholds | None = None, only: Collection[str] = ()) -> None:
+        self.history = RunHistory()
+        case = CheckContext(self.history, Disks(), limits or Thresholds())
         self.checkers = {
             name: single.make(case) for name, single in SINGLE.items() if not only or name in only
         }
-        self._meter = Meter(case)
+        self._meter = SampleMeter(case)
         table: dict[type, list[See]] = {kind: [] for kind in KINDS.values()}
         wants = [self.history.wants(), case.disks.wants(), self._meter.wants()]
         wants += [checker.wants() for checker in self.checkers.values()]
@@ -124,7 +124,7 @@ class Judge:
 
 
 def judge(
-    trace: Iterable[Event], limits: Limits | None = None, *, only: Collection[str] = ()
+    trace: Iterable[Event], limits: Thresholds | None = None, *, only: Collection[str] = ()
 ) -> list[Verdict]:
     """All checkers of one run, or `only` these."""
     judging = Judge(limits, only)

@@ -19,12 +19,12 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
-from lab.checkers.case import Case
-from lab.checkers.verdict import Findings, Rule, Verdict, Wants
-from lab.kinds import Fail, Handed, Invoke, Note, Ok, PolicyIn, Run
-from lab.trace import Event
+from lab.checkers.context import CheckContext
+from lab.checkers.verdict import CheckerRule, Findings, Verdict, Wants
+from lab.trace.kinds import Fail, Handed, Invoke, Note, Ok, PolicyIn, Run
+from lab.trace.trace import Event
 
-RULE = Rule(
+RULE = CheckerRule(
     "C9",
     "moderation never mutates",
     "Rules decide what is emitted and change nothing that was; the same text, the same verdict.",
@@ -46,9 +46,9 @@ class _Options(Struct, frozen=True):
 
 
 class Moderation:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._found = Findings(RULE)
         self._decided: dict[tuple[str, int, str], tuple[_Decision, int]] = {}

@@ -6,15 +6,15 @@ The same run with and without observers leaves the same trace, byte for byte.
 from collections.abc import Iterable
 from typing import ClassVar
 
-from lab.checkers.sameness import compare
-from lab.checkers.verdict import Rule, Verdict
-from lab.trace import Event
+from lab.checkers.trace_diff import compare
+from lab.checkers.verdict import CheckerRule, Verdict
+from lab.trace.trace import Event
 
-RULE = Rule("C15", "read-only observers", "A run with observers is the run without them.")
+RULE = CheckerRule("C15", "read-only observers", "A run with observers is the run without them.")
 
 
 class Observers:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
     def compare(self, one: Iterable[Event], other: Iterable[Event]) -> Verdict:
         return compare(RULE, one, other, "observed or not, the run is the same")

@@ -13,13 +13,13 @@ know, and writes nothing more there.
 from itertools import pairwise
 from typing import ClassVar
 
-from lab.checkers.case import Case
-from lab.checkers.disks import OLDER
-from lab.checkers.verdict import Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Final, Handed, Invoke, Ok
-from lab.trace import Event, dot_of, log_opened, origin_of
+from lab.checkers.context import CheckContext
+from lab.checkers.disk_model import OLDER
+from lab.checkers.verdict import CheckerRule, Findings, Verdict, Wants
+from lab.trace.kinds import Boot, Final, Handed, Invoke, Ok
+from lab.trace.trace import Event, dot_of, log_opened, origin_of
 
-RULE = Rule(
+RULE = CheckerRule(
     "C3",
     "no phantom, no fork",
     "Every event comes from exactly one op, and one dot names one content everywhere and always.",
@@ -30,9 +30,9 @@ _WHATS = {"post": "posted", "join": "joined", "leave": "left"}
 
 
 class Phantoms:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._disks = case.disks
         self._found = Findings(RULE)

@@ -7,12 +7,12 @@ suspicion: of a node that runs; a partition makes those, and they are no fault. 
 
 from typing import ClassVar
 
-from lab.checkers.case import Case
-from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Crash, Note, Paused, Resumed, Stopped
-from lab.trace import Event
+from lab.checkers.context import CheckContext
+from lab.checkers.verdict import CheckerRule, Figures, Findings, Verdict, Wants
+from lab.trace.kinds import Boot, Crash, Note, Paused, Resumed, Stopped
+from lab.trace.trace import Event
 
-RULE = Rule(
+RULE = CheckerRule(
     "C13",
     "presence",
     "How soon the dead are suspected and how often the living are; judged only within a bound.",
@@ -21,9 +21,9 @@ RULE = Rule(
 
 
 class PresenceFigures:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._limit_us = case.limits.unsuspected_us
         self._found = Findings(RULE)

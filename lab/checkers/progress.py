@@ -20,12 +20,12 @@ from bisect import bisect_right
 from operator import attrgetter
 from typing import ClassVar
 
-from lab.checkers.case import Case
-from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Final, Got, Handed, Info, Sent, Totals, Unwritten, Written
-from lab.trace import Event
+from lab.checkers.context import CheckContext
+from lab.checkers.verdict import CheckerRule, Figures, Findings, Verdict, Wants
+from lab.trace.kinds import Boot, Final, Got, Handed, Info, Sent, Totals, Unwritten, Written
+from lab.trace.trace import Event
 
-RULE = Rule(
+RULE = CheckerRule(
     "C12",
     "progress and traffic",
     "Whoever lacks something has a timer that will ask for it, and whoever lacks nothing is calm.",
@@ -40,9 +40,9 @@ _t_us = attrgetter("t_us")
 
 
 class Progress:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._limits = case.limits
         self._found = Findings(RULE)

@@ -15,12 +15,12 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from lab.checkers.case import Case
-from lab.checkers.verdict import Figures, Rule, Verdict, Wants
-from lab.kinds import Boot, Crash, Ok, Phase, Quiet, Stopped, Visible
-from lab.trace import Event
+from lab.checkers.context import CheckContext
+from lab.checkers.verdict import CheckerRule, Figures, Verdict, Wants
+from lab.trace.kinds import Boot, Crash, Ok, Phase, Quiet, Stopped, Visible
+from lab.trace.trace import Event
 
-RULE = Rule(
+RULE = CheckerRule(
     "C11",
     "quiet period",
     "A quiet period is a guess: this tells how often it was right, and judges nothing.",
@@ -29,7 +29,7 @@ RULE = Rule(
 Span = tuple[int, int]  # from, to
 
 
-class Point(Struct, frozen=True):
+class QuietPoint(Struct, frozen=True):
     """Of the curve. Times are of all nodes together."""
 
     quiet_ms: int
@@ -62,9 +62,9 @@ class _Watch:
 
 
 class QuietPeriods:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._acked: set[str] = set()
         self._watches: dict[str, _Watch] = {}
@@ -141,7 +141,7 @@ class QuietPeriods:
 
     # --- the curve ------------------------------------------------------------------------------
 
-    def curve(self, widths_ms: Iterable[int]) -> list[Point]:
+    def curve(self, widths_ms: Iterable[int]) -> list[QuietPoint]:
         """What other quiet periods would have done in this run."""
         return [
             self._point(one, {node: _claims(w, one, self._end_us) for node, w in self._nodes()})
@@ -151,7 +151,7 @@ class QuietPeriods:
     def _nodes(self) -> Iterable[tuple[str, _Watch]]:
         return self._watches.items()
 
-    def _point(self, quiet_ms: int, claims: dict[str, list[Span]]) -> Point:
+    def _point(self, quiet_ms: int, claims: dict[str, list[Span]]) -> QuietPoint:
         claimed = stable = both = 0
         delays: list[int] = []
         for node, watch in self._watches.items():
@@ -164,7 +164,7 @@ class QuietPeriods:
             both += shared
             delays += waits
         delay = sum(delays) / len(delays) if delays else 0.0
-        return Point(quiet_ms, claimed, stable, both, delay)
+        return QuietPoint(quiet_ms, claimed, stable, both, delay)
 
     def verdict(self) -> Verdict:
         told = self._point(self._quiet_ms, {node: w.claims for node, w in self._watches.items()})

@@ -8,12 +8,12 @@ and the same causal order, and what readers were shown on the way was never in a
 
 from typing import ClassVar
 
-from lab.checkers.case import Case
-from lab.checkers.verdict import Findings, Rule, Verdict, Wants
-from lab.kinds import Final, Ok
-from lab.trace import Event
+from lab.checkers.context import CheckContext
+from lab.checkers.verdict import CheckerRule, Findings, Verdict, Wants
+from lab.trace.kinds import Final, Ok
+from lab.trace.trace import Event
 
-RULE = Rule(
+RULE = CheckerRule(
     "C10",
     "reversible projections",
     "A projection is a fold of the arrivals: folded anew, rewound, or in another order of arrival, "
@@ -22,9 +22,9 @@ RULE = Rule(
 
 
 class Reversible:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._found = Findings(RULE)
         self._reads: list[Event] = []

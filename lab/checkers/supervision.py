@@ -15,13 +15,13 @@
 from collections import deque
 from typing import ClassVar
 
-from lab.checkers.case import Case
-from lab.checkers.disks import HARM
-from lab.checkers.verdict import Figures, Findings, Rule, Verdict, Wants
-from lab.kinds import Boot, Crash, Final, Note, Unwritten
-from lab.trace import Event
+from lab.checkers.context import CheckContext
+from lab.checkers.disk_model import HARM
+from lab.checkers.verdict import CheckerRule, Figures, Findings, Verdict, Wants
+from lab.trace.kinds import Boot, Crash, Final, Note, Unwritten
+from lab.trace.trace import Event
 
-RULE = Rule(
+RULE = CheckerRule(
     "C14",
     "supervision",
     "What crashes is started again within its budget, or gives up aloud; the core never crashes.",
@@ -30,9 +30,9 @@ _DISK = HARM | {"disk_errors", "disk_full", "short_writes", "disk_older"}
 
 
 class Supervision:
-    rule: ClassVar[Rule] = RULE
+    rule: ClassVar[CheckerRule] = RULE
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: CheckContext) -> None:
         self._history = case.history
         self._limits = case.limits
         self._found = Findings(RULE)

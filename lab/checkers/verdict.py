@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Protocol
 
 from msgspec import Struct
 
-from lab.trace import Event
+from lab.trace.trace import Event
 
 Outcome = Literal["pass", "fail", "unknown"]
 Figures = dict[str, int | float]
@@ -18,7 +18,7 @@ See = Callable[[Event], None]
 Wants = dict[type, See]  # by class of `event.data`
 
 
-class Rule(Struct, frozen=True):
+class CheckerRule(Struct, frozen=True):
     """What is promised. `required`: the run as a whole is unknown where this is."""
 
     id: str
@@ -38,7 +38,7 @@ class Verdict(Struct, frozen=True):
 class Checker(Protocol):
     """Judges one run. It is shown the events that it wants, in order, and asked once at the end."""
 
-    rule: ClassVar[Rule]
+    rule: ClassVar[CheckerRule]
 
     def wants(self) -> Wants: ...
 
@@ -48,7 +48,7 @@ class Checker(Protocol):
 class PairChecker(Protocol):
     """Judges two runs that should have been the same."""
 
-    rule: ClassVar[Rule]
+    rule: ClassVar[CheckerRule]
 
     def compare(self, one: Iterable[Event], other: Iterable[Event]) -> Verdict: ...
 
@@ -58,7 +58,7 @@ class Findings:
 
     __slots__ = ("_first", "count", "rule")
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: CheckerRule) -> None:
         self.rule = rule
         self.count = 0
         self._first: tuple[str, tuple[int, ...]] = ("", ())
@@ -79,7 +79,7 @@ class Findings:
         return Verdict(self.rule.id, "pass", passed, (), figures)
 
 
-def overall(verdicts: Sequence[Verdict], rules: Iterable[Rule]) -> Outcome:
+def overall(verdicts: Sequence[Verdict], rules: Iterable[CheckerRule]) -> Outcome:
     """Fail if anything fails, unknown if anything that is required is unknown, else pass."""
     required = {rule.id for rule in rules if rule.required}
     if any(one.outcome == "fail" for one in verdicts):

@@ -9,12 +9,12 @@ import typer
 
 from domain.events import AUTHOR_BYTES_MAX
 from lab.cli.common import Json, NodeName, Settings, emit, hint, settings_of, utf8
-from lab.places import NodePlace
-from lab.problem import Exit, Problem
+from lab.client.location import NodeLocation
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.client import Client
-    from node.api import Accepted, Failed, Refused, Reply
+    from lab.client.client import Client
+    from node.control.messages import Accepted, Failed, Refused, Reply
 
 LAST_MAX = 2**31 - 1  # no timeline is longer
 WAIT_MAX_S = 3600
@@ -62,9 +62,9 @@ def send(
         _send_one(at, who, text, ack, timeout, json)
 
 
-def _send_one(at: NodePlace, who: str, text: str, ack: str, timeout: float, json: bool) -> None:
-    from lab.pipeline import check_size  # lazy: zmq and msgspec
-    from node.api import Post
+def _send_one(at: NodeLocation, who: str, text: str, ack: str, timeout: float, json: bool) -> None:
+    from lab.client.pipeline import check_size  # lazy: zmq and msgspec
+    from node.control.messages import Post
 
     try:
         check_size(len(utf8(text, "the text").encode()))
@@ -80,8 +80,8 @@ def _send_one(at: NodePlace, who: str, text: str, ack: str, timeout: float, json
 
 def _report(node: str, reply: "Reply", json: bool) -> None:
     """What became of one command; raises the Problem that gives the exit code."""
-    from lab.client import Failure
-    from node.api import Accepted, Failed, Refused
+    from lab.client.client import Failure
+    from node.control.messages import Accepted, Failed, Refused
 
     if json:
         emit(_reply_json(reply))
@@ -97,7 +97,7 @@ def _report(node: str, reply: "Reply", json: bool) -> None:
 
 
 def _reply_json(reply: "Reply") -> dict[str, object]:
-    from node.api import Accepted, Failed, Refused
+    from node.control.messages import Accepted, Failed, Refused
 
     if type(reply) is Accepted:
         return {
@@ -115,8 +115,8 @@ def _reply_json(reply: "Reply") -> dict[str, object]:
 
 
 def _accepted_text(node: str, reply: "Accepted") -> str:
-    from lab.display import display_safe
-    from lab.words import SAFETY, dot_text
+    from lab.terminal.display import display_safe
+    from lab.terminal.formats import SAFETY, dot_text
 
     level = SAFETY.get(reply.ack.partition(":")[0], "")
     line = f"{dot_text(reply.dot)}  stored at {node}, {display_safe(reply.ack)}{level}"
@@ -138,17 +138,17 @@ def _failed_text(reply: "Failed") -> "Failed":
 
     if reply.dot is None:
         return reply
-    from lab.words import dot_text
+    from lab.terminal.formats import dot_text
 
     more = f"{reply.reason}; the event exists all the same, as {dot_text(reply.dot)}"
     return msgspec.structs.replace(reply, reason=more)
 
 
-def _send_lines(at: NodePlace, who: str, ack: str, timeout: float, json: bool) -> None:
-    from lab.client import Failure, Unreachable
-    from lab.display import display_safe
-    from lab.pipeline import Pipeline
-    from node.api import Accepted, Failed, Refused, Reply
+def _send_lines(at: NodeLocation, who: str, ack: str, timeout: float, json: bool) -> None:
+    from lab.client.client import Failure, Unreachable
+    from lab.client.pipeline import Pipeline
+    from lab.terminal.display import display_safe
+    from node.control.messages import Accepted, Failed, Refused, Reply
 
     def on_reply(number: int, reply: Reply) -> None:
         if json:
@@ -228,7 +228,7 @@ def _set_presence(
     *,
     present: bool,
 ) -> None:
-    from node.api import SetPresence  # lazy: zmq and msgspec
+    from node.control.messages import SetPresence  # lazy: zmq and msgspec
 
     at = settings.node(node)
     who = _author(author)
@@ -261,8 +261,8 @@ def timeline(
     json: Json = False,
 ) -> None:
     """Show one node's view of the chat. Other nodes may see more, less, or another order."""
-    from lab import moments
-    from lab.cli import view  # lazy: zmq and msgspec
+    from lab.cli import timeline_view as view  # lazy: zmq and msgspec
+    from lab.terminal import moments
 
     settings = settings_of(context)
     at = settings.node(node, feed_will_do=follow)
@@ -278,8 +278,8 @@ def timeline(
 
 def presence(context: typer.Context, node: NodeName, json: Json = False) -> None:
     """Show who is active, and on which event that rests."""
-    from lab.cli import view
-    from lab.reading import read_presence
+    from lab.cli import timeline_view as view
+    from lab.client.timeline_reader import read_presence
 
     settings = settings_of(context)
     at = settings.node(node)
@@ -323,18 +323,18 @@ def _check_ack(ack: str, settings: Settings) -> None:
         raise Problem(text, Exit.USAGE)
 
 
-def _client(at: NodePlace) -> "Client":
-    from lab.client import Client  # lazy: zmq and msgspec
+def _client(at: NodeLocation) -> "Client":
+    from lab.client.client import Client  # lazy: zmq and msgspec
 
     _check_awake(at)
     return Client.at(at)
 
 
-def _check_awake(at: NodePlace) -> None:
+def _check_awake(at: NodeLocation) -> None:
     """A paused process accepts connections and never answers: say so at once."""
     from pathlib import Path
 
-    from lab.process import live_record, state_of
+    from lab.cluster.processes import live_record, state_of
 
     if at.is_remote:
         return

@@ -19,15 +19,15 @@ from lab.cli.common import (
     nodes_of,
     settings_of,
 )
-from lab.cli.complain import as_given
-from lab.places import NODES_MAX, Place
-from lab.problem import Exit, Problem
+from lab.cli.error_output import as_given
+from lab.client.location import NODES_MAX, ClusterLocation
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
     from signal import Signals
 
-    from lab.cluster import Cluster
-    from lab.sweeping import Swept
+    from lab.cluster.cluster import Cluster
+    from lab.cluster.wipe import WipeResult
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -60,7 +60,7 @@ def up(
     Running nodes take over what has changed in the file. Without -d the logs follow, and Ctrl-C
     stops all nodes.
     """
-    from lab.cli.starting import start_cluster  # lazy: the YAML parser and more
+    from lab.cli.cluster_up import start_cluster  # lazy: the YAML parser and more
 
     if n is not None and not 1 <= n <= NODES_MAX:
         raise Problem(f"-n is from 1 to {NODES_MAX}, not {n}", Exit.USAGE)
@@ -89,8 +89,8 @@ def ps(context: typer.Context, check: Check = False, json: Json = False) -> None
 
     With --check: exit 7 unless every node of the file is `running`.
     """
-    from lab.cli.listing import show_states
-    from lab.states import as_wanted, states_of
+    from lab.cli.node_table import show_states
+    from lab.observe.node_states import as_wanted, states_of
 
     settings = settings_of(context)
     cluster = _cluster(settings)
@@ -136,7 +136,7 @@ def kill(
 @app.command()
 def restart(context: typer.Context, nodes: NodeNames) -> None:
     """Stop nodes if they run, and start them: they recover from their journals."""
-    from lab.cli.starting import report_started
+    from lab.cli.cluster_up import report_started
 
     settings = settings_of(context)
     cluster = _cluster(settings)
@@ -175,11 +175,11 @@ def resume(context: typer.Context, nodes: NodeNames) -> None:
 @app.command()
 def wipe(context: typer.Context, nodes: NodeNames) -> None:
     """Lose a node's disk: kill it if it runs, and remove all that it stored."""
-    from lab.sweeping import Swept
+    from lab.cluster.wipe import WipeResult
 
     cluster = _cluster(settings_of(context))
     names = [cluster.node(name).name for name in dict.fromkeys(nodes)]
-    swept = Swept()
+    swept = WipeResult()
     stopped = cluster.wipe(names, swept)
     for name in names:
         was = "stopped and wiped" if name in stopped else "wiped"
@@ -199,7 +199,7 @@ def partition(
     ] = False,
 ) -> None:
     """Cut every link between the groups; within a group all goes on."""
-    from lab.network import cut, cut_already
+    from lab.cluster.network_faults import cut, cut_already
 
     cluster = _cluster(settings_of(context))
     sides = [_group(cluster.place, group) for group in groups]
@@ -222,7 +222,7 @@ def partition(
 @app.command()
 def heal(context: typer.Context, nodes: SomeNodes = None) -> None:
     """Remove all network faults: partitions, loss, duplication, delay."""
-    from lab.network import heal_nodes
+    from lab.cluster.network_faults import heal_nodes
 
     cluster = _cluster(settings_of(context))
     names = nodes_of(cluster.place, nodes)
@@ -245,7 +245,7 @@ def fault(
     ] = None,
 ) -> None:
     """Spoil what a node sends: loss, duplication, delay. Each is replaced, not added."""
-    from lab.network import Fault, put
+    from lab.cluster.network_faults import Fault, put
 
     cluster = _cluster(settings_of(context))
     name = cluster.place.node(node).name
@@ -271,12 +271,12 @@ def fault(
 
 
 def _cluster(settings: Settings) -> "Cluster":
-    from lab.cluster import Cluster  # lazy: subprocess and more
+    from lab.cluster.cluster import Cluster  # lazy: subprocess and more
 
     return Cluster(settings.place())
 
 
-def _say_swept(swept: "Swept", place: Place) -> None:
+def _say_swept(swept: "WipeResult", place: ClusterLocation) -> None:
     """What is gone, and what is not; raises Problem if something of ours is left."""
     if not swept.left:
         print(f"removed {place.root}")
@@ -298,7 +298,7 @@ def _each(cluster: "Cluster", names: list[str], do: Callable[[str], None]) -> No
     first_problem(problems)
 
 
-def _group(place: Place, text: str) -> list[str]:
+def _group(place: ClusterLocation, text: str) -> list[str]:
     names = [name for name in text.split(",") if name]
     if not names:
         raise Problem(f"{text!r} names no node: write a group as n1,n2", Exit.USAGE)

@@ -8,26 +8,28 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.complain import as_given, complain
-from lab.places import NodePlace, Place, find
-from lab.problem import Exit, Problem
-from lab.tables import Paint, paint_for
+from lab.cli.error_output import as_given, complain
+from lab.client.location import ClusterLocation, NodeLocation, find
+from lab.terminal.errors import Exit, Problem
+from lab.terminal.tables import Paint, paint_for
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Doors of one node that is not on this machine, and the keys for them; see `lab.remote`."""
+    """Doors of one node that is not on this machine, and the keys for them; see `lab.client.remote`."""
 
     control: str = ""
     feed: str = ""
     key_files: tuple[str, ...] = ()
     node_key: str = ""
 
-    def node(self, name: str) -> NodePlace:
+    def node(self, name: str) -> NodeLocation:
         doors = {"control": self.control, "feed": self.feed}
         files = ("dir", "journal_dir", "log_file", "stderr_file", "pid_file", "journal_id")
         paths = dict.fromkeys(files, "")
-        return NodePlace(name, **paths, **doors, key_files=self.key_files, node_key=self.node_key)
+        return NodeLocation(
+            name, **paths, **doors, key_files=self.key_files, node_key=self.node_key
+        )
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Settings:
     debug: bool
     elsewhere: Elsewhere | None = None
 
-    def place(self) -> Place:
+    def place(self) -> ClusterLocation:
         """The cluster that this command line means; raises a Problem when there is none."""
         if self.elsewhere is not None:
             text = (
@@ -47,7 +49,7 @@ class Settings:
             raise Problem(text, Exit.USAGE)
         return find(self.file)
 
-    def node(self, name: str, *, feed_will_do: bool = False) -> NodePlace:
+    def node(self, name: str, *, feed_will_do: bool = False) -> NodeLocation:
         """Where to find a node: in the cluster file, or elsewhere as the options say."""
         if self.elsewhere is None:
             return self.place().node(name)
@@ -86,7 +88,7 @@ Check = Annotated[bool, typer.Option("--check", help="Exit 7 when that is not as
 
 def emit(value: object) -> None:
     """One JSON line on stdout."""
-    from lab.display import json_line  # lazy: only with --json
+    from lab.terminal.display import json_line  # lazy: only with --json
 
     print(json_line(value), flush=True)
 
@@ -133,7 +135,7 @@ def seconds(value: float, option: str) -> float:
     return value
 
 
-def nodes_of(place: Place, names: list[str] | None) -> list[str]:
+def nodes_of(place: ClusterLocation, names: list[str] | None) -> list[str]:
     """The named nodes, checked; all of them when none is named."""
     if not names:
         return list(place.nodes)

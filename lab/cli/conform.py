@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, emit, hint
-from lab.problem import Exit, Problem
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.conformance import Conformance, Difference
+    from lab.sim.conformance import Conformance, Difference
 
 
 def conform(
@@ -28,8 +28,8 @@ def conform(
     With `trace: true` in the cluster file each life of a node leaves a recording in its folder.
     Exit 7: an output differs, and the first that does is told; 8: there was nothing to compare.
     """
-    from lab.conformance import conform as fed_back
-    from lab.display import display_safe
+    from lab.sim.conformance import conform as fed_back
+    from lab.terminal.display import display_safe
 
     try:
         found = fed_back(path)

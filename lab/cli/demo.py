@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, emit, hear_the_end, hint, settings_of
-from lab.problem import Exit, Problem
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.demo import Proof
-    from lab.tables import Paint
+    from lab.demo.tour import Proof
+    from lab.terminal.tables import Paint
 
 
 def demo(
@@ -20,7 +20,7 @@ def demo(
 ) -> None:
     """A guided tour on five real nodes: talk, partition, heal, kill, recover, moderate, prove."""
     from lab.cli.journal import first_damage  # lazy: all that follows is heavy
-    from lab.demo import Tour
+    from lab.demo.tour import Tour
 
     settings = settings_of(context)
     began = time.monotonic()
@@ -45,7 +45,7 @@ def demo(
 
 
 def _show(proof: "Proof", paint: "Paint") -> None:
-    from lab.tables import table
+    from lab.terminal.tables import table
 
     rows = [
         [

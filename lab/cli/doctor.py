@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, Settings, emit, settings_of
-from lab.keychecks import Finding, encryption, key_files, peers_keys
-from lab.problem import Problem
+from lab.cluster.key_checks import Finding, encryption, key_files, peers_keys
+from lab.terminal.errors import Problem
 
 if TYPE_CHECKING:
-    from node.config import ClusterConfig
+    from node.config.cluster_file import ClusterConfig
 
 FILES_MIN = 256
 FSYNC_SLOW_MS = 50.0
@@ -46,7 +46,7 @@ def doctor(
         except Problem as problem:
             good, text = False, str(problem)
         except OSError as error:
-            from node.complaints import complaint
+            from node.config.os_errors import complaint
 
             good, text = False, complaint(error)
         except Exception as error:  # a check that cannot be made is a finding of its own
@@ -61,7 +61,7 @@ def doctor(
 
 
 def _show(settings: Settings, name: str, good: bool, text: str) -> None:
-    from lab.display import display_safe
+    from lab.terminal.display import display_safe
 
     mark = settings.paint("ok  ", "green") if good else settings.paint("FIX ", "red")
     print(f"{mark} {name:<13} {display_safe(text)}")
@@ -120,7 +120,7 @@ def _files() -> Finding:
 
 
 def _cluster_file(settings: Settings) -> Finding:
-    from lab.places import cluster_file
+    from lab.client.location import cluster_file
 
     file = cluster_file(settings.file)
     if settings.file is None and not file.exists():
@@ -134,7 +134,7 @@ def _state(settings: Settings) -> Finding:
     import os
     import stat
 
-    from lab.places import STATE_DIR, cluster_file
+    from lab.client.location import STATE_DIR, cluster_file
 
     has_file = cluster_file(settings.file).exists()
     root = Path(settings.place().root if has_file else STATE_DIR).absolute()
@@ -150,14 +150,14 @@ def _ports(settings: Settings) -> Finding:
     """Every address is free, or held by a running node of this cluster."""
     import socket
 
-    from lab.places import cluster_file
+    from lab.client.location import cluster_file
 
     if not cluster_file(settings.file).exists():
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
         return True, "the loopback interface has free ports"
-    from lab.addresses import addresses_of, is_free
-    from lab.cluster import Cluster
+    from lab.cluster.addresses import addresses_of, is_free
+    from lab.cluster.cluster import Cluster
 
     place = settings.place()
     running = set(Cluster(place).running())
@@ -172,8 +172,8 @@ def _ports(settings: Settings) -> Finding:
 
 
 def _of_keys(settings: Settings, check: "Callable[[ClusterConfig, Path], Finding]") -> Finding:
-    from lab.places import cluster_file, keys_in
-    from node.config import load
+    from lab.client.location import cluster_file, keys_in
+    from node.config.cluster_file import load
 
     if not cluster_file(settings.file).exists():
         return True, "no cluster file, so no keys: its nodes listen on this machine only"
@@ -187,7 +187,7 @@ def _disk(settings: Settings, count: int) -> Finding:
     import tempfile
     import time
 
-    from lab.places import cluster_file
+    from lab.client.location import cluster_file
 
     has_file = cluster_file(settings.file).exists()
     root = Path(settings.place().root if has_file else ".").absolute()

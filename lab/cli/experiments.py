@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, emit, settings_of
-from lab.cli.runs import Jobs, complete_scenario, jobs_or_all, scenario_named
-from lab.problem import Exit, Problem
+from lab.cli.lab_common import Jobs, complete_scenario, jobs_or_all, scenario_named
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.variants import Variant
+    from lab.campaign.comparison import Variant
 
 SEEDS = 20
 TABLES = ("pushpull", "demers")
@@ -95,7 +95,7 @@ def _demers(full: bool, trials: int | None, seed: int, json: bool) -> None:
 @contextmanager
 def _trials(work: int) -> Iterator[Callable[[int], None]]:
     """Progress: whoever is given this says how much of the work each trial was."""
-    from lab.cli.verdicts import Bar
+    from lab.cli.verdict_view import Bar
 
     bar, done = Bar(), [0]
 
@@ -136,9 +136,9 @@ def compare(
 
     How late events come, and what each costs in packets and bytes. Exit 7 if any run fails.
     """
-    from lab.tables import table as as_table
-    from lab.variants import WAYS
-    from lab.variants import ways as spread
+    from lab.campaign.comparison import WAYS
+    from lab.campaign.comparison import ways as spread
+    from lab.terminal.tables import table as as_table
 
     if only_list:
         for way in WAYS if json else ():
@@ -172,7 +172,7 @@ def sweep(
     and rumor_k do nothing: direct_peers_max=0 makes them act, as in
     `chatlab lab sweep lossy gossip.direct_peers_max=0 gossip.fanout=1,3 --seeds 5`.
     """
-    from lab.variants import grid
+    from lab.campaign.comparison import grid
 
     _show(context, lambda: grid(scenario_named(scenario), knobs), seeds, first, jobs, json)
 
@@ -185,10 +185,10 @@ def _show(
     jobs: int | None,
     json: bool,
 ) -> None:
-    from lab.cli.verdicts import Bar
-    from lab.explore import tune
-    from lab.scenario import ScenarioError
-    from lab.variants import measured, table_of
+    from lab.campaign.comparison import measured, table_of
+    from lab.campaign.explore import tune
+    from lab.cli.verdict_view import Bar
+    from lab.plan.scenario import ScenarioError
 
     try:
         variants = make()

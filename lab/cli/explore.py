@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, emit, hear_ctrl_c, hear_the_end, hint, settings_of
+from lab.cli.lab_common import Jobs, code_of, complete_scenario, jobs_or_all, scenario_named
 from lab.cli.planted import planted
-from lab.cli.runs import Jobs, code_of, complete_scenario, jobs_or_all, scenario_named
-from lab.problem import Exit, Problem
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.explore import Found, Options
-    from lab.scenario import Scenario
-    from lab.tables import Paint
+    from lab.campaign.explore import ExploreResult, Options
+    from lab.plan.scenario import Scenario
+    from lab.terminal.tables import Paint
 
 Reached = Annotated[
     bool,
@@ -68,9 +68,9 @@ def explore(
     json: Json = False,
 ) -> None:
     """Many seeds on all cores. Exit 7 if any fails; each failure comes with its replay."""
-    from lab.bands import bands
-    from lab.explore import Options
-    from lab.scenario import names
+    from lab.campaign.calibration import bands
+    from lab.campaign.explore import Options
+    from lab.plan.scenario import names
 
     if seeds == 0 and not real:
         raise Problem("no seeds and no rounds: nothing would run", Exit.USAGE)
@@ -106,8 +106,8 @@ def _bug(mutant: str, real: int) -> AbstractContextManager[None]:
     return planted(mutant)
 
 
-def _show(found: "Found", json: bool, paint: "Paint") -> None:
-    from lab.cli.verdicts import found_json, show_found
+def _show(found: "ExploreResult", json: bool, paint: "Paint") -> None:
+    from lab.cli.verdict_view import found_json, show_found
 
     if json:
         for failure in found.failures:
@@ -117,10 +117,10 @@ def _show(found: "Found", json: bool, paint: "Paint") -> None:
         show_found(found, paint)
 
 
-def _explored(options: "Options") -> "Found":
-    from lab.cli.verdicts import Bar
-    from lab.explore import explore as explored
-    from lab.explore import tune
+def _explored(options: "Options") -> "ExploreResult":
+    from lab.campaign.explore import explore as explored
+    from lab.campaign.explore import tune
+    from lab.cli.verdict_view import Bar
 
     bar = Bar()
     hear_ctrl_c()
@@ -145,7 +145,7 @@ def _meant(texts: list[str]) -> "tuple[Scenario, ...]":
     return meant
 
 
-def _progress(found: "Found") -> tuple[float | None, str]:
+def _progress(found: "ExploreResult") -> tuple[float | None, str]:
     options = found.options
     if found.real:
         return len(found.real) / options.real, f"{len(found.real)}/{options.real} rounds"

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, Settings, emit, settings_of
-from lab.cli.complain import complain
-from lab.problem import Exit, Problem
+from lab.cli.error_output import complain
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from node.inspect import Report
+    from node.storage.verify import Report
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -30,9 +30,9 @@ OnePath = Annotated[
 @app.command()
 def verify(context: typer.Context, paths: Paths, json: Json = False) -> None:
     """Check every frame and every chain. Exit 7 on damage; names file and offset."""
-    from lab.display import display_safe  # lazy: the codec
-    from node.inspect import examine
-    from node.storage import StorageError
+    from lab.terminal.display import display_safe  # lazy: the codec
+    from node.storage.files import StorageError
+    from node.storage.verify import examine
 
     damaged = 0
     problems: list[str] = []
@@ -69,9 +69,9 @@ def verify(context: typer.Context, paths: Paths, json: Json = False) -> None:
 @app.command()
 def inspect(context: typer.Context, path: OnePath, json: Json = False) -> None:
     """Show everything in a journal, in order."""
-    from lab.display import display_safe
-    from node.inspect import inspect as items_of
-    from node.storage import StorageError
+    from lab.terminal.display import display_safe
+    from node.storage.files import StorageError
+    from node.storage.verify import inspect as items_of
 
     try:
         for item in items_of(_journal_of(settings_of(context), path)):
@@ -86,9 +86,9 @@ def inspect(context: typer.Context, path: OnePath, json: Json = False) -> None:
 @app.command()
 def repair(context: typer.Context, path: OnePath, json: Json = False) -> None:
     """Take damage out of a journal whose node is stopped. What was there is kept beside it."""
-    from lab.display import display_safe
-    from node.inspect import repair as repair_journal
-    from node.storage import StorageError
+    from lab.terminal.display import display_safe
+    from node.storage.files import StorageError
+    from node.storage.verify import repair as repair_journal
 
     try:
         done = repair_journal(_journal_of(settings_of(context), path))
@@ -108,8 +108,8 @@ def repair(context: typer.Context, path: OnePath, json: Json = False) -> None:
 
 def first_damage(path: Path) -> str:
     """What is wrong with a journal first; "" if it is sound."""
-    from node.inspect import examine
-    from node.storage import StorageError
+    from node.storage.files import StorageError
+    from node.storage.verify import examine
 
     try:
         report = examine(path)
@@ -150,7 +150,7 @@ def _report_json(report: "Report") -> dict[str, object]:
 def item_text(item: dict[str, object]) -> str:
     """One record as a line; the JSON form has all of it."""
     from domain.dot import Dot
-    from lab.words import dot_text, epoch_text, utc_text
+    from lab.terminal.formats import dot_text, epoch_text, utc_text
 
     place = f"{item['file']}:{item['offset']}"
     kind = item["kind"]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, Settings, complete_node, emit, hint, settings_of
-from lab.places import keys_in
-from lab.problem import Exit, Problem
+from lab.client.location import keys_in
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from node.keys import KeyPair, Role, TrustedKey
+    from node.security.key_files import KeyPair, Role, TrustedKey
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -42,7 +42,7 @@ def new(
     ] = None,
 ) -> None:
     """Make a key pair for each name, and trust it in this cluster."""
-    from node.keys import new_pair
+    from node.security.key_files import new_pair
 
     wanted: list[tuple[str, Role]] = [(name, "peer") for name in dict.fromkeys(nodes or [])]
     wanted += [(client, "client")] if client is not None else []
@@ -64,10 +64,17 @@ def new(
 
 def _add(folder: Path, out: Path, pair: "KeyPair") -> None:
     """Trust first: what fails then has written no secret that nobody knows of."""
-    from lab.display import display_safe
-    from node.config import ConfigError
-    from node.keys import TrustedKey, fingerprint, forget, read_trusted, secret_file, trust
-    from node.keys import write_secret as write
+    from lab.terminal.display import display_safe
+    from node.config.cluster_file import ConfigError
+    from node.security.key_files import (
+        TrustedKey,
+        fingerprint,
+        forget,
+        read_trusted,
+        secret_file,
+        trust,
+    )
+    from node.security.key_files import write_secret as write
 
     for place in (folder, out):
         if secret_file(place, pair.name).exists():
@@ -93,8 +100,8 @@ def _add(folder: Path, out: Path, pair: "KeyPair") -> None:
 
 def _add_nodes(folder: Path, out: Path) -> None:
     """Beside a person's key the public keys of the nodes: he must know whom he speaks to."""
-    from node.config import ConfigError
-    from node.keys import trust
+    from node.config.cluster_file import ConfigError
+    from node.security.key_files import trust
 
     nodes = [key for key in _trusted(folder) if key.role == "peer"]
     try:
@@ -115,7 +122,7 @@ def show(
     json: Json = False,
 ) -> None:
     """List the trusted public keys and their fingerprints. Secret keys are never shown."""
-    from lab.tables import table
+    from lab.terminal.tables import table
 
     settings = settings_of(context)
     keys = _trusted(_folder(settings))
@@ -146,7 +153,7 @@ def show(
 
 
 def _row(settings: Settings, key: "TrustedKey") -> dict[str, object]:
-    from node.keys import fingerprint, secret_file
+    from node.security.key_files import fingerprint, secret_file
 
     return {
         "name": key.name,
@@ -170,9 +177,9 @@ def trust(
     ] = False,
 ) -> None:
     """Let a key that was made elsewhere come in. Compare its fingerprint with its owner."""
-    from node.config import ConfigError
-    from node.keys import ROLES, TrustedKey, fingerprint, parse_public
-    from node.keys import trust as add
+    from node.config.cluster_file import ConfigError
+    from node.security.key_files import ROLES, TrustedKey, fingerprint, parse_public
+    from node.security.key_files import trust as add
 
     settings = settings_of(context)
     wanted: Role | None = next((one for one in ROLES if one == role), None)
@@ -191,8 +198,8 @@ def trust(
 @app.command()
 def forget(context: typer.Context, name: Name) -> None:
     """Take a key off the list. Running nodes do not listen to it any more, also if connected."""
-    from node.config import ConfigError
-    from node.keys import forget as remove
+    from node.config.cluster_file import ConfigError
+    from node.security.key_files import forget as remove
 
     try:
         gone = remove(_folder(settings_of(context)), name)
@@ -207,8 +214,8 @@ def forget(context: typer.Context, name: Name) -> None:
 
 
 def _folder(settings: Settings, *, make: bool = False) -> Path:
-    from node.config import ConfigError
-    from node.keys import check_folder
+    from node.config.cluster_file import ConfigError
+    from node.security.key_files import check_folder
 
     folder = keys_in(Path(settings.place().file))
     if make:
@@ -221,8 +228,8 @@ def _folder(settings: Settings, *, make: bool = False) -> Path:
 
 
 def _trusted(folder: Path) -> "list[TrustedKey]":
-    from node.config import ConfigError
-    from node.keys import read_trusted
+    from node.config.cluster_file import ConfigError
+    from node.security.key_files import read_trusted
 
     try:
         return list(read_trusted(folder).keys.values())
@@ -231,8 +238,8 @@ def _trusted(folder: Path) -> "list[TrustedKey]":
 
 
 def _check_name(settings: Settings, name: str, role: str) -> None:
-    from node.explained import NAME_FORM
-    from node.keys import NAME
+    from node.config.error_messages import NAME_FORM
+    from node.security.key_files import NAME
 
     place = settings.place()
     if role == "peer":
@@ -244,8 +251,8 @@ def _check_name(settings: Settings, name: str, role: str) -> None:
 
 
 def _hint_encrypt(settings: Settings) -> None:
-    from lab.display import display_safe
-    from node.config import load
+    from lab.terminal.display import display_safe
+    from node.config.cluster_file import load
 
     place = settings.place()
     if not load(Path(place.file)).encrypt:

@@ -12,9 +12,7 @@ from lab.cli.common import Json, Settings, emit, hear_the_end, hint, settings_of
 from lab.cli.conform import conform
 from lab.cli.experiments import compare, sweep, table
 from lab.cli.explore import explore
-from lab.cli.planted import need_checkout
-from lab.cli.replay import replay
-from lab.cli.runs import (
+from lab.cli.lab_common import (
     Jobs,
     PerfettoFile,
     ShivizFile,
@@ -27,12 +25,14 @@ from lab.cli.runs import (
     scenario_named,
     show,
 )
-from lab.cli.search import search
-from lab.display import display_safe
-from lab.problem import Exit
+from lab.cli.modelcheck import search
+from lab.cli.planted import need_checkout
+from lab.cli.replay import replay
+from lab.terminal.display import display_safe
+from lab.terminal.errors import Exit
 
 if TYPE_CHECKING:
-    from lab.token import Source
+    from lab.campaign.replay_token import Source
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -46,8 +46,8 @@ SEED_MAX = 2**63 - 1
 @app.command("list")
 def list_(context: typer.Context, json: Json = False) -> None:
     """The scenarios that come along, with what goes wrong in each."""
-    from lab.scenario import named, names
-    from lab.tables import table as as_table
+    from lab.plan.scenario import named, names
+    from lab.terminal.tables import table as as_table
 
     found = [named(name) for name in names()]
     if json:
@@ -79,7 +79,7 @@ def run(
     perfetto: PerfettoFile = None,
 ) -> None:
     """One experiment. Prints what each checker says, and a token that replays it."""
-    from lab.judging import run_judged
+    from lab.campaign.judged_run import run_judged
 
     source = opened_source(scenario)
     if real:
@@ -101,9 +101,9 @@ def _run_real(
     perfetto: Path | None,
 ) -> None:
     """The same on processes. It cannot be replayed by a token, but its trace can be kept."""
-    from lab.cli.verdicts import judged_json
-    from lab.faults import Plan
-    from lab.judging import judged
+    from lab.campaign.judged_run import judged
+    from lab.cli.verdict_view import judged_json
+    from lab.plan.faults import Plan
     from lab.real import run_plan_real, run_real
 
     hear_the_end()
@@ -148,8 +148,8 @@ def calibrate(
 
     It takes minutes, and is done anew when a scenario or the protocol changes.
     """
-    from lab.bands import measure, store
-    from lab.scenario import names
+    from lab.campaign.calibration import measure, store
+    from lab.plan.scenario import names
 
     for name in scenarios or names():
         scenario = scenario_named(name)

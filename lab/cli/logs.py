@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, SomeNodes, hear_ctrl_c, nodes_of, settings_of
-from lab.places import Place
-from lab.problem import Exit, Problem
-from lab.tables import Paint
+from lab.client.location import ClusterLocation
+from lab.terminal.errors import Exit, Problem
+from lab.terminal.tables import Paint
 
 if TYPE_CHECKING:
-    from lab.logtail import LogLine, Tail
+    from lab.observe.log_tail import LogLine, Tail
 
 POLL_S = 0.1
 LEVEL_COLOURS = {"warning": "yellow", "error": "red", "debug": "dim"}
@@ -35,7 +35,7 @@ def logs(
     json: Json = False,
 ) -> None:
     """Show what the nodes logged, oldest first."""
-    from lab.logtail import LEVELS, history
+    from lab.observe.log_tail import LEVELS, history
 
     settings = settings_of(context)
     place = settings.place()
@@ -61,7 +61,7 @@ class View:
 
     def __init__(
         self,
-        place: Place,
+        place: ClusterLocation,
         names: list[str],
         level: str,
         pattern: re.Pattern[str] | None,
@@ -79,7 +79,7 @@ class View:
 
     def tails(self, at_end: bool = False) -> "list[Tail]":
         """Open the logs: of the nodes, and the launcher's, which tells of exits."""
-        from lab.logtail import Tail
+        from lab.observe.log_tail import Tail
 
         files = [(name, Path(self.place.nodes[name].log_file)) for name in self.names]
         files.append(("", self.place.launcher_log))
@@ -93,7 +93,7 @@ class View:
 
     def follow(self, goes_on: Callable[[], bool] = lambda: True) -> None:
         """What is written from now on, for as long as the caller wants it to go on."""
-        from lab.logtail import news
+        from lab.observe.log_tail import news
 
         while True:
             last = not goes_on()
@@ -103,7 +103,7 @@ class View:
             time.sleep(POLL_S)
 
     def _wanted(self, line: "LogLine") -> bool:
-        from lab.logtail import LEVELS
+        from lab.observe.log_tail import LEVELS
 
         if line.node not in self.names or LEVELS.get(line.level, 20) < LEVELS[self.least]:
             return False
@@ -114,7 +114,7 @@ class View:
 
 def _print(line: "LogLine", json: bool, paint: Paint, order: dict[str, int]) -> None:
     if json:
-        from lab.display import json_line
+        from lab.terminal.display import json_line
 
         head = {"ts": line.ts, "level": line.level, "event": line.event, "node": line.node}
         print(json_line(head | {"worker": line.worker} | line.fields), flush=True)
@@ -123,7 +123,7 @@ def _print(line: "LogLine", json: bool, paint: Paint, order: dict[str, int]) -> 
 
 
 def line_text(line: "LogLine", paint: Paint, order: dict[str, int]) -> str:
-    from lab.display import display_safe
+    from lab.terminal.display import display_safe
 
     fields = " ".join(f"{key}={_value(value)}" for key, value in line.fields.items())
     clock = line.ts[11:24] if len(line.ts) >= 24 else line.ts

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from lab.cli.common import Elsewhere, Settings
-from lab.cli.complain import as_json, complain, file_given
-from lab.cli.lazy import LazyGroup
-from lab.problem import Exit, Problem
-from node import streams
+from lab.cli.error_output import as_json, complain, file_given
+from lab.cli.lazy_group import LazyGroup
+from lab.terminal.errors import Exit, Problem
+from node.process import standard_streams as streams
 
 app = typer.Typer(
     name="chatlab",
@@ -103,7 +103,7 @@ def _elsewhere(
         if keys or node_key:
             raise Problem("a key opens --control or --feed: give the address too", Exit.USAGE)
         return None
-    from node.config import split_address  # lazy: only for a node elsewhere
+    from node.config.cluster_file import split_address  # lazy: only for a node elsewhere
 
     for option, address in (("--control", control), ("--feed", feed)):
         if address is None:
@@ -209,12 +209,12 @@ def _unexpected(error: Exception) -> int:
     if message is not None:  # from the argument parser
         return _usage(error, message())
     if isinstance(error, OSError):
-        from node.complaints import complaint  # lazy: only for the error
+        from node.config.os_errors import complaint  # lazy: only for the error
 
         code = Exit.USAGE if isinstance(error, PermissionError) else Exit.FAILED
         complain(complaint(error), code)
         return int(code)
-    from lab.shadows import shadowing  # lazy: only for the error
+    from lab.terminal.shadows import shadowing  # lazy: only for the error
 
     if (shadow := shadowing(error)) is not None:
         complain(shadow, Exit.USAGE)

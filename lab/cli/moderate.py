@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lab.cli.common import Json, emit, hint, settings_of, utf8
-from lab.cli.complain import complain
-from lab.places import policy_in
-from lab.problem import Exit, Problem
-from lab.tables import Paint
+from lab.cli.error_output import complain
+from lab.client.location import policy_in
+from lab.terminal.errors import Exit, Problem
+from lab.terminal.tables import Paint
 
 if TYPE_CHECKING:
     from domain.moderation import Moderator, Policy, Verdict
@@ -52,8 +52,8 @@ def moderate(
 
 def _lines(moderator: "Moderator", json: bool, paint: Paint) -> int:
     """Judge each line of stdin; returns how many were no text."""
-    from lab.pipeline import CHUNK_BYTES, Lines, sendable
-    from node.streams import read
+    from lab.client.pipeline import CHUNK_BYTES, Lines, sendable
+    from node.process.standard_streams import read
 
     lines, number, bad, ended = Lines(), 0, 0, False
     while not ended:
@@ -75,7 +75,7 @@ def _lines(moderator: "Moderator", json: bool, paint: Paint) -> int:
 def _list_policy(words: Path, action: str) -> "Policy":
     """One rule from a plain word list: a word or phrase per line, # begins a comment."""
     from domain.moderation import Policy, Rule
-    from node.config import words_in
+    from node.config.cluster_file import words_in
 
     try:
         raw = words.read_text(encoding="utf-8")
@@ -92,7 +92,7 @@ def _list_policy(words: Path, action: str) -> "Policy":
 
 
 def _show(moderator: "Moderator", text: str, json: bool, paint: Paint) -> None:
-    from lab.display import display_safe
+    from lab.terminal.display import display_safe
 
     verdict = moderator.judge(text)
     record = verdict_json(verdict, text)

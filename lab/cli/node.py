@@ -22,8 +22,8 @@ def group() -> None:
 @app.command()
 def run(context: typer.Context, node: NodeName) -> None:
     """Run one node of the cluster file in the foreground until SIGTERM or Ctrl-C."""
-    from lab.child import name_process  # lazy: the whole node
-    from lab.foreground import run_node
+    from lab.cluster.foreground import run_node
+    from lab.cluster.fork import name_process  # lazy: the whole node
 
     place = settings_of(context).place()
     name_process(f"chatlab {node}", place.file)

@@ -7,7 +7,7 @@ import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from lab.problem import Exit, Problem
+from lab.terminal.errors import Exit, Problem
 
 
 def planted(mutant: str) -> AbstractContextManager[None]:

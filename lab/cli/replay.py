@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, emit, hear_ctrl_c, hint, settings_of
-from lab.cli.planted import planted
-from lab.cli.runs import (
+from lab.cli.lab_common import (
     PerfettoFile,
     ShivizFile,
     TraceFile,
@@ -17,12 +16,13 @@ from lab.cli.runs import (
     opened_source,
     show,
 )
-from lab.problem import Exit, Problem
+from lab.cli.planted import planted
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.judging import Judged
-    from lab.shrink import Shrunk
-    from lab.token import Token
+    from lab.campaign.judged_run import Judged
+    from lab.campaign.replay_token import ReplayToken
+    from lab.explain.shrink import Shrunk
 
 
 def replay(
@@ -58,9 +58,9 @@ def replay(
     perfetto: PerfettoFile = None,
 ) -> None:
     """Have a run again, exactly; make it small, and have it told."""
-    from lab.cli.verdicts import judged_json, show_steps, show_story, shrunk_json, story_json
-    from lab.judging import run_judged
-    from lab.story import tell
+    from lab.campaign.judged_run import run_judged
+    from lab.cli.verdict_view import judged_json, show_steps, show_story, shrunk_json, story_json
+    from lab.explain.story import tell
 
     mutant, bug, token = _planted(token)
     context.with_resource(bug)
@@ -106,7 +106,7 @@ def _planted(text: str) -> "tuple[str, AbstractContextManager[None], str]":
 
     The same goes for a plan's file: MUTANT+FILE.
     """
-    from lab.token import PLANTED
+    from lab.campaign.replay_token import PLANTED
 
     mutant, mark, token = text.partition(PLANTED)
     if not mark or not mutant or Path(text).exists():
@@ -114,9 +114,9 @@ def _planted(text: str) -> "tuple[str, AbstractContextManager[None], str]":
     return mutant, planted(mutant), token
 
 
-def _token(text: str) -> "Token | None":
+def _token(text: str) -> "ReplayToken | None":
     """None: it is the file of a plan."""
-    from lab.token import TokenError, parse
+    from lab.campaign.replay_token import TokenError, parse
 
     if text.endswith(".json"):
         return None
@@ -127,8 +127,8 @@ def _token(text: str) -> "Token | None":
 
 
 def _replayed(text: str, *, force: bool) -> "Judged":
-    from lab.judging import run_judged
-    from lab.token import TokenError
+    from lab.campaign.judged_run import run_judged
+    from lab.campaign.replay_token import TokenError
 
     token = _token(text)
     if token is None:
@@ -154,8 +154,8 @@ def _replayed(text: str, *, force: bool) -> "Judged":
 
 
 def _shrunk(judged: "Judged", rule: str | None, time_s: float) -> "Shrunk":
-    from lab.cli.verdicts import Bar
-    from lab.shrink import Progress, broken_by, shrink
+    from lab.cli.verdict_view import Bar
+    from lab.explain.shrink import Progress, broken_by, shrink
 
     failed = judged.failed
     if failed is None:
@@ -177,6 +177,6 @@ def _shrunk(judged: "Judged", rule: str | None, time_s: float) -> "Shrunk":
 
 
 def _write_plan(path: Path, small: "Shrunk") -> None:
-    from lab.faults import plan_to_json
+    from lab.plan.faults import plan_to_json
 
     path.write_bytes(plan_to_json(small.plan) + b"\n")

@@ -11,9 +11,9 @@ from lab.cli.common import Json, emit, hear_ctrl_c, seconds, settings_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lab.states import NodeState
-    from lab.tables import Paint
-    from lab.watching import Change
+    from lab.observe.node_states import NodeState
+    from lab.observe.watcher import Change
+    from lab.terminal.tables import Paint
 
 EVERY_S = 0.5
 EVERY_MIN_S = 0.05
@@ -31,8 +31,8 @@ def watch(
 
     It only looks on: nodes are asked for their status, and for nothing else.
     """
-    from lab.cluster import Cluster
-    from lab.watching import looks
+    from lab.cluster.cluster import Cluster
+    from lab.observe.watcher import looks
 
     settings = settings_of(context)
     every = max(seconds(every, "--every"), EVERY_MIN_S)
@@ -50,7 +50,7 @@ class _Lines:
     """One line for each change. Mutable."""
 
     def __init__(self, json: bool) -> None:
-        from lab.watching import Changes
+        from lab.observe.watcher import Changes
 
         self._json = json
         self._changes = Changes()
@@ -70,7 +70,7 @@ class _Table:
         self._paint = paint
 
     def show(self, at_ms: int, states: "Sequence[NodeState]") -> None:
-        from lab.tables import width_max_of
+        from lab.terminal.tables import width_max_of
 
         text = screen(at_ms, states, self._paint, width_max_of(sys.stdout))
         clear = CLEAR if os.environ.get("TERM") != "dumb" else ""
@@ -79,10 +79,10 @@ class _Table:
 
 
 def screen(at_ms: int, states: "Sequence[NodeState]", paint: "Paint", width_max: int | None) -> str:
-    from lab.cli.listing import events_text, faults_text, peers_text
-    from lab.tables import duration, table
-    from lab.watching import agreement
-    from lab.words import utc_text
+    from lab.cli.node_table import events_text, faults_text, peers_text
+    from lab.observe.watcher import agreement
+    from lab.terminal.formats import utc_text
+    from lab.terminal.tables import duration, table
 
     rows = [
         [
@@ -104,9 +104,9 @@ def screen(at_ms: int, states: "Sequence[NodeState]", paint: "Paint", width_max:
 
 
 def line_of(change: "Change") -> str:
-    from lab.cli.listing import events_text, faults_text, peers_text
-    from lab.display import display_safe
-    from lab.words import utc_text
+    from lab.cli.node_table import events_text, faults_text, peers_text
+    from lab.terminal.display import display_safe
+    from lab.terminal.formats import utc_text
 
     one = change.state
     parts = [utc_text(change.at_ms), one.node, one.state]

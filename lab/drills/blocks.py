@@ -5,8 +5,9 @@ from functools import partial
 from random import Random
 
 from lab.drills.beside import refused, same
-from node.codec import decode_block, encode_block, events_of
-from node.marks import (
+from node.core.ports import CodecError, EpochRecord, EventRecord, Record
+from node.storage.codec import decode_block, encode_block, events_of
+from node.storage.headers import (
     CleanStop,
     Healed,
     Identity,
@@ -20,7 +21,6 @@ from node.marks import (
     encode_mark,
     encode_segment_header,
 )
-from node.ports import CodecError, EpochRecord, EventRecord, Record
 
 VIAS = ("local", "rumor", "anti-entropy", "recovery")
 

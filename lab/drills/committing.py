@@ -9,8 +9,12 @@ from random import Random
 from typing import cast
 
 from lab.drills.beside import holds, same
-from node.checkpoint import Checkpoint
-from node.group_commit import (
+from node.core.checkpoint import Checkpoint
+from node.core.interface import Persisted, PersistFailed
+from node.core.ports import Durability, EpochRecord, EventRecord, Record
+from node.core.write_state import RECORD_BYTES, WriteBounds, WritePhase, WriteState
+from node.storage.files import DiskFull, StorageError
+from node.storage.group_commit import (
     RENEW_US,
     Act,
     Code,
@@ -18,16 +22,12 @@ from node.group_commit import (
     GroupCommit,
     comes_to_something,
 )
-from node.group_commit import Log as Journal
-from node.ports import Durability, EpochRecord, EventRecord, Record
-from node.storage import DiskFull, StorageError
-from node.turn import Persisted, PersistFailed
-from node.writing import RECORD_BYTES, Bounds, State, Writing
+from node.storage.group_commit import CommitLog as Journal
 
 STEPS = 70
 INTERVAL_US = 100_000
 BOUNDS = CommitBounds(commit_bytes=400, checkpoints=2)
-WAITING = Bounds(records=6, bytes=900)
+WAITING = WriteBounds(records=6, bytes=900)
 
 
 def committing(rng: Random) -> None:
@@ -45,7 +45,7 @@ def _record(rng: Random) -> Record:
     return EventRecord(rng.randbytes(rng.choice((1, 60, 200))), 7, "rumor", "n2")
 
 
-class Log:
+class CommitLog:
     """Keeps the records, and fails if it is told to."""
 
     def __init__(self, rng: Random) -> None:
@@ -96,7 +96,7 @@ class Committed:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self.log = Log(rng)
+        self.log = CommitLog(rng)
         self.mode: Durability = rng.choice(("always", "interval", "none"))
         self.group = GroupCommit(cast(Journal, self.log), self.mode, INTERVAL_US, BOUNDS)
         self.queue: list[list[Record]] = []
@@ -263,7 +263,7 @@ class Handed:
     def __init__(self) -> None:
         self.fresh: list[Record] = []
         self.groups: list[tuple[int, list[Record]]] = []
-        self.state = State.RUNNING
+        self.state = WritePhase.RUNNING
         self.trouble: PersistFailed | None = None
 
     @property
@@ -276,14 +276,14 @@ class Handed:
 
     def over(self) -> None:
         if len(self.all) > WAITING.records or self.bytes > WAITING.bytes:
-            if self.state is State.RUNNING:
-                self.state = State.BEHIND
-            elif self.state is State.DOUBTED:
-                self.state = State.STUCK
+            if self.state is WritePhase.RUNNING:
+                self.state = WritePhase.BEHIND
+            elif self.state is WritePhase.DOUBTED:
+                self.state = WritePhase.STUCK
 
 
 def _writing(rng: Random) -> None:
-    writing, model = Writing(WAITING), Handed()
+    writing, model = WriteState(WAITING), Handed()
     upto = written = 0
     for _ in range(STEPS):
         match rng.randrange(9):
@@ -304,33 +304,33 @@ def _writing(rng: Random) -> None:
                 writing.failed(failure, waits=waits)
                 model.fresh, model.groups, model.trouble = [], [], failure
                 upto = written
-                if model.state is not State.READ_ONLY:
-                    model.state = State.STUCK if waits else State.DOUBTED
+                if model.state is not WritePhase.READ_ONLY:
+                    model.state = WritePhase.STUCK if waits else WritePhase.DOUBTED
                 if final:
-                    model.state = State.READ_ONLY
+                    model.state = WritePhase.READ_ONLY
             case _:
                 sent = [last for last, _ in model.groups]
                 written = rng.choice([written, *sent])
                 resumed = writing.written(written)
                 model.groups = [one for one in model.groups if one[0] > written]
-                troubled = model.state is State.DOUBTED or model.state is State.STUCK
+                troubled = model.state is WritePhase.DOUBTED or model.state is WritePhase.STUCK
                 better = troubled and model.trouble is not None and written > model.trouble.kept
                 same("resumed", resumed, better)
                 if better:
-                    model.state, model.trouble = State.RUNNING, None
+                    model.state, model.trouble = WritePhase.RUNNING, None
                 model.over()
                 few = 2 * len(model.all) <= WAITING.records and 2 * model.bytes <= WAITING.bytes
-                if few and model.state is State.BEHIND:
-                    model.state = State.RUNNING
+                if few and model.state is WritePhase.BEHIND:
+                    model.state = WritePhase.RUNNING
         _look(writing, model)
 
 
-def _look(writing: Writing, model: Handed) -> None:
+def _look(writing: WriteState, model: Handed) -> None:
     same("state", writing.state, model.state)
     same("waits", (writing.records, writing.bytes), (len(model.all), model.bytes))
     same("trouble", writing.trouble, model.trouble)
-    taking = model.state is State.RUNNING or model.state is State.DOUBTED
-    refused = model.state is State.STUCK or model.state is State.READ_ONLY
+    taking = model.state is WritePhase.RUNNING or model.state is WritePhase.DOUBTED
+    refused = model.state is WritePhase.STUCK or model.state is WritePhase.READ_ONLY
     same("holds, refuses", (writing.holds, writing.refuses), (not taking, refused))
     full = len(model.all) >= 2 * WAITING.records or model.bytes >= 2 * WAITING.bytes
     same("full", writing.full, full)

@@ -15,7 +15,7 @@ import msgspec
 from domain.moderation import Policy
 from gossip.config import GossipConfig
 from lab.drills.beside import holds, same
-from node.config import (
+from node.config.cluster_file import (
     ClusterConfig,
     ConfigError,
     DoorConfig,
@@ -30,8 +30,8 @@ from node.config import (
     split_address,
     words_in,
 )
-from node.explained import NAME_FORM
-from node.paths import STATE_DIR, AddressBook, ClusterPaths
+from node.config.error_messages import NAME_FORM
+from node.config.paths import STATE_DIR, AddressBook, ClusterPaths
 
 SHM = Path("/dev/shm")  # noqa: S108
 Tree = dict[str, object]

@@ -15,9 +15,10 @@ from domain.dot import Dot
 from lab.drills.beside import Difference, holds, same
 from lab.drills.loops import Loop
 from lab.drills.sockets import Context, Socket
-from node.ack import TIMEOUT_MS_MAX
-from node.answers import CLIENT_READS_MAX, READ_BYTES_MAX, REPLY_BYTES, Read
-from node.api import (
+from node.control.ack_levels import TIMEOUT_MS_MAX
+from node.control.answers import CLIENT_READS_MAX, READ_BYTES_MAX, REPLY_BYTES, Read
+from node.control.decoding import FRAME_REQUESTS_MAX
+from node.control.messages import (
     Accepted,
     ClearFaults,
     Done,
@@ -32,14 +33,13 @@ from node.api import (
     SetPresence,
     replies_decoder,
 )
-from node.control import Control
-from node.gate import OWED_MAX
-from node.link import FaultTable
-from node.passage import FRAME_CHARGE, READ_OFF, Passage
-from node.ports import AckLevel, Durability, Note
-from node.requests import FRAME_REQUESTS_MAX
-from node.storage import StorageError
-from node.turn import Acked, Denied, Outcome, Submit, Unmet
+from node.control.server import ControlServer
+from node.core.interface import Acked, Denied, Outcome, Submit, Unmet
+from node.core.ports import AckLevel, Durability, Note
+from node.network.link_faults import FaultTable
+from node.sockets.gate import OWED_MAX
+from node.sockets.passage import FRAME_CHARGE, READ_OFF, Passage
+from node.storage.files import StorageError
 
 PEERS = ("n2", "n3")
 NAMES = (b"a", b"b", b"c")
@@ -112,7 +112,7 @@ class Bench:
         self.expected: list[tuple[Command, AckLevel, int, int]] = []
         self.flying: dict[int, tuple[Client, int]] = {}  # by ticket
         self.requests = self.bad = self.number = self.damaged = self.told = self.tickets = 0
-        self.control = Control(
+        self.control = ControlServer(
             self.loop.as_asyncio, self.context.as_zmq, path="/nowhere", durability=self.durability,
             peers=len(PEERS), views=self, faults=self.faults, on_submit=self.submits.append,
             on_note=self.notes.append, on_damage=self.damage.append,

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from lab.drills.beside import holds, refused, same
-from node.storage import (
+from node.storage.files import (
     DISK_FULL,
     LOCK,
     FaultyStorage,

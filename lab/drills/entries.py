@@ -20,8 +20,8 @@ from domain.events import (
 )
 from domain.seqset import SEQ_MAX
 from lab.drills.beside import refused, same
-from node.codec import EVENT_BYTES_MAX, KIND_FIRST, KIND_LAST, RULE_BYTES_MAX, ProtobufCodec
-from node.ports import CodecError, Decoded
+from node.core.ports import CodecError, Decoded
+from node.storage.codec import EVENT_BYTES_MAX, KIND_FIRST, KIND_LAST, RULE_BYTES_MAX, ProtobufCodec
 
 STEPS = 8
 ORIGINS = ("n1", "a", "0-" + "z" * 30, "node-3")

@@ -14,14 +14,14 @@ from gossip.entry import GENESIS, hash_of
 from lab.drills.beside import holds, same
 from lab.drills.entries import written
 from lab.drills.journals import Row, read
-from node.codec import decode_block
-from node.frames import BLOCK, HEADER_BYTES, MARK, SEGMENT_HEADER
-from node.inspect import Report, examine_storage, inspect_storage
-from node.journal import Journal, JournalOptions
-from node.ports import EpochRecord, EventRecord, Record
-from node.recovery import IDENTITY_FILE
-from node.repair import repair_storage
-from node.storage import MemoryStorage
+from node.core.ports import EpochRecord, EventRecord, Record
+from node.storage.codec import decode_block
+from node.storage.files import MemoryStorage
+from node.storage.frames import BLOCK, HEADER_BYTES, MARK, SEGMENT_HEADER
+from node.storage.journal import Journal, JournalOptions
+from node.storage.recovery import IDENTITY_FILE
+from node.storage.repair import repair_storage
+from node.storage.verify import Report, examine_storage, inspect_storage
 
 BATCHES = 12
 EPOCH = 5

@@ -6,7 +6,7 @@ from random import Random
 from google_crc32c import value as crc32c
 
 from lab.drills.beside import Difference, holds, refused, same
-from node.frames import (
+from node.storage.frames import (
     BLOCK,
     CHECKPOINT,
     COUNT_MAX,

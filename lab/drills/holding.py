@@ -7,7 +7,7 @@ from domain.arrival import TAG_BYTES
 from domain.dot import Dot, LogId
 from gossip.delta import cut
 from gossip.entry import GENESIS, PREV_BYTES, Entry, hash_of
-from gossip.folding import LEGS, Folding, Summary
+from gossip.epoch_folds import LEGS, EpochFolds, FoldSummary
 from gossip.frontier import Added, Frontier
 from gossip.log import Log
 from gossip.packets import Line, Run
@@ -184,7 +184,7 @@ def _compare(sides: list[tuple[Frontier, Model]]) -> None:
 
 def _until_equal(sides: list[tuple[Frontier, Model]], forks: int) -> None:
     """Summaries, folds and deltas go back and forth until both roots are equal."""
-    foldings = [Folding(Vector()), Folding(Vector())]
+    foldings = [EpochFolds(Vector()), EpochFolds(Vector())]
     for turn in range(EXCHANGES_MAX):
         if sides[0][0].root == sides[1][0].root:
             break
@@ -200,9 +200,9 @@ def _until_equal(sides: list[tuple[Frontier, Model]], forks: int) -> None:
 
 def _answer(
     sides: list[tuple[Frontier, Model]],
-    foldings: list[Folding],
+    foldings: list[EpochFolds],
     asker: int,
-    said: Summary,
+    said: FoldSummary,
     forks: int,
     legs: int,
 ) -> None:

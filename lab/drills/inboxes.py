@@ -5,7 +5,7 @@ from random import Random
 from domain.commands import Join
 from gossip.packets import PROTOCOL_VERSION, Packet, Receipt
 from lab.drills.beside import holds, same
-from node.inbox import (
+from node.core.inbox import (
     LANE_BYTES_MAX,
     LANE_PACKETS_MAX,
     PACKET_COST_BYTES,
@@ -13,8 +13,8 @@ from node.inbox import (
     TURN_BYTES,
     Inbox,
 )
-from node.ports import AckLevel
-from node.turn import Input, Persisted, Received, Submit
+from node.core.interface import Input, Persisted, Received, Submit
+from node.core.ports import AckLevel
 
 PEERS = ("n2", "n3", "n4")
 STEPS = 14

@@ -6,16 +6,16 @@ from random import Random
 from msgspec import Struct, field
 
 from lab.drills.beside import holds, same
-from node.codec import decode_block, encode_block
-from node.frames import BLOCK, HEADER_BYTES, MAGIC, SEGMENT_HEADER
-from node.journal import Journal, JournalOptions
-from node.marks import Quarantined, decode_mark, decode_segment_header
-from node.opening import Recovery
-from node.pages import Pages
-from node.ports import Durability, EpochRecord, EventRecord, Record
-from node.recovery import IDENTITY_FILE, load_identity
-from node.segments import SEGMENT_SUFFIX
-from node.storage import MemoryStorage
+from node.core.ports import Durability, EpochRecord, EventRecord, Record
+from node.storage.codec import decode_block, encode_block
+from node.storage.files import MemoryStorage
+from node.storage.frames import BLOCK, HEADER_BYTES, MAGIC, SEGMENT_HEADER
+from node.storage.headers import Quarantined, decode_mark, decode_segment_header
+from node.storage.journal import Journal, JournalOptions
+from node.storage.record_reader import RecordPages
+from node.storage.recovered import Recovery
+from node.storage.recovery import IDENTITY_FILE, load_identity
+from node.storage.segments import SEGMENT_SUFFIX
 
 LIVES = 4
 MODES: tuple[Durability, ...] = ("always", "interval", "none")
@@ -65,7 +65,7 @@ def journals(rng: Random) -> None:
         journal, found = Journal.open(storage, "n1", options, wall_ms=1000 + life)
         _judge_opening(storage, journal, found, past)
         past.lives, past.mode, past.place = past.lives + 1, mode, storage.place()
-        pages = Pages(storage, found.index, rng.choice((0, 1 << 20)))
+        pages = RecordPages(storage, found.index, rng.choice((0, 1 << 20)))
         _live(rng, storage, journal, past, pages, found)
         storage = _end(rng, storage, journal, past)
 
@@ -78,7 +78,7 @@ def _live(
     storage: MemoryStorage,
     journal: Journal,
     past: Past,
-    pages: Pages,
+    pages: RecordPages,
     found: Recovery,
 ) -> None:
     if found.must_open_epoch:

@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 
 from lab.drills.beside import refused, same
-from node.link import DELAY_MS_MAX, WHOLE, FaultError, FaultTable, LinkFault
+from node.network.link_faults import DELAY_MS_MAX, WHOLE, FaultError, FaultTable, LinkFault
 
 PEERS = ("n2", "n3", "n4")
 STEPS = 12

@@ -19,7 +19,7 @@ from gossip.wire import cluster_hash
 from lab.drills.beside import same
 from lab.drills.chains import root_of_all
 from lab.drills.entries import written as written_as
-from node.api import (
+from node.control.messages import (
     FrontierPage,
     PresencePage,
     ReadFrontier,
@@ -30,14 +30,23 @@ from node.api import (
     TimelineItem,
     TimelinePage,
 )
-from node.codec import ProtobufCodec
-from node.link import FaultTable, LinkFault
-from node.outgoing import Traffic
-from node.ports import AckLevel, Durability, EpochRecord, EventRecord, Record
-from node.replica import Replica, ReplicaConfig
-from node.transport import Transport
-from node.turn import Acked, Denied, Persisted, PersistFailed, Received, Submit, Tick, Unmet
-from node.views import NodeViews, Running
+from node.control.queries import NodeQueries, Running
+from node.core.interface import (
+    Acked,
+    Denied,
+    Persisted,
+    PersistFailed,
+    Received,
+    Submit,
+    Tick,
+    Unmet,
+)
+from node.core.ports import AckLevel, Durability, EpochRecord, EventRecord, Record
+from node.core.replica import Replica, ReplicaConfig
+from node.network.link_faults import FaultTable, LinkFault
+from node.network.peer_sender import Traffic
+from node.network.transport import Transport
+from node.storage.codec import ProtobufCodec
 
 STEPS = 18
 PEERS = ("n2", "n3")
@@ -125,7 +134,7 @@ class Bench:
             faults=FaultTable(PEERS, self.rng),
         )
         transport.faults.set({"n2": LinkFault(loss=0.5)})
-        self.views = NodeViews(
+        self.views = NodeQueries(
             replica, cast(Transport, transport), self.running, dict, lambda: {"c": 1},
             lambda: self.now_ms, lambda: self.wall_ms,
         )  # fmt: skip

@@ -14,12 +14,20 @@ from typing import NamedTuple, cast
 from lab.drills.beside import holds, same
 from lab.drills.loops import Loop
 from lab.drills.sockets import Socket
-from node.gate import NOTE_EVERY_S, OWED_MAX, PARTS_MAX, READ_BYTES, STALLED_S, Gate, Limits
-from node.passage import FRAME_CHARGE, PREFACE_MAX, READ_OFF, Passage
-from node.ports import Note
+from node.core.ports import Note
+from node.sockets.gate import (
+    NOTE_EVERY_S,
+    OWED_MAX,
+    PARTS_MAX,
+    READ_BYTES,
+    STALLED_S,
+    Gate,
+    GateLimits,
+)
+from node.sockets.passage import FRAME_CHARGE, PREFACE_MAX, READ_OFF, Passage
 
 STEPS = 40
-LIMITS = Limits(message_bytes=3000, strangers_bytes=7000, known_bytes=5000, connections=4)
+LIMITS = GateLimits(message_bytes=3000, strangers_bytes=7000, known_bytes=5000, connections=4)
 HELD_MAX = LIMITS.message_bytes + READ_BYTES + FRAME_CHARGE * READ_BYTES // 2
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03" + bytes(53)
 READY = b"\x04\x19\x05READY" + bytes(19)

@@ -4,16 +4,16 @@ from random import Random
 
 from domain.dot import Dot
 from lab.drills.beside import same
-from node.ports import AckLevel
-from node.promises import Answer, Promise, Promises
-from node.turn import Acked, Unmet
+from node.core.interface import Acked, Unmet
+from node.core.pending_acks import Answer, PendingAck, PendingAcks
+from node.core.ports import AckLevel
 
 STEPS = 24
 
 
 def promising(rng: Random) -> None:
-    promises = Promises()
-    waiting: list[Promise] = []
+    promises = PendingAcks()
+    waiting: list[PendingAck] = []
     now_ms = number = ticket = written = durable = 0
     copies: dict[Dot, int] = {}
     for _ in range(STEPS):
@@ -54,18 +54,18 @@ def promising(rng: Random) -> None:
         _look(promises, waiting)
 
 
-def _look(promises: Promises, waiting: list[Promise]) -> None:
+def _look(promises: PendingAcks, waiting: list[PendingAck]) -> None:
     same("len", len(promises), len(waiting))
     same("wake", promises.wake_at_ms, min((one.deadline_ms for one in waiting), default=None))
     replicated = {one.ticket: one for one in waiting if one.level is AckLevel.REPLICATED}
     same("replicated", promises.replicated, replicated)
 
 
-def _drawn(rng: Random, ticket: int, number: int, now_ms: int) -> Promise:
+def _drawn(rng: Random, ticket: int, number: int, now_ms: int) -> PendingAck:
     level = rng.choice(list(AckLevel))
     wanted = rng.randint(1, 3) if level is AckLevel.REPLICATED else 0
     deadline_ms = now_ms + rng.choice((1, 10, 10, 50))
-    return Promise(
+    return PendingAck(
         ticket=ticket,
         number=number,
         dot=Dot("n1", 1, ticket),
@@ -77,19 +77,19 @@ def _drawn(rng: Random, ticket: int, number: int, now_ms: int) -> Promise:
     )
 
 
-def _holds(one: Promise, written: int, durable: int, copies: dict[Dot, int]) -> bool:
+def _holds(one: PendingAck, written: int, durable: int, copies: dict[Dot, int]) -> bool:
     if one.level is AckLevel.WRITTEN:
         return one.number <= written
     enough = one.level is AckLevel.DURABLE or copies.get(one.dot, 0) >= one.copies
     return one.number <= durable and enough
 
 
-def _in_levels(kept: list[Promise]) -> list[Promise]:
+def _in_levels(kept: list[PendingAck]) -> list[PendingAck]:
     """What is told first: the weaker levels."""
     return [one for level in AckLevel for one in kept if one.level is level]
 
 
-def _acked(one: Promise) -> Answer:
+def _acked(one: PendingAck) -> Answer:
     return one.ticket, Acked(one.dot, one.level, one.copies, one.text, one.rules)
 
 

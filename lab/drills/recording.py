@@ -16,11 +16,19 @@ from domain.moderation import Policy
 from gossip.packets import PROTOCOL_VERSION, Packet, Receipt
 from gossip.wire import encode
 from lab.drills.beside import holds, same
-from node.codec import encode_block
-from node.link import LinkFault
-from node.ports import AckLevel, EpochRecord, Note, Record
-from node.recorder import WAITING_MAX, RecordedFaults, Recorder
-from node.recording import (
+from node.core.interface import (
+    Input,
+    Outbox,
+    Persisted,
+    PersistFailed,
+    Received,
+    Submit,
+    Tick,
+    Unmet,
+)
+from node.core.ports import AckLevel, EpochRecord, Note, Record
+from node.network.link_faults import LinkFault
+from node.recording.format import (
     BLOCKED,
     HEADER_BYTES,
     MAGIC,
@@ -43,7 +51,8 @@ from node.recording import (
     outbox_digest,
     read_recording,
 )
-from node.turn import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick, Unmet
+from node.recording.recorder import WAITING_MAX, RecordedFaults, Recorder
+from node.storage.codec import encode_block
 
 SHM = Path("/dev/shm")  # noqa: S108
 STEPS = 30

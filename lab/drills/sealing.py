@@ -17,18 +17,18 @@ from domain.presence import PresenceRows
 from domain.timeline import TimelineRows
 from lab.drills.beside import holds, same
 from lab.drills.journals import Row, read
-from node.bodies import LogRows
-from node.checkpoint import Checkpoint, Seal
-from node.checkpoint_codec import decode_checkpoint, encode_checkpoint
-from node.checkpoints import checkpoint_name
-from node.codec import decode_block
-from node.frames import BLOCK
-from node.journal import Journal, JournalOptions
-from node.opening import Recovery
-from node.pages import Pages
-from node.ports import CodecError, EpochRecord, EventRecord, Record
-from node.recovery import PART_SUFFIX, Mode
-from node.storage import MemoryStorage
+from node.core.checkpoint import Checkpoint, Seal
+from node.core.entry_store import LogRows
+from node.core.ports import CodecError, EpochRecord, EventRecord, Record
+from node.storage.checkpoint_codec import decode_checkpoint, encode_checkpoint
+from node.storage.checkpoint_files import checkpoint_name
+from node.storage.codec import decode_block
+from node.storage.files import MemoryStorage
+from node.storage.frames import BLOCK
+from node.storage.journal import Journal, JournalOptions
+from node.storage.record_reader import RecordPages
+from node.storage.recovered import Recovery
+from node.storage.recovery import PART_SUFFIX, Mode
 
 LIVES = 4
 NAMES = ("n1", "n2", "é" * 9)
@@ -52,7 +52,7 @@ def sealing(rng: Random) -> None:
         options = JournalOptions("always", mode, size, trust=trust)
         journal, found = Journal.open(storage, "n1", options, wall_ms=1000 + life)
         _judge(storage, found, past, trust=trust and mode != "strict")
-        pages = Pages(storage, found.index, rng.choice((0, 1 << 20)))
+        pages = RecordPages(storage, found.index, rng.choice((0, 1 << 20)))
         # What a start reads again is sealed again, and gets its checkpoint again.
         del past.kept[len(found.checkpoints) :]
         past.arrivals = sum(map(_arrivals, past.kept))
@@ -75,7 +75,9 @@ def _file(storage: MemoryStorage, at: int) -> bytes | None:
 MODES: tuple[Mode, ...] = ("tail", "tail", "salvage", "strict")
 
 
-def _live(rng: Random, storage: MemoryStorage, journal: Journal, past: Past, pages: Pages) -> None:
+def _live(
+    rng: Random, storage: MemoryStorage, journal: Journal, past: Past, pages: RecordPages
+) -> None:
     for _ in range(rng.randrange(9)):
         records = [_record(rng) for _ in range(rng.randint(1, 3))]
         journal.append(records)

@@ -15,14 +15,14 @@ from gossip.wire import PACKET_BYTES_MAX, encode
 from lab.drills.beside import holds, same
 from lab.drills.loops import Loop
 from lab.drills.sockets import Context, Part, Socket
-from node.gate import Limits
-from node.keyring import Keyring
-from node.keys import KEY_BYTES, KeyPair, Trusted, TrustedKey
-from node.link import FaultTable, LinkFault
-from node.passage import Passage
-from node.ports import Note
-from node.squeeze import MAGIC, SQUEEZED_BYTES_MIN, expanded, squeezed
-from node.transport import NOTE_EVERY_S, Transport
+from node.core.ports import Note
+from node.network.compression import MAGIC, SQUEEZED_BYTES_MIN, expanded, squeezed
+from node.network.link_faults import FaultTable, LinkFault
+from node.network.transport import NOTE_EVERY_S, Transport
+from node.security.key_files import KEY_BYTES, KeyPair, Trusted, TrustedKey
+from node.security.keyring import Keyring
+from node.sockets.gate import GateLimits
+from node.sockets.passage import Passage
 
 CLUSTER = 7
 PEERS: dict[str, str | None] = {"n2": "tcp://a:1", "n3": "tcp://[b]:2", "n4": None}
@@ -137,7 +137,7 @@ class Bench:
             on_note=self.notes.append, on_unreachable=self._count_unreachable,
             queue_bytes_max=QUEUE_BYTES, queue_age_s=AGE_MS / 1000,
             keyring=cast(Keyring, self.ring) if self.ring else None, compress=self.compress,
-            limits=Limits(1 << 20, 1 << 20, 1 << 20, 9),
+            limits=GateLimits(1 << 20, 1 << 20, 1 << 20, 9),
         )  # fmt: skip
         self.transport.gate._named[b"who"] = cast(Passage, Gossip())
         self.transport._router = Socket().as_zmq  # as `start` does, but for the listener

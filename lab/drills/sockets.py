@@ -7,7 +7,7 @@ from typing import cast
 
 import zmq
 
-from node.pump import RawContext, RawSocket
+from node.sockets.pump import RawContext, RawSocket
 
 _numbers = count(10_000)  # descriptors, which are compared only
 

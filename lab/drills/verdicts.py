@@ -1,4 +1,4 @@
-"""What moderation says of recorded texts: `lab/text/verdicts.jsonl`, a golden file.
+"""What moderation says of recorded texts: `lab/drills/verdicts.jsonl`, a golden file.
 
 A line of that file is a policy, as an object, and each line after it a text that was judged by it:
 the text, what is emitted (null: nothing, it is rejected), and the hits. The texts come from the

@@ -30,7 +30,7 @@ from msgspec import Struct
 from gossip.packets import PROTOCOL_VERSION, Packet, Push, Run
 from gossip.rumor import Rumors
 from gossip.wire import cluster_hash, decode, encode
-from lab.tables import Paint, table
+from lab.terminal.tables import Paint, table
 
 SITES = 1000
 SHORT_TRIALS = 20

@@ -35,7 +35,7 @@ from gossip.entry import GENESIS, Entry, hash_of
 from gossip.reconcile.vector import Vector
 from gossip.store import MemoryStore
 from gossip.wire import cluster_hash, decode, encode
-from lab.tables import Paint, table
+from lab.terminal.tables import Paint, table
 
 PUBLISHED = {25: 4.8, 100: 6.5, 1000: 9.1, 10_000: 11.6}
 TOLERANCE = 0.05

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from lab.display import display_safe
-from lab.kinds import (
+from lab.terminal.display import display_safe
+from lab.trace.kinds import (
     KINDS,
     Boot,
     Faulted,
@@ -28,7 +28,7 @@ from lab.kinds import (
     Visible,
     WrittenIn,
 )
-from lab.trace import Event
+from lab.trace.trace import Event
 
 WIDTH_MAX = 160
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lab.kinds import Crash, Fail, Handed, Info, Invoke, Ok, Stopped, Unwritten, Written
-from lab.trace import Event
+from lab.trace.kinds import Crash, Fail, Handed, Info, Invoke, Ok, Stopped, Unwritten, Written
+from lab.trace.trace import Event
 
 Row = dict[str, Any]
 Interval = tuple[int, int, Row]

@@ -26,7 +26,7 @@ from typing import Any
 
 from lab.exports.labels import UNTOLD, told
 from lab.exports.lanes import Waits, in_lanes
-from lab.kinds import (
+from lab.trace.kinds import (
     Boot,
     Copied,
     Crash,
@@ -41,15 +41,15 @@ from lab.kinds import (
     Paused,
     Phase,
     Quiet,
-    Refused,
     Resumed,
     Run,
     Sent,
+    StartRefused,
     State,
     Stopped,
     Visible,
 )
-from lab.trace import Event
+from lab.trace.trace import Event
 
 NEMESIS_PID = 0
 LIFE, CORE, QUIET = 0, 1, 2
@@ -59,7 +59,20 @@ TRAFFIC_BIN_US = 100_000
 
 # These say something of a node that is no part of a turn of it.
 _NO_TURN = frozenset(
-    {*UNTOLD, Copied, Dropped, Quiet, Paused, Resumed, Crash, Stopped, Refused, State, Final, Fired}
+    {
+        *UNTOLD,
+        Copied,
+        Dropped,
+        Quiet,
+        Paused,
+        Resumed,
+        Crash,
+        Stopped,
+        StartRefused,
+        State,
+        Final,
+        Fired,
+    }
 )
 
 Row = dict[str, Any]
@@ -106,7 +119,7 @@ class _Rows:
             self._turn(event, pid)
         if isinstance(data, Sent | Copied | Got | Dropped):
             self._packet(event, pid)
-        elif isinstance(data, Boot | Crash | Stopped | Refused | Paused | Resumed):
+        elif isinstance(data, Boot | Crash | Stopped | StartRefused | Paused | Resumed):
             self._life(event, pid)
         elif isinstance(data, Faulted | Healed | Phase):
             self._done_to_all(event)

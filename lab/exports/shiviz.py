@@ -26,8 +26,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lab.exports.labels import UNTOLD, told
-from lab.kinds import Crash, Got, Info, Refused, Unwritten
-from lab.trace import Event
+from lab.trace.kinds import Crash, Got, Info, StartRefused, Unwritten
+from lab.trace.trace import Event
 
 EVENTS_MAX = 300
 NEMESIS = "NEMESIS"  # the run itself. No node is called so: their names are in lower case
@@ -94,7 +94,7 @@ def _chosen(events: list[Event], around: int | None) -> set[int]:
 
 def _first_trouble(events: list[Event]) -> int:
     for event in events:
-        if isinstance(event.data, Crash | Refused | Unwritten | Info):
+        if isinstance(event.data, Crash | StartRefused | Unwritten | Info):
             return event.seq
     return events[0].seq
 

@@ -8,8 +8,8 @@
 Rules
 - The plan is the one that the simulator would run: same scenario, same seed, same operations. What
   is not possible here is left out and said aloud, and so is what is done in another way.
-- Nodes tell nothing but their recordings (`node.recorder`). What a node did is told by replaying
-  its core on what it was fed; where an output differs, the conformance says so.
+- Nodes tell nothing but their recordings (`node.recording.recorder`). What a node did is told by
+  replaying its core on what it was fed; where an output differs, the conformance says so.
 - All times are those of one machine's monotonic clock. Nothing is told before its cause.
 
 How a run goes: `possible` takes out what cannot be; `driver` starts the nodes, does to them what

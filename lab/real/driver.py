@@ -15,18 +15,18 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from lab.ask import Panel
-from lab.cluster import Cluster
-from lab.converge import look
-from lab.faults import Fault, Kill, Pause, Plan, Timed, word
-from lab.kinds import Faulted, Healed, Paused, Phase, Refused, Resumed
-from lab.places import parse
-from lab.problem import Problem
-from lab.real.draft import Log
-from lab.real.links import LINK_FAULTS, STEP_MS, Links
-from lab.real.sessions import Clock, Session
+from lab.client.location import parse
+from lab.client.panel import Panel
+from lab.cluster.cluster import Cluster
+from lab.observe.convergence import look
+from lab.plan.faults import Fault, Kill, Pause, Plan, Timed, word
+from lab.real.client_sessions import Clock, Session
+from lab.real.draft_event import DraftLog
+from lab.real.link_settings import LINK_FAULTS, STEP_MS, LinkSettings
 from lab.sim.injector import detail_of, nodes_of
-from node.recording import recordings_in
+from lab.terminal.errors import Problem
+from lab.trace.kinds import Faulted, Healed, Paused, Phase, Resumed, StartRefused
+from node.recording.format import recordings_in
 
 SETTLE_S = 1.0
 IDLE_S = 8.0  # for answers, at the longest
@@ -35,21 +35,21 @@ LOOK_S = 0.05
 DiskIs = Literal["new", "same", "empty", "older"]
 
 
-class Start(Struct, frozen=True):
+class NodeStart(Struct, frozen=True):
     t_ns: int
     node: str
     disk: DiskIs
 
 
-class Seen(Struct, frozen=True):
+class DriverRecord(Struct, frozen=True):
     """What the driver knows of a run, beside the recordings. Times are monotonic ns."""
 
-    log: Log
+    log: DraftLog
     began_ns: int
     heal_ns: int
     liveness_ns: int
     end_ns: int
-    starts: list[Start]
+    starts: list[NodeStart]
     kills: list[tuple[int, str]]
     fired: dict[str, int]
     spans: list[tuple[int, int, Fault]]
@@ -82,9 +82,9 @@ class Driver:
         file = folder / "cluster.yaml"
         file.write_bytes(cluster_file(plan, folder, visit.fields() if visit is not None else {}))
         self.cluster = Cluster(parse(file))
-        self.links = Links(self.cluster.place, plan.nodes)
-        self.log = Log()
-        self._starts: list[Start] = []
+        self.links = LinkSettings(self.cluster.place, plan.nodes)
+        self.log = DraftLog()
+        self._starts: list[NodeStart] = []
         self._kills: list[tuple[int, str]] = []
         self._fired: dict[str, int] = {}
         self._disk_is: dict[str, DiskIs] = {}
@@ -97,7 +97,7 @@ class Driver:
         }
         self._pause = threading.Event()  # never set: waits, and may be told apart from a sleep
 
-    def run(self) -> Seen:
+    def run(self) -> DriverRecord:
         log, plan, clock = self.log, self.plan, Clock()
         began_ns = time.monotonic_ns()
         log.add(began_ns, "", Phase("faults"))
@@ -132,7 +132,7 @@ class Driver:
             self.cluster.down()
         if self._visit is not None:
             self._visit.after(self)
-        return Seen(
+        return DriverRecord(
             log=log,
             began_ns=began_ns,
             heal_ns=heal_ns,
@@ -315,13 +315,13 @@ class Driver:
         first = not self._starts
         for name in names:
             disk: DiskIs = "new" if first else self._disk_is.pop(name, "same")
-            self._starts.append(Start(now_ns, name, disk))
+            self._starts.append(NodeStart(now_ns, name, disk))
         for one in self.cluster.up(names):
             if one.state == "running":
                 self._down.discard(one.node)
                 self.links.forget(one.node)
             else:
-                self.log.add(time.monotonic_ns(), one.node, Refused(one.exit or one.state))
+                self.log.add(time.monotonic_ns(), one.node, StartRefused(one.exit or one.state))
         if first:
             for name in self._wanted_older:
                 shutil.copytree(self.cluster.place.nodes[name].journal_dir, self._copy_of(name))

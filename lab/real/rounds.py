@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lab.campaign.explore import ExploreResult, RoundResult
+from lab.campaign.judged_run import blamed, calibrated, judged, limits_for
 from lab.checkers import Outcome
-from lab.explore import Found, RoundSeen
-from lab.judging import blamed, calibrated, judged, limits_for
-from lab.problem import Problem
+from lab.plan.draw import draw
+from lab.plan.scenario import Scenario, named
+from lab.real.round_settings import setting_of
 from lab.real.run import RealResult, run_plan_real
-from lab.real.setting import setting_of
-from lab.scenario import Scenario, named
-from lab.sim.swarm import draw
+from lab.terminal.errors import Problem
 
 SCENARIOS = ("lossy", "partition", "crash-storm", "churn")
 SCALE = 0.15  # of the phase of faults
@@ -35,7 +35,9 @@ def scenario_of(given: Sequence[Scenario], seed: int) -> Scenario:
     return named(SCENARIOS[seed % len(SCENARIOS)])
 
 
-def explore_rounds(found: Found, told: Callable[[Found], None] = lambda _: None) -> None:
+def explore_rounds(
+    found: ExploreResult, told: Callable[[ExploreResult], None] = lambda _: None
+) -> None:
     """After the seeds: one round after another, for each has several processes. Ctrl-C ends it."""
     options = found.options
     try:
@@ -50,7 +52,7 @@ def explore_rounds(found: Found, told: Callable[[Found], None] = lambda _: None)
         found.ended = "interrupted"
 
 
-def look(scenario: Scenario, seed: int, folder: Path | None = None) -> RoundSeen:
+def look(scenario: Scenario, seed: int, folder: Path | None = None) -> RoundResult:
     """`folder`: an empty one, which is kept; None: one that is removed afterwards."""
     seen = _looked(scenario, seed, folder)
     if folder is None and IN_USE in seen.reason:  # by somebody else on this machine
@@ -58,7 +60,7 @@ def look(scenario: Scenario, seed: int, folder: Path | None = None) -> RoundSeen
     return seen
 
 
-def _looked(scenario: Scenario, seed: int, folder: Path | None) -> RoundSeen:
+def _looked(scenario: Scenario, seed: int, folder: Path | None) -> RoundResult:
     began_s = time.monotonic()
     rule = reason = ""
     try:
@@ -72,7 +74,7 @@ def _looked(scenario: Scenario, seed: int, folder: Path | None) -> RoundSeen:
         rule, reason = RULE, f"{type(error).__name__}: {error}"
     outcome: Outcome = "fail" if rule else "pass"
     took_s = round(time.monotonic() - began_s, 1)
-    return RoundSeen(
+    return RoundResult(
         scenario=scenario.name,
         seed=seed,
         outcome=outcome,

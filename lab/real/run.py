@@ -7,20 +7,20 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from lab.conformance import Conformance
-from lab.faults import Plan
-from lab.kinds import Detail, Final
-from lab.problem import Exit, Problem
+from lab.plan.draw import draw
+from lab.plan.faults import Plan
+from lab.plan.scenario import Scenario
 from lab.real.driver import Driver
-from lab.real.merge import merge
-from lab.real.possible import possible
-from lab.real.setting import Setting
+from lab.real.feasibility import possible
+from lab.real.round_settings import RoundSettings
+from lab.real.trace_merge import merge
 from lab.real.visit import Visit
-from lab.scenario import Scenario
+from lab.sim.conformance import Conformance
 from lab.sim.network import Ledger
-from lab.sim.swarm import draw
-from lab.trace import Observer, Trace
-from node.recording import read_recording
+from lab.terminal.errors import Exit, Problem
+from lab.trace.kinds import Detail, Final
+from lab.trace.trace import Observer, Trace
+from node.recording.format import read_recording
 
 
 class RealError(Problem):
@@ -71,7 +71,7 @@ def run_plan_real(
     observers: Iterable[Observer] = (),
     scale: float = 1.0,
     folder: Path | None = None,
-    setting: Setting | None = None,
+    setting: RoundSettings | None = None,
 ) -> RealResult:
     """`folder`: an empty one, which is kept; None: one that is removed afterwards.
 

@@ -14,21 +14,26 @@ from pathlib import Path
 from signal import SIGHUP
 from typing import TYPE_CHECKING, Any
 
-from lab.addresses import addresses_of
-from lab.ask import Panel, status_of
-from lab.client import Client
-from lab.converge import look as roots_of
-from lab.faults import Plan
-from lab.places import NodePlace
-from lab.problem import Problem
-from lab.real import askers, leftovers, observers, standing, strangers, wrongstarts
-from lab.real.observers import Door
-from lab.real.sessions import Clock, Session
-from lab.real.setting import Setting, free_ports
-from lab.remote import dialling
-from node.api import ReadStatus, Status
-from node.keys import forget, read_secret, read_trusted
-from node.paths import AddressBook
+from lab.client.client import Client
+from lab.client.location import NodeLocation
+from lab.client.panel import Panel, status_of
+from lab.client.remote import dialling
+from lab.cluster.addresses import addresses_of
+from lab.observe.convergence import look as roots_of
+from lab.plan.faults import Plan
+from lab.real import feed_checks as observers
+from lab.real import hostile_connections as strangers
+from lab.real import idle_checks as standing
+from lab.real import leftover_checks as leftovers
+from lab.real import request_checks as askers
+from lab.real import start_checks as wrongstarts
+from lab.real.client_sessions import Clock, Session
+from lab.real.feed_checks import Door
+from lab.real.round_settings import RoundSettings, free_ports
+from lab.terminal.errors import Problem
+from node.config.paths import AddressBook
+from node.control.messages import ReadStatus, Status
+from node.security.key_files import forget, read_secret, read_trusted
 
 if TYPE_CHECKING:
     from lab.real.driver import Driver
@@ -42,7 +47,7 @@ FINDINGS_MAX = 20
 class Visit:
     """Mutable. For one round."""
 
-    def __init__(self, plan: Plan, folder: Path, setting: Setting) -> None:
+    def __init__(self, plan: Plan, folder: Path, setting: RoundSettings) -> None:
         self.plan = plan
         self.folder = folder
         self.setting = setting
@@ -218,10 +223,10 @@ class Visit:
             place, one.lives(), one.killed(), self.told), driver)  # fmt: skip
 
 
-def _elsewhere(name: str, control: str, feed: str, key_files: tuple[str, ...]) -> NodePlace:
+def _elsewhere(name: str, control: str, feed: str, key_files: tuple[str, ...]) -> NodeLocation:
     """A node as somebody on another machine knows it."""
-    told = dict.fromkeys(NodePlace.__struct_fields__[1:-3], "")
-    return NodePlace(name, **(told | {"control": control, "feed": feed}), key_files=key_files)
+    told = dict.fromkeys(NodeLocation.__struct_fields__[1:-3], "")
+    return NodeLocation(name, **(told | {"control": control, "feed": feed}), key_files=key_files)
 
 
 def pids_of(driver: "Driver") -> dict[str, int]:
@@ -240,7 +245,7 @@ def until_agreed(driver: "Driver", told: Callable[[str], None]) -> None:
     told(f"nodes do not agree within {WITHIN_S:g} s: {seen.roots}")
 
 
-def await_note(at: NodePlace, event: str, told: Callable[[str], None]) -> None:
+def await_note(at: NodeLocation, event: str, told: Callable[[str], None]) -> None:
     """In the log that is there now."""
     until_s = time.monotonic() + WITHIN_S
     while time.monotonic() < until_s:

@@ -8,15 +8,15 @@ and `info` for everything else.
 from collections import deque
 from typing import TYPE_CHECKING, assert_never
 
-from lab.faults import Op
-from lab.kinds import Data, Fail, Info, Invoke, Ok
-from lab.sim.agenda import Agenda
-from lab.sim.known import Known
-from lab.trace import Trace
-from node.ports import AckLevel
-from node.recording import command_of
-from node.storage import StorageError
-from node.turn import Acked, Denied, Outcome, Submit, Unmet
+from lab.plan.faults import Op
+from lab.sim.event_names import Known
+from lab.sim.scheduler import Scheduler
+from lab.trace.kinds import Data, Fail, Info, Invoke, Ok
+from lab.trace.trace import Trace
+from node.core.interface import Acked, Denied, Outcome, Submit, Unmet
+from node.core.ports import AckLevel
+from node.recording.format import command_of
+from node.storage.files import StorageError
 
 if TYPE_CHECKING:
     from lab.sim.host import Host
@@ -29,7 +29,7 @@ _CERTAIN = frozenset({"busy", "disk_full"})
 class Clients:
     """Implements `lab.sim.host.Desk`. Mutable."""
 
-    def __init__(self, agenda: Agenda, trace: Trace, known: Known) -> None:
+    def __init__(self, agenda: Scheduler, trace: Trace, known: Known) -> None:
         self._agenda = agenda
         self._trace = trace
         self._known = known

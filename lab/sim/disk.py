@@ -1,5 +1,5 @@
-"""A simulated disk under the real journal: `node.storage.MemoryStorage`, which keeps written and
-synced bytes apart, plus what disks and kernels do wrong.
+"""A simulated disk under the real journal: `node.storage.files.MemoryStorage`, which keeps written
+and synced bytes apart, plus what disks and kernels do wrong.
 
 Rules
 - What fails fails as the kernel says it: OSError with EIO or ENOSPC, a short count from a write.
@@ -18,11 +18,11 @@ from contextlib import contextmanager
 from random import Random
 from typing import Literal
 
-from lab.faults import Site
-from node.checkpoints import CHECKPOINT_SUFFIX
-from node.recovery import IDENTITY_FILE, load_identity
-from node.segments import SEGMENT_SUFFIX, list_segments, read_frames
-from node.storage import SECTOR_BYTES, MemoryStorage, _File
+from lab.plan.faults import Site
+from node.storage.checkpoint_files import CHECKPOINT_SUFFIX
+from node.storage.files import SECTOR_BYTES, MemoryStorage, _File
+from node.storage.recovery import IDENTITY_FILE, load_identity
+from node.storage.segments import SEGMENT_SUFFIX, list_segments, read_frames
 
 Fired = Callable[[str, str], None]  # the word of the fault, and where
 Doomed = dict[str, list[tuple[int, int]]]  # by file: bytes that no sync will write
@@ -54,7 +54,7 @@ class DiskFaults:
 
 
 class SimDisk:
-    """Implements `node.storage.Storage`. Mutable."""
+    """Implements `node.storage.files.Storage`. Mutable."""
 
     __slots__ = (
         *("_checkpoints", "_checkpoints_rng"),

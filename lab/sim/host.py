@@ -2,8 +2,8 @@
 
 Rules
 - A process begins, and lives: open, restore, boot. What the disk gave is told in the trace. What
-  follows a life is decided as in a process, by the same object (`node.lives`); a process that ends
-  by itself is started again, as a launcher does.
+  follows a life is decided as in a process, by the same object (`node.process.lives`); a process
+  that ends by itself is started again, as a launcher does.
 - Whatever a dead life had under way never happens, and its ops are unknown.
 - A start that fails is tried again, unless the directory is refused: that needs a person.
 - An exception out of the replica is a bug of the core: it is told, whatever heals it.
@@ -18,34 +18,34 @@ from typing import Literal, Protocol
 
 from msgspec.structs import replace
 
-from lab.conformance import Recorder
-from lab.faults import Op, Site
-from lab.kinds import Crash, Data, Fired, Note, Paused, Refused, Resumed, Stopped
-from lab.sim.bay import Bay
-from lab.sim.booting import boot_of, records_of
+from lab.plan.faults import Op, Site
+from lab.plan.random_streams import seed_of, stream
+from lab.sim.boot_events import boot_of, records_of
 from lab.sim.clock import NodeClock
-from lab.sim.commits import NoJournal
+from lab.sim.committer import NoJournal
+from lab.sim.conformance import Recorder
+from lab.sim.context import SimContext
+from lab.sim.crash_points import ArmedPoint
 from lab.sim.disk import Died, SimDisk
-from lab.sim.points import ArmedPoint
-from lab.sim.process import Process
-from lab.sim.scrubbing import Scrubbing, scrubbed_over
-from lab.sim.shared import Shared
-from lab.sim.streams import seed_of, stream
-from lab.sim.told import ToldReplica
-from node.group_commit import Log
-from node.journal import Journal, JournalOptions
-from node.lives import Again, Lives, not_restored, reopening
-from node.opening import Recovery
-from node.pages import Pages
-from node.ports import Record
-from node.recovery import Known
-from node.replica import Replica, ReplicaConfig
-from node.restarts import RestartBudget
-from node.settings import Ending
-from node.storage import StorageError
-from node.survey import Hole, RecoveryRefused
-from node.turn import Input, Outcome, Persisted
-from node.turns import ANSWER_MS, COMMIT_MS
+from lab.sim.disk_swap import DiskSwap
+from lab.sim.process import SimProcess
+from lab.sim.scrub import Scrubbing, scrubbed_over
+from lab.sim.tracing_replica import TracingReplica
+from lab.trace.kinds import Crash, Data, Fired, Note, Paused, Resumed, StartRefused, Stopped
+from node.core.interface import Input, Outcome, Persisted
+from node.core.ports import Record
+from node.core.replica import Replica, ReplicaConfig
+from node.core.turn_loop import ANSWER_MS, COMMIT_MS
+from node.process.lives import Again, Lives, not_restored, reopening
+from node.process.restart_budget import RestartBudget
+from node.process.settings import Ending
+from node.storage.files import StorageError
+from node.storage.group_commit import CommitLog
+from node.storage.journal import Journal, JournalOptions
+from node.storage.record_reader import RecordPages
+from node.storage.recovered import Recovery
+from node.storage.recovery import Known
+from node.storage.scan import Hole, RecoveryRefused
 
 RETRY_US = 500_000  # a start that failed is tried again
 DISK_DOWN_US = 100_000  # a disk that failed: the process starts again
@@ -69,17 +69,17 @@ class Desk(Protocol):
 class Host:
     """Mutable."""
 
-    def __init__(self, shared: Shared, config: ReplicaConfig, desk: Desk) -> None:
+    def __init__(self, shared: SimContext, config: ReplicaConfig, desk: Desk) -> None:
         self.name = config.node
         self.shared = shared
         self.config = config
         self.desk = desk
         self.clock = NodeClock()
-        self.bay = Bay(SimDisk(f"{shared.plan.seed}/{self.name}", self._fired))
+        self.bay = DiskSwap(SimDisk(f"{shared.plan.seed}/{self.name}", self._fired))
         self.disk = self.bay.disk
         self.disk_rng = stream(shared.plan.seed, f"disk {self.name}")
         self.points: list[ArmedPoint] = []
-        self.process: Process | None = None
+        self.process: SimProcess | None = None
         self._then: Callable[[], None] | None = None  # when it has stopped
         self._wanted = False  # it is to start again as soon as it has stopped
         self.incarnation = 0
@@ -162,14 +162,14 @@ class Host:
 
     def _not_opened(self, error: StorageError) -> None:
         """The process ends with it, and is started again."""
-        self.tell(Refused(str(error)))
+        self.tell(StartRefused(str(error)))
         self.disk.killed()
         self._lives = None
         if isinstance(error, RecoveryRefused):
             self.refused = not self.bay.take_out()
         self._again(RETRY_US)
 
-    def _boot(self, log: Log, records: list[Record], recovery: Recovery | None) -> None:
+    def _boot(self, log: CommitLog, records: list[Record], recovery: Recovery | None) -> None:
         shared = self.shared
         now_ms, wall_ms = self.clock.read(shared.agenda.now_us)
         self.incarnation = recovery.incarnation if recovery is not None else self.lives
@@ -177,13 +177,15 @@ class Host:
         unsynced = recovery.unsynced if recovery is not None else 0
         seed = seed_of(shared.plan.seed, f"node {self.name} {self.lives}")
         pages_bytes = shared.plan.disk.pages_bytes
-        pages = Pages(self.disk, recovery.index, pages_bytes) if recovery is not None else None
+        pages = (
+            RecordPages(self.disk, recovery.index, pages_bytes) if recovery is not None else None
+        )
         made_of = (self.config, shared.known, Random(seed), self.incarnation)
         if shared.detail == "full":
             recorder = Recorder(self.tell)
             start = (self.incarnation, records, now_ms, wall_ms, reason, unsynced)
             recorder.life(self.config, seed, *start)
-            replica: Replica = ToldReplica(*made_of, shared.moderator, pages, recorder)
+            replica: Replica = TracingReplica(*made_of, shared.moderator, pages, recorder)
         else:
             replica = Replica(*made_of, shared.moderator, pages)
         try:
@@ -198,7 +200,7 @@ class Host:
         except Exception as failure:
             self.core_failed(failure)
             return
-        self.process = process = Process(self, replica, log, pages)
+        self.process = process = SimProcess(self, replica, log, pages)
         told = boot_of(self.bay, shared.known, shared.plan, replica, pages, records, recovery)
         cause = self.tell(replace(told, must_open_epoch=reason, wall_ms=wall_ms))
         self.bay.disk_is = "same"
@@ -207,7 +209,7 @@ class Host:
         process.turn(cause)
 
     def _not_restored(self, error: StorageError, journal: Journal, recovery: Recovery) -> None:
-        """As `node.lifecycle.Life`: what was believed is looked at."""
+        """As `node.process.lifecycle.Life`: what was believed is looked at."""
         try:
             with suppress(StorageError):
                 journal.close(clean=True)
@@ -268,12 +270,12 @@ class Host:
             self.shared.agenda.at(self.shared.agenda.now_us + late_us, self._late, process)
             process.leave(partial(self._closing, process))
 
-    def _late(self, process: Process) -> None:
+    def _late(self, process: SimProcess) -> None:
         """Its time is over, and the journal could not be written out."""
         if process is self.process:
             self._down(partial(self.crash, "kill"))
 
-    def _closing(self, process: Process) -> None:
+    def _closing(self, process: SimProcess) -> None:
         """All is written that could be."""
         if process is self.process:
             self._down(self._stop)
@@ -319,7 +321,7 @@ class Host:
         self._end(process)
         return True
 
-    def _end(self, process: Process) -> None:
+    def _end(self, process: SimProcess) -> None:
         self.shared.ended(self, process.replica, process.commits.log)
         process.end()
         if self._scrubbing is not None:

@@ -7,7 +7,7 @@ from typing import TypeVar, assert_never
 
 from msgspec.structs import replace
 
-from lab.faults import (
+from lab.plan.faults import (
     MISHAPS,
     WITHIN_A_CALL,
     Astray,
@@ -28,15 +28,15 @@ from lab.faults import (
     Worker,
     word,
 )
-from lab.kinds import Faulted, Healed
-from lab.sim.agenda import Agenda
+from lab.plan.random_streams import stream
+from lab.sim.crash_points import ArmedPoint
 from lab.sim.host import Host
 from lab.sim.network import Network
-from lab.sim.points import ArmedPoint
-from lab.sim.rules import PACKET_FAULTS
-from lab.sim.streams import stream
-from lab.trace import Trace
-from node.recovery import IDENTITY_FILE
+from lab.sim.packet_rules import PACKET_FAULTS
+from lab.sim.scheduler import Scheduler
+from lab.trace.kinds import Faulted, Healed
+from lab.trace.trace import Trace
+from node.storage.recovery import IDENTITY_FILE
 
 Undo = Callable[[], None]
 Row = TypeVar("Row")
@@ -46,7 +46,7 @@ class Injector:
     """Mutable."""
 
     def __init__(
-        self, agenda: Agenda, trace: Trace, network: Network, hosts: dict[str, Host], seed: int
+        self, agenda: Scheduler, trace: Trace, network: Network, hosts: dict[str, Host], seed: int
     ) -> None:
         self._agenda = agenda
         self._trace = trace

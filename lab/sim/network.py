@@ -24,11 +24,11 @@ import msgspec
 
 from gossip.packets import WITH_RUNS, Ack, Body, Packet, Same, Syn, SynAck, Unfold
 from gossip.wire import WireError, decode, encode
-from lab.faults import Cut, NetworkOptions, word
-from lab.kinds import Copied, Dropped, Got, Sent
-from lab.sim.agenda import Agenda
-from lab.sim.rules import Cuts, Fate, NarrowRule, PacketFault, Rule, rule_of
-from lab.trace import MsgId, Trace
+from lab.plan.faults import Cut, NetworkOptions, word
+from lab.sim.packet_rules import Cuts, Fate, NarrowRule, PacketFault, PacketRule, rule_of
+from lab.sim.scheduler import Scheduler
+from lab.trace.kinds import Copied, Dropped, Got, Sent
+from lab.trace.trace import MsgId, Trace
 
 COMPARE_EVERY = 16
 QUANTILES = 1024
@@ -56,7 +56,7 @@ class Receiver(Protocol):
         ...
 
 
-class Machine(Protocol):
+class NetworkMachine(Protocol):
     """A host, as the network sees it."""
 
     name: str
@@ -66,12 +66,12 @@ class Machine(Protocol):
     def process(self) -> Receiver | None: ...
 
 
-class Link:
+class SimLink:
     """From one host to another. Mutable."""
 
     __slots__ = ("held", "last_us", "pair", "queue", "target", "waiting")
 
-    def __init__(self, source: str, target: Machine) -> None:
+    def __init__(self, source: str, target: NetworkMachine) -> None:
         self.pair = (source, target.name)
         self.target = target
         self.last_us = 0  # when the last packet in order arrives
@@ -98,7 +98,7 @@ class Flight:
 
     __slots__ = ("link", "parcel", "sent")
 
-    def __init__(self, link: Link, parcel: Parcel, sent: int | None) -> None:
+    def __init__(self, link: SimLink, parcel: Parcel, sent: int | None) -> None:
         self.link = link
         self.parcel = parcel
         self.sent = sent  # its event in the trace
@@ -147,7 +147,7 @@ class Network:
 
     def __init__(
         self,
-        agenda: Agenda,
+        agenda: Scheduler,
         trace: Trace,
         options: NetworkOptions,
         rng: Random,
@@ -161,21 +161,23 @@ class Network:
         self._draw = rng.random
         self._delays = quantiles(options)
         self._compare_every = 1 if paranoid else COMPARE_EVERY
-        self._hosts: dict[str, Machine] = {}
-        self._links: dict[str, dict[str, Link]] = {}
-        self._rules: list[tuple[str, Rule]] = []
+        self._hosts: dict[str, NetworkMachine] = {}
+        self._links: dict[str, dict[str, SimLink]] = {}
+        self._rules: list[tuple[str, PacketRule]] = []
         self._cuts = Cuts()
         self.block = self._cuts.block
         self.ledger = Ledger()
         self.watch: Callable[[str, str, Packet], None] | None = None  # is shown what is sent
 
-    def join(self, host: Machine) -> None:
+    def join(self, host: NetworkMachine) -> None:
         self._hosts[host.name] = host
         self._links[host.name] = {}
 
     # --- sending --------------------------------------------------------------------------------
 
-    def send(self, source: Machine, sends: list[tuple[str, Packet]], cause: int | None) -> None:
+    def send(
+        self, source: NetworkMachine, sends: list[tuple[str, Packet]], cause: int | None
+    ) -> None:
         """Take up these packets, in order."""
         ledger, trace, agenda = self.ledger, self._trace, self._agenda
         faulty = bool(self._rules) or self._cuts.any
@@ -191,7 +193,7 @@ class Network:
                 digest, payload, framing = wire.digest, wire.payload, wire.framing
             link = links.get(peer)
             if link is None:
-                link = links[peer] = Link(name, self._hosts[peer])
+                link = links[peer] = SimLink(name, self._hosts[peer])
             ledger.sent += 1
             ledger.bytes += size
             ledger.digest_bytes += digest
@@ -318,13 +320,13 @@ class Network:
         fired = self.ledger.fired
         fired[what] = fired.get(what, 0) + 1
 
-    def begin(self, fault: PacketFault, rng: Random) -> Rule:
+    def begin(self, fault: PacketFault, rng: Random) -> PacketRule:
         """A fault that meets every packet. Returns what `end` wants."""
         rule = rule_of(fault, rng)
         self._rules.append((word(fault), rule))
         return rule
 
-    def end(self, rule: Rule) -> None:
+    def end(self, rule: PacketRule) -> None:
         self._rules = [one for one in self._rules if one[1] is not rule]
         if isinstance(rule, NarrowRule):
             for link in self._all_links():
@@ -351,15 +353,15 @@ class Network:
         waiting = sum(len(link.waiting) + len(link.queue) for link in self._all_links())
         return self._agenda.pending(self._arrive) + waiting
 
-    def _all_links(self) -> Iterator[Link]:
+    def _all_links(self) -> Iterator[SimLink]:
         for links in self._links.values():
             yield from links.values()
 
-    def _link(self, cut: Cut) -> Link:
+    def _link(self, cut: Cut) -> SimLink:
         links = self._links[cut[0]]
         link = links.get(cut[1])
         if link is None:
-            link = links[cut[1]] = Link(cut[0], self._hosts[cut[1]])
+            link = links[cut[1]] = SimLink(cut[0], self._hosts[cut[1]])
         return link
 
 

@@ -1,8 +1,8 @@
 """A node process, simulated: one life of a replica, with its committer, its timer and its turns.
 
-A turn is `node.turns`, as in a process; here is the world behind its ports: the agenda, the
-network, the commits and the trace. Once the life has ended nothing of it happens any more, whatever
-was under way.
+A turn is `node.core.turn_loop`, as in a process; here is the world behind its ports: the agenda,
+the network, the commits and the trace. Once the life has ended nothing of it happens any more,
+whatever was under way.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,30 +11,30 @@ from typing import Protocol
 
 from domain.arrival import Arrival
 from gossip.packets import Packet
-from lab.faults import Op, Site
-from lab.kinds import Data, Epoch, Handed, Note, Unwritten, Visible, Written
+from lab.plan.faults import Op, Site
 from lab.sim.clock import NodeClock
-from lab.sim.commits import Commits, Report
+from lab.sim.committer import Report, SimCommitter
+from lab.sim.context import SimContext
 from lab.sim.disk import Died, SimDisk
-from lab.sim.network import Flight, Machine
-from lab.sim.shared import Shared
-from lab.sim.silence import Silence
-from lab.trace import dot_of
-from node.checkpoint import Checkpoint
-from node.group_commit import Log
-from node.pages import Pages
-from node.ports import EpochRecord, EventRecord
-from node.ports import Note as CoreNote
-from node.replica import Replica
-from node.storage import StorageError
-from node.turn import Input, Outbox, Outcome, Persisted, PersistFailed, Received, Submit
-from node.turns import ANSWER_MS, Turns
+from lab.sim.network import Flight, NetworkMachine
+from lab.sim.quiet_tracker import QuietTracker
+from lab.trace.kinds import Data, Epoch, Handed, Note, Unwritten, Visible, Written
+from lab.trace.trace import dot_of
+from node.core.checkpoint import Checkpoint
+from node.core.interface import Input, Outbox, Outcome, Persisted, PersistFailed, Received, Submit
+from node.core.ports import EpochRecord, EventRecord
+from node.core.ports import Note as CoreNote
+from node.core.replica import Replica
+from node.core.turn_loop import ANSWER_MS, TurnLoop
+from node.storage.files import StorageError
+from node.storage.group_commit import CommitLog
+from node.storage.record_reader import RecordPages
 
 
-class Home(Machine, Protocol):
+class ProcessHost(NetworkMachine, Protocol):
     """What a process runs on, as it sees it: its host."""
 
-    shared: Shared
+    shared: SimContext
     clock: NodeClock
     disk: SimDisk
     disk_rng: Random
@@ -71,8 +71,8 @@ MAILBOX_MAX = 1000  # packets that wait for a process that stands still
 _SAID = frozenset({"events_received", "events_posted"})
 
 
-class Process:
-    """Mutable. Implements `node.turns.Ports`."""
+class SimProcess:
+    """Mutable. Implements `node.core.turn_loop.TurnPorts`."""
 
     __slots__ = (
         *("_agenda", "_asked", "_cause", "_clock", "_handed", "_host", "_known", "_lean", "_leave"),
@@ -81,7 +81,9 @@ class Process:
         *("own_refs", "paused", "replica", "turns"),
     )
 
-    def __init__(self, host: Home, replica: Replica, log: Log, pages: Pages | None) -> None:
+    def __init__(
+        self, host: ProcessHost, replica: Replica, log: CommitLog, pages: RecordPages | None
+    ) -> None:
         shared = host.shared
         plan = shared.plan
         self._host = host
@@ -108,9 +110,9 @@ class Process:
         self._soon_us = -1  # when the next turn runs that was asked for
         self._timer_us = 0  # when the earliest timer fires; 0: there is none
         self._wake_us = 0  # when the replica wants to be woken
-        self._silence = Silence(replica.quiet, self.record, self._agenda.now_us)
-        self.turns = Turns(replica, self, plan.inputs_max)
-        self.commits = Commits(
+        self._silence = QuietTracker(replica.quiet, self.record, self._agenda.now_us)
+        self.turns = TurnLoop(replica, self, plan.inputs_max)
+        self.commits = SimCommitter(
             agenda=self._agenda,
             log=log,
             disk=host.disk,

@@ -18,21 +18,21 @@ from msgspec import Struct
 
 from domain.moderation import Moderator, Policy, Rule
 from lab.drills import differences
-from lab.faults import Op, Plan, WordRule, word
-from lab.kinds import SCHEMA, Detail, Differs, Final, Phase, Run, State, Totals
-from lab.scenario import Scenario
-from lab.sim.agenda import Agenda
+from lab.plan.draw import draw
+from lab.plan.faults import Op, Plan, WordRule, word
+from lab.plan.random_streams import stream
+from lab.plan.scenario import Scenario
 from lab.sim.clients import Clients
+from lab.sim.context import SimContext
 from lab.sim.host import Host
 from lab.sim.injector import Injector
 from lab.sim.network import Ledger, Network
-from lab.sim.refold import UNFOLDED, print_of, refolded
-from lab.sim.shared import Shared
-from lab.sim.streams import stream
-from lab.sim.swarm import draw
-from lab.sim.watch import Watch
-from lab.trace import Observer, Trace
-from node.replica import Replica, ReplicaConfig
+from lab.sim.projection_checks import UNFOLDED, print_of, refolded
+from lab.sim.reach_hooks import ReachHooks
+from lab.sim.scheduler import Scheduler
+from lab.trace.kinds import SCHEMA, Detail, Differs, Final, Phase, Run, State, Totals
+from lab.trace.trace import Observer, Trace
+from node.core.replica import Replica, ReplicaConfig
 
 SETTLE_US = 1_000_000
 CLUSTER = "sim"
@@ -62,14 +62,14 @@ class World:
         detail: Detail = "normal",
         observers: Iterable[Observer] = (),
         paranoid: bool = False,
-        watch: Watch | None = None,
+        watch: ReachHooks | None = None,
     ) -> None:
         # Only the collector frees a world, a web of references. The last one is young and all that
         # is: now that costs least, and this one gets memory that is still in the caches.
         gc.collect(0)
         self.plan = plan
         self.detail: Detail = detail
-        self.agenda = Agenda()
+        self.agenda = Scheduler()
         self.trace = Trace(observers)
         self.network = Network(
             self.agenda,
@@ -80,7 +80,7 @@ class World:
             paranoid=paranoid,
         )
         moderator = moderator_of(plan.rules)
-        self.shared = Shared(
+        self.shared = SimContext(
             plan=plan,
             agenda=self.agenda,
             trace=self.trace,

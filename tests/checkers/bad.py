@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from lab import kinds
-from lab.checkers import SINGLE, Limits, Verdict
-from lab.trace import Event
+from lab.checkers import SINGLE, Thresholds, Verdict
+from lab.trace import kinds
+from lab.trace.trace import Event
 from tests.checkers.edits import edited, places
 from tests.checkers.histories import Book
 
@@ -72,7 +72,7 @@ def cases_of(module: dict[str, Any]) -> list[Case]:
     return [value for name, value in module.items() if name[0] == "c" and name[1].isdigit()]
 
 
-def broken(case: Case, limits: Limits | None = None) -> Verdict:
+def broken(case: Case, limits: Thresholds | None = None) -> Verdict:
     events = case()
     rule = case.__name__.partition("_")[0].upper()
     verdict = SINGLE[rule].check(events, limits)
@@ -82,12 +82,12 @@ def broken(case: Case, limits: Limits | None = None) -> Verdict:
     return verdict
 
 
-def verdict_of(rule: str, events: list[Event], limits: Limits | None = None) -> Verdict:
+def verdict_of(rule: str, events: list[Event], limits: Thresholds | None = None) -> Verdict:
     verdict = SINGLE[rule].check(events, limits)
     assert bool(verdict.witnesses) == (verdict.outcome == "fail"), verdict
     assert all(0 <= one < len(events) for one in verdict.witnesses), verdict
     return verdict
 
 
-def outcome(rule: str, events: list[Event], limits: Limits | None = None) -> str:
+def outcome(rule: str, events: list[Event], limits: Thresholds | None = None) -> str:
     return verdict_of(rule, events, limits).outcome

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from lab.trace import Event, dot_of, tag_of
+from lab.trace.trace import Event, dot_of, tag_of
 from tests.checkers.model import print_of
 
 

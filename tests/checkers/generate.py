@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import fields
 
-from lab import kinds
-from lab.trace import Event, dot_of
+from lab.trace import kinds
+from lab.trace.trace import Event, dot_of
 from tests.checkers.edits import other_tag, renumbered
 from tests.checkers.histories import Book
 

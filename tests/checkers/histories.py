@@ -13,8 +13,8 @@ cluster. Bad ones are made by `add`, which tells anything, or by editing the eve
 
 from typing import Any
 
-from lab import kinds
-from lab.trace import Event, dot_of
+from lab.trace import kinds
+from lab.trace.trace import Event, dot_of
 from tests.checkers.lives import QUIET_MS, WALL_MS, Lives
 from tests.checkers.model import Node, Posted, causes_of, print_of
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from lab import kinds
-from lab.trace import Trace
+from lab.trace import kinds
+from lab.trace.trace import Trace
 from tests.checkers.model import Node, Posted
 
 WALL_MS = 1_700_000_000_000

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from lab import kinds
-from lab.trace import dot_of
+from lab.trace import kinds
+from lab.trace.trace import dot_of
 
 
 def print_of(things: object) -> str:

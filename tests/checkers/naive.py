@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from lab import kinds
+from lab.trace import kinds
 
 Answer = str
 Gone = ("destroyed", "older", "damaged")
@@ -176,7 +176,7 @@ def journal(events: list[Any], node: str) -> Journal:
             j.written, j.durable = d.written, max(d.durable, j.sure)
             j.floor, j.up = d.written, False
             j.tried = False
-        elif type(d) is kinds.Refused:
+        elif type(d) is kinds.StartRefused:
             j.tried = True
         elif type(d) is kinds.Crash:
             power = d.how in ("power", "storage") or d.site.endswith(", power")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lab import kinds
+from lab.trace import kinds
 from tests.checkers.naive import (
     Answer,
     dot,

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from lab import kinds
-from lab.checkers import Limits
+from lab.checkers import Thresholds
+from lab.trace import kinds
 from tests.checkers.naive import (
     Answer,
     acked,
@@ -29,8 +29,8 @@ def grows(e: Any) -> bool:
     return type(e.data) in (kinds.Boot, kinds.Visible)
 
 
-def c6(events: list[Any], limits: Limits | None = None) -> Answer:
-    limits = limits or Limits()
+def c6(events: list[Any], limits: Thresholds | None = None) -> Answer:
+    limits = limits or Thresholds()
     ends = finals(events)
     if nothing(events) or len(ends) < 2 or not settled(events):
         return "unknown"
@@ -140,8 +140,8 @@ def fits(order: list[str], other: list[str]) -> bool:
     return not any(at[a] > at[b] for i, a in enumerate(both) for j, b in enumerate(both) if i < j)
 
 
-def c12(events: list[Any], limits: Limits | None = None) -> Answer:
-    limits = limits or Limits()
+def c12(events: list[Any], limits: Thresholds | None = None) -> Answer:
+    limits = limits or Thresholds()
     fails = any(e.data.missing and e.data.wake_ms > 60_000 for e in finals(events).values())
     if limits.useless_max:
         nodes = {e.node for e in of(events, kinds.Got)}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lab import kinds
+from lab.trace import kinds
 from tests.checkers.naive import Answer, finals, invokes, losses, of, verdict
 from tests.checkers.naive_causes import skewed
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lab import kinds
-from lab.trace import Event
+from lab.trace import kinds
+from lab.trace.trace import Event
 from tests.checkers.bad import outcome, two
 from tests.checkers.edits import edited, places
 
@@ -25,7 +25,7 @@ def never_back(*, refused: bool, harmed: bool) -> list[Event]:
     if harmed:
         book.fire("flip", "n2")
     if refused:
-        book.add("n2", kinds.Refused("the journal belongs to another node"))
+        book.add("n2", kinds.StartRefused("the journal belongs to another node"))
     book.phase("heal")
     book.phase("liveness", 1_000_000)
     book.end()

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from lab import kinds
-from lab.trace import Event
+from lab.trace import kinds
+from lab.trace.trace import Event
 from tests.checkers.bad import (
     Case,
     broken,

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lab import kinds
-from lab.checkers import Judge, Limits
+from lab.checkers import Judge, Thresholds
 from lab.checkers.quiet import QuietPeriods
-from lab.trace import Event
+from lab.trace import kinds
+from lab.trace.trace import Event
 from tests.checkers.bad import outcome, said, two, verdict_of
 from tests.checkers.edits import edited, places, renumbered
 from tests.checkers.histories import Book
@@ -92,17 +92,17 @@ def answered_with(info: kinds.Info, *, fault: bool = False) -> list[Event]:
 
 def test_an_op_that_nobody_answers_is_found() -> None:
     events = answered_with(kinds.Info(0, "", "end"))
-    verdict = verdict_of("C12", events, Limits(answer_us=900_000))
+    verdict = verdict_of("C12", events, Thresholds(answer_us=900_000))
     assert verdict.outcome == "fail" and "was not answered at n1" in verdict.reason
-    assert outcome("C12", events, Limits(answer_us=1_100_000)) == "pass"
+    assert outcome("C12", events, Thresholds(answer_us=1_100_000)) == "pass"
     assert outcome("C12", events) == "pass"
 
 
 def test_a_promise_is_kept_in_time_where_nothing_goes_wrong() -> None:
     late = kinds.Info(0, "", "ack_timeout")
-    verdict = verdict_of("C12", answered_with(late), Limits(answer_us=900_000))
+    verdict = verdict_of("C12", answered_with(late), Thresholds(answer_us=900_000))
     assert verdict.outcome == "fail" and "nothing went wrong" in verdict.reason
-    assert outcome("C12", answered_with(late, fault=True), Limits(answer_us=900_000)) == "pass"
+    assert outcome("C12", answered_with(late, fault=True), Thresholds(answer_us=900_000)) == "pass"
 
 
 def noisy(entries: int = 0) -> list[Event]:
@@ -128,19 +128,21 @@ def noisy(entries: int = 0) -> list[Event]:
 def test_traffic_that_does_not_calm_down_is_found_where_a_rate_is_declared() -> None:
     figures = verdict_of("C12", noisy()).figures
     assert 20 < figures["idle_packets_s"] < 30
-    assert outcome("C12", noisy(), Limits(idle_packets_s=30)) == "pass"
-    assert outcome("C12", noisy(), Limits(idle_packets_s=20)) == "fail"
+    assert outcome("C12", noisy(), Thresholds(idle_packets_s=30)) == "pass"
+    assert outcome("C12", noisy(), Thresholds(idle_packets_s=20)) == "fail"
 
 
 @pytest.mark.parametrize(
     ("limits", "says"),
     [
-        (Limits(idle_rounds_s=20), "rounds/s of a node"),
-        (Limits(idle_bytes_s=600), "bytes/s of a node"),
-        (Limits(idle_packets_s=20, calm_us=500_000), "packets/s of a node"),
+        (Thresholds(idle_rounds_s=20), "rounds/s of a node"),
+        (Thresholds(idle_bytes_s=600), "bytes/s of a node"),
+        (Thresholds(idle_packets_s=20, calm_us=500_000), "packets/s of a node"),
     ],
 )
-def test_each_rate_of_what_is_sent_once_all_agree_has_a_limit(limits: Limits, says: str) -> None:
+def test_each_rate_of_what_is_sent_once_all_agree_has_a_limit(
+    limits: Thresholds, says: str
+) -> None:
     verdict = verdict_of("C12", noisy(), limits)
     assert verdict.outcome == "fail" and says in verdict.reason
     assert outcome("C12", noisy(), replace(limits, idle_us_min=5_000_000)) == "pass"
@@ -148,11 +150,11 @@ def test_each_rate_of_what_is_sent_once_all_agree_has_a_limit(limits: Limits, sa
 
 def test_entries_that_are_sent_though_nothing_changes_any_more_are_found() -> None:
     """As two copies do that each refuse to keep what the other one sends, for ever."""
-    verdict = verdict_of("C12", noisy(entries=3), Limits(calm_us=1_000_000))
+    verdict = verdict_of("C12", noisy(entries=3), Thresholds(calm_us=1_000_000))
     assert verdict.outcome == "fail"
     assert "sends n2 a Push, though nothing has changed for 1.0 s" in verdict.reason
-    assert outcome("C12", noisy(), Limits(calm_us=1_000_000)) == "pass"
-    assert outcome("C12", noisy(entries=3), Limits(calm_us=10_000_000)) == "pass"
+    assert outcome("C12", noisy(), Thresholds(calm_us=1_000_000)) == "pass"
+    assert outcome("C12", noisy(entries=3), Thresholds(calm_us=10_000_000)) == "pass"
 
 
 def refusing(times: int, body: str = "SynAck") -> list[Event]:
@@ -169,7 +171,7 @@ def refusing(times: int, body: str = "SynAck") -> list[Event]:
 
 def test_entries_that_a_node_is_sent_again_and_again_and_never_takes_are_found() -> None:
     """As a node with a full disk is, if nobody is told that it can keep nothing."""
-    limits = Limits(useless_max=20)
+    limits = Thresholds(useless_max=20)
     verdict = verdict_of("C12", refusing(22), limits)
     assert verdict.outcome == "fail"
     assert "n2 was sent entries 21 times in a row, and took none" in verdict.reason
@@ -180,22 +182,22 @@ def test_entries_that_a_node_is_sent_again_and_again_and_never_takes_are_found()
 
 def test_answers_are_counted_once_whoever_sends_them_could_know() -> None:
     """From a second after the first one on: six of them came before."""
-    limits = Limits(useless_max=10, useless_us=1_000_000)
+    limits = Thresholds(useless_max=10, useless_us=1_000_000)
     assert outcome("C12", refusing(16), limits) == "pass"
     verdict = verdict_of("C12", refusing(18), limits)
     assert verdict.outcome == "fail" and "11 times in a row" in verdict.reason
 
 
 def test_pushes_come_from_peers_that_may_hear_nothing_and_are_not_counted() -> None:
-    limits = Limits(useless_max=2)
+    limits = Thresholds(useless_max=2)
     assert outcome("C12", refusing(6, "Push"), limits) == "pass"
     assert outcome("C12", refusing(6, "Ack"), limits) == "fail"
 
 
 def test_a_storm_is_found_where_a_rate_is_declared() -> None:
     events = calm()
-    assert outcome("C12", events, Limits(packets_per_event=2)) == "pass"
-    assert outcome("C12", events, Limits(packets_per_event=0.4)) == "fail"
+    assert outcome("C12", events, Thresholds(packets_per_event=2)) == "pass"
+    assert outcome("C12", events, Thresholds(packets_per_event=0.4)) == "fail"
 
 
 def suspicions() -> list[Event]:
@@ -218,8 +220,8 @@ def test_suspicions_are_counted_and_judged_within_a_bound_only() -> None:
     assert verdict.figures["false_suspicions"] == 1
     assert verdict.figures["found_out_us_max"] == 2_000
     assert verdict.figures["suspected_at_end"] == 1
-    assert outcome("C13", suspicions(), Limits(unsuspected_us=1_000)) == "fail"
-    assert outcome("C13", suspicions(), Limits(unsuspected_us=10_000_000)) == "pass"
+    assert outcome("C13", suspicions(), Thresholds(unsuspected_us=1_000)) == "fail"
+    assert outcome("C13", suspicions(), Thresholds(unsuspected_us=10_000_000)) == "pass"
 
 
 # --- C16 ------------------------------------------------------------------------------------------
@@ -285,10 +287,10 @@ def test_a_fault_that_never_fired_proves_nothing() -> None:
     silent = edited(events, at, enabled=("loss",))
     assert outcome("C17", events) == "pass"
     assert outcome("C17", silent) == "unknown"
-    assert outcome("C17", silent, Limits(swarm=True)) == "unknown"
+    assert outcome("C17", silent, Thresholds(swarm=True)) == "unknown"
     both = edited(events, at, enabled=("loss", "kill"), fired={"kill": 1})
     assert outcome("C17", both) == "unknown"
-    assert outcome("C17", both, Limits(swarm=True)) == "pass"
+    assert outcome("C17", both, Thresholds(swarm=True)) == "pass"
 
 
 def test_a_run_in_which_nothing_travels_proves_nothing() -> None:

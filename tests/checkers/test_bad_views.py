@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from lab import kinds
 from lab.checkers import SINGLE
-from lab.trace import Event
+from lab.trace import kinds
+from lab.trace.trace import Event
 from tests.checkers.bad import (
     Case,
     broken,

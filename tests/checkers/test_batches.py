@@ -5,10 +5,10 @@ from random import Random
 import msgspec
 import pytest
 
-from lab import kinds
 from lab.checkers import BATCH, PAIR, Band, Coverage, Judge, LagBand, Sample, calibrate
-from lab.checkers.lagband import MARGIN
-from lab.trace import Event
+from lab.checkers.lag_band import MARGIN
+from lab.trace import kinds
+from lab.trace.trace import Event
 from tests.checkers.edits import edited, places
 from tests.checkers.generate import good
 from tests.checkers.histories import Book

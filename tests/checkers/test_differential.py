@@ -11,8 +11,8 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from lab.checkers import Judge, Limits, Verdict
-from lab.trace import Event
+from lab.checkers import Judge, Thresholds, Verdict
+from lab.trace.trace import Event
 from tests.checkers import naive, naive_causes, naive_clocks, naive_logs, naive_rest, naive_sessions
 from tests.checkers.generate import edited, good, torn_apart
 
@@ -37,7 +37,7 @@ REFERENCES: dict[str, Callable[[list[Event]], str]] = {
 }
 
 
-TIGHT = Limits(  # so that good histories meet them, and miss them, too
+TIGHT = Thresholds(  # so that good histories meet them, and miss them, too
     bound_us=12_000,
     calm_us=19_000,
     idle_us_min=2_000,

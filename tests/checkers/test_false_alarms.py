@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from lab import kinds
 from lab.checkers import SINGLE, Judge, Verdict
 from lab.checkers.quiet import QuietPeriods
-from lab.trace import Event, dot_of
+from lab.trace import kinds
+from lab.trace.trace import Event, dot_of
 from tests.checkers.bad import said, shared, two
 from tests.checkers.edits import edited, places
 from tests.checkers.histories import QUIET_MS, Book

@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from lab import kinds
-from lab.checkers import RULES, SINGLE, Limits, judge, overall
-from lab.trace import Event, Trace
+from lab.checkers import RULES, SINGLE, Thresholds, judge, overall
+from lab.trace import kinds
+from lab.trace.trace import Event, Trace
 from tests.checkers.edits import edited, places
 from tests.checkers.histories import Book
 
@@ -26,7 +26,7 @@ def said(book: Book, name: str, text: str = "hello") -> str:
     return ref
 
 
-def judged(events: list[Event], limits: Limits | None = None) -> dict[str, str]:
+def judged(events: list[Event], limits: Thresholds | None = None) -> dict[str, str]:
     return {one.rule: one.outcome for one in judge(events, limits)}
 
 
@@ -90,7 +90,7 @@ def test_what_only_a_node_that_is_down_holds_is_out_of_reach() -> None:
     said(book, "n1", "alone")
     book.crash("n1")
     book.fire("flip", "n1")
-    book.add("n1", kinds.Refused("the journal is damaged"))
+    book.add("n1", kinds.StartRefused("the journal is damaged"))
     book.phase("heal")
     book.phase("liveness", 1_000_000)
     book.agree()
@@ -176,7 +176,7 @@ def early() -> list[Event]:
 
 def test_an_effect_before_its_cause_is_counted_and_broken_only_where_it_is_claimed() -> None:
     assert figures("C7", early())["early"] == 1
-    assert judged(early(), Limits(causal=True))["C7"] == "fail"
+    assert judged(early(), Thresholds(causal=True))["C7"] == "fail"
 
 
 def test_a_roaming_session_is_surprised_and_that_is_counted() -> None:
@@ -271,11 +271,11 @@ def test_without_a_bound_convergence_is_unknown() -> None:
     at = next(n for n in places(events, kinds.Phase) if events[n].data == LIVENESS)
     events = edited(events, at, bound_us=0)
     assert judged(events)["C6"] == "unknown"
-    assert judged(events, Limits(bound_us=1_000_000))["C6"] == "pass"
-    told = SINGLE["C6"].check(events, Limits(bound_us=1_000_000)).figures
+    assert judged(events, Thresholds(bound_us=1_000_000))["C6"] == "pass"
+    told = SINGLE["C6"].check(events, Thresholds(bound_us=1_000_000)).figures
     assert told["healed_us"] > told["agreed_us"] > 0
-    assert judged(events, Limits(bound_us=int(told["healed_us"])))["C6"] == "pass"
-    assert judged(events, Limits(bound_us=int(told["agreed_us"])))["C6"] == "fail"
+    assert judged(events, Thresholds(bound_us=int(told["healed_us"])))["C6"] == "pass"
+    assert judged(events, Thresholds(bound_us=int(told["agreed_us"])))["C6"] == "fail"
 
 
 LIVENESS = kinds.Phase("liveness", 1_000_000)

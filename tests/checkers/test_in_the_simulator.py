@@ -6,11 +6,11 @@ import pytest
 
 from domain.quiet import Quiet
 from gossip.engine import Engine
-from lab.judging import Judged, run_judged
-from lab.kinds import Handed, Invoke
-from lab.scenario import named
-from node import recovery
-from node.epochs import Epochs
+from lab.campaign.judged_run import Judged, run_judged
+from lab.plan.scenario import named
+from lab.trace.kinds import Handed, Invoke
+from node.core.epochs import Epochs
+from node.storage import recovery
 from tests.mutants.planting import swapped
 from tests.mutants.projections import undo_forgets
 

@@ -3,11 +3,11 @@
 from types import SimpleNamespace
 from typing import Any
 
-from lab import kinds
-from lab.real.draft import Draft
-from lab.real.lives import Asked
-from lab.real.merge import _name
-from node import recording as raw
+from lab.real.draft_event import Draft
+from lab.real.life_events import Asked
+from lab.real.trace_merge import _name
+from lab.trace import kinds
+from node.recording import format as raw
 
 FACTS = kinds.Facts("posted", "ann", (), 1, 0, "hi")
 ITEM = raw.SubmitIn(7, "post", "ann", "hi", "durable", 0, 100)

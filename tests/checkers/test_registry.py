@@ -7,14 +7,14 @@ from random import Random
 import pytest
 
 import lab.checkers
-from lab import kinds
 from lab.checkers import BATCH, PAIR, RULES, SINGLE, Judge, Verdict, judge, overall
-from lab.trace import Trace
-from lab.tracefile import read_lines, write_lines
+from lab.trace import kinds
+from lab.trace.file import read_lines, write_lines
+from lab.trace.trace import Trace
 from tests.checkers.generate import edited, good
 
 HERE = Path(lab.checkers.__file__).parent
-ALLOWED = {"lab.trace", "lab.kinds", "lab.tracefile", "msgspec"}
+ALLOWED = {"lab.trace.trace", "lab.trace.kinds", "lab.trace.file", "msgspec"}
 STDLIB = {
     *("bisect", "collections", "functools", "itertools", "operator", "re", "typing"),
     "unicodedata",

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from lab.cluster import Cluster
-from lab.places import Place, parse
-from lab.process import read_record, send_signal
+from lab.client.location import ClusterLocation, parse
+from lab.cluster.cluster import Cluster
+from lab.cluster.processes import read_record, send_signal
 
 ROOT = Path(__file__).resolve().parents[2]
 FIVE = "nodes: [n1, n2, n3, n4, n5]\n"
@@ -52,7 +52,7 @@ class Lab:
         return self
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ClusterLocation:
         return parse(self.file)
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from lab.problem import Exit
+from lab.terminal.errors import Exit
 
 pytestmark = pytest.mark.cluster
 IGNORING = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from lab.places import parse
-from lab.process import wait_gone
+from lab.client.location import parse
+from lab.cluster.processes import wait_gone
 from tests.cluster.complaints import complains
 from tests.cluster.conftest import Ran
 

@@ -16,10 +16,10 @@ import pytest
 
 from domain.dot import Dot
 from domain.events import MessagePosted
-from lab.client import Client, Failure, Unreachable
-from lab.network import Fault, cut, heal_nodes, put
-from lab.reading import read_timeline
-from node.api import Accepted, Post
+from lab.client.client import Client, Failure, Unreachable
+from lab.client.timeline_reader import read_timeline
+from lab.cluster.network_faults import Fault, cut, heal_nodes, put
+from node.control.messages import Accepted, Post
 
 pytestmark = pytest.mark.cluster
 

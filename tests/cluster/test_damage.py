@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from node.segments import segment_name
+from node.storage.segments import segment_name
 
 pytestmark = pytest.mark.cluster
 

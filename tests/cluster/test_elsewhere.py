@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from lab.places import keys_in
-from node.keys import fingerprint, new_pair, read_trusted, write_secret
+from lab.client.location import keys_in
+from node.security.key_files import fingerprint, new_pair, read_trusted, write_secret
 from tests.cluster.conftest import Lab, Ran
 from tests.cluster.test_keys import free_port
 

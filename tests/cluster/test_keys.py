@@ -7,10 +7,10 @@ import msgspec
 import pytest
 import zmq
 
-from lab.places import keys_in
-from node.api import Accepted, Post, replies_decoder
-from node.curve import dial
-from node.keys import KeyPair, new_pair, read_secret, read_trusted
+from lab.client.location import keys_in
+from node.control.messages import Accepted, Post, replies_decoder
+from node.security.curve import dial
+from node.security.key_files import KeyPair, new_pair, read_secret, read_trusted
 from tests.node.doorways import packet
 
 pytestmark = pytest.mark.cluster

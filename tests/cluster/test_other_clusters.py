@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
-from lab.cluster import Cluster
-from lab.places import parse
-from lab.problem import Exit
-from lab.process import live_record, lives, record_of, send_signal
-from node.pidfile import ProcessRecord
+from lab.client.location import parse
+from lab.cluster.cluster import Cluster
+from lab.cluster.processes import live_record, lives, record_of, send_signal
+from lab.terminal.errors import Exit
+from node.process.pidfile import ProcessRecord
 from tests.cluster.conftest import Lab, Ran
 
 pytestmark = pytest.mark.cluster
@@ -76,7 +76,7 @@ class Project:
             raw = Path(f"/proc/{record.pid}/stat").read_text()
             parent = int(raw.rpartition(")")[2].split()[1])
             told = Path(f"/proc/{parent}/cmdline").read_bytes()
-            if b"lab.launcher" in told and parent != os.getpid():
+            if b"lab.cluster.launcher" in told and parent != os.getpid():
                 return record_of(parent)
         return None
 

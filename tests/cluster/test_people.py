@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from lab.display import width_of
-from lab.process import read_record, send_signal
+from lab.cluster.processes import read_record, send_signal
+from lab.terminal.display import width_of
 
 pytestmark = pytest.mark.cluster
 
@@ -128,7 +128,7 @@ def test_small_things_are_said_plainly(lab: Any) -> None:
 def test_ctrl_c_is_silent_at_any_moment(lab: Any, after_s: float) -> None:
     lab.write("nodes: [n1]\n")
     program = (
-        "import signal, sys; from lab.entry import main; "
+        "import signal, sys; from lab.__main__ import main; "
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "print('began', flush=True); sys.exit(main())"
     )

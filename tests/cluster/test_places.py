@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from node.pidfile import birth_of
+from node.process.pidfile import birth_of
 from tests.cluster.conftest import Lab
 
 pytestmark = pytest.mark.cluster

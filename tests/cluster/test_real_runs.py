@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from lab.campaign.explore import Options, explore
 from lab.checkers import judge
-from lab.client import Client, Failure, Unreachable
-from lab.conformance import conform
-from lab.conformance import replay as replay_trace
-from lab.explore import Options, explore
-from lab.faults import ClockOffset, Kill, Pause, Point, Timed
-from lab.kinds import Boot, Dropped, Final, Got, Run
+from lab.client.client import Client, Failure, Unreachable
+from lab.plan.draw import draw
+from lab.plan.faults import ClockOffset, Kill, Pause, Point, Timed
+from lab.plan.scenario import Scenario, named
 from lab.real import RealResult, run_plan_real, run_real
 from lab.real.rounds import explore_rounds
-from lab.scenario import Scenario, named
-from lab.sim.swarm import draw
-from lab.tracefile import read_lines, write_lines
-from node.api import Accepted, Post
-from node.recording import (
+from lab.sim.conformance import conform
+from lab.sim.conformance import replay as replay_trace
+from lab.trace.file import read_lines, write_lines
+from lab.trace.kinds import Boot, Dropped, Final, Got, Run
+from node.control.messages import Accepted, Post
+from node.recording.format import (
     PacketIn,
     PolicyIn,
     SubmitIn,

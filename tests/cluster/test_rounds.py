@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from lab.atomic_json import write_json
-from lab.launched import Launched, LaunchedNode
-from lab.real import leftovers
-from lab.real.repairs import mend
+from lab.client.atomic_json import write_json
+from lab.cluster.launcher_state import Launched, LaunchedNode
+from lab.real import leftover_checks as leftovers
+from lab.real.repair_checks import mend
 from tests.mutants.choosing import ROOT
 from tests.mutants.drawing import sites
 from tests.mutants.rounding import by_rounds
@@ -23,7 +23,7 @@ def test_a_round_sees_what_is_wrong_in_its_own_tree_and_not_in_a_sound_one() -> 
     """A count that grows by two: no checker reads it, no simulated seed comes there."""
     (site,) = (
         one
-        for one in sites(ROOT, "node/control.py")
+        for one in sites(ROOT, "node/control/server.py")
         if (one.function, one.operator) == ("Control._bad", "constant") and "+= 1" in one.was
     )
     with tree() as copy:
@@ -81,7 +81,7 @@ def test_a_repair_that_loses_more_than_the_damage_is_told(
     def nothing(path: Path) -> Any:
         return type("Done", (), {"actions": (), "kept": (), "lost": 0})()
 
-    monkeypatch.setattr("lab.real.repairs.repair", nothing)
+    monkeypatch.setattr("lab.real.repair_checks.repair", nothing)
     mend(at, found.append)
     assert any("is repaired by" in one for one in found), found
     assert any("is repaired, and is" in one for one in found), found

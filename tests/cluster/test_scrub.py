@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from node.inspect import examine
+from node.storage.verify import examine
 from tests.cluster.conftest import Lab
 
 pytestmark = pytest.mark.cluster

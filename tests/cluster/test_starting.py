@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lab.process import read_record, send_signal, wait_gone
+from lab.cluster.processes import read_record, send_signal, wait_gone
 from tests.cluster.complaints import complains
 from tests.work import busy
 
@@ -84,7 +84,7 @@ def test_foreground_follows_the_logs_and_ctrl_c_stops_all(lab: Any, until: Any) 
 
 
 def states(lab: Any) -> Any:
-    from lab.states import states_of
+    from lab.observe.node_states import states_of
 
     return states_of(lab.cluster)
 

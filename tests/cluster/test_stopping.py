@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from node.inspect import examine
-from node.storage import FileStorage
+from node.storage.files import FileStorage
+from node.storage.verify import examine
 from tests.cluster.conftest import ROOT, Lab
 from tests.cluster.test_scrub import notes, rot, say
 from tests.cluster.windows import NAMES, told

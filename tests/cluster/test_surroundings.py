@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 
-from lab.process import read_record, send_signal
+from lab.cluster.processes import read_record, send_signal
 from tests.cluster.conftest import Lab
 
 pytestmark = pytest.mark.cluster

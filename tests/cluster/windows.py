@@ -34,7 +34,7 @@ def main(name: str, file: Path, window: str) -> int:
                 pass
 
     if window == "import":
-        sys.meta_path.insert(0, _Importing("node.lifecycle", send))
+        sys.meta_path.insert(0, _Importing("node.process.lifecycle", send))
     else:
         _WINDOWS[window](send)
     from node.__main__ import run
@@ -66,7 +66,7 @@ def before(owner: Any, name: str, send: Callable[[], None], nth: int = 1) -> Non
 
 def reopens(fail: bool = False) -> None:
     """The first life reopens its journal once its workers run; or its core fails."""
-    from node.runtime import Runtime
+    from node.process.runtime import Runtime
 
     real, once = Runtime.start, threading.Lock()
 
@@ -86,35 +86,35 @@ def reopens(fail: bool = False) -> None:
 
 
 def _config(send: Callable[[], None]) -> None:
-    import node.config
+    import node.config.cluster_file
 
-    before(node.config, "load", send)
+    before(node.config.cluster_file, "load", send)
 
 
 def _locked(send: Callable[[], None]) -> None:
-    import node.pidfile
+    import node.process.pidfile
 
-    before(node.pidfile, "write_pid_file", send)
+    before(node.process.pidfile, "write_pid_file", send)
 
 
 def _opening(call: str, nth: int = 1) -> Callable[[Callable[[], None]], None]:
     def patch(send: Callable[[], None]) -> None:
-        import node.recovery
+        import node.storage.recovery
 
-        before(node.recovery, call, send, nth)
+        before(node.storage.recovery, call, send, nth)
 
     return patch
 
 
 def _surveying(send: Callable[[], None]) -> None:
-    import node.opening
+    import node.storage.recovered
 
-    before(node.opening, "survey", send)
+    before(node.storage.recovered, "survey", send)
 
 
 def _replica(call: str, nth: int = 1) -> Callable[[Callable[[], None]], None]:
     def patch(send: Callable[[], None]) -> None:
-        from node.replica import Replica
+        from node.core.replica import Replica
 
         before(Replica, call, send, nth)
 
@@ -122,19 +122,19 @@ def _replica(call: str, nth: int = 1) -> Callable[[Callable[[], None]], None]:
 
 
 def _binding(send: Callable[[], None]) -> None:
-    from node.transport import Transport
+    from node.network.transport import Transport
 
     before(Transport, "start", send)
 
 
 def _ready(send: Callable[[], None]) -> None:
-    from node.control import Control
+    from node.control.server import ControlServer
 
-    before(Control, "start", send)
+    before(ControlServer, "start", send)
 
 
 def _storing(send: Callable[[], None], nth: int) -> None:
-    from node.storage import FileStorage
+    from node.storage.files import FileStorage
 
     before(FileStorage, "__init__", send, nth)
 
@@ -148,14 +148,14 @@ def _again(patch: Callable[[Callable[[], None]], None], *, fail: bool = False) -
 
 
 def _finishing(send: Callable[[], None]) -> None:
-    from node.runtime import Runtime
+    from node.process.runtime import Runtime
 
     before(Runtime, "finish", send)
 
 
 def _long_wait(_: Callable[[], None]) -> None:
     """The test itself sends the signal: nothing of the node runs while it waits."""
-    from node.restarts import RestartBudget
+    from node.process.restart_budget import RestartBudget
 
     reopens(fail=True)
     RestartBudget.crashed = lambda *_: CRASH_WAIT_S  # type: ignore[method-assign]

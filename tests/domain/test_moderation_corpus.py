@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from domain.moderation import Clean, Moderator, Policy, Rule
-from node.config import generated, policy_of
+from node.config.cluster_file import generated, policy_of
 from tests.domain.codes import KINDS, codes
 from tests.domain.corpus import CORE, HARD, INNOCENTS, WORDS, Technique, evasions
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.moderation import Censored, Clean, Moderator, Policy, Rule, Verdict
-from lab.sim.disguises import DISGUISES
+from lab.plan.disguises import DISGUISES
 
 WORDS = ("darn", "arse", "zonk")
 JUDGE = Moderator(Policy((Rule("r", WORDS, "censor"),), ("arsenal",)))

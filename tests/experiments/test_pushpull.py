@@ -9,7 +9,7 @@ import pytest
 from lab.cli.main import main
 from lab.experiments import pushpull
 from lab.experiments.pushpull import PUBLISHED, draw, model, model_spread, run, told, trial
-from lab.problem import Exit
+from lab.terminal.errors import Exit
 
 NODES = 1000
 TRIALS = 10

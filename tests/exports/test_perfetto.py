@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.exports import write_perfetto
-from lab.kinds import (
+from lab.trace.kinds import (
     Boot,
     Copied,
     Crash,
@@ -24,7 +24,7 @@ from lab.kinds import (
     Totals,
     Visible,
 )
-from lab.trace import Event, Trace
+from lab.trace.trace import Event, Trace
 from tests.exports.chrome_reader import TimeLine, TraceJsonError
 from tests.exports.traces import RUNS, events
 

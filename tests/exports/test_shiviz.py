@@ -6,8 +6,8 @@ import pytest
 
 from lab.exports import write_shiviz
 from lab.exports.labels import UNTOLD, WIDTH_MAX, told
-from lab.kinds import Crash, Got, Note, Phase
-from lab.trace import Event, Trace
+from lab.trace.kinds import Crash, Got, Note, Phase
+from lab.trace.trace import Event, Trace
 from tests.exports.shiviz_reader import LogError, Row, happened_before, read
 from tests.exports.traces import RUNS, events
 

@@ -2,9 +2,9 @@
 
 from functools import cache
 
-from lab.scenario import named
+from lab.plan.scenario import named
 from lab.sim.world import run
-from lab.trace import Event, Trace
+from lab.trace.trace import Event, Trace
 
 RUNS = [
     ("all", 3),

@@ -18,17 +18,18 @@ from gossip.entry import GENESIS, Entry, hash_of
 from gossip.reconcile.vector import Vector
 from gossip.store import MemoryStore
 from gossip.wire import cluster_hash, decode, encode
-from node.codec import ProtobufCodec
-from node.ports import CodecError
+from node.core.ports import CodecError
+from node.storage.codec import ProtobufCodec
 from tests.reliability.malice import CLUSTER, CLUSTER_ID, EVIL, HONEST, Malice
 
-CHUNK_BYTES = 8 * 1024  # as in `node.index`
-# Less than in `node.pages` and `node.bodies`, as the journal is smaller, too.
+CHUNK_BYTES = 8 * 1024  # as in `node.storage.offset_index`
+# Less than in `node.storage.record_reader` and `node.core.entry_store`, as the journal is smaller,
+# too.
 CHUNKS_CACHED = 32
 RECENT_BYTES = 128 * 1024
 STEP_MS = 20  # a packet is on its way for that long, and its receiver takes it in
 WAY_BYTES = 64 * 1024  # that one way carries in a step
-QUEUE_BYTES, QUEUE_MS = 4 * 1024 * 1024, 1000  # as in `node.outgoing`
+QUEUE_BYTES, QUEUE_MS = 4 * 1024 * 1024, 1000  # as in `node.network.peer_sender`
 CUT_MS, CUT_SHARE = 1000, 0.01  # how long and how often a way is cut during the attack
 EPOCHS_MAX = 16  # that entries of its own log which it did not write make a node open
 

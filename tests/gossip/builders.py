@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.dot import Dot, LogId
 from gossip.delta import cut
 from gossip.entry import GENESIS, PREV_BYTES, Entry, hash_of
-from gossip.folding import Compared, Folding, Summary
+from gossip.epoch_folds import Compared, EpochFolds, FoldSummary
 from gossip.frontier import Added, Frontier
 from gossip.packets import PROTOCOL_VERSION, Body, Line, Packet, Push, Run
 from gossip.reconcile import Lack
@@ -110,7 +110,7 @@ def lacks_of(ours: Frontier, theirs: list[Line]) -> list[Lack]:
     return Vector().next_lacks(ours, theirs)
 
 
-def compared_by(folding: Folding, ours: Frontier, theirs: Summary) -> Compared:
+def compared_by(folding: EpochFolds, ours: Frontier, theirs: FoldSummary) -> Compared:
     folding.hear(ours, theirs)
     return folding.next_comparison(ours, theirs)
 

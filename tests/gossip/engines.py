@@ -10,10 +10,10 @@ from random import Random
 from msgspec import Struct
 
 from domain.dot import Dot
+from gossip.admission import Learnt
 from gossip.config import GossipConfig
 from gossip.engine import Engine
 from gossip.entry import PREV_BYTES, Entry
-from gossip.learnt import Learnt
 from gossip.packets import PROTOCOL_VERSION, Body, Packet, Run
 from gossip.reconcile.vector import Vector
 from gossip.store import MemoryStore

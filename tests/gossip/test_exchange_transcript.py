@@ -24,14 +24,14 @@ from typing import Any
 import pytest
 
 from domain.dot import EPOCH_MAX
+from gossip.admission import Learnt
 from gossip.config import GossipConfig
-from gossip.learnt import Learnt
 from gossip.membership import State
 from gossip.packets import (
     WITH_RUNS,
     Ack,
+    EpochFold,
     Feedback,
-    Fold,
     Line,
     Opinion,
     Push,
@@ -206,7 +206,7 @@ def spans_of(lines: list[Line]) -> list[str]:
     return [f"{len(lines)} lines from {line_text(lines[0])} to {line_text(lines[-1])}"]
 
 
-def fold_text(fold: Fold) -> str:
+def fold_text(fold: EpochFold) -> str:
     last = "end" if fold.last == EPOCH_MAX else str(fold.last)
     return f"{fold.origin} epochs {fold.first}-{last}: {fold.count or 'nothing'} else"
 

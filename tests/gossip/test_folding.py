@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.dot import EPOCH_MAX, LogId
-from gossip import folding as limits
+from gossip import epoch_folds as limits
 from gossip import places
 from gossip.config import GossipConfig
 from gossip.entry import GENESIS, Entry
-from gossip.folding import KEPT, LISTED_MAX, OPENED_BYTES_MAX, PARTS, Folding, Summary
+from gossip.epoch_folds import KEPT, LISTED_MAX, OPENED_BYTES_MAX, PARTS, EpochFolds, FoldSummary
 from gossip.frontier import Frontier
-from gossip.packets import Ack, Fold, Line, Push, Syn, SynAck, Unfold
+from gossip.packets import Ack, EpochFold, Line, Push, Syn, SynAck, Unfold
 from gossip.reconcile.vector import Vector
 from gossip.wire import WireError, decode, encode
 from tests.gossip.builders import chain, compared_by, entry, holding, packet
@@ -34,7 +34,7 @@ def holding_all(logs: list[list[Entry]]) -> Frontier:
 
 def lacked(ours: Frontier, theirs: Frontier) -> list[int]:
     """The epochs of which the other side lacks something, as its summary says."""
-    compared = compared_by(Folding(Vector()), ours, Folding(Vector()).next_summary(theirs))
+    compared = compared_by(EpochFolds(Vector()), ours, EpochFolds(Vector()).next_summary(theirs))
     assert compared.differing == []
     return sorted(lack.log.id.epoch for lack in compared.lacks)
 
@@ -44,7 +44,7 @@ def epochs(*logs: list[Entry]) -> list[int]:
 
 
 def summary_bytes(frontier: Frontier) -> int:
-    summary = Folding(Vector()).next_summary(frontier)
+    summary = EpochFolds(Vector()).next_summary(frontier)
     return len(encode(packet(Syn(bytes(16), 1, summary.lines, folds=summary.folds))))
 
 
@@ -66,14 +66,14 @@ def test_a_summary_does_not_grow_with_the_number_of_closed_logs() -> None:
 
 def test_the_logs_begun_last_keep_a_line() -> None:
     logs = restarts(20)
-    summary = Folding(Vector()).next_summary(holding_all(logs))
+    summary = EpochFolds(Vector()).next_summary(holding_all(logs))
     assert sorted(line.epoch for line in summary.lines) == epochs(*logs[-KEPT:])
     (fold,) = summary.folds
     assert (fold.origin, fold.first, fold.last, fold.count) == ("n9", 1, EPOCH_MAX, 16)
 
 
 def test_a_few_logs_are_cheaper_in_lines() -> None:
-    assert Folding(Vector()).next_summary(holding_all(restarts(KEPT + 1))).folds == []
+    assert EpochFolds(Vector()).next_summary(holding_all(restarts(KEPT + 1))).folds == []
 
 
 def test_each_origin_has_a_fold_of_its_own_and_many_origins_keep_fewer_lines(
@@ -81,7 +81,7 @@ def test_each_origin_has_a_fold_of_its_own_and_many_origins_keep_fewer_lines(
 ) -> None:
     monkeypatch.setattr(limits, "ITEMS_SHARED", 12)
     logs = [log for name in ("a", "b", "c", "d") for log in restarts(8, origin=name)]
-    summary = Folding(Vector()).next_summary(holding_all(logs))
+    summary = EpochFolds(Vector()).next_summary(holding_all(logs))
     assert [fold.origin for fold in summary.folds] == ["a", "b", "c", "d"]
     assert [line.origin for line in summary.lines] == [*"aabbccdd"]
 
@@ -93,7 +93,7 @@ def test_forked_logs_take_turns_in_being_named_beside_the_fold(
     logs = restarts(20)
     rivals = [entry("n9", 1, branch="b", epoch=log[0].dot.epoch) for log in logs[:10]]
     frontier = holding(rivals, [one for log in logs for one in log])
-    folding, named = Folding(Vector()), set()
+    folding, named = EpochFolds(Vector()), set()
     for _ in range(4):
         summary = folding.next_summary(frontier)
         assert len(summary.lines) <= KEPT + 3
@@ -104,7 +104,7 @@ def test_forked_logs_take_turns_in_being_named_beside_the_fold(
 def test_where_all_logs_are_named_there_is_no_fold() -> None:
     logs = restarts(20)
     rivals = [entry("n9", 1, branch="b", epoch=log[0].dot.epoch) for log in logs]
-    assert Folding(Vector()).next_summary(holding(rivals, [log[0] for log in logs])).folds == []
+    assert EpochFolds(Vector()).next_summary(holding(rivals, [log[0] for log in logs])).folds == []
 
 
 def test_a_disputed_log_of_which_nothing_is_held_is_not_named() -> None:
@@ -112,7 +112,7 @@ def test_a_disputed_log_of_which_nothing_is_held_is_not_named() -> None:
     claimed = frontier.claim(LogId("n9", 7), 3)
     assert claimed is not None
     frontier.dispute(claimed)
-    lines = Folding(Vector()).next_summary(frontier).lines
+    lines = EpochFolds(Vector()).next_summary(frontier).lines
     assert [line.origin for line in lines] == ["n1"]
 
 
@@ -135,7 +135,7 @@ def test_epochs_that_the_other_side_has_missed_are_seen_at_once(behind: int) -> 
 
 def test_whoever_holds_less_waits_for_the_other_to_say_what_it_is() -> None:
     logs = restarts(50)
-    less, more = Folding(Vector()), Folding(Vector())
+    less, more = EpochFolds(Vector()), EpochFolds(Vector())
     theirs = more.next_summary(holding_all(logs))
     ours = holding_all(logs[5:30])
     differing = compared_by(less, ours, theirs).differing
@@ -146,20 +146,22 @@ def test_whoever_holds_less_waits_for_the_other_to_say_what_it_is() -> None:
 def test_a_partial_summary_speaks_of_nothing_else() -> None:
     logs = restarts(60)
     frontier = holding_all(logs)
-    nothing = Summary([], [], whole=False)
-    assert compared_by(Folding(Vector()), frontier, nothing).lacks == []
+    nothing = FoldSummary([], [], whole=False)
+    assert compared_by(EpochFolds(Vector()), frontier, nothing).lacks == []
     at = logs[0][0].dot.epoch
-    none_there = Fold("n9", at, at, 0, holding().root)
-    (lack,) = compared_by(Folding(Vector()), frontier, Summary([], [none_there], whole=False)).lacks
+    none_there = EpochFold("n9", at, at, 0, holding().root)
+    (lack,) = compared_by(
+        EpochFolds(Vector()), frontier, FoldSummary([], [none_there], whole=False)
+    ).lacks
     assert lack.log.id.epoch == at
 
 
 def test_lines_outside_of_the_folds_of_a_partial_summary_ask_for_nothing() -> None:
     frontier, empty = holding_all(restarts(60)), holding().root
     lines = [Line(name, 50, 9, bytes(8), []) for name in ("a", "n9", "z")]
-    folds = [Fold("n9", 1, 40, 0, empty), Fold("n9", 45, 60, 3, empty)]
-    told = Summary(lines, folds, whole=False)
-    assert compared_by(Folding(Vector()), frontier, told).differing == [folds[1]]
+    folds = [EpochFold("n9", 1, 40, 0, empty), EpochFold("n9", 45, 60, 3, empty)]
+    told = FoldSummary(lines, folds, whole=False)
+    assert compared_by(EpochFolds(Vector()), frontier, told).differing == [folds[1]]
 
 
 # --- exchanges ------------------------------------------------------------------------------------
@@ -249,7 +251,7 @@ def test_two_strangers_with_many_logs_each_settle_as_many_as_a_packet_can_name()
 def test_a_chain_of_unfolds_ends_whatever_the_other_side_says() -> None:
     """A peer that never has what it claims, and answers each leg with the same claim."""
     net = pair(restarts(100), [])
-    claim = Fold("n9", 1, EPOCH_MAX, 7, bytes(16))
+    claim = EpochFold("n9", 1, EPOCH_MAX, 7, bytes(16))
     net["n1"].receive(packet(Unfold(1, [], False, [], [claim], 10**6, 3), "n2"), net.now_ms)
     said = []
     for _ in range(10):
@@ -313,22 +315,22 @@ def test_a_node_that_knows_no_folds_is_told_by_lines_and_misses_nothing() -> Non
 def test_folds_that_overlap_or_are_out_of_order_are_malformed(
     spans: list[tuple[str, int, int]],
 ) -> None:
-    folds = [Fold(*span, 0, bytes(16)) for span in spans]
+    folds = [EpochFold(*span, 0, bytes(16)) for span in spans]
     with pytest.raises(WireError, match="folds of") as caught:
         decode(encode(packet(Syn(bytes(16), 1, [], folds=folds))))
     assert caught.value.reason == "malformed"
 
 
 def test_folds_of_two_origins_may_name_the_same_epochs() -> None:
-    folds = [Fold("a", 1, 9, 0, bytes(16)), Fold("b", 1, 9, 0, bytes(16))]
+    folds = [EpochFold("a", 1, 9, 0, bytes(16)), EpochFold("b", 1, 9, 0, bytes(16))]
     body = decode(encode(packet(Unfold(1, [], False, [], folds, 0, 0)))).body
     assert type(body) is Unfold and body.folds == folds
 
 
 def test_parts_name_each_epoch_of_what_they_open_once() -> None:
     logs = restarts(LISTED_MAX + 1)
-    folding, frontier = Folding(Vector()), holding_all(logs)
-    summary = folding.unfold(frontier, [Fold("n9", 5, EPOCH_MAX, 1, bytes(16))])
+    folding, frontier = EpochFolds(Vector()), holding_all(logs)
+    summary = folding.unfold(frontier, [EpochFold("n9", 5, EPOCH_MAX, 1, bytes(16))])
     assert summary.lines == [] and len(summary.folds) <= PARTS
     assert summary.folds[0].first == 5 and summary.folds[-1].last == EPOCH_MAX
     for before, after in zip(summary.folds, summary.folds[1:], strict=False):
@@ -356,7 +358,7 @@ def test_what_is_lacking_of_a_log_with_a_line_there_and_none_here_comes_in_one_e
     """
     fat, lost, thin = fat_and_thin()
     net = pair([*thin, *fat[1:], lost, fat[0]], [lost[:held], *fat, *thin])
-    folding, theirs = Folding(Vector()), Folding(Vector()).next_summary(net["n1"].frontier)
+    folding, theirs = EpochFolds(Vector()), EpochFolds(Vector()).next_summary(net["n1"].frontier)
     assert compared_by(folding, net["n2"].frontier, theirs).differing == []
     net[caller].rounds.calm = calm  # a Syn without lines
     net.call(caller, "n2" if caller == "n1" else "n1")
@@ -367,29 +369,29 @@ def test_what_is_lacking_of_a_log_with_a_line_there_and_none_here_comes_in_one_e
 
 def test_of_a_log_that_has_a_line_here_nothing_more_is_said() -> None:
     logs = restarts(20)
-    folding = Folding(Vector())
+    folding = EpochFolds(Vector())
     longer = [*logs[:-1], chain("n9", 3, epoch=logs[-1][0].dot.epoch)]
-    theirs = Folding(Vector()).next_summary(holding_all(longer))
+    theirs = EpochFolds(Vector()).next_summary(holding_all(longer))
     assert folding.next_untold(holding_all(logs), theirs, []) == []
-    few = Folding(Vector()).next_summary(holding_all(logs[:3]))
+    few = EpochFolds(Vector()).next_summary(holding_all(logs[:3]))
     assert folding.next_untold(holding_all(logs[:2]), few, []) == []  # all have one
 
 
 def test_what_is_in_a_fold_that_is_opened_anyway_is_told_with_that_one() -> None:
     logs = restarts(20)
-    theirs = Summary([Line("n9", 7, 2, bytes(8), [])], [])
-    folding, ours = Folding(Vector()), holding_all(logs)
-    at_7 = Fold("n9", 7, 7, 0, holding().root)
+    theirs = FoldSummary([Line("n9", 7, 2, bytes(8), [])], [])
+    folding, ours = EpochFolds(Vector()), holding_all(logs)
+    at_7 = EpochFold("n9", 7, 7, 0, holding().root)
     assert folding.next_untold(ours, theirs, []) == [at_7]
-    assert folding.next_untold(ours, theirs, [Fold("n9", 8, 9, 1, bytes(16))]) == [at_7]
-    assert folding.next_untold(ours, theirs, [Fold("n9", 2, 9, 1, bytes(16))]) == []
+    assert folding.next_untold(ours, theirs, [EpochFold("n9", 8, 9, 1, bytes(16))]) == [at_7]
+    assert folding.next_untold(ours, theirs, [EpochFold("n9", 2, 9, 1, bytes(16))]) == []
 
 
 def test_many_logs_with_more_in_a_line_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "UNTOLD_MAX", 3)
-    folding, ours = Folding(Vector()), holding_all(restarts(20))
+    folding, ours = EpochFolds(Vector()), holding_all(restarts(20))
     lines = [Line("n9", epoch, 2, bytes(8), []) for epoch in [*range(1, 9), 8]]
-    asked = [folding.next_untold(ours, Summary(lines, []), []) for _ in range(3)]
+    asked = [folding.next_untold(ours, FoldSummary(lines, []), []) for _ in range(3)]
     assert [[fold.first for fold in folds] for folds in asked] == [[1, 2, 3], [4, 5, 6], [7, 8, 1]]
 
 
@@ -411,10 +413,12 @@ def test_a_fork_is_named_to_whoever_lists_its_log_as_a_sound_one() -> None:
     logs = restarts(20)
     epoch = logs[3][0].dot.epoch
     ours = holding_all([*logs, [entry("n9", 1, branch="b", epoch=epoch)]])
-    at = Fold("n9", epoch, epoch, 0, holding().root)
-    told = Folding(Vector()).unfold(holding_all(logs), [Fold("n9", epoch, epoch, 2, bytes(16))])
+    at = EpochFold("n9", epoch, epoch, 0, holding().root)
+    told = EpochFolds(Vector()).unfold(
+        holding_all(logs), [EpochFold("n9", epoch, epoch, 2, bytes(16))]
+    )
     assert told.folds == [at] and told.lines[0].tags == b""
-    assert compared_by(Folding(Vector()), ours, told).differing == [at]
+    assert compared_by(EpochFolds(Vector()), ours, told).differing == [at]
 
 
 def test_each_peer_is_named_all_forked_logs_whoever_else_is_named_some(
@@ -424,12 +428,12 @@ def test_each_peer_is_named_all_forked_logs_whoever_else_is_named_some(
     logs = restarts(20)
     rivals = [entry("n9", 1, branch="b", epoch=log[0].dot.epoch) for log in logs[:10]]
     frontier = holding(rivals, [one for log in logs for one in log])
-    folding = Folding(Vector())
+    folding = EpochFolds(Vector())
     named: dict[str, set[int]] = {"n1": set(), "n2": set()}
     for listener in ("n1", "n2", "n1", "n2"):
         frontier.listener = listener
         summary = folding.next_summary(frontier)
-        folding.unfold(frontier, [Fold("n9", 1, EPOCH_MAX, 1, bytes(16))])
+        folding.unfold(frontier, [EpochFold("n9", 1, EPOCH_MAX, 1, bytes(16))])
         named[listener] |= {line.epoch for line in summary.lines if line.tags}
     assert sorted(named["n1"]) == sorted(named["n2"]) == epochs(*logs[:10])
 
@@ -528,11 +532,11 @@ def test_what_was_said_before_changes_nothing_of_what_is_said_now(
     told: list[tuple[str, int, int]], data: st.DataObject
 ) -> None:
     """One that has lived through it all, and one that begins now, say the same."""
-    frontier, old = holding(), Folding(Vector())
+    frontier, old = holding(), EpochFolds(Vector())
     for origin, epoch, seq in told:
         if data.draw(st.booleans()):
             frontier.claim(LogId(origin, epoch), seq)
         frontier.add(entry(origin, seq, bytes(16) if seq > 1 else GENESIS, epoch=epoch))
         if data.draw(st.booleans()):
             frontier.settled()
-        assert old.next_summary(frontier) == Folding(Vector()).next_summary(frontier)
+        assert old.next_summary(frontier) == EpochFolds(Vector()).next_summary(frontier)

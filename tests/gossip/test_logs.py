@@ -11,10 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from domain.dot import EPOCH_MAX, LogId
 from gossip.entry import GENESIS
-from gossip.folding import KEPT, LISTED_MAX, NAMED_LOGS_MAX, PARTS, Folding, Summary
+from gossip.epoch_folds import KEPT, LISTED_MAX, NAMED_LOGS_MAX, PARTS, EpochFolds, FoldSummary
 from gossip.frontier import Frontier
 from gossip.log import Log
-from gossip.packets import Fold
+from gossip.packets import EpochFold
 from gossip.reconcile.vector import Vector
 from gossip.root import root_of
 from gossip.store import MemoryStore
@@ -30,15 +30,15 @@ def walked(frontier: Frontier) -> dict[str, list[Log]]:
     return {origin: list(own) for origin, own in groupby(logs, key=lambda log: log.id.origin)}
 
 
-def fold_of(origin: str, first: int, last: int, logs: list[Log]) -> Fold:
+def fold_of(origin: str, first: int, last: int, logs: list[Log]) -> EpochFold:
     count = sum(log.count for log in logs)
-    return Fold(origin, first, last, count, root_of(sum(log.total for log in logs), count))
+    return EpochFold(origin, first, last, count, root_of(sum(log.total for log in logs), count))
 
 
-def said(frontier: Frontier) -> tuple[list[LogId], list[Fold]]:
+def said(frontier: Frontier) -> tuple[list[LogId], list[EpochFold]]:
     """The logs that get a line, and the folds."""
     lined: list[LogId] = []
-    folds: list[Fold] = []
+    folds: list[EpochFold] = []
     for origin, own in walked(frontier).items():
         kept = sorted(own, key=lambda log: -log.begun)[:KEPT]
         written = frontier.get(frontier.places.written(origin))
@@ -58,7 +58,7 @@ class Histories(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.frontier = Frontier(MemoryStore(), 4, ("a",))
-        self.folding = Folding(Vector())
+        self.folding = EpochFolds(Vector())
 
     @rule(origin=ORIGINS, epoch=EPOCHS, seq=SEQS, branch=st.sampled_from(["", "", "x"]))
     def add(self, origin: str, epoch: int, seq: int, branch: str) -> None:
@@ -108,7 +108,7 @@ class Histories(RuleBasedStateMachine):
         own = [
             log for log in walked(self.frontier).get(origin, []) if first <= log.id.epoch <= last
         ]
-        asked = Fold(origin, first, last, 10**6, bytes(16))
+        asked = EpochFold(origin, first, last, 10**6, bytes(16))
         opened = self.folding.unfold(self.frontier, [asked])
         if len(own) <= LISTED_MAX:
             assert [line.epoch for line in opened.lines] == [log.id.epoch for log in own]
@@ -125,12 +125,16 @@ class Histories(RuleBasedStateMachine):
         for gone in (0, 1, len(own) // 2, len(own)):
             newest = sorted(own, key=lambda log: -log.begun)[:gone]
             theirs = fold_of(origin, first, last, [log for log in own if log not in newest])
-            compared = compared_by(self.folding, self.frontier, Summary([], [theirs], whole=False))
+            compared = compared_by(
+                self.folding, self.frontier, FoldSummary([], [theirs], whole=False)
+            )
             assert compared.differing == []
             assert {lack.log.id for lack in compared.lacks} == {log.id for log in newest}
         if own:
-            strange = Fold(origin, first, last, sum(log.count for log in own), bytes(16))
-            compared = compared_by(self.folding, self.frontier, Summary([], [strange], whole=False))
+            strange = EpochFold(origin, first, last, sum(log.count for log in own), bytes(16))
+            compared = compared_by(
+                self.folding, self.frontier, FoldSummary([], [strange], whole=False)
+            )
             assert (compared.lacks, compared.differing) == ([], [strange])
 
     @invariant()

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from domain.arrival import TAG_BYTES
 from gossip import delta as costs
-from gossip import folding as folds
+from gossip import epoch_folds as folds
 from gossip import frontier as holdings
 from gossip import rumor as limits
 from gossip.delta import cut
 from gossip.entry import Entry, hash_of
-from gossip.folding import Folding
+from gossip.epoch_folds import EpochFolds
 from gossip.membership import Membership, State
 from gossip.packets import Opinion, Run
 from gossip.reconcile import Lack
@@ -234,7 +234,7 @@ def test_the_lines_of_a_summary_share_their_room_among_the_origins(
     logs = [chain(f"o{at:02}", 1, epoch=n) for at in range(origins) for n in range(1, each + 1)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folds, "ITEMS_SHARED", shared)
-        summary = Folding(Vector()).next_summary(holding(*logs))
+        summary = EpochFolds(Vector()).next_summary(holding(*logs))
     kept = min(folds.KEPT, max(shared // origins - 1, 1))
     of_each = each if each <= kept + 1 else kept
     epochs = range(each - of_each + 1, each + 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from gossip.config import GossipConfig
 from gossip.membership import Membership
 from gossip.packets import Opinion
-from gossip.peers import LINES_FEW, LINES_PER_MS, PATIENCE, Exchange, Rounds, below, sample
+from gossip.rounds import LINES_FEW, LINES_PER_MS, PATIENCE, Exchange, Rounds, below, sample
 
 CONFIG = GossipConfig()
 ROOT, OTHER = b"r" * 16, b"o" * 16

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.dot import LogId
 from gossip import places as limits
 from gossip.delta import TURNS, cut
-from gossip.folding import Folding
+from gossip.epoch_folds import EpochFolds
 from gossip.frontier import CLAIMED_LOGS_MAX, Added, Frontier
 from gossip.packets import Push, Syn, SynAck
 from gossip.places import Places
@@ -195,7 +195,7 @@ def test_the_log_that_is_written_has_a_line_however_many_began_later() -> None:
     frontier = Frontier(MemoryStore(), 16, NODES)
     take(frontier, [entry("n1", 1, epoch=epoch) for epoch in range(1, 50)])
     frontier.places.write(LogId("n1", 7))
-    summary = Folding(Vector()).next_summary(frontier)
+    summary = EpochFolds(Vector()).next_summary(frontier)
     assert 7 in [line.epoch for line in summary.lines]
     assert len(summary.lines) == 4 and len(summary.folds) == 1
 

@@ -19,8 +19,8 @@ from gossip.packets import (
     LINES_MAX,
     Ack,
     Body,
+    EpochFold,
     Feedback,
-    Fold,
     Line,
     Opinion,
     Push,
@@ -92,10 +92,12 @@ class Wicked:
             room -= 170 + 10 * len(ranges) + len(tags)
         return lines
 
-    def folds(self, room: int) -> list[Fold]:
+    def folds(self, room: int) -> list[EpochFold]:
         epochs = sorted({self.rng.randrange(1, 10**6) for _ in range(min(room // 60, 4096))})
         firsts = [1, *(epoch + 1 for epoch in epochs)][: len(epochs)]
-        return [Fold("n2", a, b, 3, ROOT) for a, b in zip(firsts, epochs, strict=True) if a <= b]
+        return [
+            EpochFold("n2", a, b, 3, ROOT) for a, b in zip(firsts, epochs, strict=True) if a <= b
+        ]
 
     def stored(self) -> list[Stored]:
         return [Stored(self.rng.choice(("n1", "n2")), 1, 3, bytes(8)) for _ in range(64)]

@@ -14,8 +14,8 @@ from gossip.packets import (
     TAGS_MAX,
     Ack,
     Body,
+    EpochFold,
     Feedback,
-    Fold,
     Line,
     Opinion,
     Packet,
@@ -67,13 +67,13 @@ def lines(draw: st.DrawFn) -> Line:
 
 
 @st.composite
-def folds(draw: st.DrawFn) -> list[Fold]:
+def folds(draw: st.DrawFn) -> list[EpochFold]:
     """In order and apart."""
-    made: list[Fold] = []
+    made: list[EpochFold] = []
     for name in sorted(draw(st.sets(names, max_size=2))):
         edges = sorted(draw(st.sets(seqs, max_size=6)))
         for first, last in zip(edges[::2], edges[1::2], strict=False):
-            made.append(Fold(name, first, last, draw(numbers), draw(roots)))
+            made.append(EpochFold(name, first, last, draw(numbers), draw(roots)))
     return made
 
 
@@ -137,7 +137,7 @@ def test_a_syn_that_expects_agreement_and_its_answer_are_small() -> None:
         Push([Run("n1", 1, 1, [b"x"])], direct=True, receipt=True),
         SynAck(1, ROOT, 2, [LINE], [Run("n1", 1, 1, [b"x"])], more=True),
         Ack(1, [Run("n1", 1, 1, [b"x"])], more=True, lines=[LINE], budget=5),
-        Unfold(1, [Run("n1", 1, 1, [b"x"])], True, [LINE], [Fold("n1", 1, 9, 0, ROOT)], 5, 2),
+        Unfold(1, [Run("n1", 1, 1, [b"x"])], True, [LINE], [EpochFold("n1", 1, 9, 0, ROOT)], 5, 2),
         Syn(ROOT, 1, [LINE]),
     ],
 )

@@ -13,7 +13,7 @@ from domain.arrival import TAG_BYTES
 from domain.dot import EPOCH_MAX, Dot, LogId
 from gossip.delta import runs_of
 from gossip.entry import Entry, hash_of
-from gossip.folding import LACKED_MAX, Folding, Summary
+from gossip.epoch_folds import LACKED_MAX, EpochFolds, FoldSummary
 from gossip.frontier import NAMED_BYTES_MAX, RIVALS_MAX, Frontier
 from gossip.meter import ENTRY_BYTES, READ_BYTES_MAX, STEP_BYTES, Meter
 from gossip.packets import (
@@ -21,8 +21,8 @@ from gossip.packets import (
     LINES_MAX,
     STORED_PER_PACKET_MAX,
     Ack,
+    EpochFold,
     Feedback,
-    Fold,
     Line,
     Push,
     Run,
@@ -314,7 +314,7 @@ def test_what_is_said_of_many_logs_costs_what_is_said_and_not_what_is_held() -> 
     needed: list[list[int]] = []
     for logs in (300, 3000):
         ours, theirs = (invented(logs, seed) for seed in (1, 2))
-        mine, others = Folding(Vector()), Folding(Vector())
+        mine, others = EpochFolds(Vector()), EpochFolds(Vector())
         said = others.next_summary(theirs)
         differing = compared_by(mine, ours, said).differing
         assert len(differing) == 4
@@ -350,9 +350,9 @@ def test_of_thousands_of_logs_that_a_peer_lacks_a_share_is_looked_at_in_turns() 
     own = entry("n1", 1, epoch=1)
     frontier.add(own)
     frontier.places.write(own.dot.log)
-    folding, seen = Folding(Vector()), set[LogId]()
+    folding, seen = EpochFolds(Vector()), set[LogId]()
     for _ in range(4):
-        compared = compared_by(folding, frontier, Summary([], []))
+        compared = compared_by(folding, frontier, FoldSummary([], []))
         lacked = {lack.log.id for lack in compared.lacks}
         assert own.dot.log in lacked, "what is written in now is never left for later"
         assert LACKED_MAX <= len(compared.lacks) == len(lacked) <= LACKED_MAX + 1
@@ -373,9 +373,9 @@ def test_no_summary_has_more_lines_than_a_packet_may_have(each: int) -> None:
                 frontier.add(entry(f"x{at}", 1, branch="b", epoch=epoch))
     for epoch in range(1, frontier.places.each + 1):
         frontier.add(entry("n1", 1, epoch=epoch))
-    folding = Folding(Vector())
+    folding = EpochFolds(Vector())
     differing = [
-        Fold(fold.origin, 1, EPOCH_MAX, 0, bytes(16))
+        EpochFold(fold.origin, 1, EPOCH_MAX, 0, bytes(16))
         for fold in folding.next_summary(frontier).folds
     ]
     summary = folding.next_summary(frontier, differing)

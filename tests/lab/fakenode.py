@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import zmq
 
-from node.api import Reply, Request, requests_decoder
+from node.control.messages import Reply, Request, requests_decoder
 
 Answer = Callable[[Request], Iterable[Reply]]
 

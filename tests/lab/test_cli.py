@@ -12,10 +12,10 @@ import pytest
 from domain.dot import Dot
 from lab.cli.cluster import _delay, _share, _signal
 from lab.cli.main import main
-from lab.demo import Proof, dialogue
-from lab.moments import moment_ms
-from lab.problem import Exit, Problem
-from lab.words import dot_text, epoch_text, ranges_text, utc_text
+from lab.demo.tour import Proof, dialogue
+from lab.terminal.errors import Exit, Problem
+from lab.terminal.formats import dot_text, epoch_text, ranges_text, utc_text
+from lab.terminal.moments import moment_ms
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -102,7 +102,7 @@ def test_errors_are_one_line_and_global_options_may_stand_anywhere(
 
 
 def test_the_help_of_every_command_says_something() -> None:
-    from lab.cli.lazy import MODULES, Commands
+    from lab.cli.lazy_group import MODULES, Commands
 
     commands = Commands()
     assert set(commands) == set(MODULES)
@@ -126,11 +126,11 @@ def test_importing_the_command_line_loads_no_command() -> None:
         "lab",
         "lab.cli",
         *(f"lab.cli.{name}" for name in light),
-        "lab.display",
-        "lab.places",
-        "lab.problem",
-        "lab.process",
-        "lab.tables",
+        "lab.terminal.display",
+        "lab.client.location",
+        "lab.terminal.errors",
+        "lab.cluster.processes",
+        "lab.terminal.tables",
     }
 
 

@@ -12,9 +12,18 @@ from typing import Any
 import pytest
 
 from domain.dot import Dot
-from lab.client import Client, Failure, Silent, Unreachable, listening
-from lab.problem import Exit
-from node.api import Accepted, Done, Failed, FrontierPage, Post, ReadFrontier, Reply, Request
+from lab.client.client import Client, Failure, Silent, Unreachable, listening
+from lab.terminal.errors import Exit
+from node.control.messages import (
+    Accepted,
+    Done,
+    Failed,
+    FrontierPage,
+    Post,
+    ReadFrontier,
+    Reply,
+    Request,
+)
 
 FakeMaker = Callable[[Callable[[Request], Iterable[Reply]]], Any]
 

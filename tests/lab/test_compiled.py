@@ -24,14 +24,14 @@ pytestmark = pytest.mark.timeout(600)  # whoever comes first waits for the compi
 
 LONG = os.environ.get("CHATLAB_LONG") == "1"
 SEEDS = 220 if LONG else 11
-FEW = "domain/clock.py lab/sim/agenda.py"  # one with a value in it, one without
+FEW = "domain/clock.py lab/sim/scheduler.py"  # one with a value in it, one without
 
 # The trace, its token with build id and sum, and all that is said of it.
 TELL = """
 import sys, msgspec
 from lab.cli.common import is_compiled
-from lab.judging import run_judged
-from lab.scenario import named, names
+from lab.campaign.judged_run import run_judged
+from lab.plan.scenario import named, names
 print(is_compiled())
 for seed in range(int(sys.argv[1])):
     judged = run_judged(named(names()[seed % len(names())]), seed)

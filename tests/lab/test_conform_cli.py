@@ -7,10 +7,10 @@ import pytest
 
 from domain.commands import PostMessage
 from lab.cli.main import main
-from lab.scenario import named
+from lab.plan.scenario import named
 from lab.sim.world import run
-from lab.tracefile import write_lines
-from node.recording import HEADER_BYTES
+from lab.trace.file import write_lines
+from node.recording.format import HEADER_BYTES
 from tests.node.recordings import Clock, Recorded, exchange
 
 

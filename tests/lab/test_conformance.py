@@ -8,8 +8,7 @@ from msgspec.structs import replace
 
 from domain.commands import Join, Leave, PostMessage
 from domain.moderation import Policy, Rule
-from lab.conformance import Conformance, Difference, conform
-from lab.faults import (
+from lab.plan.faults import (
     Burst,
     ClockDrift,
     ClockOffset,
@@ -36,15 +35,16 @@ from lab.faults import (
     SlowSync,
     numbered,
 )
-from lab.kinds import Copied, Dropped, Got, Sent
-from lab.real.draft import Draft
-from lab.real.merge import put_off
-from lab.real.packets import Receipt, Transmission, match
-from lab.real.possible import possible
-from lab.scenario import named
+from lab.plan.scenario import named
+from lab.real.draft_event import Draft
+from lab.real.feasibility import possible
+from lab.real.packet_matching import Receipt, Transmission, match
+from lab.real.trace_merge import put_off
+from lab.sim.conformance import Conformance, Difference, conform
 from lab.sim.world import run
-from lab.tracefile import write_lines
-from node.recording import (
+from lab.trace.file import write_lines
+from lab.trace.kinds import Copied, Dropped, Got, Sent
+from node.recording.format import (
     BLOCKED,
     HEADER_BYTES,
     Began,

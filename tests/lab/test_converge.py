@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.seqset import SeqSet
-from lab.converge import Roots, forks, lacking
-from node.api import LogStatus
+from lab.observe.convergence import Roots, forks, lacking
+from node.control.messages import LogStatus
 
 SEQS = st.frozensets(st.integers(1, 40), max_size=30)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lab.display import cut, display_safe, json_line, width_of
+from lab.terminal.display import cut, display_safe, json_line, width_of
 
 VISIBLE_FORMATS = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
 ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=40)

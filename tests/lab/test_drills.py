@@ -16,21 +16,25 @@ from gossip.frontier import Frontier
 from gossip.membership import Membership
 from gossip.places import Places
 from gossip.receipts import Receipts
+from lab.campaign.judged_run import opened, run_judged
 from lab.drills import DRILLS, EACH_RUN, differences, drilled, verdicts
 from lab.drills.beside import Difference
-from lab.judging import opened, run_judged
-from node import checkpoints, codec, config, control, frames, inspect, recovery
-from node.ack import Ack
-from node.inbox import Lane
-from node.link import FaultTable
-from node.passage import Meter
-from node.penalties import Penalties
-from node.pending import Pending
-from node.ports import AckLevel
-from node.promises import Promises
-from node.recorder import Recorder
-from node.storage import MemoryStorage
-from node.writing import Writing
+from node.config import cluster_file as config
+from node.control import server as control
+from node.control.ack_levels import Ack
+from node.core.commit_tracker import CommitTracker
+from node.core.inbox import Lane
+from node.core.pending_acks import PendingAcks
+from node.core.ports import AckLevel
+from node.core.write_state import WriteState
+from node.network.link_faults import FaultTable
+from node.network.penalties import Penalties
+from node.recording.recorder import Recorder
+from node.sockets.passage import ByteMeter
+from node.storage import checkpoint_files as checkpoints
+from node.storage import codec, frames, recovery
+from node.storage import verify as inspect
+from node.storage.files import MemoryStorage
 
 SEEDS = 40
 
@@ -50,7 +54,7 @@ Planted = tuple[object, str, object]
 PLANTED: dict[str, Planted] = {
     "believing": (Membership, "tick", lambda *_: None),
     "blocks": (codec, "_VIA_NAMES", {}),
-    "committing": (Writing, "sent", lambda *_: None),
+    "committing": (WriteState, "sent", lambda *_: None),
     "configuring": (config, "_check_nodes", lambda *_: None),
     "controlling": (control, "parse_ack", lambda *_: Ack(AckLevel.WRITTEN)),
     "deciding": (HybridClock, "restore", lambda *_: None),
@@ -63,10 +67,10 @@ PLANTED: dict[str, Planted] = {
     "inboxes": (Lane, "credit", property(lambda lane: CREDITS.get(id(lane), 0), _credit)),
     "journals": (recovery, "stopped_clean", lambda *_: False),
     "links": (FaultTable, "whole", lambda *_: True),
-    "living": (Pending, "invisible", lambda *_: []),
+    "living": (CommitTracker, "invisible", lambda *_: []),
     "packets": (wire, "_check_folds", lambda _: None),
-    "passing": (Meter, "feed", lambda *_: 0),
-    "promising": (Promises, "failed", lambda *_: []),
+    "passing": (ByteMeter, "feed", lambda *_: 0),
+    "promising": (PendingAcks, "failed", lambda *_: []),
     "ranges": (SeqSet, "discard", lambda *_: False),
     "receipting": (Receipts, "owe", lambda *_: None),
     "recording": (Recorder, "_look_at_links", lambda *_: None),

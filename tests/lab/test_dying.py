@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from lab.process import await_exit, lives, record_of
+from lab.cluster.processes import await_exit, lives, record_of
 
 DYING = """
 import ctypes, threading, time

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lab.cli.main import main
-from node.keys import fingerprint, new_pair, read_secret, read_trusted
+from node.security.key_files import fingerprint, new_pair, read_secret, read_trusted
 
 NODES = "nodes: [n1, n2]\nencrypt: true\n"
 

@@ -10,16 +10,16 @@ from typing import Any
 import msgspec
 import pytest
 
-import lab.token
+import lab.campaign.replay_token
 from lab.cli.main import main
-from lab.faults import Kill, Op, Plan, Timed, plan_from_json, plan_to_json
-from lab.problem import Problem
-from lab.scenario import SCENARIOS, names
+from lab.plan.faults import Kill, Op, Plan, Timed, plan_from_json, plan_to_json
+from lab.plan.scenario import SCENARIOS, names
 from lab.sim.world import World
-from lab.tracefile import read_lines
-from node.group_commit import Act, GroupCommit, Progress
-from node.storage import StorageError
-from node.turn import Persisted
+from lab.terminal.errors import Problem
+from lab.trace.file import read_lines
+from node.core.interface import Persisted
+from node.storage.files import StorageError
+from node.storage.group_commit import Act, GroupCommit, Progress
 
 ROOT = Path(__file__).parents[2]
 RULES = 18  # of one run
@@ -204,9 +204,9 @@ def test_a_failing_seed_comes_with_its_replay(
 def test_another_build_is_refused_unless_forced(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = lab.token.build_id()
+    now = lab.campaign.replay_token.build_id()
     with monkeypatch.context() as patch:
-        patch.setattr(lab.token, "build_id", lambda: f"{now[:4]}AAAA{now[8:]}")
+        patch.setattr(lab.campaign.replay_token, "build_id", lambda: f"{now[:4]}AAAA{now[8:]}")
         token = objects(answer(capsys, "run", "calm", "--json")[1])[0]["token"]
     code, _, err = answer(capsys, "replay", token)
     assert code == 2
@@ -218,7 +218,7 @@ def test_the_same_build_must_give_the_same_trace(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = objects(answer(capsys, "run", "power-cuts", "--json")[1])[0]["token"]
-    monkeypatch.setattr("lab.sim.commits.REPORT_US", 21)
+    monkeypatch.setattr("lab.sim.committer.REPORT_US", 21)
     code, _, err = answer(capsys, "replay", token)
     assert code == 1 and "gave another trace" in err
 

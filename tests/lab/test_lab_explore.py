@@ -6,22 +6,22 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-import lab.explore
-from lab.bands import bands, measure, store
+import lab.campaign.explore
+from lab.campaign.calibration import bands, measure, store
+from lab.campaign.explore import ExploreResult, Options, explore
+from lab.campaign.judged_run import run_judged
+from lab.campaign.reached_rows import ROWS
+from lab.campaign.replay_token import config_of, parse
 from lab.checkers import Band
-from lab.checkers.lagband import Span
-from lab.explore import Found, Options, explore
-from lab.faults import Plan
-from lab.judging import run_judged
-from lab.rows import ROWS
-from lab.scenario import named, names
+from lab.checkers.lag_band import LagSpan
+from lab.plan.faults import Plan
+from lab.plan.scenario import named, names
 from lab.sim.world import World
-from lab.token import config_of, parse
 
 SOME = tuple(named(name) for name in ("lossy", "crash-storm", "power-cuts"))
 
 
-def told(found: Found) -> bytes:
+def told(found: ExploreResult) -> bytes:
     """All that was found, but for how long it took, and on how many jobs."""
     kept = [getattr(found, name) for name in found.__struct_fields__ if name != "wall_s"]
     return msgspec.json.encode([one for one in kept if not isinstance(one, Options)], enc_hook=str)
@@ -89,7 +89,7 @@ def test_it_ends_when_the_time_is_over(jobs: int) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_keeps_what_was_found(jobs: int) -> None:
-    def stop(found: Found) -> None:
+    def stop(found: ExploreResult) -> None:
         if found.runs >= 3:
             raise KeyboardInterrupt
 
@@ -98,8 +98,8 @@ def test_ctrl_c_keeps_what_was_found(jobs: int) -> None:
 
 
 def test_a_batch_of_thirty_is_held_to_its_band() -> None:
-    wide = Band(100, 30, Span(1e9, 2e9), Span(1e9, 2e9), Span(1e9, 2e9))
-    narrow = Band(100, 30, Span(1.0, 2.0), Span(1.0, 2.0), Span(1.0, 2.0))
+    wide = Band(100, 30, LagSpan(1e9, 2e9), LagSpan(1e9, 2e9), LagSpan(1e9, 2e9))
+    narrow = Band(100, 30, LagSpan(1.0, 2.0), LagSpan(1.0, 2.0), LagSpan(1.0, 2.0))
     calm = named("calm")
     found = explore(Options((calm,), 1, 35, 2, bands={config_of(calm): wide}))
     assert [(one.first, one.last, one.outcome) for one in found.batches] == [(1, 30, "pass")]
@@ -135,7 +135,7 @@ def test_coverage_is_told_of_whole_batches() -> None:
 
 def test_workers_are_told_few_figures() -> None:
     """What a worker sends for a run is small beside what the run is."""
-    seen = lab.explore.look(Options(SOME), 5)
+    seen = lab.campaign.explore.look(Options(SOME), 5)
     assert len(msgspec.msgpack.encode(seen)) < 1000 < seen.events
 
 

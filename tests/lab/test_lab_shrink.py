@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lab.cli.verdicts import story_lines
-from lab.explore import Options, explore
-from lab.faults import (
+from lab.campaign.explore import Options, explore
+from lab.campaign.judged_run import run_judged
+from lab.cli.verdict_view import story_lines
+from lab.explain.lessons import LESSONS
+from lab.explain.shrink import Progress, broken_by, ddmin, fails, shrink, size_of, with_items
+from lab.explain.shrink_passes import pinned, simpler, without_node
+from lab.explain.story import tell
+from lab.plan.draw import draw
+from lab.plan.faults import (
     Hold,
     Kill,
     Loss,
@@ -22,20 +28,14 @@ from lab.faults import (
     plan_from_json,
     plan_to_json,
 )
-from lab.judging import run_judged
-from lab.kinds import Dropped
-from lab.lessons import LESSONS
-from lab.scenario import named
-from lab.shrink import Progress, broken_by, ddmin, fails, shrink, size_of, with_items
-from lab.sim.swarm import draw
-from lab.simplify import pinned, simpler, without_node
-from lab.steps import steps
-from lab.story import tell
-from lab.tables import Paint
-from node import group_commit
-from node.group_commit import Act, GroupCommit
-from node.storage import StorageError
-from node.turn import Persisted
+from lab.plan.plan_text import steps
+from lab.plan.scenario import named
+from lab.terminal.tables import Paint
+from lab.trace.kinds import Dropped
+from node.core.interface import Persisted
+from node.storage import group_commit
+from node.storage.files import StorageError
+from node.storage.group_commit import Act, GroupCommit
 from tests.transcripts import check_transcript, transcripts
 
 
@@ -255,7 +255,7 @@ def test_a_story_of_a_large_run_tells_what_concerns_the_failure(ack_before_fsync
 
 
 def test_every_rule_has_a_lesson() -> None:
-    from lab.judging import ALL_RULES
+    from lab.campaign.judged_run import ALL_RULES
 
     figures_only = {"C11", "C13", "C17"}
     assert LESSONS.keys() == ALL_RULES.keys() - figures_only

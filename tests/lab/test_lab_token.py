@@ -7,12 +7,21 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-import lab.token
-from lab.faults import Plan
-from lab.scenario import Scenario, named, names
-from lab.sim.swarm import draw
-from lab.token import ENTRY, PACKAGES, Token, TokenError, build_id, parse, sources_of, token_of
-from lab.trace import HASH_BYTES
+import lab.campaign.replay_token
+from lab.campaign.replay_token import (
+    ENTRY,
+    PACKAGES,
+    ReplayToken,
+    TokenError,
+    build_id,
+    parse,
+    sources_of,
+    token_of,
+)
+from lab.plan.draw import draw
+from lab.plan.faults import Plan
+from lab.plan.scenario import Scenario, named, names
+from lab.trace.trace import HASH_BYTES
 
 ROOT = Path(__file__).parents[2]
 HASH = "5a" * HASH_BYTES
@@ -67,10 +76,10 @@ def test_what_is_inside_must_be_what_it_says() -> None:
     for inside in ("AAAA", "eJwDAAAAAAE", "e" * 101):
         body = ".".join([f"plan_{inside}", "1", good.build, good.config])
         with pytest.raises(TokenError, match="inside"):
-            parse(f"{body}.{lab.token._sum(body)}")
+            parse(f"{body}.{lab.campaign.replay_token._sum(body)}")
     body = str(replace(good, config="AAAA")).rpartition(".")[0]
     with pytest.raises(TokenError, match="contradicts"):
-        parse(f"{body}.{lab.token._sum(body)}")
+        parse(f"{body}.{lab.campaign.replay_token._sum(body)}")
 
 
 def test_another_build_is_seen_and_named() -> None:
@@ -78,7 +87,7 @@ def test_another_build_is_seen_and_named() -> None:
     other = replace(token, build="AAAA" + token.build[4:8] + "BBBB" + token.build[12:])
     assert parse(str(other)).differs() == ["the code of domain", "the code of node"]
     assert replace(token, config="AAAA").differs() == ["the scenario lossy"]
-    gone = Token("was-there-once", 1, token.build, token.config)
+    gone = ReplayToken("was-there-once", 1, token.build, token.config)
     with pytest.raises(TokenError, match="no scenario"):
         parse(str(gone)).differs()
 

@@ -11,20 +11,20 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lab.atomic_json import write_json
-from lab.cluster import Cluster
-from lab.launched import read_launched
-from lab.places import FORMAT, NodePlace, Place
-from lab.process import live_record, record_of, send_signal
+from lab.client.atomic_json import write_json
+from lab.client.location import FORMAT, ClusterLocation, NodeLocation
+from lab.cluster.cluster import Cluster
+from lab.cluster.launcher_state import read_launched
+from lab.cluster.processes import live_record, record_of, send_signal
 
 LAUNCHER = """
 import os, signal, sys, time
 from pathlib import Path
 import msgspec
-from lab.child import freeze
-import lab.launcher
-from lab.launcher import Launcher
-from lab.places import Place
+from lab.cluster.fork import freeze
+import lab.cluster.launcher
+from lab.cluster.launcher import Launcher
+from lab.client.location import Place
 
 def run(name, file, ready):
     behave = Path(file).with_name(name + ".do")
@@ -40,14 +40,14 @@ def run(name, file, ready):
     while True:
         time.sleep(60)
 
-look = lab.launcher.record_of
+look = lab.cluster.launcher.record_of
 
 def look_late(pid, *more):
     time.sleep(0.3)  # by then, who crashes at once has crashed
     return look(pid, *more)
 
 if Path(sys.argv[1]).with_name("late.do").exists():
-    lab.launcher.record_of = look_late
+    lab.cluster.launcher.record_of = look_late
 def no_process():
     raise BlockingIOError(11, "Resource temporarily unavailable")
 
@@ -60,11 +60,11 @@ Launcher(place, run, (3, 60.0), lambda _: place).serve()
 """
 
 
-def place_in(folder: Path, restart: str) -> Place:
+def place_in(folder: Path, restart: str) -> ClusterLocation:
     nodes = {}
     for name in ("n1", "n2", "n3"):
         at = folder / name
-        nodes[name] = NodePlace(
+        nodes[name] = NodeLocation(
             name,
             str(at),
             str(at / "journal"),
@@ -77,7 +77,7 @@ def place_in(folder: Path, restart: str) -> Place:
         )
     socket = str(folder / "launcher.sock")
     file, book = str(folder / "cluster.yaml"), str(folder / "nodes.json")
-    return Place(FORMAT, file, "", "test", str(folder), socket, book, restart, nodes)
+    return ClusterLocation(FORMAT, file, "", "test", str(folder), socket, book, restart, nodes)
 
 
 class Bench:

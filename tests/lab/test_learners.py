@@ -11,8 +11,8 @@ import pytest
 
 from lab.cli.main import main
 from lab.experiments import demers, pushpull
-from lab.problem import Exit
-from lab.search import Bounds, Workload, search
+from lab.modelcheck import Bounds, Workload, search
+from lab.terminal.errors import Exit
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from lab.logtail import Tail, history, news, parse_line
+from lab.observe.log_tail import Tail, history, news, parse_line
 
 
 def write(path: Path, *events: str, start: int = 0) -> None:

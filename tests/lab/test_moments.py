@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lab.moments import moment_ms
-from lab.problem import Exit, Problem
-from lab.words import utc_text
+from lab.terminal.errors import Exit, Problem
+from lab.terminal.formats import utc_text
+from lab.terminal.moments import moment_ms
 
 Zone = Callable[[str], None]
 

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from lab.display import cut, width_of
-from lab.states import NodeState, lacks_of
-from lab.tables import Paint, table
-from node.api import LogStatus, PlacesStatus, Status
-from node.link import LinkFault
+from lab.observe.node_states import NodeState, lacks_of
+from lab.terminal.display import cut, width_of
+from lab.terminal.tables import Paint, table
+from node.control.messages import LogStatus, PlacesStatus, Status
+from node.network.link_faults import LinkFault
 
 PLAIN = Paint(on=False)
 cells = st.text("ab 日❤é", max_size=30)
@@ -44,7 +44,7 @@ def test_a_note_that_does_not_fit_beside_goes_below() -> None:
 def test_the_table_of_nodes_fits_80_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lab.cli import listing
+    from lab.cli import node_table as listing
     from lab.cli.watch import screen
 
     faults = {f"n{i}": LinkFault(loss=0.2, duplicate=0.05, delay_ms=1500) for i in range(1, 9)}

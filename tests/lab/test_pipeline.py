@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from domain.dot import Dot
 from domain.events import TEXT_BYTES_MAX
-from lab.client import Client, Unreachable
-from lab.pipeline import WINDOW, Lines, Pipeline
-from lab.problem import Exit, Problem
-from node.api import Accepted, Failed, Post, Refused, Reply, Request
+from lab.client.client import Client, Unreachable
+from lab.client.pipeline import WINDOW, Lines, Pipeline
+from lab.terminal.errors import Exit, Problem
+from node.control.messages import Accepted, Failed, Post, Refused, Reply, Request
 
 FakeMaker = Callable[[Callable[[Request], Iterable[Reply]]], Any]
 

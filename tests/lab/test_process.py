@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.atomic_json import write_json
-from lab.process import (
+from lab.client.atomic_json import write_json
+from lab.cluster.processes import (
     live_record,
     lives,
     read_record,
@@ -19,7 +19,7 @@ from lab.process import (
     state_of,
     wait_gone,
 )
-from node.pidfile import ProcessRecord, birth_of
+from node.process.pidfile import ProcessRecord, birth_of
 
 
 @pytest.fixture

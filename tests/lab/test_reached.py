@@ -5,9 +5,9 @@ A floor, on few seeds: `chatlab lab explore --reached` tells of as many as one l
 
 import pytest
 
-from lab.explore import REACHED_RUNS, Found, Options, Row, explore
-from lab.rows import EPOCHS, RARE, ROWS
-from lab.scenario import named, names
+from lab.campaign.explore import REACHED_RUNS, ExploreResult, ExploreRow, Options, explore
+from lab.campaign.reached_rows import EPOCHS, RARE, ROWS
+from lab.plan.scenario import named, names
 
 SEEDS = 12
 CORNERS = {
@@ -47,17 +47,17 @@ def test_rows_have_names_of_their_own() -> None:
 
 def test_many_runs_of_all_scenarios_fail_where_a_row_stands_at_zero() -> None:
     scenarios = tuple([named(name) for name in names()])
-    found = Found(Options(scenarios, reached=True), runs=REACHED_RUNS)
+    found = ExploreResult(Options(scenarios, reached=True), runs=REACHED_RUNS)
     found.outcomes["pass"] = REACHED_RUNS
     found.ran.update(dict.fromkeys(names(), 1))
-    found.reached = {row: Row() for row in ROWS[1:]}
+    found.reached = {row: ExploreRow() for row in ROWS[1:]}
     assert (found.missed, found.outcome) == ([ROWS[0]], "fail")
-    found.reached[ROWS[0]] = Row()
+    found.reached[ROWS[0]] = ExploreRow()
     assert (found.missed, found.outcome) == ([], "pass")
 
 
 def test_few_runs_or_some_scenarios_may_leave_a_row_at_zero() -> None:
-    found = Found(Options((named("calm"),), reached=True), runs=REACHED_RUNS)
+    found = ExploreResult(Options((named("calm"),), reached=True), runs=REACHED_RUNS)
     found.outcomes["pass"] = REACHED_RUNS
     found.ran["calm"] = REACHED_RUNS
     assert found.never

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.process import read_record, record_of, state_of
-from node.pidfile import birth_of
+from lab.cluster.processes import read_record, record_of, state_of
+from node.process.pidfile import birth_of
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_a_foreign_module_in_the_place_of_a_dependency_is_named(folder: Path) ->
     (folder / "theirs" / "typer.py").write_text("x = 1\n")
     path = f"{folder / 'theirs'}:{ROOT}"
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "lab.entry", "cluster", "ps"],
+        [sys.executable, "-P", "-m", "lab.__main__", "cluster", "ps"],
         capture_output=True,
         cwd=folder,
         env=environment(PYTHONPATH=path),

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from lab.tables import Paint, duration, paint_for, table
+from lab.terminal.tables import Paint, duration, paint_for, table
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:

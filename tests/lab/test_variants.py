@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from lab.campaign.comparison import POINTS_MAX, WAYS, figures, grid, measured, table_of, ways
 from lab.checkers import Sample
 from lab.cli.main import main
-from lab.faults import Loss
-from lab.scenario import ScenarioError, named
-from lab.sim.swarm import draw
-from lab.tables import Paint
-from lab.variants import POINTS_MAX, WAYS, figures, grid, measured, table_of, ways
+from lab.plan.draw import draw
+from lab.plan.faults import Loss
+from lab.plan.scenario import ScenarioError, named
+from lab.terminal.tables import Paint
 
 CALM = named("calm")
 

@@ -5,10 +5,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from lab.cli.watch import line_of, screen
-from lab.states import NodeState
-from lab.tables import Paint
-from lab.watching import Change, Changes, agreement
-from node.link import LinkFault
+from lab.observe.node_states import NodeState
+from lab.observe.watcher import Change, Changes, agreement
+from lab.terminal.tables import Paint
+from node.network.link_faults import LinkFault
 
 UP = NodeState("n1", "running", 7, 1500, 0, 5, 0, 2, 2, "tcp://x", "", {}, "ab" * 32, True)
 BEHIND = replace(UP, node="n2", events=4, missing=1, root="cd" * 32, stable=False)

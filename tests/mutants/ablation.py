@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lab.faults import Kill, Plan, Point, Timed, word
+from lab.plan.faults import Kill, Plan, Point, Timed, word
 from tests.mutants.scoreboard import Catalogue, Look, Progress, looked_at, pairs_of, wilson
 
 CHANCE = 0.05

@@ -1,8 +1,8 @@
 """Benches: where mutants are looked for. Scenarios with many faults, plans with few."""
 
 from gossip.config import GossipConfig
-from lab.checkers import Limits
-from lab.scenario import (
+from lab.checkers import Thresholds
+from lab.plan.scenario import (
     ClockRange,
     DiskErrorRange,
     DiskFullRange,
@@ -37,7 +37,7 @@ def directed(
     *,
     name: str = "",
     drive: Drive | None = None,
-    limits: Limits | None = None,
+    limits: Thresholds | None = None,
     held: tuple[Held, ...] = (),
     unknowns: tuple[str, ...] = (),
 ) -> Bench:
@@ -180,7 +180,7 @@ BENCHES: list[Bench] = [
         "idle",
         "Nothing goes wrong, and once all agree hardly anything is sent.",
         swarm(variant("calm", "idle", "")),
-        limits=Limits(idle_packets_s=4.0),
+        limits=Thresholds(idle_packets_s=4.0),
     ),
     batches("spread", SPREAD.about, swarm(SPREAD)),
     batches("rumors", RUMORS.about, swarm(RUMORS)),
@@ -194,7 +194,7 @@ BENCHES: list[Bench] = [
         "rumor-storm",
         "News travels as rumors, and each rumor ends.",
         swarm(RUMORS),
-        limits=Limits(packets_per_event=20.0),
+        limits=Thresholds(packets_per_event=20.0),
     ),
     directed(plans.power_after_ack),
     directed(plans.torn_twice),
@@ -217,7 +217,7 @@ BENCHES: list[Bench] = [
     directed(plans.clock_set_back),
     directed(plans.same_words),
     directed(plans.quiet_and_far, held=(Held("C11", "recall", at_most=0.5),)),
-    directed(plans.comes_back, limits=Limits(unsuspected_us=3_000_000)),
+    directed(plans.comes_back, limits=Thresholds(unsuspected_us=3_000_000)),
     directed(plans.gone_for_long, held=(Held("C13", "found_out", 1),)),
     directed(plans.restarts, name="forked-disk", drive=scripts.older_disk),
     directed(

@@ -5,9 +5,9 @@ from typing import Any
 from gossip.engine import Engine
 from gossip.membership import Membership, State
 from gossip.packets import Run
-from gossip.peers import Exchange, Rounds
 from gossip.pushing import Pushing
 from gossip.reconcile import Lack
+from gossip.rounds import Exchange, Rounds
 from tests.mutants.planting import Bed, Swaps
 
 BED = Bed()
@@ -53,7 +53,7 @@ def never_push() -> Swaps:
 @planted(
     "lost-leg-never-retried",
     "An exchange that is not answered stays open: that peer is never called again.",
-    "gossip.peers.Rounds.expire",
+    "gossip.rounds.Rounds.expire",
     "C20 C6 C1",
     "spread",
     "one-voice-lost",
@@ -71,7 +71,7 @@ def lost_leg_never_retried() -> Swaps:
 @planted(
     "dead-not-probed",
     "A peer that was declared dead is never called again: after a partition both sides wait.",
-    "gossip.peers.Rounds.take_due",
+    "gossip.rounds.Rounds.take_due",
     "C6 C1 C2",
     "partition",
     "long-partition",
@@ -89,7 +89,7 @@ def dead_not_probed() -> Swaps:
 @planted(
     "stale-peers",
     "The list of peers to call is made once, when only one was known: nobody else is called.",
-    "gossip.peers.Rounds._pick",
+    "gossip.rounds.Rounds._pick",
     "C20 C6",
     "through-one",
 )
@@ -109,7 +109,7 @@ def stale_peers() -> Swaps:
 @planted(
     "pairs-repeat",
     "All nodes draw the same numbers: pairs call each other again and again, others rarely.",
-    "gossip.peers.Rounds._pick",
+    "gossip.rounds.Rounds._pick",
     "C20",
     "through-one",
 )
@@ -131,7 +131,7 @@ def pairs_repeat() -> Swaps:
 @planted(
     "news-no-hurry",
     "News does not make rounds come faster again: repair goes at the idle pace.",
-    "gossip.peers.Rounds.news",
+    "gossip.rounds.Rounds.news",
     "C20",
     "through-one",
 )
@@ -145,7 +145,7 @@ def news_no_hurry() -> Swaps:
 @planted(
     "rounds-never-calm",
     "Rounds stay fast though all agree, and whoever has just agreed is called again.",
-    "gossip.peers.Rounds.agreed",
+    "gossip.rounds.Rounds.agreed",
     "C12 C20",
     "idle",
 )

@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 import typer
 
 from lab.cli.common import emit, hint, settings_of
-from lab.cli.runs import jobs_or_all
-from lab.cli.verdicts import Bar
-from lab.display import display_safe
-from lab.problem import Exit, Problem
-from lab.tables import table, width_max_of
+from lab.cli.lab_common import jobs_or_all
+from lab.cli.verdict_view import Bar
+from lab.terminal.display import display_safe
+from lab.terminal.errors import Exit, Problem
+from lab.terminal.tables import table, width_max_of
 from tests.mutants import ablation, scoreboard
 from tests.mutants.catalogue import CATALOGUE
 from tests.mutants.scoreboard import MutantsError, Row

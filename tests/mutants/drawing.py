@@ -1,7 +1,7 @@
 """Drawing: small mutants anywhere in the core, made by operators on the syntax tree, by a seed.
 
     for site in drawn(ROOT, 200, seed=1):
-        site.id                  node/link.py:88:compare
+        site.id                  node/network/link_faults.py:88:compare
         site.was, site.becomes   the line before and after
         site.mutated(source)     the whole file with that one change
 

@@ -21,7 +21,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from lab.token import sources_of
+from lab.campaign.replay_token import sources_of
 from tests.mutants.boarding import MutantRow, section, with_section
 from tests.mutants.choosing import RECORD, ROOT, Executed
 from tests.mutants.drawing import Site, drawn

@@ -6,21 +6,21 @@ from domain.commands import PostMessage
 from domain.dot import LogId
 from domain.events import Event
 from domain.verdict import Clean
+from gossip.admission import Learnt
 from gossip.entry import Entry
 from gossip.frontier import Added, Frontier
-from gossip.learnt import Learnt
 from gossip.log import Log
 from gossip.receipts import Receipts
-from node import recovery
-from node.emitter import Emitted, Emitter
-from node.epochs import Epochs
-from node.marks import Identity
-from node.ports import Note
-from node.promises import Promise, Promises
-from node.replica import Replica
-from node.storage import Storage
-from node.survey import Survey
-from node.turn import Acked, Denied, Input, Submit, Tick
+from node.core.emitter import Emitted, Emitter
+from node.core.epochs import Epochs
+from node.core.interface import Acked, Denied, Input, Submit, Tick
+from node.core.pending_acks import PendingAck, PendingAcks
+from node.core.ports import Note
+from node.core.replica import Replica
+from node.storage import recovery
+from node.storage.files import Storage
+from node.storage.headers import Identity
+from node.storage.scan import ScanResult
 from tests.mutants.planting import Bed, Swaps
 
 BED = Bed()
@@ -32,7 +32,7 @@ planted = BED.planted
 @planted(
     "seq-restarts",
     "After a restart own events count from 1 again, in the same epoch.",
-    "node.epochs.Epochs.boot",
+    "node.core.epochs.Epochs.boot",
     "C3 C5",
     "crash-storm",
     "restarts",
@@ -47,13 +47,13 @@ def seq_restarts() -> Swaps:
 @planted(
     "epoch-kept",
     "After an unclean stop in a relaxed mode own events go on in the same epoch.",
-    "node.recovery.epoch_reason",
+    "node.storage.recovery.epoch_reason",
     "C3 C5",
     "unsynced-power",
     "power-before-sync",
 )
 def epoch_kept() -> Swaps:
-    def epoch_reason(identity: Identity | None, found: Survey, place: str) -> str:
+    def epoch_reason(identity: Identity | None, found: ScanResult, place: str) -> str:
         return "new log" if found.epoch is None else ""
 
     return [(recovery, "epoch_reason", epoch_reason)]
@@ -62,7 +62,7 @@ def epoch_kept() -> Swaps:
 @planted(
     "epoch-not-persisted",
     "A new epoch is used and its record is never handed to the journal.",
-    "node.replica.Replica._open_epoch",
+    "node.core.replica.Replica._open_epoch",
     "C5",
     "crash-storm",
 )
@@ -77,7 +77,7 @@ def epoch_not_persisted() -> Swaps:
 @planted(
     "epoch-by-rote",
     "Epochs are drawn from a generator with a constant seed: a lost epoch is opened again.",
-    "node.epochs.Epochs.open",
+    "node.core.epochs.Epochs.open",
     "C3 C5",
     "churn",
     "empty-disk",
@@ -95,7 +95,7 @@ def epoch_by_rote() -> Swaps:
 @planted(
     "peers-proof-ignored",
     "A peer that holds more of our log than we do is not believed: dots are used twice.",
-    "node.epochs.Epochs.watch",
+    "node.core.epochs.Epochs.watch",
     "C3",
     "older-disk",
     "older-disk-and-peers",
@@ -110,7 +110,7 @@ def peers_proof_ignored() -> Swaps:
 @planted(
     "incarnation-stuck",
     "A restart does not count: every life has the incarnation of the first.",
-    "node.recovery.next_identity",
+    "node.storage.recovery.next_identity",
     "C14 C18",
     "crash-storm",
 )
@@ -122,7 +122,7 @@ def incarnation_stuck() -> Swaps:
         node: str,
         durability: str,
         identity: Identity | None,
-        found: Survey,
+        found: ScanResult,
         at_ms: int,
     ) -> Identity:
         made = original(storage, node, durability, identity, found, at_ms)
@@ -143,7 +143,7 @@ def incarnation_stuck() -> Swaps:
 @planted(
     "taken-back-and-kept",
     "An own event whose write failed keeps its dot: the next one leaves a gap.",
-    "node.emitter.Emitter.take_back",
+    "node.core.emitter.Emitter.take_back",
     "C5",
     "full-disks",
     "full-for-a-while",
@@ -214,7 +214,7 @@ def fork_unsaid() -> Swaps:
 @planted(
     "ack-at-once",
     "A command is acknowledged when its event is handed out, before any disk has seen it.",
-    "node.replica.Replica._promise",
+    "node.core.replica.Replica._promise",
     "C1",
     "calm",
 )
@@ -231,7 +231,7 @@ def ack_at_once() -> Swaps:
 @planted(
     "receipt-before-durable",
     "A receipt is given for what has come and is not on disk yet.",
-    "node.replica.Replica._take_in",
+    "node.core.replica.Replica._take_in",
     "C1",
     "lossy",
     "slow-disks",
@@ -266,7 +266,7 @@ def own_copy_counted() -> Swaps:
 @planted(
     "refused-and-emitted",
     "A command that a rule refuses is refused, and its event is emitted all the same.",
-    "node.replica.Replica._on_submit",
+    "node.core.replica.Replica._on_submit",
     "C2 C9",
     "calm",
 )
@@ -300,19 +300,19 @@ class _Lenient:
 @planted(
     "promise-kept-twice",
     "A promise that was kept is answered once more when its time is over.",
-    "node.promises.Promises._keep",
+    "node.core.pending_acks.PendingAcks._keep",
     "C2",
     "lossy",
 )
 def promise_kept_twice() -> Swaps:
-    original = Promises._keep
+    original = PendingAcks._keep
 
-    def keep(self: Promises, promise: Promise, answers: list[tuple[int, object]]) -> None:
+    def keep(self: PendingAcks, promise: PendingAck, answers: list[tuple[int, object]]) -> None:
         original(self, promise, answers)  # type: ignore[arg-type]
         acked = Acked(promise.dot, promise.level, promise.copies, promise.text, promise.rules)
         answers.append((promise.ticket, acked))
 
-    return [(Promises, "_keep", keep)]
+    return [(PendingAcks, "_keep", keep)]
 
 
 # --- a life -------------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ def promise_kept_twice() -> Swaps:
 @planted(
     "served-before-replay",
     "After a restart reads are served at once, and the history is shown 300 ms later.",
-    "node.replica.Replica.boot",
+    "node.core.replica.Replica.boot",
     "C8 C5",
     "crash-storm",
 )

@@ -5,18 +5,19 @@ from copy import deepcopy
 
 from msgspec.structs import replace
 
-from lab.sim import commits
-from node import frames, opening, recovery
-from node.frames import BLOCK, HEADER_BYTES, Frame
-from node.group_commit import Act, GroupCommit, Progress
-from node.journal import Journal
-from node.marks import Identity
-from node.pending import Pending
-from node.ports import Record
-from node.segments import Segment
-from node.storage import Reader, Storage, StorageError
-from node.survey import Survey, Torn
-from node.turn import Persisted
+from lab.sim import committer as commits
+from node.core.commit_tracker import CommitTracker
+from node.core.interface import Persisted
+from node.core.ports import Record
+from node.storage import frames, recovery
+from node.storage import recovered as opening
+from node.storage.files import Reader, Storage, StorageError
+from node.storage.frames import BLOCK, HEADER_BYTES, Frame
+from node.storage.group_commit import Act, GroupCommit, Progress
+from node.storage.headers import Identity
+from node.storage.journal import Journal
+from node.storage.scan import ScanResult, TornTail
+from node.storage.segments import Segment
 from tests.mutants.planting import Bed, Swaps, standing
 
 BED = Bed()
@@ -28,21 +29,21 @@ planted = BED.planted
 @planted(
     "ack-before-sync",
     "An event is shown, gossiped and acknowledged once it is written, in mode always too.",
-    "node.pending.Pending.persisted, and node.group_commit.comes_to_something in the simulator",
+    "node.core.commit_tracker.CommitTracker.persisted, and node.storage.group_commit.comes_to_something in the simulator",
     "C5 C1",
     "power-cuts",
 )
 def ack_before_sync() -> Swaps:
-    original = Pending.persisted
+    original = CommitTracker.persisted
 
-    def persisted(self: Pending, progress: Persisted, *, always: bool) -> bool:
+    def persisted(self: CommitTracker, progress: Persisted, *, always: bool) -> bool:
         return original(self, progress, always=False)
 
     def comes_to_something(progress: Progress, *, always: bool) -> bool:
         return True
 
     return [
-        (Pending, "persisted", persisted),
+        (CommitTracker, "persisted", persisted),
         (commits, "comes_to_something", comes_to_something),
     ]
 
@@ -50,7 +51,7 @@ def ack_before_sync() -> Swaps:
 @planted(
     "committer-acks-early",
     "The committer says durable after the append; the sync comes later.",
-    "node.group_commit.GroupCommit.settle",
+    "node.storage.group_commit.GroupCommit.settle",
     "C1 C5",
     "power-cuts",
     "power-after-ack",
@@ -70,7 +71,7 @@ def committer_acks_early() -> Swaps:
 @planted(
     "sync-skipped",
     "The journal counts records as durable and never calls sync on its segment.",
-    "node.journal.Journal.sync",
+    "node.storage.journal.Journal.sync",
     "C5 C1",
     "power-cuts",
 )
@@ -86,7 +87,7 @@ def sync_skipped() -> Swaps:
 @planted(
     "sync-retried",
     "A failed sync is tried again, and the second one, which syncs nothing, is believed.",
-    "node.journal.Journal.sync",
+    "node.storage.journal.Journal.sync",
     "C5 C1",
     "sync-errors",
 )
@@ -108,7 +109,7 @@ def sync_retried() -> Swaps:
 @planted(
     "rotate-without-dir-sync",
     "After a rotation the directory is not synced: the new segment is gone after a power cut.",
-    "node.journal.Journal._rotate",
+    "node.storage.journal.Journal._rotate",
     "C5 C1",
     "small-segments",
 )
@@ -142,7 +143,7 @@ class _NoDirSync:
 @planted(
     "batch-backwards",
     "The records of one batch are written in the wrong order.",
-    "node.journal.Journal.append",
+    "node.storage.journal.Journal.append",
     "C5",
     "crash-storm",
 )
@@ -161,7 +162,7 @@ def batch_backwards() -> Swaps:
 @planted(
     "short-write-believed",
     "A write that took only a part of the bytes is taken for whole.",
-    "node.recovery.append_all",
+    "node.storage.recovery.append_all",
     "C5 C1 C14",
     "short-writes",
 )
@@ -175,7 +176,7 @@ def short_write_believed() -> Swaps:
 @planted(
     "no-cut-back",
     "After a write that failed, the part of it that was written stays in the file.",
-    "node.journal.Journal._write",
+    "node.storage.journal.Journal._write",
     "C5 C1",
     "full-disks",
     "full-for-a-while",
@@ -208,13 +209,13 @@ class _NoTruncate(_NoDirSync):
 @planted(
     "tail-not-cut",
     "A torn tail is copied aside and stays in the file.",
-    "node.recovery.repair_tail",
+    "node.storage.recovery.repair_tail",
     "C5 C1",
     "power-cuts",
     "torn-twice",
 )
 def tail_not_cut() -> Swaps:
-    def repair_tail(storage: Storage, torn: Torn) -> str:
+    def repair_tail(storage: Storage, torn: TornTail) -> str:
         if not torn.length:
             return ""
         return recovery.keep_copy(storage, torn.name, torn.offset, torn.length, "torn")
@@ -226,7 +227,7 @@ def tail_not_cut() -> Swaps:
 @planted(
     "left-pages-believed",
     "What a process left whose sync had failed is synced again, and that is believed.",
-    "node.journal.Journal._write_anew",
+    "node.storage.journal.Journal._write_anew",
     "C5 C1",
     "sync-errors",
     "sync-error-then-power",
@@ -242,15 +243,15 @@ def _only_sync(self: Journal, name: str) -> None:
 @planted(
     "one-record-too-many",
     "With a torn tail, the last whole block before it is cut off too.",
-    "node.opening.survey",
+    "node.storage.recovered.survey",
     "C5 C1",
     "power-cuts",
     "torn-twice",
 )
 def one_record_too_many() -> Swaps:
-    original: Callable[[Reader, bytes, Survey], Survey] = standing(opening, "survey")
+    original: Callable[[Reader, bytes, ScanResult], ScanResult] = standing(opening, "survey")
 
-    def survey(reader: Reader, directory_id: bytes, begun: Survey) -> Survey:
+    def survey(reader: Reader, directory_id: bytes, begun: ScanResult) -> ScanResult:
         again = deepcopy(begun)  # a survey goes on with what it is given
         found = original(reader, directory_id, begun)
         torn = found.torn
@@ -263,7 +264,7 @@ def one_record_too_many() -> Swaps:
         at = whole[-1].offset
         again = original(_Cut(reader, torn.name, at), directory_id, again)
         length = torn.offset + torn.length - at
-        again.torn = Torn(torn.segment, torn.name, at, length, torn.cause)
+        again.torn = TornTail(torn.segment, torn.name, at, length, torn.cause)
         return again
 
     return [(opening, "survey", survey)]
@@ -290,7 +291,7 @@ class _Cut:
 @planted(
     "crc-ignored",
     "The CRC of a payload is not looked at: a frame with a flipped bit is believed.",
-    "node.frames.parse",
+    "node.storage.frames.parse",
     "C3 C5 C9 C14",
     "bit-rot",
 )
@@ -315,14 +316,14 @@ def crc_ignored() -> Swaps:
 @planted(
     "holes-unsaid",
     "Damage in the middle of the journal is skipped, and nobody hears of it.",
-    "node.opening.survey",
+    "node.storage.recovered.survey",
     "C5 C3",
     "bit-rot",
 )
 def holes_unsaid() -> Swaps:
-    original: Callable[[Reader, bytes, Survey], Survey] = standing(opening, "survey")
+    original: Callable[[Reader, bytes, ScanResult], ScanResult] = standing(opening, "survey")
 
-    def survey(reader: Reader, directory_id: bytes, begun: Survey) -> Survey:
+    def survey(reader: Reader, directory_id: bytes, begun: ScanResult) -> ScanResult:
         found = original(reader, directory_id, begun)
         found.holes = []
         return found
@@ -333,7 +334,7 @@ def holes_unsaid() -> Swaps:
 @planted(
     "last-segment-only",
     "After a restart only the last segment is read back.",
-    "node.opening.Records (the segments that it reads)",
+    "node.storage.recovered.Records (the segments that it reads)",
     "C5 C1",
     "small-segments",
 )
@@ -349,7 +350,7 @@ def last_segment_only() -> Swaps:
 @planted(
     "strange-disk-accepted",
     "A journal that belongs to another node is opened all the same.",
-    "node.recovery.refuse_unless_ours",
+    "node.storage.recovery.refuse_unless_ours",
     "C5 C3",
     "other-disk",
 )
@@ -363,7 +364,7 @@ def strange_disk_accepted() -> Swaps:
 @planted(
     "torn-wish-lost",
     "The wish for a new epoch is not written down: a crash between repair and epoch forgets it.",
-    "node.recovery.next_identity",
+    "node.storage.recovery.next_identity",
     "C3 C5",
     "crash-while-opening",
 )

@@ -11,18 +11,18 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lab.checkers import BATCH, PAIR, Band, Judge, Limits, Verdict
-from lab.faults import Plan
-from lab.scenario import Faults, Scenario, Workload, named
-from lab.sim.swarm import draw
+from lab.checkers import BATCH, PAIR, Band, Judge, Thresholds, Verdict
+from lab.plan.draw import draw
+from lab.plan.faults import Plan
+from lab.plan.scenario import Faults, Scenario, Workload, named
 from lab.sim.world import World
-from lab.tracefile import read_lines
+from lab.trace.file import read_lines
 from tests.mutants.ablation import without
 from tests.mutants.planting import applied
 from tests.mutants.scoreboard import BATCH_RUNS, BATCH_SEEDS_FROM, Bench, Look
 
 BANDS = Path(__file__).parent / "bands.json"
-LAB = "LAB"  # as in lab.judging: the laboratory itself failed
+LAB = "LAB"  # as in lab.campaign.judged_run: the laboratory itself failed
 LAST = 2**62  # later than every event of a trace
 Plans = Callable[[int], Plan]
 Drive = Callable[[World], None]
@@ -70,7 +70,7 @@ def runs(
     about: str,
     plans_of: Plans,
     *,
-    limits: Limits | None = None,
+    limits: Thresholds | None = None,
     held: Sequence[Held] = (),
     unknowns: Sequence[str] = (),
     drive: Drive | None = None,
@@ -137,9 +137,9 @@ _CHILD = """
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from lab.scenario import named
+from lab.plan.scenario import named
 from lab.sim.world import run
-from lab.tracefile import write_lines
+from lab.trace.file import write_lines
 from tests.mutants.catalogue import CATALOGUE
 mutant, seed, path = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
 with CATALOGUE.mutants[mutant].apply() if mutant else nullcontext():

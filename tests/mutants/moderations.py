@@ -9,11 +9,11 @@ from domain.commands import PostMessage
 from domain.events import Event, MessagePosted
 from domain.moderation import Moderator, Policy
 from domain.verdict import Censored, Clean, Verdict
+from gossip.admission import Learnt
 from gossip.entry import Entry, hash_of
-from gossip.learnt import Learnt
-from node import emitter
-from node.emitter import Emitter
-from node.replica import Replica
+from node.core import emitter
+from node.core.emitter import Emitter
+from node.core.replica import Replica
 from tests.mutants.planting import Bed, Swaps, standing
 
 BED = Bed()
@@ -36,7 +36,7 @@ def moderation_skipped() -> Swaps:
 @planted(
     "normalised",
     "A text is normalised on its way into the event, once more than its author did.",
-    "node.emitter.Emitter.emit",
+    "node.core.emitter.Emitter.emit",
     "C9",
     "odd-texts",
 )
@@ -73,7 +73,7 @@ def censored_in_part() -> Swaps:
 @planted(
     "rules-unnamed",
     "A censored event does not name the rules that censored it.",
-    "node.emitter.decide",
+    "node.core.emitter.decide",
     "C9",
     "calm",
 )
@@ -90,7 +90,7 @@ def rules_unnamed() -> Swaps:
 @planted(
     "moderated-on-receive",
     "What comes from other nodes is censored by the receiver's own rules before it is kept.",
-    "node.replica.Replica._take_in",
+    "node.core.replica.Replica._take_in",
     "C9 C3 C6",
     "stricter-node",
 )
@@ -114,7 +114,7 @@ def moderated_on_receive() -> Swaps:
 @planted(
     "rejected-on-receive",
     "What the receiver's own rules reject is never shown there.",
-    "node.replica.Replica._take_in",
+    "node.core.replica.Replica._take_in",
     "C6 C1",
     "stricter-node",
 )
@@ -134,7 +134,7 @@ def rejected_on_receive() -> Swaps:
 @planted(
     "rules-rewrite-log",
     "New rules are applied to what is in the log already, and that is what peers are given.",
-    "node.replica.Replica.set_policy",
+    "node.core.replica.Replica.set_policy",
     "C3 C9 C6",
     "stricter-node",
 )

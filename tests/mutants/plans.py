@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from gossip.config import GossipConfig
-from lab.faults import (
+from lab.plan.faults import (
     ClockOffset,
     DiskErrors,
     DiskFull,

@@ -9,14 +9,14 @@ from domain.dot import LogId
 from gossip.frontier import Added
 from gossip.packets import Stored
 from gossip.receipts import Receipts
-from lab.kinds import Ok
 from lab.sim.world import World
-from node import frames
-from node.ports import AckLevel, EpochRecord, EventRecord
-from node.promises import Promise, Promises
-from node.storage import MemoryStorage, StorageError
-from node.survey import RecoveryRefused
-from node.turn import Acked
+from lab.trace.kinds import Ok
+from node.core.interface import Acked
+from node.core.pending_acks import PendingAck, PendingAcks
+from node.core.ports import AckLevel, EpochRecord, EventRecord
+from node.storage import frames
+from node.storage.files import MemoryStorage, StorageError
+from node.storage.scan import RecoveryRefused
 from tests.gossip.builders import chain, holding
 from tests.mutants import plans
 from tests.mutants.probing import probes
@@ -291,9 +291,9 @@ def what_is_rejected_is_not_emitted() -> bool:
 
 @probes("promise-kept-twice")
 def a_promise_has_one_outcome() -> bool:
-    promises = Promises()
+    promises = PendingAcks()
     dot = chain("n1", 1)[0].dot
-    promises.make(Promise(1, 1, dot, AckLevel.DURABLE, 0, 10, "", ()))
+    promises.make(PendingAck(1, 1, dot, AckLevel.DURABLE, 0, 10, "", ()))
     return len(promises.kept(1, 1, lambda _: 0)) == 1
 
 

@@ -9,13 +9,13 @@ from gossip.config import GossipConfig
 from gossip.frontier import Added
 from gossip.membership import Membership, State
 from gossip.packets import Push, Run, Syn
-from gossip.peers import Exchange, Rounds
+from gossip.rounds import Exchange, Rounds
 from gossip.rumor import Rumors
-from lab.faults import Loss
-from lab.kinds import Totals
-from lab.sim.rules import Fate, rule_of
+from lab.plan.faults import Loss
+from lab.sim.packet_rules import Fate, rule_of
 from lab.sim.world import Result, World
-from lab.trace import Event
+from lab.trace.kinds import Totals
+from lab.trace.trace import Event
 from tests.gossip.builders import chain, entries_of, holding, lacks_of, offered
 from tests.gossip.engines import Net
 from tests.mutants import plans

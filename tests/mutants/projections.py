@@ -7,8 +7,8 @@ from domain.clock import HybridClock, Stamp
 from domain.presence import NO_CHANGE, NOTHING, Presence
 from domain.quiet import Quiet
 from domain.timeline import Timeline
-from node.heads import Heads
-from node.replica import Replica
+from node.core.heads import Heads
+from node.core.replica import Replica
 from tests.mutants.planting import Bed, Swaps
 
 BED = Bed()
@@ -99,7 +99,7 @@ def clock_runs_ahead() -> Swaps:
 @planted(
     "parents-lost-on-restart",
     "After a restart the next own event names none of the events that were known.",
-    "node.replica.Replica.boot",
+    "node.core.replica.Replica.boot",
     "C7",
     "crash-storm",
     "heard-and-restarted",
@@ -117,7 +117,7 @@ def parents_lost_on_restart() -> Swaps:
 @planted(
     "parents-never-named",
     "Own events name no parents.",
-    "node.heads.Heads.parents",
+    "node.core.heads.Heads.parents",
     "C7",
     "calm",
 )

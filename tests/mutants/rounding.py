@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from lab.explore import RoundSeen
+from lab.campaign.explore import RoundResult
 from tests.mutants.drawing import Site
 from tests.mutants.trying import TAIL, mutated, run
 
@@ -61,7 +61,7 @@ def _tried(copy: Path, first: int, count: int) -> tuple[ByRounds, int]:
         end_all_in(folder)
         shutil.rmtree(folder, ignore_errors=True)
     lines = [line for line in told.splitlines() if line[:1] == "{"]
-    seen = [msgspec.json.decode(line, type=RoundSeen) for line in lines]
+    seen = [msgspec.json.decode(line, type=RoundResult) for line in lines]
     last = seen[-1] if seen else None
     if last is not None and last.outcome == "fail":
         return ByRounds(len(seen), f"{last.rule} {last.seed}", last.reason[:TAIL]), last.seed

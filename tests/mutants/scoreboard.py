@@ -26,12 +26,12 @@ from typing import Literal
 
 from msgspec import Struct
 
-from lab.faults import Plan
-from lab.judging import run_judged
-from lab.orphans import end_with_parent
-from lab.scenario import named, names
-from lab.sim.swarm import draw
-from lab.token import PLANTED, Source
+from lab.campaign.judged_run import run_judged
+from lab.campaign.orphans import end_with_parent
+from lab.campaign.replay_token import PLANTED, Source
+from lab.plan.draw import draw
+from lab.plan.faults import Plan
+from lab.plan.scenario import named, names
 
 Kind = Literal["runs", "batches", "observed", "hashed"]
 CHUNK = 8  # looks that a worker does at a time

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from random import Random
 
 from domain.moderation import Policy, Rule
-from lab.faults import Point, Site
-from lab.kinds import Fired
+from lab.plan.faults import Point, Site
+from lab.sim.crash_points import ArmedPoint
 from lab.sim.host import Host
-from lab.sim.points import ArmedPoint
 from lab.sim.world import World
+from lab.trace.kinds import Fired
 from tests.mutants.plans import MS
 
 STRICTER = Policy((Rule("stricter", ("message",), "censor"),), ())

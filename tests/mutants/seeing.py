@@ -25,7 +25,7 @@ SEED_S_MAX = 20.0
 class Ran(Struct):
     seed: int
     trace: str
-    seen: object  # lab.explore.Seen; that is imported after the recording began
+    seen: object  # lab.campaign.explore.SeedResult; that is imported after the recording began
 
 
 def main() -> None:
@@ -44,8 +44,8 @@ def main() -> None:
 
 
 def run(seeds: list[int], begin: object, *, stop: bool) -> None:
-    from lab.explore import seen_of
-    from lab.judging import run_judged
+    from lab.campaign.explore import seen_of
+    from lab.campaign.judged_run import run_judged
     from tests.mutants.trying import options
 
     assert callable(begin)

@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from domain.dot import Dot, LogId
 from domain.seqset import SEQ_MAX, SeqSet
 from gossip import engine as engines
+from gossip.admission import Learnt
 from gossip.engine import Engine
 from gossip.entry import Entry
 from gossip.frontier import Added, Frontier
-from gossip.learnt import Learnt
 from gossip.log import Log
 from gossip.packets import Line, Run, Same, Syn, SynAck
 from gossip.reconcile import Lack

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lab.faults import Fault, Kill, Loss, Pause, Plan, Point, numbered
+from lab.plan.faults import Fault, Kill, Loss, Pause, Plan, Point, numbered
 from tests.mutants.ablation import Row, Seen, ablated, cells, kinds_of, needs, record, without
 from tests.mutants.scoreboard import Bench, Catalogue, Look, Mutant
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.cli.main import main
-from lab.problem import Exit
+from lab.terminal.errors import Exit
 from tests.mutants.catalogue import CATALOGUE
 
 Capture = pytest.CaptureFixture[str]

@@ -25,9 +25,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from lab.bands import bands
-from lab.explore import Found, Options, Seen
-from lab.scenario import named, names
+from lab.campaign.calibration import bands
+from lab.campaign.explore import ExploreResult, Options, SeedResult
+from lab.plan.scenario import named, names
 from tests.mutants.choosing import CHOSEN, ROOT, Executed
 from tests.mutants.drawing import Site
 from tests.mutants.reaching import Reached, keys_of
@@ -140,7 +140,7 @@ def by_seeds(copy: Path, site: Site, sound: Sound) -> BySeeds:
     traces = {one.seed: one.trace for one in sound.ran}
     changed = sum(one.trace != traces[one.seed] for one in ran)
     by = why = ""
-    last = msgspec.convert(ran[-1].seen, Seen) if ran else None
+    last = msgspec.convert(ran[-1].seen, SeedResult) if ran else None
     if last is not None and last.outcome == "fail":
         by, why = f"{last.rule} {last.seed}", last.reason
     elif code != 0:
@@ -154,9 +154,9 @@ def by_seeds(copy: Path, site: Site, sound: Sound) -> BySeeds:
 
 def _by_batches(ran: Mapping[int, Ran]) -> tuple[str, str]:
     """30 runs in a row are judged together as well: what did not run is as in the sound core."""
-    found = Found(options(len(ran)))
+    found = ExploreResult(options(len(ran)))
     for seed in sorted(ran):
-        found.take(msgspec.convert(ran[seed].seen, Seen))
+        found.take(msgspec.convert(ran[seed].seen, SeedResult))
     failure = found.failures[0] if found.failures else None
     return ("", "") if failure is None else (f"{failure.rule} {failure.seed}", failure.reason)
 

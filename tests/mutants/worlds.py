@@ -5,12 +5,12 @@ from time import monotonic_ns
 
 from domain.arrival import Arrival
 from gossip import pushing
-from gossip.peers import Rounds
+from gossip.rounds import Rounds
 from lab.sim.host import Host
 from lab.sim.network import Flight, Network
-from lab.sim.process import Process
-from lab.sim.rules import TableRule
-from lab.trace import Trace
+from lab.sim.packet_rules import TableRule
+from lab.sim.process import SimProcess
+from lab.trace.trace import Trace
 from tests.mutants.planting import Bed, Swaps
 
 BED = Bed()
@@ -20,7 +20,7 @@ planted = BED.planted
 @planted(
     "fault-never-fires",
     "Loss is planned, announced and never loses anything.",
-    "lab.sim.rules.TableRule.meet",
+    "lab.sim.packet_rules.TableRule.meet",
     "C17",
     "planned-loss",
 )
@@ -82,25 +82,25 @@ def never_comes_back() -> Swaps:
 @planted(
     "observer-meddles",
     "Whoever looks on takes a draw from a node's disk.",
-    "lab.sim.process.Process.publish",
+    "lab.sim.process.SimProcess.publish",
     "C15",
     "observed",
 )
 def observer_meddles() -> Swaps:
-    original = Process.publish
+    original = SimProcess.publish
 
-    def publish(self: Process, published: list[tuple[int, Arrival]]) -> None:
+    def publish(self: SimProcess, published: list[tuple[int, Arrival]]) -> None:
         original(self, published)
         if self._trace.observers:
             self._host.disk_rng.random()
 
-    return [(Process, "publish", publish)]
+    return [(SimProcess, "publish", publish)]
 
 
 @planted(
     "observer-writes",
     "Looking at an event leaves an event in the trace.",
-    "lab.trace.Trace.add",
+    "lab.trace.trace.Trace.add",
     "C15",
     "observed",
 )
@@ -119,7 +119,7 @@ def observer_writes() -> Swaps:
 @planted(
     "set-order",
     "The order in which peers are called is that of a set of names.",
-    "gossip.peers.Rounds._pick",
+    "gossip.rounds.Rounds._pick",
     "C19",
     "hashed",
 )
@@ -136,7 +136,7 @@ def set_order() -> Swaps:
 @planted(
     "global-chance",
     "Peers of a rumor are drawn from the interpreter's own generator.",
-    "gossip.pushing.sample, gossip.peers.Rounds._jittered",
+    "gossip.pushing.sample, gossip.rounds.Rounds._jittered",
     "C19",
     "hashed",
 )
@@ -153,7 +153,7 @@ def global_chance() -> Swaps:
 @planted(
     "real-clock",
     "The pause between rounds depends on the real clock.",
-    "gossip.peers.Rounds._jittered",
+    "gossip.rounds.Rounds._jittered",
     "C19",
     "hashed",
 )

@@ -13,8 +13,8 @@ import zmq
 
 from domain.commands import PostMessage
 from domain.dot import Dot
-from node.answers import Read
-from node.api import (
+from node.control.answers import Read
+from node.control.messages import (
     FrontierPage,
     PresencePage,
     ReadPresence,
@@ -22,12 +22,12 @@ from node.api import (
     Request,
     replies_decoder,
 )
-from node.control import Control
-from node.link import FaultTable
-from node.ports import Note
-from node.pump import RawContext
-from node.storage import StorageError
-from node.turn import Acked, Outcome, Submit
+from node.control.server import ControlServer
+from node.core.interface import Acked, Outcome, Submit
+from node.core.ports import Note
+from node.network.link_faults import FaultTable
+from node.sockets.pump import RawContext
+from node.storage.files import StorageError
 from tests.node.loops import until
 
 DOT = Dot("n1", 5, 1)
@@ -66,7 +66,7 @@ class Bench:
         self.views = FakeViews()
         self.faults = FaultTable(("n2", "n3"), Random(1))
         self.damage: list[StorageError] = []
-        self.control = Control(
+        self.control = ControlServer(
             asyncio.get_running_loop(),
             self.context,
             path=self.path,

@@ -16,19 +16,19 @@ from domain.dot import Dot
 from domain.events import MessagePosted
 from gossip.packets import PROTOCOL_VERSION, Packet, Same
 from gossip.wire import cluster_hash, encode
-from node.api import ReadFrontier
-from node.control import Control
-from node.curve import LockedDoor, dial
-from node.doors import Doors
-from node.feed import Feed
-from node.keyring import Keyring
-from node.keys import KeyPair, Role, TrustedKey, new_pair, trust, write_secret
-from node.link import FaultTable
-from node.ports import Note
-from node.pump import RawContext
-from node.storage import StorageError
-from node.transport import Transport
-from node.workers import introduce
+from node.control.feed import Feed
+from node.control.messages import ReadFrontier
+from node.control.server import ControlServer
+from node.core.ports import Note
+from node.network.link_faults import FaultTable
+from node.network.transport import Transport
+from node.process.wiring import introduce
+from node.security.curve import CurveListener, dial
+from node.security.key_files import KeyPair, Role, TrustedKey, new_pair, trust, write_secret
+from node.security.keyring import Keyring
+from node.security.zap_authenticator import ZapAuthenticator
+from node.sockets.pump import RawContext
+from node.storage.files import StorageError
 from tests.node.controls import FakeViews
 from tests.node.loops import until
 
@@ -78,7 +78,9 @@ class House:
         self.packets: list[Packet] = []
         loop = asyncio.get_running_loop()
         self.ring.on_note = self.notes.append
-        self.doors = Doors(loop, self.context, keyring=self.ring, on_note=self.notes.append)
+        self.doors = ZapAuthenticator(
+            loop, self.context, keyring=self.ring, on_note=self.notes.append
+        )
         self.transport = Transport(
             loop,
             self.context,
@@ -91,9 +93,9 @@ class House:
             on_note=self.notes.append,
             keyring=self.ring,
         )
-        locked = LockedDoor(ANYWHERE, self.ring)
+        locked = CurveListener(ANYWHERE, self.ring)
         self.damage: list[StorageError] = []
-        self.control = Control(
+        self.control = ControlServer(
             loop,
             self.context,
             path=str(self.keys.folder / "s" / "control"),

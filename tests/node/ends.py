@@ -8,10 +8,10 @@ import zmq
 
 from gossip.packets import PROTOCOL_VERSION, Packet, Push, Run, Same
 from gossip.wire import cluster_hash
-from node.link import FaultTable
-from node.ports import Note
-from node.pump import RawContext
-from node.transport import Transport
+from node.core.ports import Note
+from node.network.link_faults import FaultTable
+from node.network.transport import Transport
+from node.sockets.pump import RawContext
 from tests.node.loops import until
 
 CLUSTER = cluster_hash("test")

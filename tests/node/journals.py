@@ -10,12 +10,12 @@ from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import MessagePosted
 from gossip.entry import GENESIS, PREV_BYTES, hash_of
-from node.codec import ProtobufCodec
-from node.journal import Journal, JournalOptions
-from node.opening import Recovery
-from node.ports import Durability, EpochRecord, EventRecord, Record
-from node.recovery import Mode, load_identity, save_identity
-from node.storage import MemoryStorage, Storage
+from node.core.ports import Durability, EpochRecord, EventRecord, Record
+from node.storage.codec import ProtobufCodec
+from node.storage.files import MemoryStorage, Storage
+from node.storage.journal import Journal, JournalOptions
+from node.storage.recovered import Recovery
+from node.storage.recovery import Mode, load_identity, save_identity
 
 EPOCH = 0x5EED
 

@@ -11,15 +11,15 @@ from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft
 from gossip.entry import GENESIS, PREV_BYTES, hash_of
-from node.checkpoint import Checkpoint
-from node.codec import ProtobufCodec
-from node.journal import Journal, JournalOptions
-from node.opening import Recovery
-from node.pages import Pages
-from node.ports import EpochRecord, EventRecord, Record
-from node.replica import Replica, ReplicaConfig
-from node.storage import MemoryStorage
-from node.turn import Tick
+from node.core.checkpoint import Checkpoint
+from node.core.interface import Tick
+from node.core.ports import EpochRecord, EventRecord, Record
+from node.core.replica import Replica, ReplicaConfig
+from node.storage.codec import ProtobufCodec
+from node.storage.files import MemoryStorage
+from node.storage.journal import Journal, JournalOptions
+from node.storage.record_reader import RecordPages
+from node.storage.recovered import Recovery
 
 WALL_MS = 1_700_000_000_000
 PEERS = ("n2", "n3")
@@ -98,7 +98,7 @@ class Life:
         self.storage = storage
         self.found: Recovery
         self.journal, self.found = Journal.open(storage, "n1", options, WALL_MS)
-        self.pages = Pages(storage, self.found.index)
+        self.pages = RecordPages(storage, self.found.index)
         config = ReplicaConfig("n1", "test", PEERS)
         rng = Random(self.found.incarnation)
         incarnation = self.found.incarnation

@@ -7,12 +7,12 @@ import msgspec
 from domain.commands import Command
 from domain.moderation import Policy, Rule
 from gossip.wire import decode, encode
-from node.codec import ProtobufCodec
-from node.ports import AckLevel, Record
-from node.recorder import RecordedReplica, Recorder
-from node.recording import SUFFIX, Began
-from node.replica import ReplicaConfig
-from node.turn import Outbox, Persisted, Received, Submit, Tick
+from node.core.interface import Outbox, Persisted, Received, Submit, Tick
+from node.core.ports import AckLevel, Record
+from node.core.replica import ReplicaConfig
+from node.recording.format import SUFFIX, Began
+from node.recording.recorder import RecordedReplica, Recorder
+from node.storage.codec import ProtobufCodec
 
 POLICY = Policy((Rule("no", ("forbidden",), "reject"), Rule("mild", ("dang",), "censor")), ())
 NAMES = ("n1", "n2", "n3")

@@ -7,11 +7,11 @@ from domain.commands import Command, Join, Leave, PostMessage
 from domain.moderation import Policy, Rule
 from gossip.packets import Packet
 from gossip.wire import decode, encode
-from node.codec import ProtobufCodec
-from node.ports import AckLevel, Durability, EventRecord, Note, Record
-from node.replica import Replica, ReplicaConfig
-from node.turn import Outbox, Outcome, Persisted, PersistFailed, Received, Submit, Tick
-from node.writing import Bounds
+from node.core.interface import Outbox, Outcome, Persisted, PersistFailed, Received, Submit, Tick
+from node.core.ports import AckLevel, Durability, EventRecord, Note, Record
+from node.core.replica import Replica, ReplicaConfig
+from node.core.write_state import WriteBounds
+from node.storage.codec import ProtobufCodec
 
 POLICY = Policy((Rule("no", ("forbidden",), "reject"), Rule("mild", ("dang",), "censor")), ())
 WALL_MS = 1_700_000_000_000
@@ -47,7 +47,7 @@ class Node:
         start: int = 1,
         persist: bool = True,
         unsynced: int = 0,
-        unwritten: Bounds = Bounds(),  # noqa: B008
+        unwritten: WriteBounds = WriteBounds(),  # noqa: B008
     ) -> None:
         config = ReplicaConfig(name, "test", peers, durability, POLICY, unwritten=unwritten)
         self.journal: list[Record] = list(records or [])

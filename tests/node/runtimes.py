@@ -18,18 +18,18 @@ from domain.events import MessagePosted
 from gossip.entry import GENESIS, PREV_BYTES, hash_of
 from gossip.packets import PROTOCOL_VERSION, Packet, Push, Run
 from gossip.wire import cluster_hash, encode
-from node.api import ReadStatus, Reply, Request, Status, replies_decoder
-from node.codec import ProtobufCodec
-from node.journal import Journal, JournalOptions
-from node.link import FaultTable
-from node.pages import Pages
-from node.ports import Durability, Note
-from node.pump import RawContext
-from node.replica import Replica, ReplicaConfig
-from node.runtime import Runtime, wall_ms
-from node.settings import Closed, Settings
-from node.storage import MemoryStorage
-from node.writing import Bounds
+from node.control.messages import ReadStatus, Reply, Request, Status, replies_decoder
+from node.core.ports import Durability, Note
+from node.core.replica import Replica, ReplicaConfig
+from node.core.write_state import WriteBounds
+from node.network.link_faults import FaultTable
+from node.process.runtime import Runtime, wall_ms
+from node.process.settings import Closed, NodeSettings
+from node.sockets.pump import RawContext
+from node.storage.codec import ProtobufCodec
+from node.storage.files import MemoryStorage
+from node.storage.journal import Journal, JournalOptions
+from node.storage.record_reader import RecordPages
 from tests.node.loops import until
 
 CLUSTER = cluster_hash("test")
@@ -95,7 +95,7 @@ class RuntimeBench:
         self,
         durability: Durability = "always",
         interval_ms: int = 10,
-        unwritten: Bounds = Bounds(),  # noqa: B008
+        unwritten: WriteBounds = WriteBounds(),  # noqa: B008
     ) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp")
         self.path = str(Path(self.folder.name) / "sock" / "control")
@@ -106,7 +106,7 @@ class RuntimeBench:
         self.news = News()
         loop = asyncio.get_running_loop()
         journal, recovery = Journal.open(self.disk, "n1", JournalOptions(durability), wall_ms())
-        pages = Pages(self.disk, recovery.index)
+        pages = RecordPages(self.disk, recovery.index)
         config = ReplicaConfig("n1", "test", ("n2",), durability, unwritten=unwritten)
         self.replica = Replica(
             config, ProtobufCodec(), Random(1), recovery.incarnation, pages=pages
@@ -114,7 +114,7 @@ class RuntimeBench:
         for _ in recovery.restore(self.replica, journal.keep):
             pass
         self.replica.boot(int(loop.time() * 1000), wall_ms(), recovery.must_open_epoch)
-        settings = Settings(
+        settings = NodeSettings(
             "n1",
             CLUSTER,
             "tcp://127.0.0.1:*",

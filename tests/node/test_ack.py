@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from node.ack import Ack, AckError, parse_ack
-from node.ports import AckLevel
+from node.control.ack_levels import Ack, AckError, parse_ack
+from node.core.ports import AckLevel
 
 
 @pytest.mark.parametrize(

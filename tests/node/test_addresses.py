@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from node.addresses import PORTS_FIRST, PORTS_LAST, Directory, is_free
-from node.config import ClusterConfig, ConfigError, NodeConfig, generated
-from node.paths import AddressBook
+from node.config.addresses import PORTS_FIRST, PORTS_LAST, Directory, is_free
+from node.config.cluster_file import ClusterConfig, ConfigError, NodeConfig, generated
+from node.config.paths import AddressBook
 
 
 def port_of(endpoint: str) -> int:
@@ -104,8 +104,8 @@ def test_a_port_that_is_taken_is_given_to_nobody(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        monkeypatch.setattr("node.addresses.PORTS_FIRST", port)
-        monkeypatch.setattr("node.addresses.PORTS_LAST", port + 1)
+        monkeypatch.setattr("node.config.addresses.PORTS_FIRST", port)
+        monkeypatch.setattr("node.config.addresses.PORTS_LAST", port + 1)
         with pytest.raises(OSError, match=f"no free port in {port}..{port}: set `listen`"):
             Directory(generated(1), book).own("n1")
     assert not book.path.exists()

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.commands import PostMessage
-from node import frames
-from node.checkpoint_codec import encode_checkpoint
-from node.checkpoints import CHECKPOINT_SUFFIX, Keeper, checkpoint_name
+from node.core.interface import Persisted, Submit, Tick
+from node.core.ports import AckLevel
 from node.disk import record_pb2 as pb
-from node.journal import Journal, JournalOptions
-from node.ports import AckLevel
-from node.recovery import IDENTITY_FILE
-from node.repair import repair_storage
-from node.segments import segment_name
-from node.storage import FaultyStorage, MemoryStorage, StorageError
-from node.turn import Persisted, Submit, Tick
+from node.storage import frames
+from node.storage.checkpoint_codec import encode_checkpoint
+from node.storage.checkpoint_files import CHECKPOINT_SUFFIX, CheckpointKeeper, checkpoint_name
+from node.storage.files import FaultyStorage, MemoryStorage, StorageError
+from node.storage.journal import Journal, JournalOptions
+from node.storage.recovery import IDENTITY_FILE
+from node.storage.repair import repair_storage
+from node.storage.segments import segment_name
 from tests.node.pasts import WALL_MS, Life, known, past, rewound, turned, written
 
 SEGMENT_BYTES = 1500
@@ -196,7 +196,7 @@ def test_a_checkpoint_that_does_not_follow_the_one_before_is_not_believed(
         checkpoints_of(kept)[checkpoint_name(1)][frames.HEADER_BYTES :]
     ).directory_id
     one = msgspec.structs.replace(one, heads=one.heads[:1])
-    assert Keeper(storage, directory_id, 0).keep(one) == ""
+    assert CheckpointKeeper(storage, directory_id, 0).keep(one) == ""
     assert Life(storage, segment_bytes=SEGMENT_BYTES).found.recalled == one.seal.last
 
 

@@ -22,9 +22,10 @@ from domain.events import (
 )
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS
-from node.codec import EVENT_BYTES_MAX, ProtobufCodec, decode_block, encode_block
+from node.core.ports import CodecError, EpochRecord, EventRecord
 from node.disk import record_pb2 as pb
-from node.marks import (
+from node.storage.codec import EVENT_BYTES_MAX, ProtobufCodec, decode_block, encode_block
+from node.storage.headers import (
     CleanStop,
     Identity,
     Quarantined,
@@ -36,7 +37,6 @@ from node.marks import (
     encode_mark,
     encode_segment_header,
 )
-from node.ports import CodecError, EpochRecord, EventRecord
 
 names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,31}", fullmatch=True)
 epochs = st.integers(1, EPOCH_MAX)

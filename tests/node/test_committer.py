@@ -7,12 +7,12 @@ from time import monotonic
 
 import pytest
 
-from node.committer import Committer
-from node.group_commit import Progress
-from node.journal import Journal
-from node.ports import Durability, EventRecord, Record
-from node.storage import FaultyStorage, MemoryStorage
-from node.turn import Persisted, PersistFailed
+from node.core.interface import Persisted, PersistFailed
+from node.core.ports import Durability, EventRecord, Record
+from node.storage.committer import Committer
+from node.storage.files import FaultyStorage, MemoryStorage
+from node.storage.group_commit import Progress
+from node.storage.journal import Journal
 from tests.node.journals import Crowded, Writer, open_journal
 
 WAIT_S = 10.0  # only a failing test waits that long

@@ -2,9 +2,9 @@
 
 from typing import cast
 
-from node.checkpoint import Checkpoint
-from node.group_commit import CHECKPOINTS_MAX
-from node.journal import Journal
+from node.core.checkpoint import Checkpoint
+from node.storage.group_commit import CHECKPOINTS_MAX
+from node.storage.journal import Journal
 from tests.node.test_committer import WAIT_S, Bench
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.config import GossipConfig
-from node.config import (
+from node.config.cluster_file import (
     DEFAULT_RULES,
     NODES_MAX,
     ClusterConfig,
@@ -20,7 +20,7 @@ from node.config import (
     load,
     split_address,
 )
-from node.mark import FILE_BYTES_MAX
+from node.config.cluster_mark import FILE_BYTES_MAX
 
 
 def read(folder: Path, text: str | bytes) -> ClusterConfig:

@@ -3,12 +3,12 @@
 import os
 import socket
 
-from node.connection import Connection
+from node.sockets.tcp_connection import TcpConnection
 
 
 def test_a_connection_is_over_when_its_number_is_that_of_another_file() -> None:
     ours, theirs = socket.socketpair()
-    known = Connection(ours.fileno(), os.fstat(ours.fileno()).st_ino)
+    known = TcpConnection(ours.fileno(), os.fstat(ours.fileno()).st_ino)
     assert known.is_open
     other, far = socket.socketpair()
     os.dup2(other.fileno(), ours.fileno())
@@ -25,5 +25,5 @@ def test_a_connection_is_over_when_its_number_is_that_of_another_file() -> None:
 def test_who_is_hung_up_on_hears_of_it() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        Connection(ours.fileno(), os.fstat(ours.fileno()).st_ino).hang_up()
+        TcpConnection(ours.fileno(), os.fstat(ours.fileno()).st_ino).hang_up()
         assert theirs.recv(1) == b""

@@ -11,8 +11,8 @@ import pytest
 import zmq
 
 from domain.commands import Join, Leave, PostMessage
-from node.answers import CLIENT_READS_MAX, READ_BYTES_MAX, REPLY_BYTES
-from node.api import (
+from node.control.answers import CLIENT_READS_MAX, READ_BYTES_MAX, REPLY_BYTES
+from node.control.messages import (
     FRAME_BYTES_MAX,
     Accepted,
     ClearFaults,
@@ -28,10 +28,10 @@ from node.api import (
     SetFault,
     SetPresence,
 )
-from node.link import LinkFault
-from node.ports import AckLevel
-from node.storage import StorageError
-from node.turn import Acked, Denied, Outcome, Unmet
+from node.core.interface import Acked, Denied, Outcome, Unmet
+from node.core.ports import AckLevel
+from node.network.link_faults import LinkFault
+from node.storage.files import StorageError
 from tests.node.controls import DOT, Bench, Client, acked
 from tests.node.loops import run, until
 
@@ -245,7 +245,7 @@ def test_many_reads_take_turns_with_others_and_with_the_loop() -> None:
 def test_when_too_much_waits_for_all_who_has_read_nothing_for_longest_is_hung_up_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("node.control.ALL_BYTES_MAX", 4_000_000)
+    monkeypatch.setattr("node.control.server.ALL_BYTES_MAX", 4_000_000)
 
     async def main() -> None:
         async with Bench() as bench:
@@ -349,7 +349,7 @@ def test_what_waited_for_a_client_is_lost_with_the_life_of_the_worker_and_counte
 
 
 def test_a_client_that_does_not_read_costs_bounded_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.answers.CLIENT_BYTES_MAX", 2_000_000)
+    monkeypatch.setattr("node.control.answers.CLIENT_BYTES_MAX", 2_000_000)
 
     async def main() -> None:
         async with Bench() as bench:

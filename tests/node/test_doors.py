@@ -9,10 +9,10 @@ import pytest
 import zmq
 
 from gossip.packets import PROTOCOL_VERSION, Packet, Same
-from node.api import FrontierPage, ReadFrontier, replies_decoder
-from node.doors import NOTES_MAX
-from node.keys import TrustedKey, fingerprint, forget, new_pair, trust
-from node.supervisor import Supervisor
+from node.control.messages import FrontierPage, ReadFrontier, replies_decoder
+from node.process.supervisor import Supervisor
+from node.security.key_files import TrustedKey, fingerprint, forget, new_pair, trust
+from node.security.zap_authenticator import NOTES_MAX
 from tests.node.doorways import CLUSTER, House, Visitor, packet
 from tests.node.loops import run, until
 

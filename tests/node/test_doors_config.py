@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from node.config import ClusterConfig, ConfigError, is_loopback, load
-from node.keyring import check_doors
-from node.paths import ClusterPaths
+from node.config.cluster_file import ClusterConfig, ConfigError, is_loopback, load
+from node.config.paths import ClusterPaths
+from node.security.keyring import check_doors
 
 
 def config_of(folder: Path, text: str) -> ClusterConfig:

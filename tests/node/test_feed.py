@@ -11,9 +11,9 @@ from domain.arrival import Arrival
 from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import MessagePosted
-from node.api import FeedArrival, feed_decoder
-from node.feed import HIGH_WATER, Feed
-from node.pump import RawContext
+from node.control.feed import HIGH_WATER, Feed
+from node.control.messages import FeedArrival, feed_decoder
+from node.sockets.pump import RawContext
 from tests.node.loops import run, until
 
 

@@ -7,8 +7,8 @@ from google_crc32c import value as crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node import frames
-from node.frames import HEADER_BYTES, MAGIC, Damage, Frame, FrameTooNew
+from node.storage import frames
+from node.storage.frames import HEADER_BYTES, MAGIC, Damage, Frame, FrameTooNew
 
 payloads = st.lists(st.binary(min_size=1, max_size=40), min_size=1, max_size=6)
 

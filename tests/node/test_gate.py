@@ -13,11 +13,11 @@ from typing import Self
 import pytest
 import zmq
 
-from node.gate import Gate, Limits
-from node.listening import bind_unnamed, connections_max, listen_tcp
-from node.passage import FRAME_CHARGE, READ_SMALL, Meter
-from node.ports import Note
-from node.pump import Pump, RawContext
+from node.core.ports import Note
+from node.sockets.gate import Gate, GateLimits
+from node.sockets.listening import bind_unnamed, connections_max, listen_tcp
+from node.sockets.passage import FRAME_CHARGE, READ_SMALL, ByteMeter
+from node.sockets.pump import Pump, RawContext
 from tests.node.loops import run, until
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\0" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -44,7 +44,7 @@ class Bench:
         self.rest_s = 0.0
         self.raws: list[socket.socket] = []
         loop = asyncio.get_running_loop()
-        limits = Limits(MESSAGE_MAX, 4 * MESSAGE_MAX, 8 * MESSAGE_MAX, connections)
+        limits = GateLimits(MESSAGE_MAX, 4 * MESSAGE_MAX, 8 * MESSAGE_MAX, connections)
         self.gate = Gate(
             loop,
             "test",
@@ -398,7 +398,7 @@ def test_a_gate_keeps_to_its_share_of_the_descriptors(monkeypatch: pytest.Monkey
         return lambda _: (limit, limit)
 
     for limit, expected in ((256, 21), (64, 4), (20_000, 1000), (resource.RLIM_INFINITY, 1000)):
-        monkeypatch.setattr("node.listening.resource.getrlimit", limited(limit))
+        monkeypatch.setattr("node.sockets.listening.resource.getrlimit", limited(limit))
         assert connections_max(1000, share=0.5) == expected
 
 
@@ -411,22 +411,24 @@ def test_frames_are_counted_wherever_the_stream_is_cut() -> None:
         parts.append(frame(body, rng.choice((0, MORE))))
         charges += FRAME_CHARGE
     stream = b"".join(parts)
-    whole = Meter()
+    whole = ByteMeter()
     assert whole.feed(stream) == charges
     assert whole.preface == len(parts[0]) + len(parts[1]) + FRAME_CHARGE
     for _ in range(200):
-        meter, at, counted = Meter(), 0, 0
+        meter, at, counted = ByteMeter(), 0, 0
         while at < len(stream):
             step = rng.choice((1, 2, 7, 100, 5000))
             counted += meter.feed(memoryview(stream)[at : at + step])
             at += step
         assert (counted, meter.preface, meter.left) == (charges, whole.preface, 0)
-    beats = Meter()
+    beats = ByteMeter()
     assert beats.feed(GREETING + PING * 100) == -100 * len(PING)
 
 
 def test_a_full_folder_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("node.listening.FOLDERS", (str(tmp_path / "none"), "/proc", str(tmp_path)))
+    monkeypatch.setattr(
+        "node.sockets.listening.FOLDERS", (str(tmp_path / "none"), "/proc", str(tmp_path))
+    )
     context: RawContext = zmq.Context()
     with context.socket(zmq.ROUTER) as behind:
         fd = bind_unnamed(behind)
@@ -434,7 +436,7 @@ def test_a_full_folder_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path:
         with socket.socket(socket.AF_UNIX) as inner:
             inner.connect(f"/proc/self/fd/{fd}")
         os.close(fd)
-        monkeypatch.setattr("node.listening.FOLDERS", ("/proc",))
+        monkeypatch.setattr("node.sockets.listening.FOLDERS", ("/proc",))
         with pytest.raises(OSError, match="no folder takes a socket"):
             bind_unnamed(behind)
     context.destroy(linger=0)

@@ -5,8 +5,11 @@ from typing import cast
 
 import pytest
 
-from node.checkpoint import Checkpoint
-from node.group_commit import (
+from node.core.checkpoint import Checkpoint
+from node.core.interface import Persisted, PersistFailed
+from node.core.ports import Durability, EventRecord, Record
+from node.storage.files import DiskFull, StorageError
+from node.storage.group_commit import (
     RENEW_US,
     Act,
     CommitBounds,
@@ -15,9 +18,6 @@ from node.group_commit import (
     comes_to_something,
     size_of,
 )
-from node.ports import Durability, EventRecord, Record
-from node.storage import DiskFull, StorageError
-from node.turn import Persisted, PersistFailed
 
 
 class Log:

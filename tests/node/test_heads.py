@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from domain.dot import Dot, LogId
 from domain.events import PARENTS_MAX
-from node.heads import Heads
+from node.core.heads import Heads
 from tests.work import steps
 
 OWN = LogId("n1", 1)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from domain.commands import PostMessage
 from gossip.packets import PROTOCOL_VERSION, Ack, Body, Packet, Push, Same
-from node import inbox
-from node.inbox import (
+from node.core import inbox
+from node.core.inbox import (
     CURRENT_ENTRY_US,
     LANE_BYTES_MAX,
     LANE_PACKETS_MAX,
@@ -21,8 +21,8 @@ from node.inbox import (
     TURN_BYTES,
     Inbox,
 )
-from node.ports import AckLevel
-from node.turn import Input, Persisted, PersistFailed, Received, Submit
+from node.core.interface import Input, Persisted, PersistFailed, Received, Submit
+from node.core.ports import AckLevel
 
 PEERS = ("n2", "n3")
 ALL = 2048

@@ -10,9 +10,9 @@ from random import Random
 
 import pytest
 
-from node.inspect import examine, inspect, repair, verify
-from node.ports import EpochRecord, EventRecord, Record
-from node.storage import FileStorage, MemoryStorage, StorageError, StorageLocked
+from node.core.ports import EpochRecord, EventRecord, Record
+from node.storage.files import FileStorage, MemoryStorage, StorageError, StorageLocked
+from node.storage.verify import examine, inspect, repair, verify
 from tests.node.journals import EPOCH, Writer, commit, open_journal, small_journal
 
 BIG = 10**9

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node.ipc import IpcError, IpcPath
+from node.sockets.ipc import IpcError, IpcPath
 
 
 def test_a_path_that_is_too_long_is_one_clear_line() -> None:

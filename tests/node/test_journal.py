@@ -5,16 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from node.blocks import BLOCK_RECORDS
-from node.journal import Journal, JournalOptions
-from node.ports import EpochRecord, EventRecord, Record
-from node.storage import (
-    DiskFull,
-    FaultyStorage,
-    FileStorage,
-    MemoryStorage,
-    StorageError,
-)
+from node.core.ports import EpochRecord, EventRecord, Record
+from node.storage.blocks import BLOCK_RECORDS
+from node.storage.files import DiskFull, FaultyStorage, FileStorage, MemoryStorage, StorageError
+from node.storage.journal import Journal, JournalOptions
 from tests.node.journals import Writer, commit, open_journal, small_journal
 
 

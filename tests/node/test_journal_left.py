@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 
-from node.ports import Durability
-from node.segments import SEGMENT_SUFFIX
-from node.storage import DiskFull, FaultyStorage, MemoryStorage, StorageError
-from node.survey import survey
+from node.core.ports import Durability
+from node.storage.files import DiskFull, FaultyStorage, MemoryStorage, StorageError
+from node.storage.scan import survey
+from node.storage.segments import SEGMENT_SUFFIX
 from tests.node.journals import Crowded, Writer, commit, open_journal
 
 MODES: tuple[Durability, ...] = ("always", "interval", "none")

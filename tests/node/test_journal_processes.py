@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from node.storage import FileStorage, StorageLocked
+from node.storage.files import FileStorage, StorageLocked
 from tests.node.journals import Writer, commit, open_journal
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ def test_a_second_process_on_the_directory_is_refused_and_the_first_goes_on(
     with pytest.raises(StorageLocked):
         FileStorage(tmp_path)
     script = (
-        "import sys; from pathlib import Path; from node.storage import *\n"
+        "import sys; from pathlib import Path; from node.storage.files import *\n"
         "try: FileStorage(Path(sys.argv[1]))\n"
         "except StorageLocked as error: sys.exit(5)"
     )
@@ -38,7 +38,7 @@ def test_a_real_file_at_its_limit_is_cut_back_and_grows_again_later(tmp_path: Pa
     script = """
 import resource, sys
 from pathlib import Path
-from node.storage import DiskFull, FileStorage
+from node.storage.files import DiskFull, FileStorage
 from tests.node.journals import Writer, commit, open_journal
 journal, _ = open_journal(FileStorage(Path(sys.argv[1])))
 writer = Writer()
@@ -77,8 +77,8 @@ def test_kill_9_loses_nothing_that_was_reported_as_written(tmp_path: Path) -> No
     script = """
 import itertools, os, sys
 from pathlib import Path
-from node.committer import Committer
-from node.storage import FileStorage
+from node.storage.committer import Committer
+from node.storage.files import FileStorage
 from tests.node.journals import Writer, open_journal
 journal, _ = open_journal(FileStorage(Path(sys.argv[1])))
 report = lambda p: os.write(1, f"{p.written} {p.durable}\\n".encode())

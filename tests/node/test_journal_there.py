@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from node.inspect import examine_storage
-from node.journal import Journal, JournalOptions
-from node.journal_id import note_journal_id, read_journal_id, refuse_if_gone
-from node.ports import Durability
-from node.recovery import Known
-from node.storage import MemoryStorage, StorageError
-from node.survey import RecoveryRefused
+from node.core.ports import Durability
+from node.storage.files import MemoryStorage, StorageError
+from node.storage.journal import Journal, JournalOptions
+from node.storage.journal_id import note_journal_id, read_journal_id, refuse_if_gone
+from node.storage.recovery import Known
+from node.storage.scan import RecoveryRefused
+from node.storage.verify import examine_storage
 from tests.node.journals import EPOCH, Writer, commit, open_journal, small_journal
 
 LOST = "the end of the journal is lost"

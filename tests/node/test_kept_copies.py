@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.recovery import keep_copy
-from node.storage import MemoryStorage
+from node.storage.files import MemoryStorage
+from node.storage.recovery import keep_copy
 
 NAME = "000001.seg"
 PARTS = st.lists(st.binary(min_size=1, max_size=6), min_size=1, max_size=8)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from node.config import ConfigError, generated
-from node.keyring import Keyring, check_doors, keyring_of
-from node.keys import (
+from node.config.cluster_file import ConfigError, generated
+from node.core.ports import Note
+from node.security.key_files import (
     LIST,
     KeyPair,
     TrustedKey,
@@ -22,7 +22,7 @@ from node.keys import (
     trust,
     write_secret,
 )
-from node.ports import Note
+from node.security.keyring import Keyring, check_doors, keyring_of
 
 
 @pytest.fixture

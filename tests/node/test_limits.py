@@ -8,11 +8,11 @@ from contextlib import suppress
 
 import pytest
 
-from node import workers
 from node.__main__ import FILES_WANTED, _raise_file_limit
-from node.listening import DESCRIPTORS_SPARE, spare
-from node.transport import AddressInUse
-from node.workers import BIND_TRIES, start_transport
+from node.network.transport import AddressInUse
+from node.process import wiring as workers
+from node.process.wiring import BIND_TRIES, start_transport
+from node.sockets.listening import DESCRIPTORS_SPARE, spare
 from tests.node.loops import run
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.link import DELAY_MS_MAX, WHOLE, FaultError, FaultTable, LinkFault
+from node.network.link_faults import DELAY_MS_MAX, WHOLE, FaultError, FaultTable, LinkFault
 
 shares = st.floats(0, 1)
 spans_ms = st.floats(0, DELAY_MS_MAX)

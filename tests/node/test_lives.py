@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 
-from node.lives import Again, Lives, Over, not_restored, reopening, stopped_instead
-from node.restarts import RestartBudget
-from node.settings import Ending
-from node.survey import survey
+from node.process.lives import Again, Lives, Over, not_restored, reopening, stopped_instead
+from node.process.restart_budget import RestartBudget
+from node.process.settings import Ending
+from node.storage.scan import survey
 from tests.node.journals import damaged, small_journal
 
 CRASH = Ending("the replica failed", 1, ValueError("an impossible state"))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.located import DEPTH_MAX, LocatedError, Place, parse, read_text
-from node.mark import FILE_BYTES_MAX
+from node.config.cluster_mark import FILE_BYTES_MAX
+from node.config.yaml_positions import DEPTH_MAX, LocatedError, YamlPosition, parse, read_text
 
 TEXT = """\
 # a comment
@@ -21,7 +21,7 @@ rate: 1.5
 """
 
 
-def refusal(text: str) -> tuple[str, Place | None]:
+def refusal(text: str) -> tuple[str, YamlPosition | None]:
     with pytest.raises(LocatedError) as caught:
         parse(text)
     assert "\n" not in str(caught.value)
@@ -34,19 +34,19 @@ def test_values_are_plain_and_every_one_has_its_place() -> None:
         "nodes": ["n1", {"name": "n2", "port": 7}, {"name": "n3", "on": "2026-01-31"}],
         "rate": 1.5,
     }
-    assert document.place(()) == Place(2, 1)
-    assert document.place(("nodes", 0)) == Place(3, 5)
-    assert document.place(("nodes", 1, "port")) == Place(4, 24)
-    assert document.place(("nodes", 2, "on")) == Place(6, 9)
-    assert document.place(("rate",), key=True) == Place(7, 1)
-    assert document.place(("rate",)) == Place(7, 7)
+    assert document.place(()) == YamlPosition(2, 1)
+    assert document.place(("nodes", 0)) == YamlPosition(3, 5)
+    assert document.place(("nodes", 1, "port")) == YamlPosition(4, 24)
+    assert document.place(("nodes", 2, "on")) == YamlPosition(6, 9)
+    assert document.place(("rate",), key=True) == YamlPosition(7, 1)
+    assert document.place(("rate",)) == YamlPosition(7, 7)
 
 
 def test_what_has_no_place_has_that_of_what_is_around_it() -> None:
     document = parse(TEXT)
     assert document.place(("nodes", 1, "gone")) == document.place(("nodes", 1))
     assert document.place(("nowhere", "at", "all")) == document.place(())
-    assert parse("").place(("x",)) == Place(1, 1)
+    assert parse("").place(("x",)) == YamlPosition(1, 1)
 
 
 def test_it_is_known_which_scalars_stand_without_quotes() -> None:
@@ -55,7 +55,7 @@ def test_it_is_known_which_scalars_stand_without_quotes() -> None:
 
 
 def test_columns_count_characters() -> None:
-    assert parse("{é: 1, 漢字: 2}").place(("漢字",)) == Place(1, 12)
+    assert parse("{é: 1, 漢字: 2}").place(("漢字",)) == YamlPosition(1, 12)
 
 
 def test_nothing_is_a_document_without_a_value() -> None:
@@ -66,22 +66,22 @@ def test_nothing_is_a_document_without_a_value() -> None:
 @pytest.mark.parametrize(
     ("text", "what", "place"),
     [
-        ("a: 1\nb: 2\na: 3\n", "'a' is given twice, first in line 1", Place(3, 1)),
-        ("x: {k: 1, k: 2}", "'k' is given twice, first in line 1", Place(1, 11)),
-        ("a: &x [1]\nb: *x\n", "aliases are not supported: repeat the value", Place(2, 4)),
-        ("a: !!python/object:os.system x", "tags are not supported", Place(1, 4)),
-        ("a: !mine 1", "tags are not supported", Place(1, 4)),
-        ("a: !!binary aGk=", "tags are not supported", Place(1, 4)),
-        ("!!set {a, b}", "tags are not supported", Place(1, 1)),
-        ("!!omap [a: 1]", "tags are not supported", Place(1, 1)),
-        ("? [a]\n: 1", "a key must be a plain word", Place(1, 3)),
-        ("a: !!int x", "this is not a number that can be used", Place(1, 4)),
-        (f"a: {'9' * 5000}", "this is not a number that can be used", Place(1, 4)),
-        ("a: \x07", "character U+0007 is not allowed", Place(1, 4)),
-        ("# é\n\n é\x00", "character U+0000 is not allowed", Place(3, 3)),
+        ("a: 1\nb: 2\na: 3\n", "'a' is given twice, first in line 1", YamlPosition(3, 1)),
+        ("x: {k: 1, k: 2}", "'k' is given twice, first in line 1", YamlPosition(1, 11)),
+        ("a: &x [1]\nb: *x\n", "aliases are not supported: repeat the value", YamlPosition(2, 4)),
+        ("a: !!python/object:os.system x", "tags are not supported", YamlPosition(1, 4)),
+        ("a: !mine 1", "tags are not supported", YamlPosition(1, 4)),
+        ("a: !!binary aGk=", "tags are not supported", YamlPosition(1, 4)),
+        ("!!set {a, b}", "tags are not supported", YamlPosition(1, 1)),
+        ("!!omap [a: 1]", "tags are not supported", YamlPosition(1, 1)),
+        ("? [a]\n: 1", "a key must be a plain word", YamlPosition(1, 3)),
+        ("a: !!int x", "this is not a number that can be used", YamlPosition(1, 4)),
+        (f"a: {'9' * 5000}", "this is not a number that can be used", YamlPosition(1, 4)),
+        ("a: \x07", "character U+0007 is not allowed", YamlPosition(1, 4)),
+        ("# é\n\n é\x00", "character U+0000 is not allowed", YamlPosition(3, 3)),
     ],
 )
-def test_what_is_refused_says_what_and_where(text: str, what: str, place: Place) -> None:
+def test_what_is_refused_says_what_and_where(text: str, what: str, place: YamlPosition) -> None:
     assert refusal(text) == (what, place)
 
 
@@ -97,7 +97,7 @@ def test_what_is_no_yaml_has_a_place_too(text: str, line: int) -> None:
 def test_a_second_document_is_refused() -> None:
     what, place = refusal("a: 1\n---\nb: 2\n")
     assert "another document" in what
-    assert place == Place(2, 1)
+    assert place == YamlPosition(2, 1)
 
 
 def test_depth_has_a_limit() -> None:
@@ -105,7 +105,7 @@ def test_depth_has_a_limit() -> None:
     assert parse(deep).value is not None
     what, place = refusal(f"[{deep}]")
     assert what == f"nested deeper than {DEPTH_MAX} levels"
-    assert place == Place(1, DEPTH_MAX + 1)
+    assert place == YamlPosition(1, DEPTH_MAX + 1)
 
 
 def test_a_bomb_is_refused_before_it_costs_anything() -> None:
@@ -146,7 +146,7 @@ def test_a_byte_that_is_not_utf_8_has_a_place_that_counts_characters(tmp_path: P
     file.write_bytes("one\nünü ".encode() + b"\xff")
     with pytest.raises(LocatedError, match="byte 0xff is not UTF-8") as caught:
         read_text(file)
-    assert caught.value.place == Place(2, 5)
+    assert caught.value.place == YamlPosition(2, 5)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.logs import LINE_BYTES_MAX, NOTES, RESERVED, Level, Log, open_log, utc_now
-from node.ports import Note
+from node.core.ports import Note
+from node.process.structured_log import (
+    LINE_BYTES_MAX,
+    NOTES,
+    RESERVED,
+    Level,
+    StructuredLog,
+    open_log,
+    utc_now,
+)
 
-_OPENED: list[Log] = []
+_OPENED: list[StructuredLog] = []
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +33,7 @@ def _closed_again() -> Iterator[None]:
         _OPENED.pop().close()
 
 
-def opened(path: Path, node: str, level: Level = "info") -> Log:
+def opened(path: Path, node: str, level: Level = "info") -> StructuredLog:
     _OPENED.append(open_log(path, node, level))
     return _OPENED[-1]
 
@@ -58,7 +66,7 @@ class Spoilt:
         self.file.close()
 
 
-def spoil(log: Log, *parts: int | None) -> None:
+def spoil(log: StructuredLog, *parts: int | None) -> None:
     log._file = cast(BinaryIO, Spoilt(log._file, *parts))
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from node.checkpoints import checkpoint_name
-from node.inspect import examine_storage, repair
-from node.ports import EpochRecord
-from node.recovery import IDENTITY_FILE, load_identity, save_identity
-from node.repair import repair_storage
-from node.segments import list_segments, read_frames
-from node.storage import FileStorage, MemoryStorage
-from node.survey import RecoveryRefused, survey
+from node.core.ports import EpochRecord
+from node.storage.checkpoint_files import checkpoint_name
+from node.storage.files import FileStorage, MemoryStorage
+from node.storage.recovery import IDENTITY_FILE, load_identity, save_identity
+from node.storage.repair import repair_storage
+from node.storage.scan import RecoveryRefused, survey
+from node.storage.segments import list_segments, read_frames
+from node.storage.verify import examine_storage, repair
 from tests.node.journals import (
     EPOCH,
     Writer,

@@ -9,13 +9,13 @@ from domain.clock import Stamp
 from domain.dot import LogId
 from domain.events import MessagePosted
 from gossip.entry import GENESIS, Entry, hash_of
-from node.bodies import MemoryBodies, PagedBodies
-from node.codec import ProtobufCodec
-from node.index import CHUNK_BYTES, Index
-from node.journal import Journal, JournalOptions
-from node.pages import Pages
-from node.ports import EpochRecord, EventRecord, Record
-from node.storage import MemoryStorage, StorageError
+from node.core.entry_store import MemoryEntryStore, PagedEntryStore
+from node.core.ports import EpochRecord, EventRecord, Record
+from node.storage.codec import ProtobufCodec
+from node.storage.files import MemoryStorage, StorageError
+from node.storage.journal import Journal, JournalOptions
+from node.storage.offset_index import CHUNK_BYTES, OffsetIndex
+from node.storage.record_reader import RecordPages
 from tests.gossip.builders import chain
 from tests.node.replicas import Node
 
@@ -32,7 +32,7 @@ class Shelf:
         options = JournalOptions(segment_bytes=segment_bytes)
         self.journal, recovery = Journal.open(self.storage, "n1", options, 0)
         self.index = recovery.index
-        self.pages = Pages(self.storage, self.index, cache_bytes)
+        self.pages = RecordPages(self.storage, self.index, cache_bytes)
 
     def append(self, records: list[Record]) -> None:
         self.journal.append(records)
@@ -60,7 +60,7 @@ def test_every_record_is_found_however_commits_and_segments_fall(
     shelf.journal.close(clean=True)
     storage = shelf.storage.killed()
     _, recovery = Journal.open(storage, "n1", JournalOptions(), 0)
-    again = Pages(storage, recovery.index)
+    again = RecordPages(storage, recovery.index)
     assert again.events(range(1, done + 1)) == [one.data for one in entries]
 
 
@@ -82,7 +82,7 @@ def test_what_is_no_event_has_a_number_and_no_bytes() -> None:
 
 
 def test_what_was_taken_back_is_forgotten() -> None:
-    index = Index()
+    index = OffsetIndex()
     index.add(3, 1, 100, 900)
     index.add(2, 1, 900, 1200)
     index.add(4, 2, 40, 400)
@@ -138,8 +138,8 @@ def arrival_of(entry: Entry) -> Arrival:
 
 @given(order=st.permutations(range(8)), recent_bytes=st.sampled_from([0, 300, 1 << 20]))
 def test_bodies_are_a_store_whatever_has_left_memory(order: list[int], recent_bytes: int) -> None:
-    shelf, memory = Shelf(cache_bytes=0), MemoryBodies()
-    bodies = PagedBodies(shelf.pages, ProtobufCodec(), recent_bytes)
+    shelf, memory = Shelf(cache_bytes=0), MemoryEntryStore()
+    bodies = PagedEntryStore(shelf.pages, ProtobufCodec(), recent_bytes)
     entries, log = chain("n2", 8), LogId("n2", 1)
     held: set[int] = set()
     for number, position in enumerate(order, 1):
@@ -162,7 +162,7 @@ def test_bodies_are_a_store_whatever_has_left_memory(order: list[int], recent_by
 def test_a_rival_does_not_take_the_place_of_what_is_settled() -> None:
     """Of a fork the frontier decides who stands at the position; records stay what they are."""
     shelf = Shelf(cache_bytes=0)
-    bodies = PagedBodies(shelf.pages, ProtobufCodec(), 0)
+    bodies = PagedEntryStore(shelf.pages, ProtobufCodec(), 0)
     (first,), log = chain("n2", 1), LogId("n2", 1)
     (rival,) = chain("n2", 1, branch="b")
     bodies.put(first)
@@ -182,7 +182,7 @@ def test_an_arrival_is_found_by_its_index_whatever_records_lie_between() -> None
     node.post("two")
     arrivals = node.replica.timeline.select("arrival")
     shelf = Shelf()
-    bodies = PagedBodies(shelf.pages, ProtobufCodec(), 0)
+    bodies = PagedEntryStore(shelf.pages, ProtobufCodec(), 0)
     data = [record.data for record in node.journal if type(record) is EventRecord]
     for number, (arrival, one) in enumerate(zip(arrivals, data, strict=True), 1):
         shelf.append([EpochRecord(6 + number, "again", 0), EventRecord(one, 7, "rumor", "n2")])
@@ -214,7 +214,7 @@ def test_of_a_chunk_that_has_grown_only_what_is_new_is_read(
 
 def test_what_is_in_memory_is_not_read_from_the_journal() -> None:
     shelf = Shelf()
-    bodies = PagedBodies(shelf.pages, ProtobufCodec())
+    bodies = PagedEntryStore(shelf.pages, ProtobufCodec())
     entries = chain("n2", 3)
     for number, one in enumerate(entries, 1):
         bodies.put(one)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.dot import ORIGIN_CHARS_MAX
-from node.config import ClusterConfig, ConfigError, NodeConfig
-from node.paths import (
+from node.config.cluster_file import ClusterConfig, ConfigError, NodeConfig
+from node.config.paths import (
     BOOK_BYTES_MAX,
     SHORT_DIR,
     SOCKET_BYTES_MAX,
@@ -119,7 +119,7 @@ def test_folders_are_made_for_the_owner_only_and_again_without_harm(tmp_path: Pa
 def test_the_folder_of_short_sockets_is_made_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node.paths.SHORT_DIR", tmp_path)
+    monkeypatch.setattr("node.config.paths.SHORT_DIR", tmp_path)
     paths = ClusterPaths(tmp_path / ("d" * 100), cluster())
     paths.make()
     node = paths.node("n1")
@@ -138,7 +138,7 @@ def test_a_folder_that_others_can_read_is_closed(tmp_path: Path) -> None:
 def test_where_everybody_may_write_a_link_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("node.paths.SHORT_DIR", tmp_path)
+    monkeypatch.setattr("node.config.paths.SHORT_DIR", tmp_path)
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PermissionError, match="belongs to somebody else"):

@@ -1,6 +1,6 @@
 """Penalties: longer each time, forgotten after good behaviour, and never for somebody else."""
 
-from node.penalties import FORGET_S, NAMES_MAX, Penalties
+from node.network.penalties import FORGET_S, NAMES_MAX, Penalties
 
 
 def test_each_strike_silences_longer_up_to_a_limit() -> None:

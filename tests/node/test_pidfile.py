@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import lab.process
-from node.pidfile import ProcessRecord, birth_of, remove_pid_file, write_pid_file
+import lab.cluster.processes
+from node.process.pidfile import ProcessRecord, birth_of, remove_pid_file, write_pid_file
 
 
 def test_it_names_this_process_and_since_when(tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_it_replaces_what_a_killed_process_left(tmp_path: Path) -> None:
 
 def test_the_lab_reads_what_the_node_wrote(tmp_path: Path) -> None:
     write_pid_file(tmp_path / "node.pid")
-    record = lab.process.read_record(tmp_path / "node.pid")
+    record = lab.cluster.processes.read_record(tmp_path / "node.pid")
     assert record is not None
     assert (record.pid, record.birth) == (os.getpid(), birth_of(os.getpid()))
 

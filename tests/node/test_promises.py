@@ -5,14 +5,14 @@ from random import Random
 import pytest
 
 from domain.dot import Dot
-from node.ports import AckLevel
-from node.promises import Answer, Promise, Promises
-from node.turn import Acked, Unmet
+from node.core.interface import Acked, Unmet
+from node.core.pending_acks import Answer, PendingAck, PendingAcks
+from node.core.ports import AckLevel
 
 
-def promise(ticket: int, deadline_ms: int, level: AckLevel = AckLevel.DURABLE) -> Promise:
+def promise(ticket: int, deadline_ms: int, level: AckLevel = AckLevel.DURABLE) -> PendingAck:
     copies = 1 if level is AckLevel.REPLICATED else 0
-    return Promise(ticket, ticket, Dot("n1", 7, ticket), level, copies, deadline_ms, "", ())
+    return PendingAck(ticket, ticket, Dot("n1", 7, ticket), level, copies, deadline_ms, "", ())
 
 
 def tickets(answers: list[Answer]) -> list[int]:
@@ -22,7 +22,7 @@ def tickets(answers: list[Answer]) -> list[int]:
 @pytest.mark.parametrize("seed", range(20))
 def test_deadlines_are_those_of_the_promises_that_are_open(seed: int) -> None:
     """Against a plain table, with timeouts of all lengths and the journal going on now and then."""
-    rng, promises, table = Random(seed), Promises(), dict[int, int]()
+    rng, promises, table = Random(seed), PendingAcks(), dict[int, int]()
     now_ms = durable = 0
     for ticket in range(1, 400):
         deadline_ms = now_ms + rng.choice((50, 50, 50, 7, 400))
@@ -45,7 +45,7 @@ def test_deadlines_are_those_of_the_promises_that_are_open(seed: int) -> None:
 
 
 def test_what_is_closed_is_not_remembered_for_its_deadline() -> None:
-    promises = Promises()
+    promises = PendingAcks()
     promises.make(promise(1, 10**9, AckLevel.REPLICATED))  # stays open, with the last deadline
     for ticket in range(2, 5000):
         promises.make(promise(ticket, 10**8))
@@ -55,7 +55,7 @@ def test_what_is_closed_is_not_remembered_for_its_deadline() -> None:
 
 
 def test_an_overdue_promise_says_what_was_not_reached_and_is_never_kept() -> None:
-    promises = Promises()
+    promises = PendingAcks()
     promises.make(promise(1, 5))
     promises.make(promise(2, 5, AckLevel.REPLICATED))
     answers = promises.overdue(5)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import zmq
 
-from node.pump import DRAIN_MAX, DRAIN_S, Pump
+from node.sockets.pump import DRAIN_MAX, DRAIN_S, Pump
 from tests.node.loops import run, until
 
 

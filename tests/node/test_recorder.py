@@ -11,11 +11,11 @@ from msgspec.structs import replace
 from domain.commands import Join, PostMessage
 from domain.moderation import Policy
 from gossip.packets import Packet, Same
-from node.journal import Journal, JournalOptions
-from node.link import FaultTable, LinkFault
-from node.ports import AckLevel, EventRecord, Note
-from node.recorder import WAITING_MAX, RecordedFaults, Recorder, begin
-from node.recording import (
+from node.core.interface import Outbox, PersistFailed, Submit, Tick, Unmet
+from node.core.ports import AckLevel, EventRecord, Note
+from node.core.replica import Replica
+from node.network.link_faults import FaultTable, LinkFault
+from node.recording.format import (
     BLOCKED,
     HEADER_BYTES,
     MAGIC,
@@ -37,9 +37,9 @@ from node.recording import (
     read_recording,
     recordings_in,
 )
-from node.replica import Replica
-from node.storage import MemoryStorage
-from node.turn import Outbox, PersistFailed, Submit, Tick, Unmet
+from node.recording.recorder import WAITING_MAX, RecordedFaults, Recorder, begin
+from node.storage.files import MemoryStorage
+from node.storage.journal import Journal, JournalOptions
 from tests.node.recordings import WALL_MS, Clock, Recorded, exchange
 
 
@@ -215,7 +215,7 @@ def full_after(monkeypatch: pytest.MonkeyPatch, calls: int, *, short: bool) -> N
             return write(fd, data[: len(data) // 2])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("node.recorder.os.write", failing)
+    monkeypatch.setattr("node.recording.recorder.os.write", failing)
 
 
 @pytest.mark.parametrize("short", [False, True])

@@ -6,12 +6,12 @@ from shutil import copytree
 
 import pytest
 
-from node.marks import FORMAT_VERSION, Identity
-from node.ports import Durability, EpochRecord
-from node.recovery import IDENTITY_FILE, LOST_IDENTITY_JUMP, load_identity, save_identity
-from node.segments import list_segments, read_frames
-from node.storage import FileStorage, MemoryStorage, Storage
-from node.survey import RecoveryRefused, survey
+from node.core.ports import Durability, EpochRecord
+from node.storage.files import FileStorage, MemoryStorage, Storage
+from node.storage.headers import FORMAT_VERSION, Identity
+from node.storage.recovery import IDENTITY_FILE, LOST_IDENTITY_JUMP, load_identity, save_identity
+from node.storage.scan import RecoveryRefused, survey
+from node.storage.segments import list_segments, read_frames
 from tests.node.journals import (
     EPOCH,
     Writer,

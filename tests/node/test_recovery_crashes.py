@@ -7,13 +7,13 @@ from random import Random
 import pytest
 
 from gossip.entry import hash_of
-from node.codec import ProtobufCodec
-from node.journal import Journal, JournalOptions
-from node.opening import Recovery
-from node.ports import Durability, EventRecord, Record
-from node.recovery import IDENTITY_FILE
-from node.segments import list_segments
-from node.storage import FaultyStorage, MemoryStorage, Storage, StorageError
+from node.core.ports import Durability, EventRecord, Record
+from node.storage.codec import ProtobufCodec
+from node.storage.files import FaultyStorage, MemoryStorage, Storage, StorageError
+from node.storage.journal import Journal, JournalOptions
+from node.storage.recovered import Recovery
+from node.storage.recovery import IDENTITY_FILE
+from node.storage.segments import list_segments
 from tests.node.journals import EPOCH, Writer, damaged, open_journal, small_journal
 
 BIG = 10**9

@@ -25,15 +25,15 @@ from pathlib import Path
 import pytest
 
 from domain.events import MessagePosted
-from node import frames
-from node.codec import ProtobufCodec
-from node.inspect import examine_storage
-from node.journal import Journal, JournalOptions
-from node.ports import EpochRecord, EventRecord
-from node.repair import repair_storage
-from node.segments import list_segments, read_frames, read_records
-from node.storage import MemoryStorage, StorageError
-from node.survey import survey
+from node.core.ports import EpochRecord, EventRecord
+from node.storage import frames
+from node.storage.codec import ProtobufCodec
+from node.storage.files import MemoryStorage, StorageError
+from node.storage.journal import Journal, JournalOptions
+from node.storage.repair import repair_storage
+from node.storage.scan import survey
+from node.storage.segments import list_segments, read_frames, read_records
+from node.storage.verify import examine_storage
 from tests.node.journals import Writer
 from tests.transcripts import check_transcript, transcripts
 

@@ -7,9 +7,9 @@ from domain.commands import PostMessage
 from domain.events import MessagePosted
 from domain.moderation import Policy
 from gossip.packets import Push
-from node import emitter
-from node.ports import AckLevel, EpochRecord, EventRecord
-from node.turn import Acked, Denied, Persisted, Submit, Unmet
+from node.core import emitter
+from node.core.interface import Acked, Denied, Persisted, Submit, Unmet
+from node.core.ports import AckLevel, EpochRecord, EventRecord
 from tests.node.replicas import WALL_MS, Node, exchange, settle
 
 # --- durable before visible -----------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_an_overdue_promise_is_answered_once() -> None:
 
 
 def test_more_commands_than_can_wait_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("node.pending.SUBMITTED_MAX", 2)
+    monkeypatch.setattr("node.core.commit_tracker.SUBMITTED_MAX", 2)
     node = Node(persist=False)
     node.write()
     for _ in range(3):

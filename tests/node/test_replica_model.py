@@ -9,8 +9,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node.ports import AckLevel
-from node.turn import Acked, Denied, Unmet
+from node.core.interface import Acked, Denied, Unmet
+from node.core.ports import AckLevel
 from tests.node.replicas import Node, exchange, settle
 
 NAMES = ("n1", "n2", "n3")

@@ -3,8 +3,8 @@
 import pytest
 
 from gossip.packets import Syn, SynAck, without_runs
-from node.ports import AckLevel, Durability, EpochRecord
-from node.turn import Acked, Unmet
+from node.core.interface import Acked, Unmet
+from node.core.ports import AckLevel, Durability, EpochRecord
 from tests.node.replicas import WALL_MS, Node, exchange, settle
 
 # --- the past -------------------------------------------------------------------------------------

@@ -4,20 +4,20 @@ import asyncio
 
 import pytest
 
-from lab.words import utc_text
-from node import runtime
-from node.api import Accepted, Failed, Post
-from node.codec import decode_block, encode_block
-from node.journal import Journal, JournalOptions
-from node.logs import utc_now
-from node.ports import EventRecord
-from node.turn import Acked
-from node.writing import Bounds
+from lab.terminal.formats import utc_text
+from node.control.messages import Accepted, Failed, Post
+from node.core.interface import Acked
+from node.core.ports import EventRecord
+from node.core.write_state import WriteBounds
+from node.process import runtime
+from node.process.structured_log import utc_now
+from node.storage.codec import decode_block, encode_block
+from node.storage.journal import Journal, JournalOptions
 from tests.node.loops import run, until
 from tests.node.replicas import WALL_MS, Node
 from tests.node.runtimes import RuntimeBench
 
-FEW = Bounds(records=4)
+FEW = WriteBounds(records=4)
 
 
 async def _behind(bench: RuntimeBench) -> None:

@@ -10,11 +10,11 @@ from random import Random
 
 import pytest
 
-from node.journal import JournalOptions
-from node.passes import STEP_BYTES, Passes, Scrubbed
-from node.scrub import ColdReader, Scrub
-from node.storage import FileStorage, MemoryStorage, StorageError
-from node.survey import Hole, survey
+from node.process.scrub import ColdReader, Scrub
+from node.storage.files import FileStorage, MemoryStorage, StorageError
+from node.storage.journal import JournalOptions
+from node.storage.scan import Hole, survey
+from node.storage.scrub_passes import STEP_BYTES, Passes, Scrubbed
 from tests.node.journals import Writer, commit, damaged, open_journal, small_journal
 from tests.node.loops import PATIENCE_S, run, until
 

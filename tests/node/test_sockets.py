@@ -7,10 +7,10 @@ import pytest
 import zmq
 
 from gossip.wire import PACKET_BYTES_MAX
-from node.api import FRAME_BYTES_MAX
-from node.feed import HIGH_WATER
-from node.gate import INNER_BACKLOG
-from node.listening import listen_tcp, tune
+from node.control.feed import HIGH_WATER
+from node.control.messages import FRAME_BYTES_MAX
+from node.sockets.gate import INNER_BACKLOG
+from node.sockets.listening import listen_tcp, tune
 from tests.node.doorways import House
 from tests.node.loops import run
 

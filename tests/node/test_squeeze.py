@@ -6,7 +6,7 @@ import pytest
 import zstandard
 
 from gossip.wire import PACKET_BYTES_MAX, WireError, encode
-from node.squeeze import MAGIC, expanded, squeezed
+from node.network.compression import MAGIC, expanded, squeezed
 from tests.node.ends import Pair, large
 from tests.node.loops import run, until
 

@@ -7,11 +7,11 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
-from node.journal import Journal, JournalOptions
-from node.recovery import IDENTITY_FILE, LOST_IDENTITY_JUMP, load_identity, save_identity
-from node.segments import list_segments
-from node.storage import FaultyStorage, MemoryStorage, StorageError
-from node.survey import survey
+from node.storage.files import FaultyStorage, MemoryStorage, StorageError
+from node.storage.journal import Journal, JournalOptions
+from node.storage.recovery import IDENTITY_FILE, LOST_IDENTITY_JUMP, load_identity, save_identity
+from node.storage.scan import survey
+from node.storage.segments import list_segments
 from tests.node.journals import Crowded, Writer, commit, open_journal, small_journal
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from node.stopping import StopAsked, Stopping
+from node.process.stopping import StopAsked, Stopping
 
 TWICE = """
 import os, signal, sys
-from node.stopping import Stopping
+from node.process.stopping import Stopping
 with Stopping() as stopping:
     signal.raise_signal(signal.SIGTERM)
     print(stopping.asked, flush=True)
@@ -92,7 +92,7 @@ def test_a_rest_lasts_as_long_as_it_should_but_for_a_stop(monkeypatch: pytest.Mo
         looks.append(seconds)
         return real(read, (), (), seconds)
 
-    monkeypatch.setattr("node.stopping.select.select", counted)
+    monkeypatch.setattr("node.process.stopping.select.select", counted)
     with Stopping() as stopping:
         began_s = time.monotonic()
         stopping.rest(0.05)

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from node.storage import (
+from node.storage.files import (
     LOCK,
     FaultyStorage,
     FileReader,
@@ -81,7 +81,7 @@ def test_a_second_open_is_refused_and_names_the_holder(tmp_path: Path) -> None:
 def test_another_process_is_refused_too_and_leaves_no_harm(tmp_path: Path) -> None:
     first = FileStorage(tmp_path)
     script = (
-        "import sys; from pathlib import Path; from node.storage import *\n"
+        "import sys; from pathlib import Path; from node.storage.files import *\n"
         "try: FileStorage(Path(sys.argv[1]))\n"
         "except StorageLocked as error: print(error)"
     )

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.ports import Note
-from node.restarts import BACKOFF_MAX_S, RestartBudget
-from node.storage import StorageError
-from node.supervisor import Supervisor
+from node.core.ports import Note
+from node.process.restart_budget import BACKOFF_MAX_S, RestartBudget
+from node.process.supervisor import Supervisor
+from node.storage.files import StorageError
 
 
 class FakeTimer:

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from node import frames
-from node.bodies import _Shelf
-from node.complaints import complaint
-from node.frames import Frame
-from node.index import Index
-from node.inspect import examine_storage
-from node.marks import Quarantined, decode_mark
-from node.pidfile import write_pid_file
-from node.recovery import replace_file
-from node.repair import repair_storage
-from node.scrub import ColdReader
-from node.segments import list_segments, read_frames
-from node.storage import FaultyStorage, FileStorage, MemoryStorage, StorageError
-from node.survey import survey
+from node.config.os_errors import complaint
+from node.core.entry_store import _LogBytes
+from node.process.pidfile import write_pid_file
+from node.process.scrub import ColdReader
+from node.storage import frames
+from node.storage.files import FaultyStorage, FileStorage, MemoryStorage, StorageError
+from node.storage.frames import Frame
+from node.storage.headers import Quarantined, decode_mark
+from node.storage.offset_index import OffsetIndex
+from node.storage.recovery import replace_file
+from node.storage.repair import repair_storage
+from node.storage.scan import survey
+from node.storage.segments import list_segments, read_frames
+from node.storage.verify import examine_storage
 from tests.node.journals import (
     EPOCH,
     Writer,
@@ -161,7 +161,7 @@ def test_of_two_kept_descriptors_the_older_one_gives_way(tmp_path: Path) -> None
 
 
 def test_a_cut_keeps_the_chunk_of_the_last_record_that_is_kept() -> None:
-    index = Index()
+    index = OffsetIndex()
     index.add(3, 1, 40, 900)
     index.add(1, 2, 40, 400)
     index.cut(4)
@@ -171,7 +171,7 @@ def test_a_cut_keeps_the_chunk_of_the_last_record_that_is_kept() -> None:
 
 
 def test_numbers_above_the_prefix_join_it_when_the_gap_closes() -> None:
-    shelf = _Shelf()
+    shelf = _LogBytes()
     for seq, number in ((3, 30), (2, 20), (5, 50), (1, 10)):
         shelf.settle(seq, number)
     assert (list(shelf.numbers), shelf.loose) == ([10, 20, 30], {5: 50})

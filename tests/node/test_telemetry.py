@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from node.ports import Note
-from node.telemetry import STALL_MS, Telemetry
+from node.core.ports import Note
+from node.process.telemetry import STALL_MS, Telemetry
 
 PERIOD_S = 10.0
 

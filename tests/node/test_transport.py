@@ -12,8 +12,8 @@ import zmq
 
 from gossip.packets import Packet, Same
 from gossip.wire import PACKET_BYTES_MAX, encode
-from node.pump import RawSocket
-from node.transport import AddressInUse
+from node.network.transport import AddressInUse
+from node.sockets.pump import RawSocket
 from tests.node.ends import CLUSTER, End, Pair, large, small
 from tests.node.loops import run, until
 
@@ -322,7 +322,7 @@ def test_one_packet_to_many_peers_is_encoded_once(monkeypatch: pytest.MonkeyPatc
         calls.append(packet)
         return encode(packet)
 
-    monkeypatch.setattr("node.transport.encode", counting)
+    monkeypatch.setattr("node.network.transport.encode", counting)
 
     async def main() -> None:
         async with Pair() as pair:

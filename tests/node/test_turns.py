@@ -10,14 +10,14 @@ from domain.commands import PostMessage
 from domain.dot import LogId
 from gossip.packets import Packet
 from gossip.wire import encode
-from node import inbox
-from node.checkpoint import Checkpoint
-from node.codec import ProtobufCodec
-from node.inbox import CURRENT_ENTRY_US, OWED_US_MAX, SHARE_US_PER_MS
-from node.ports import AckLevel, Note, Record
-from node.replica import Replica, ReplicaConfig
-from node.turn import Acked, Outbox, Outcome, Persisted, PersistFailed, Received, Submit
-from node.turns import Turns
+from node.core import inbox
+from node.core.checkpoint import Checkpoint
+from node.core.inbox import CURRENT_ENTRY_US, OWED_US_MAX, SHARE_US_PER_MS
+from node.core.interface import Acked, Outbox, Outcome, Persisted, PersistFailed, Received, Submit
+from node.core.ports import AckLevel, Note, Record
+from node.core.replica import Replica, ReplicaConfig
+from node.core.turn_loop import TurnLoop
+from node.storage.codec import ProtobufCodec
 from tests.node.replicas import WALL_MS
 from tests.node.runtimes import News
 
@@ -28,7 +28,7 @@ class Bench:
     def __init__(self, inputs_max: int = 100) -> None:
         config = ReplicaConfig("n1", "test", ("n2", "n3"))
         self.replica = Replica(config, ProtobufCodec(), Random(1), 1)
-        self.turns = Turns(self.replica, self, inputs_max)
+        self.turns = TurnLoop(self.replica, self, inputs_max)
         self.now_ms = 0
         self.asked = 0
         self.slow = False  # each packet takes long

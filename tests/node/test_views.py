@@ -13,21 +13,28 @@ from domain.events import Event, ParticipantJoined
 from domain.timeline import Timeline
 from gossip.entry import GENESIS
 from gossip.packets import Push, Run
-from node import views as limits
-from node.api import LogStatus, Participant, ReadFrontier, ReadPresence, ReadStatus, ReadTimeline
-from node.codec import ProtobufCodec
-from node.transport import Transport
-from node.views import READ_EVENTS, STATUS_LOGS_MAX, NodeViews, Running
+from node.control import queries as limits
+from node.control.messages import (
+    LogStatus,
+    Participant,
+    ReadFrontier,
+    ReadPresence,
+    ReadStatus,
+    ReadTimeline,
+)
+from node.control.queries import READ_EVENTS, STATUS_LOGS_MAX, NodeQueries, Running
+from node.network.transport import Transport
+from node.storage.codec import ProtobufCodec
 from tests.node.replicas import Node
 from tests.reliability.test_bounds import packet
 
 CODEC = ProtobufCodec()
 
 
-def views_of(node: Node, step_ms: int = 0) -> NodeViews:
+def views_of(node: Node, step_ms: int = 0) -> NodeQueries:
     """The clock goes on by so much at each look."""
     clock = count(1000, step_ms) if step_ms else None
-    return NodeViews(
+    return NodeQueries(
         node.replica,
         cast(Transport, None),  # nothing that is asked here needs it
         Running("n1", 1, "always", 0),
@@ -49,7 +56,7 @@ def peopled(authors: list[str]) -> Node:
     return node
 
 
-def everybody(views: NodeViews) -> list[Participant]:
+def everybody(views: NodeQueries) -> list[Participant]:
     people: list[Participant] = []
     while True:
         page = views.presence(ReadPresence(1, people[-1].author if people else ""))
@@ -60,7 +67,7 @@ def everybody(views: NodeViews) -> list[Participant]:
             return people
 
 
-def all_logs(views: NodeViews, most: int | None = None) -> list[LogStatus]:
+def all_logs(views: NodeQueries, most: int | None = None) -> list[LogStatus]:
     logs: list[LogStatus] = []
     while True:
         page = views.frontier(ReadFrontier(1, len(logs), most))

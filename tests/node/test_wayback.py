@@ -7,7 +7,7 @@ from pathlib import Path
 
 import zmq
 
-from node.pump import RawContext
+from node.sockets.pump import RawContext
 from tests.node.ends import End, small
 from tests.node.loops import run, until
 

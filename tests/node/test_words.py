@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from domain.moderation import Policy, Rule
-from node.config import (
+from node.config.cluster_file import (
     BUILTIN_DIR,
     DEFAULT_RULES,
     ClusterConfig,

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gossip.packets import Push, Syn
-from node.ports import EventRecord
-from node.turn import Persisted, PersistFailed, Unmet
-from node.writing import NEXT, TAKING, Bounds, Happening, State, Writing
+from node.core.interface import Persisted, PersistFailed, Unmet
+from node.core.ports import EventRecord
+from node.core.write_state import NEXT, TAKING, WriteBounds, WriteEvent, WritePhase, WriteState
 from tests.node.replicas import Node, exchange
 from tests.node.runtimes import News
 
 ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
-FEW = Bounds(records=4, bytes=4000)
+FEW = WriteBounds(records=4, bytes=4000)
 
 
 def record(size: int = 10) -> EventRecord:
@@ -26,10 +26,10 @@ def failure(kept: int = 0, *, final: bool = False) -> PersistFailed:
 
 def table() -> list[str]:
     """The table as the page has it."""
-    lines = ["| | " + " | ".join(f"`{what}`" for what in Happening) + " |"]
-    lines.append("|---" * (len(Happening) + 1) + "|")
+    lines = ["| | " + " | ".join(f"`{what}`" for what in WriteEvent) + " |"]
+    lines.append("|---" * (len(WriteEvent) + 1) + "|")
     for state, row in NEXT.items():
-        cells = [f"{row[what]}" if what in row else "" for what in Happening]
+        cells = [f"{row[what]}" if what in row else "" for what in WriteEvent]
         lines.append(f"| **{state}** | " + " | ".join(cells) + " |")
     return lines
 
@@ -41,38 +41,38 @@ def test_the_page_shows_the_table() -> None:
 
 
 def test_every_state_but_the_final_one_can_be_left_and_reached() -> None:
-    assert set(NEXT) == set(State)
+    assert set(NEXT) == set(WritePhase)
     for state, row in NEXT.items():
-        assert (not row) == (state is State.READ_ONLY)
+        assert (not row) == (state is WritePhase.READ_ONLY)
         assert state not in row.values(), "what changes nothing is not in the table"
-    reached, todo = {State.RUNNING}, [State.RUNNING]
+    reached, todo = {WritePhase.RUNNING}, [WritePhase.RUNNING]
     while todo:
         for after in NEXT[todo.pop()].values():
             if after not in reached:
                 reached.add(after)
                 todo.append(after)
-    assert reached == set(State)
-    for state in State:
+    assert reached == set(WritePhase)
+    for state in WritePhase:
         back = {state}
         while more := {after for one in back for after in NEXT[one].values()} - back:
             back |= more
-        assert (State.RUNNING in back) == (state is not State.READ_ONLY)
+        assert (WritePhase.RUNNING in back) == (state is not WritePhase.READ_ONLY)
 
 
 def test_behind_until_half_is_written() -> None:
-    writing = Writing(FEW)
+    writing = WriteState(FEW)
     for number in range(1, 6):
         writing.handed_out(record())
         writing.sent(number)
-    assert (writing.state, writing.holds, writing.refuses) == (State.BEHIND, True, False)
+    assert (writing.state, writing.holds, writing.refuses) == (WritePhase.BEHIND, True, False)
     writing.written(2)
-    assert writing.state is State.BEHIND, "three of four are left"
+    assert writing.state is WritePhase.BEHIND, "three of four are left"
     assert not writing.written(3)
-    assert (writing.state, writing.records, writing.bytes) == (State.RUNNING, 2, 2 * 74)
+    assert (writing.state, writing.records, writing.bytes) == (WritePhase.RUNNING, 2, 2 * 74)
 
 
 def test_bytes_count_too_and_commands_have_as_much_again() -> None:
-    writing = Writing(FEW)
+    writing = WriteState(FEW)
     writing.handed_out(record(4000))
     assert writing.holds
     assert not writing.full
@@ -81,17 +81,17 @@ def test_bytes_count_too_and_commands_have_as_much_again() -> None:
 
 
 def test_in_doubt_no_more_is_risked_than_may_wait() -> None:
-    writing = Writing(FEW)
+    writing = WriteState(FEW)
     writing.handed_out(record())
     writing.sent(1)
     writing.failed(failure(), waits=False)
-    assert (writing.state, writing.records, writing.holds) == (State.DOUBTED, 0, False)
+    assert (writing.state, writing.records, writing.holds) == (WritePhase.DOUBTED, 0, False)
     for _ in range(5):
         writing.handed_out(record())
-    assert writing.state is State.STUCK
+    assert writing.state is WritePhase.STUCK
     writing.sent(5)
     assert writing.written(5)
-    assert (writing.state, writing.trouble) == (State.RUNNING, None)
+    assert (writing.state, writing.trouble) == (WritePhase.RUNNING, None)
 
 
 @given(
@@ -109,7 +109,7 @@ def test_what_is_counted_is_what_was_handed_out_and_not_written(
     steps: list[tuple[str, int]],
 ) -> None:
     """Whatever comes in whatever order: the counts agree with a list, and so do the bounds."""
-    writing, groups, fresh, number = Writing(FEW), [], [], 0
+    writing, groups, fresh, number = WriteState(FEW), [], [], 0
     for what, how in steps:
         if what == "hand":
             number += 1
@@ -134,7 +134,9 @@ def test_what_is_counted_is_what_was_handed_out_and_not_written(
         if over:
             assert writing.holds
         assert writing.holds == (writing.state not in TAKING)
-        assert (writing.trouble is not None) == (writing.state in (State.DOUBTED, State.STUCK))
+        assert (writing.trouble is not None) == (
+            writing.state in (WritePhase.DOUBTED, WritePhase.STUCK)
+        )
 
 
 # --- the replica lives by it --------------------------------------------------------------------

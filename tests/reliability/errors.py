@@ -12,12 +12,12 @@ from random import Random
 from msgspec import Struct
 
 from domain.commands import PostMessage
-from node.codec import ProtobufCodec
-from node.journal import Journal, JournalOptions
-from node.ports import AckLevel, Durability, EventRecord, Record
-from node.replica import Replica, ReplicaConfig
-from node.storage import DISK_FULL, DiskFull, MemoryStorage, StorageError
-from node.turn import Acked, Outcome, Persisted, PersistFailed, Submit, Tick, Unmet
+from node.core.interface import Acked, Outcome, Persisted, PersistFailed, Submit, Tick, Unmet
+from node.core.ports import AckLevel, Durability, EventRecord, Record
+from node.core.replica import Replica, ReplicaConfig
+from node.storage.codec import ProtobufCodec
+from node.storage.files import DISK_FULL, DiskFull, MemoryStorage, StorageError
+from node.storage.journal import Journal, JournalOptions
 
 SHORT = 0  # the "error" of a write that takes a part and says so
 KINDS = ("write", "fdatasync", "open", "rename", "directory fsync")

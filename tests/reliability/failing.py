@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from node.__main__ import run
-from node.segments import SEGMENT_SUFFIX
-from node.storage import FileStorage
+from node.storage.files import FileStorage
+from node.storage.segments import SEGMENT_SUFFIX
 
 SWITCHES = Path(sys.argv[3])
 

@@ -8,15 +8,15 @@ from random import Random
 from gossip.frontier import CLAIMED_LOGS_MAX
 from gossip.places import EACH_SHARED, STRANGE_LOGS_MAX
 from gossip.wire import WireError, decode, encode
-from lab import scenario
-from lab.places import PlaceError, parse
-from node import config
-from node.codec import ProtobufCodec, decode_block
-from node.inspect import examine_storage
-from node.marks import decode_identity, decode_mark, decode_segment_header
-from node.ports import CodecError, EventRecord
-from node.requests import Bad, read_frame
-from node.storage import StorageError
+from lab.client.location import LocationError, parse
+from lab.plan import scenario
+from node.config import cluster_file as config
+from node.control.decoding import Bad, read_frame
+from node.core.ports import CodecError, EventRecord
+from node.storage.codec import ProtobufCodec, decode_block
+from node.storage.files import StorageError
+from node.storage.headers import decode_identity, decode_mark, decode_segment_header
+from node.storage.verify import examine_storage
 from tests.node.journals import open_journal
 from tests.node.replicas import Node
 from tests.reliability.hostile import Packets, documents, mutated, requests, segments
@@ -153,7 +153,7 @@ def fuzz_cluster_files(count: int, seed: int = 1) -> str:
             for loader in (config.load, parse):
                 try:
                     loader(path)
-                except (config.ConfigError, PlaceError) as error:
+                except (config.ConfigError, LocationError) as error:
                     assert "\n" not in str(error), str(error)
                     refused += 1
     return f"{count} cluster files in 2 readers: {refused} refused in one line, no other exception"

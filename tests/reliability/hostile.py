@@ -17,8 +17,8 @@ from gossip.packets import (
     PROTOCOL_VERSION,
     Ack,
     Body,
+    EpochFold,
     Feedback,
-    Fold,
     Line,
     Opinion,
     Packet,
@@ -32,8 +32,7 @@ from gossip.packets import (
     Unfold,
 )
 from gossip.wire import cluster_hash, encode
-from node import frames
-from node.api import (
+from node.control.messages import (
     ClearFaults,
     Post,
     ReadFrontier,
@@ -43,7 +42,8 @@ from node.api import (
     SetFault,
     SetPresence,
 )
-from node.codec import ProtobufCodec
+from node.storage import frames
+from node.storage.codec import ProtobufCodec
 
 CLUSTER = cluster_hash("test")
 SEQS = (1, 2, 3, 255, 2**31, 2**32, SEQ_MAX - 1, SEQ_MAX)
@@ -184,11 +184,11 @@ class Packets:
     def _epoch(self) -> int:
         return self.rng.choice((1, 2, 7, EPOCH_MAX, self.rng.randint(1, EPOCH_MAX)))
 
-    def _folds(self) -> list[Fold]:
+    def _folds(self) -> list[EpochFold]:
         rng = self.rng
         first, last = sorted((self._epoch(), self._epoch()))
         count, origins = rng.choice(NUMBERS), sorted({self.name() for _ in range(rng.randrange(4))})
-        return [Fold(name, first, last, count, self._root()) for name in origins]
+        return [EpochFold(name, first, last, count, self._root()) for name in origins]
 
     def _lines(self) -> list[Line]:
         rng = self.rng

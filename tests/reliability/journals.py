@@ -8,15 +8,15 @@ from random import Random
 from msgspec import Struct
 
 from gossip.entry import hash_of
-from node import frames
-from node.codec import encode_block
-from node.journal import Journal
-from node.opening import Recovery
-from node.ports import EpochRecord, EventRecord, Record
-from node.recovery import load_identity
-from node.segments import list_segments, read_frames
-from node.storage import MemoryStorage
-from node.survey import survey
+from node.core.ports import EpochRecord, EventRecord, Record
+from node.storage import frames
+from node.storage.codec import encode_block
+from node.storage.files import MemoryStorage
+from node.storage.journal import Journal
+from node.storage.recovered import Recovery
+from node.storage.recovery import load_identity
+from node.storage.scan import survey
+from node.storage.segments import list_segments, read_frames
 from tests.node.journals import Writer, commit, open_journal
 from tests.node.replicas import Node, exchange
 

@@ -17,11 +17,11 @@ import psutil
 import zmq
 
 from lab.bench.figures import quantile
-from lab.client import Client, Unreachable
-from lab.process import read_record, send_signal
-from node.api import Accepted, Post, replies_decoder
-from node.journal import Journal, JournalOptions
-from node.storage import FileStorage
+from lab.client.client import Client, Unreachable
+from lab.cluster.processes import read_record, send_signal
+from node.control.messages import Accepted, Post, replies_decoder
+from node.storage.files import FileStorage
+from node.storage.journal import Journal, JournalOptions
 from tests.cluster import test_chaos as chaos
 from tests.cluster.conftest import FIVE, ROOT, Lab
 from tests.node.journals import Writer
@@ -186,7 +186,7 @@ def opening(folder: Path, count: int) -> str:
     journal.close(clean=True)
     script = (
         "import sys, time, resource; from pathlib import Path\n"
-        "from node.journal import *; from node.storage import FileStorage\n"
+        "from node.storage.journal import *; from node.storage.files import FileStorage\n"
         "b = time.monotonic()\n"
         "j, f = Journal.open(FileStorage(Path(sys.argv[1])), 'n1', JournalOptions(), 1)\n"
         "o = time.monotonic() - b; n = sum(1 for _ in f.records)\n"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from random import Random
 
 from gossip.wire import decode
-from node.api import FRAME_BYTES_MAX
-from node.requests import Bad, read_frame
-from node.squeeze import expanded
+from node.control.decoding import Bad, read_frame
+from node.control.messages import FRAME_BYTES_MAX
+from node.network.compression import expanded
 from tests.reliability.hostile import Packets, requests
 
 

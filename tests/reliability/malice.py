@@ -4,7 +4,7 @@
 opinions, packets as large and as small as the wire allows, forks of its own log and of honest ones,
 and repetitions of what was sent. They are made of a seed and of what honest nodes told. Bytes that
 are no packet, and packets in another name, are not among them: their key is not heard for a while
-then (`node.penalties`), which ends an attack.
+then (`node.network.penalties`), which ends an attack.
 """
 
 import time
@@ -23,8 +23,8 @@ from gossip.packets import (
     PROTOCOL_VERSION,
     Ack,
     Body,
+    EpochFold,
     Feedback,
-    Fold,
     Line,
     Opinion,
     Packet,
@@ -38,7 +38,7 @@ from gossip.packets import (
     Unfold,
 )
 from gossip.wire import PACKET_BYTES_MAX, cluster_hash, encode
-from node.codec import ProtobufCodec
+from node.storage.codec import ProtobufCodec
 
 CLUSTER, CLUSTER_ID = "malice", "ba5e1e5500000001"
 HONEST = ("n1", "n2", "n3")
@@ -136,7 +136,7 @@ class Malice:
         rng = self.rng
         cuts = sorted({rng.randrange(1, 2**63 - 1) for _ in range(2 * rng.choice((1, 100, 1000)))})
         folds = [
-            Fold(EVIL, first, last, rng.getrandbits(40), rng.randbytes(16))
+            EpochFold(EVIL, first, last, rng.getrandbits(40), rng.randbytes(16))
             for first, last in zip(cuts[::2], cuts[1::2], strict=False)
         ]
         re = rng.getrandbits(60)

@@ -28,16 +28,16 @@ from msgspec import Struct
 from domain.dot import Dot
 from domain.events import MessagePosted
 from gossip.wire import WireError, decode
-from lab.ask import frontiers_of
 from lab.bench.figures import quantile
-from lab.client import Client
-from lab.places import keys_in
-from lab.process import read_record
-from lab.reading import read_timeline
-from node.api import FrontierPage, Status
-from node.api import ReadStatus as AskStatus
-from node.curve import dial
-from node.keys import KeyPair, read_secret, read_trusted
+from lab.client.client import Client
+from lab.client.location import keys_in
+from lab.client.panel import frontiers_of
+from lab.client.timeline_reader import read_timeline
+from lab.cluster.processes import read_record
+from node.control.messages import FrontierPage, Status
+from node.control.messages import ReadStatus as AskStatus
+from node.security.curve import dial
+from node.security.key_files import KeyPair, read_secret, read_trusted
 from tests.cluster import test_chaos as chaos
 from tests.cluster.conftest import Lab
 from tests.reliability.malice import CLUSTER, CLUSTER_ID, EVIL, HONEST, Malice

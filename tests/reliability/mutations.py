@@ -30,21 +30,21 @@ _BATCH = "self._journal.written + len(batch)"
 MUTATIONS = (
     Mutation(
         "skip fsync, in the journal",
-        "node/journal.py",
+        "node/storage/journal.py",
         "        try:\n            self._storage.sync(self._name)\n",
         "        try:\n            pass\n",
         ("tests/node/test_journal.py", "tests/reliability/test_errors.py"),
     ),
     Mutation(
         "skip fsync, in the system call",
-        "node/storage.py",
+        "node/storage/files.py",
         "os.fdatasync(self._open(name))",
         "self._open(name)",
         ("tests/reliability/test_real_errors.py",),
     ),
     Mutation(
         "ack before write",
-        "node/committer.py",
+        "node/storage/committer.py",
         "        try:\n            self._journal.append(batch)\n",
         f"        self._on_progress(Persisted({_BATCH}, {_BATCH}))\n"
         "        try:\n            self._journal.append(batch)\n",
@@ -52,21 +52,21 @@ MUTATIONS = (
     ),
     Mutation(
         "drop the header CRC",
-        "node/frames.py",
+        "node/storage/frames.py",
         "    if actual != expected:\n",
         "    if False:\n",
         ("tests/node/test_frames.py", "tests/reliability/test_journal.py"),
     ),
     Mutation(
         "lockf for flock",
-        "node/storage.py",
+        "node/storage/files.py",
         "fcntl.flock(lock,",
         "fcntl.lockf(lock,",
         ("tests/node/test_storage.py",),
     ),
     Mutation(
         "no ZAP domain",
-        "node/curve.py",
+        "node/security/curve.py",
         "    socket.setsockopt(zmq.ZAP_DOMAIN, domain.encode())\n"
         "    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)\n",
         "",
@@ -74,7 +74,7 @@ MUTATIONS = (
     ),
     Mutation(
         "no display_safe",
-        "lab/display.py",
+        "lab/terminal/display.py",
         "        text = _shown(text)\n",
         "        pass\n",
         ("tests/reliability/test_text.py", "tests/lab/test_display.py"),

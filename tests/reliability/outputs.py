@@ -12,19 +12,22 @@ from typing import Any
 from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import MessagePosted, ParticipantJoined, UnknownEvent
-from lab.cli import chat, journal, listing, looking, moderate, view
+from lab.cli import chat, journal, moderate
+from lab.cli import inspect_cluster as looking
+from lab.cli import node_table as listing
+from lab.cli import timeline_view as view
 from lab.cli.common import first_problem
-from lab.cli.complain import complain
+from lab.cli.error_output import complain
 from lab.cli.logs import line_text
 from lab.cli.main import _unexpected
-from lab.client import Failure
-from lab.lines import item_text
-from lab.logtail import parse_line
-from lab.problem import Problem
-from lab.reading import Reading
-from lab.states import NodeState
-from lab.tables import Paint
-from node.api import (
+from lab.client.client import Failure
+from lab.client.timeline_reader import TimelineReader
+from lab.observe.log_tail import parse_line
+from lab.observe.node_states import NodeState
+from lab.terminal.errors import Problem
+from lab.terminal.event_line import item_text
+from lab.terminal.tables import Paint
+from node.control.messages import (
     Accepted,
     Failed,
     FrontierPage,
@@ -38,7 +41,7 @@ from node.api import (
     TimelineItem,
     WorkerStatus,
 )
-from node.link import LinkFault
+from node.network.link_faults import LinkFault
 
 PLAIN = Paint(on=False)
 VISIBLE_FORMATS = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
@@ -115,7 +118,7 @@ def _timeline(text: str) -> None:
     ):
         for order in ("causal", "arrival", "author"):
             print(item_text(TimelineItem(event, 1000, "rumor", True), order, PLAIN))
-    view._print_summary(text, Reading([], 3, 1, [(text, 5, 1, 4)], more_holes=True))
+    view._print_summary(text, TimelineReader([], 3, 1, [(text, 5, 1, 4)], more_holes=True))
 
 
 def _presence(text: str) -> None:
@@ -150,7 +153,7 @@ def _states(text: str) -> None:
 def _diff(text: str) -> None:
     left = FrontierPage(1, text, 3, [LogStatus(text, 5, 3, [], text)])
     right = FrontierPage(1, text + "x", 2, [LogStatus(text, 5, 2, [], text)])
-    from lab.converge import forks, lacking
+    from lab.observe.convergence import forks, lacking
 
     only_a, only_b = lacking(left.logs, right.logs), lacking(right.logs, left.logs)
     looking._show_diff(
@@ -189,7 +192,7 @@ def _answers(text: str) -> None:
 
 
 def _journal(text: str) -> None:
-    from lab.display import display_safe
+    from lab.terminal.display import display_safe
 
     dot = {"origin": text, "epoch": 5, "seq": 1}
     event = {"dot": dot, "received_at_ms": 5, "via": "rumor", "event": "posted", "author": text}

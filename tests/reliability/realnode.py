@@ -13,8 +13,8 @@ import psutil
 import zmq
 
 from gossip.wire import PACKET_BYTES_MAX, cluster_hash, encode
-from lab.process import read_record
-from node.api import (
+from lab.cluster.processes import read_record
+from node.control.messages import (
     FRAME_BYTES_MAX,
     Failed,
     PresencePage,

@@ -6,7 +6,7 @@ from tracemalloc import get_traced_memory, start, stop
 
 from msgspec import Struct
 
-from gossip.folding import KEPT
+from gossip.epoch_folds import KEPT
 from gossip.packets import Syn
 from gossip.wire import encode
 from tests.gossip.builders import packet

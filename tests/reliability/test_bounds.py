@@ -12,16 +12,16 @@ from gossip import frontier as limits
 from gossip.config import GossipConfig
 from gossip.delta import room_beside
 from gossip.entry import GENESIS, PREV_BYTES
-from gossip.folding import ITEMS_SHARED
+from gossip.epoch_folds import ITEMS_SHARED
 from gossip.frontier import CLAIMED_LOGS_MAX, RANGES_SHARED, Added
 from gossip.packets import PROTOCOL_VERSION, Body, Line, Packet, Push, Run, Stored, Syn, SynAck
 from gossip.places import ORIGINS_MAX, STRANGE_LOGS_MAX
 from gossip.receipts import Receipts
 from gossip.rumor import RUMOR_BYTES_MAX, Rumors
 from gossip.wire import PACKET_BYTES_MAX, cluster_hash, encode
-from lab.cli.looking import _full_text
-from node.api import PlacesStatus
-from node.codec import ProtobufCodec
+from lab.cli.inspect_cluster import _full_text
+from node.control.messages import PlacesStatus
+from node.storage.codec import ProtobufCodec
 from tests.gossip.builders import chain, entry, exchange, held, holding, take
 from tests.gossip.engines import Flying, Net, run_of, sent_by
 from tests.node.replicas import WALL_MS, Node

@@ -10,8 +10,8 @@ from gossip.incarnation import NUMBER_MAX, token_of
 from gossip.membership import LEAP_MAX, State
 from gossip.packets import Line, Opinion, Packet, Push, Run, Same, Syn, SynAck
 from gossip.wire import cluster_hash
-from node.epochs import FORGED_MAX, RECOVER_MS, REFUTED
-from node.turn import Acked
+from node.core.epochs import FORGED_MAX, RECOVER_MS, REFUTED
+from node.core.interface import Acked
 from tests.gossip.engines import Net
 from tests.node.replicas import Node, settle
 from tests.reliability.test_bounds import event

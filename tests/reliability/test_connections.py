@@ -14,8 +14,8 @@ import psutil
 import pytest
 
 from gossip.wire import PACKET_BYTES_MAX
-from lab.client import Client, listening
-from node.api import FRAME_BYTES_MAX, Accepted, Post, ReadStatus, ReadTimeline, Status
+from lab.client.client import Client, listening
+from node.control.messages import FRAME_BYTES_MAX, Accepted, Post, ReadStatus, ReadTimeline, Status
 from tests.cluster.conftest import Lab
 from tests.cluster.conftest import lab as lab  # noqa: PLC0414  (the fixture)
 from tests.cluster.conftest import until as until  # noqa: PLC0414

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from node.ports import Durability
+from node.core.ports import Durability
 from tests.reliability.errors import CODES, KINDS, SHORT, BrokenDisk, Fault, faults, promises_hold
 
 MODES: tuple[Durability, ...] = ("always", "interval", "none")

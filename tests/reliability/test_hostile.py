@@ -10,8 +10,8 @@ from msgspec.structs import replace
 
 from gossip.packets import Packet
 from gossip.wire import WireError, decode
-from node.api import Failed, FrontierPage, ReadFrontier
-from node.requests import read_frame
+from node.control.decoding import read_frame
+from node.control.messages import Failed, FrontierPage, ReadFrontier
 from tests.gossip.test_wire import packets
 from tests.node.controls import Bench
 from tests.node.loops import run

@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from node.inspect import examine_storage
-from node.recovery import IDENTITY_FILE
-from node.repair import repair_storage
-from node.storage import FaultyStorage, MemoryStorage, StorageError
-from node.survey import RecoveryRefused
+from node.storage.files import FaultyStorage, MemoryStorage, StorageError
+from node.storage.recovery import IDENTITY_FILE
+from node.storage.repair import repair_storage
+from node.storage.scan import RecoveryRefused
+from node.storage.verify import examine_storage
 from tests.node.journals import open_journal
 from tests.reliability.journals import (
     BIG,

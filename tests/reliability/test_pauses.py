@@ -18,9 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.client import Client
-from lab.process import read_record
-from node.api import Accepted, Post, ReadStatus, Status
+from lab.client.client import Client
+from lab.cluster.processes import read_record
+from node.control.messages import Accepted, Post, ReadStatus, Status
 from tests.cluster.conftest import Lab
 from tests.cluster.conftest import lab as lab  # noqa: PLC0414  (the fixture)
 from tests.cluster.conftest import until as until  # noqa: PLC0414

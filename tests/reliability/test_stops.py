@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from node.storage import FileReader
-from node.survey import survey
+from node.storage.files import FileReader
+from node.storage.scan import survey
 from tests.cluster.conftest import ROOT, Lab
 from tests.cluster.conftest import lab as lab  # noqa: PLC0414  (the fixture)
 from tests.cluster.conftest import until as until  # noqa: PLC0414

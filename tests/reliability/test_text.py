@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from node.logs import open_log
-from node.ports import Note
+from node.core.ports import Note
+from node.process.structured_log import open_log
 from tests.reliability.outputs import OUTPUTS, check, code_points, escapes, shown_by, wrong_in
 
 # Blocks of 1024 code points where those lie that are not letters, and a few others. The long form,

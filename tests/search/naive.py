@@ -2,7 +2,7 @@
 
 A world is two or three replicas, their disks, and packets. Each state is reached by replaying all
 steps of all nodes from the start. Only the fingerprint of a replica is shared
-with `lab.search`, for it says what counts as one state.
+with `lab.modelcheck`, for it says what counts as one state.
 """
 
 from collections import Counter, deque
@@ -11,13 +11,13 @@ from typing import Any
 from domain.commands import PostMessage
 from domain.moderation import Moderator, Policy
 from gossip.wire import decode, encode
-from lab.search import Bounds, Workload
-from lab.search.canonical import fingerprint
-from lab.search.machine import GOSSIP, WALL_MS, Draws
-from node.codec import ProtobufCodec
-from node.ports import AckLevel, Record
-from node.replica import Replica, ReplicaConfig
-from node.turn import Outbox, Persisted, Received, Submit, Tick
+from lab.modelcheck import Bounds, Workload
+from lab.modelcheck.fingerprint import fingerprint
+from lab.modelcheck.node_machine import GOSSIP, WALL_MS, Draws
+from node.core.interface import Outbox, Persisted, Received, Submit, Tick
+from node.core.ports import AckLevel, Record
+from node.core.replica import Replica, ReplicaConfig
+from node.storage.codec import ProtobufCodec
 
 MODERATOR = Moderator(Policy((), ()))
 Flying = tuple[str, str, bytes]  # sender, receiver, bytes as sent

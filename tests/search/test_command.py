@@ -6,7 +6,7 @@ import re
 import pytest
 
 from lab.cli.main import main
-from lab.problem import Exit
+from lab.terminal.errors import Exit
 
 
 def test_a_sound_space_is_told_and_done(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,16 +4,16 @@ import pytest
 from msgspec.structs import replace
 
 from gossip.packets import Push
-from lab.search import Bounds, Found, Workload, search
-from lab.search.canonical import fingerprint
-from node.replica import Replica
-from node.turn import Acked, Received, Submit
+from lab.modelcheck import Bounds, SearchResult, Workload, search
+from lab.modelcheck.fingerprint import fingerprint
+from node.core.interface import Acked, Received, Submit
+from node.core.replica import Replica
 from tests.search import naive
 
 
 def found_with(
     build: type[Replica], bounds: Bounds | None = None, posts: tuple[int, ...] = (2, 0)
-) -> Found:
+) -> SearchResult:
     return search(Workload(posts), bounds, build)
 
 

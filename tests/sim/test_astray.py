@@ -2,9 +2,9 @@
 
 import pytest
 
-from lab.faults import Astray, DiskOptions, Kill, Op, Plan, Timed
-from lab.kinds import Crash, Final, Fired, Note, Refused, Unwritten
+from lab.plan.faults import Astray, DiskOptions, Kill, Op, Plan, Timed
 from lab.sim.world import Result, run_plan
+from lab.trace.kinds import Crash, Final, Fired, Note, StartRefused, Unwritten
 from tests.sim.judged import wrong
 
 NODES = ("n1", "n2", "n3")
@@ -66,7 +66,7 @@ def test_a_start_without_its_directory_is_refused_until_it_is_put_back() -> None
         kill = Timed(2, 4 * SECOND_US, 5 * SECOND_US, Kill("n1"))
         result = run_plan(plan(seed, astray(3.5, 9.0, "folder"), kill))
         assert wrong(result) == [], f"seed {seed}"
-        refusals = of(result, Refused)
+        refusals = of(result, StartRefused)
         assert refusals and all(at < 9 * SECOND_US for at, _ in refusals)
         assert "is not there" in refusals[0][1].reason  # type: ignore[attr-defined]
         ((_, end),) = of(result, Final)
@@ -79,6 +79,6 @@ def test_what_was_emptied_is_told_of_by_the_start_that_follows() -> None:
         result = run_plan(plan(seed, astray(4.0, 4.0, "emptied"), kill))
         assert wrong(result) == [], f"seed {seed}"
         assert [data for _, data in of(result, Fired) if data.what == "end_lost"]  # type: ignore[attr-defined]
-        assert not of(result, Refused)
+        assert not of(result, StartRefused)
         opened = [data for _, data in of(result, Note) if data.event == "epoch_opened"]  # type: ignore[attr-defined]
         assert opened

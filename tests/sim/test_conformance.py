@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable
 import pytest
 from msgspec.structs import replace
 
-from lab.conformance import replay
-from lab.kinds import Got, Out, PacketIn, TickIn
-from lab.scenario import named, names
-from lab.sim.swarm import draw
+from lab.plan.draw import draw
+from lab.plan.scenario import named, names
+from lab.sim.conformance import replay
 from lab.sim.world import run, run_plan
-from lab.trace import Event
-from lab.tracefile import read_lines, write_lines
-from node.checkpoint import Checkpoint
-from node.lives import Lives
-from node.opening import Recovery
-from node.replica import Replica
-from node.restarts import RestartBudget
+from lab.trace.file import read_lines, write_lines
+from lab.trace.kinds import Got, Out, PacketIn, TickIn
+from lab.trace.trace import Event
+from node.core.checkpoint import Checkpoint
+from node.core.replica import Replica
+from node.process.lives import Lives
+from node.process.restart_budget import RestartBudget
+from node.storage.recovered import Recovery
 
 
 @pytest.mark.parametrize("name", names())

@@ -11,19 +11,19 @@ from msgspec.structs import replace
 
 from gossip.packets import WITH_RUNS, Packet
 from gossip.wire import encode
-from lab.kinds import Final
-from lab.scenario import named, names
+from lab.plan.draw import draw
+from lab.plan.scenario import named, names
 from lab.sim import network
-from lab.sim.swarm import draw
 from lab.sim.world import run
-from lab.trace import Event
+from lab.trace.kinds import Final
+from lab.trace.trace import Event
 from tests.sim.judged import wrong
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 8  # for each scenario: more than 200 in all
 SCRIPT = """
 import sys
-from lab.scenario import named, names
+from lab.plan.scenario import named, names
 from lab.sim.world import run
 for name in names():
     for seed in range(int(sys.argv[1])):

@@ -8,8 +8,8 @@ import pytest
 
 from domain.moderation import Clean
 from lab.checkers.moderation import is_innocent, meant
-from lab.scenario import named
-from lab.sim.disguises import CARRIERS, DISGUISES, innocent
+from lab.plan.disguises import CARRIERS, DISGUISES, innocent
+from lab.plan.scenario import named
 from lab.sim.world import moderator_of
 
 RULES = named("disguises").rules

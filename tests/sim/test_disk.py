@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.sim.disk import Died, SimDisk
-from node.storage import SECTOR_BYTES, MemoryStorage
+from node.storage.files import SECTOR_BYTES, MemoryStorage
 
 Step = tuple[str, bytes]
 STEPS = st.lists(

@@ -5,10 +5,10 @@ counted, and lose only what is permitted.
 from unittest.mock import patch
 
 from lab.checkers import Judge
-from lab.faults import Fault, Kill, Op, Plan, Timed, Worker
-from lab.kinds import Boot, Dropped, Fired, Note, Refused, Totals
+from lab.plan.faults import Fault, Kill, Op, Plan, Timed, Worker
 from lab.sim.world import Result, run_plan
-from node import recovery
+from lab.trace.kinds import Boot, Dropped, Fired, Note, StartRefused, Totals
+from node.storage import recovery
 from tests.sim.judged import wrong
 
 NODES = ("n1", "n2", "n3")
@@ -47,14 +47,14 @@ def test_spoilt_sectors_are_found_told_and_pulled_back_from_peers() -> None:
         assert len(told) == 1 and fired(result)[told[0]] == 1
         found |= {told[0]}
         boots = [e.data for e in result.trace if type(e.data) is Boot and e.node == "n1"]
-        refused = any(type(e.data) is Refused for e in result.trace)
+        refused = any(type(e.data) is StartRefused for e in result.trace)
         assert refused or boots[1].holes or boots[1].torn_bytes or boots[1].must_open_epoch
     assert found == {"stale", "misdirected"}
 
 
 def test_a_node_refuses_the_disk_of_another_and_goes_on_with_its_own() -> None:
     result = ran(Kill("n1", disk="other"))
-    (refused,) = [e.data.reason for e in result.trace if type(e.data) is Refused]
+    (refused,) = [e.data.reason for e in result.trace if type(e.data) is StartRefused]
     assert "this journal belongs to node n" in refused and refused.endswith(", not to n1")
     boots = [e.data for e in result.trace if type(e.data) is Boot and e.node == "n1"]
     assert [boot.disk for boot in boots] == ["new", "same"]

@@ -6,9 +6,9 @@ from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import Event, MessagePosted, ParticipantJoined
 from gossip.entry import GENESIS
-from lab.sim.known import Known
-from node.codec import ProtobufCodec
-from node.ports import Decoded
+from lab.sim.event_names import Known
+from node.core.ports import Decoded
+from node.storage.codec import ProtobufCodec
 
 
 def event(seq: int) -> MessagePosted:

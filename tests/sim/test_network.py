@@ -8,7 +8,7 @@ import pytest
 
 from gossip.packets import Packet, Push, Run, Same
 from gossip.wire import encode
-from lab.faults import (
+from lab.plan.faults import (
     Burst,
     Corrupt,
     Duplicate,
@@ -19,14 +19,14 @@ from lab.faults import (
     Plan,
     Reorder,
 )
-from lab.kinds import Copied, Dropped, Got, Sent
-from lab.scenario import named, names
-from lab.sim.agenda import Agenda
+from lab.plan.partition_shapes import cuts_of
+from lab.plan.scenario import named, names
 from lab.sim.network import Flight, Network, described, quantiles
-from lab.sim.shapes import cuts_of
+from lab.sim.scheduler import Scheduler
 from lab.sim.world import run
-from lab.trace import Trace
-from node.link import FaultTable
+from lab.trace.kinds import Copied, Dropped, Got, Sent
+from lab.trace.trace import Trace
+from node.network.link_faults import FaultTable
 
 NODES = tuple([f"n{number}" for number in range(1, 8)])
 
@@ -55,8 +55,8 @@ def packet(number: int, size: int = 0) -> Packet:
     return Packet(1, 7, "n1", 1, number, Same(number, bytes(16)))
 
 
-def net(**options: int) -> tuple[Agenda, Trace, Network, Box, Box]:
-    agenda, trace = Agenda(), Trace()
+def net(**options: int) -> tuple[Scheduler, Trace, Network, Box, Box]:
+    agenda, trace = Scheduler(), Trace()
     network = Network(
         agenda, trace, NetworkOptions("uniform", 100, 5000), Random(1), packets_traced=True
     )
@@ -66,7 +66,7 @@ def net(**options: int) -> tuple[Agenda, Trace, Network, Box, Box]:
     return agenda, trace, network, *boxes
 
 
-def send(network: Network, agenda: Agenda, box: Box, count: int, size: int = 0) -> None:
+def send(network: Network, agenda: Scheduler, box: Box, count: int, size: int = 0) -> None:
     for number in range(count):
         agenda.at(
             number * 100, lambda n: network.send(box, [("n2", packet(n, size))], None), number

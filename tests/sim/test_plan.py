@@ -4,11 +4,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from lab.faults import Kill, Op, Plan, Timed, plan_from_json, plan_to_json
-from lab.kinds import Boot, Crash, Fail, Faulted, Handed, Info, Ok, Paused, Stopped
-from lab.scenario import named, names
-from lab.sim.swarm import draw
+from lab.plan.draw import draw
+from lab.plan.faults import Kill, Op, Plan, Timed, plan_from_json, plan_to_json
+from lab.plan.scenario import named, names
 from lab.sim.world import World, run, run_plan
+from lab.trace.kinds import Boot, Crash, Fail, Faulted, Handed, Info, Ok, Paused, Stopped
 
 NODES = ("n1", "n2", "n3")
 

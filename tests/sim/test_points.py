@@ -5,12 +5,12 @@ from typing import get_args
 import pytest
 
 from lab.checkers import Judge
-from lab.faults import SITES, Op, Plan, Point, Site, Timed
-from lab.kinds import Boot, Crash, Fired, Ok, Totals
+from lab.plan.faults import SITES, Op, Plan, Point, Site, Timed
 from lab.sim.clients import Clients
 from lab.sim.world import World, run_plan
-from node.ports import AckLevel
-from node.turn import Acked
+from lab.trace.kinds import Boot, Crash, Fired, Ok, Totals
+from node.core.interface import Acked
+from node.core.ports import AckLevel
 from tests.sim.judged import wrong
 
 NODES = ("n1", "n2", "n3")

@@ -12,30 +12,30 @@ import pytest
 from domain.events import Event
 from gossip.engine import Engine
 from gossip.entry import Entry
-from lab.scenario import named
+from lab.plan.scenario import named
 from lab.sim.disk import SimDisk
 from lab.sim.world import run
-from node import frames, recovery
-from node.emitter import Emitter
-from node.journal import Journal
-from node.marks import Identity
-from node.pending import Pending
-from node.promises import Promises
-from node.survey import Survey
-from node.turn import Persisted
+from node.core.commit_tracker import CommitTracker
+from node.core.emitter import Emitter
+from node.core.interface import Persisted
+from node.core.pending_acks import PendingAcks
+from node.storage import frames, recovery
+from node.storage.headers import Identity
+from node.storage.journal import Journal
+from node.storage.scan import ScanResult
 from tests.sim.judged import wrong
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def ack_before_sync(patch: pytest.MonkeyPatch) -> None:
-    persisted, kept = Pending.persisted, Promises.kept
+    persisted, kept = CommitTracker.persisted, PendingAcks.kept
 
-    def hasty(self: Pending, progress: Persisted, *, always: bool) -> bool:
+    def hasty(self: CommitTracker, progress: Persisted, *, always: bool) -> bool:
         return persisted(self, progress, always=False)
 
-    patch.setattr(Pending, "persisted", hasty)
-    patch.setattr(Promises, "kept", lambda self, seen, _, copies: kept(self, seen, seen, copies))
+    patch.setattr(CommitTracker, "persisted", hasty)
+    patch.setattr(PendingAcks, "kept", lambda self, seen, _, copies: kept(self, seen, seen, copies))
 
 
 def no_sync(patch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def no_sync(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_new_epoch(patch: pytest.MonkeyPatch) -> None:
-    def reason(identity: Identity | None, survey: Survey, place: str) -> str:
+    def reason(identity: Identity | None, survey: ScanResult, place: str) -> str:
         return "new log" if survey.epoch is None else ""
 
     patch.setattr(recovery, "epoch_reason", reason)

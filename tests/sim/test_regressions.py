@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from lab.checkers import Judge
-from lab.faults import DiskErrors, DiskFull, Kill, Op, Plan, Timed
-from lab.kinds import Boot, Crash, Fail, Ok, Written
-from lab.scenario import named
+from lab.plan.faults import DiskErrors, DiskFull, Kill, Op, Plan, Timed
+from lab.plan.scenario import named
 from lab.sim.disk import SimDisk
 from lab.sim.world import run, run_plan
-from node.journal import Journal, JournalOptions
-from node.storage import StorageError
+from lab.trace.kinds import Boot, Crash, Fail, Ok, Written
+from node.storage.files import StorageError
+from node.storage.journal import Journal, JournalOptions
 from tests.node.journals import Writer
 from tests.sim.judged import wrong
 

@@ -5,10 +5,10 @@ from typing import Literal
 import pytest
 from msgspec.structs import replace
 
-from lab.checkers.meter import silent_of
-from lab.faults import Astray, DiskOptions, Kill, Op, Plan, Rot, Timed, word
-from lab.kinds import Boot, Final, Fired, Note, Totals
+from lab.checkers.run_sample import silent_of
+from lab.plan.faults import Astray, DiskOptions, Kill, Op, Plan, Rot, Timed, word
 from lab.sim.world import Result, run_plan
+from lab.trace.kinds import Boot, Final, Fired, Note, Totals
 from tests.sim.judged import wrong
 
 NODES = ("n1", "n2", "n3")
@@ -76,7 +76,9 @@ def test_without_a_scrub_nothing_is_found_before_somebody_reads_it() -> None:
 
 def test_checkpoints_are_believed_and_then_found_rotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the start itself, which needs some bodies, or by whoever reads or scrubs later."""
-    monkeypatch.setattr("node.index.CHUNK_BYTES", 128)  # a start reads a frame, not a segment
+    monkeypatch.setattr(
+        "node.storage.offset_index.CHUNK_BYTES", 128
+    )  # a start reads a frame, not a segment
     doubted = later = 0
     for seed in SEEDS:
         one = plan(seed, 0, rot(1, 4.0), kill(2, 4.5))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.scenario import ScenarioError, load
+from lab.plan.scenario import ScenarioError, load
 
 HEAD = "name: mine\nabout: A test.\n"
 

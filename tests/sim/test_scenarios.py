@@ -9,11 +9,11 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from gossip.config import GossipConfig
-from lab.faults import plan_from_json, plan_to_json
-from lab.kinds import Final, Phase
-from lab.scenario import SCENARIOS, Cuts, ScenarioError, load, named, names
-from lab.sim.swarm import draw
+from lab.plan.draw import draw
+from lab.plan.faults import plan_from_json, plan_to_json
+from lab.plan.scenario import SCENARIOS, Cuts, ScenarioError, load, named, names
 from lab.sim.world import Result, run
+from lab.trace.kinds import Final, Phase
 from tests.sim.judged import wrong
 
 SEEDS = range(300, 312)

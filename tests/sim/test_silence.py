@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.quiet import Quiet
-from lab.kinds import Quiet as Told
-from lab.sim.silence import Silence
+from lab.sim.quiet_tracker import QuietTracker
+from lab.trace.kinds import Quiet as Told
 from tests.domain.builders import arrival, posted
 
 STEPS = st.lists(
@@ -18,7 +18,7 @@ def told_of(steps: list[tuple[int, bool, int]], quiet_ms: int, *, careless: bool
     """Time goes on, clocks are set, something may arrive. `careless`: each look is a whole one."""
     quiet, told = Quiet(quiet_ms), list[Told]()
     quiet.watch(1000)
-    silence = Silence(quiet, told.append, 0)
+    silence = QuietTracker(quiet, told.append, 0)
     now_us, ahead_ms = 0, 1000
     for seq, (after_ms, arrives, set_ms) in enumerate(steps, 1):
         now_us, ahead_ms = now_us + after_ms * 1000, ahead_ms + set_ms

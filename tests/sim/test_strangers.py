@@ -6,9 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 import lab.sim.world
-from lab.faults import Op, Plan
+from lab.plan.faults import Op, Plan
 from lab.sim.world import World
-from node.replica import ReplicaConfig
+from node.core.replica import ReplicaConfig
 
 S = 1_000_000
 NODES = ("n1", "n2", "n3")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.kinds import KINDS, Copied, Facts, Handed, PacketIn, Run, Sent, Visible
-from lab.scenario import named
+from lab.plan.scenario import named
 from lab.sim.world import run
-from lab.trace import HASH_BYTES, Event, Trace, dot_of, encoded, origin_of, tag_of
-from lab.tracefile import TraceError, read_lines, write_lines
+from lab.trace.file import TraceError, read_lines, write_lines
+from lab.trace.kinds import KINDS, Copied, Facts, Handed, PacketIn, Run, Sent, Visible
+from lab.trace.trace import HASH_BYTES, Event, Trace, dot_of, encoded, origin_of, tag_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "trace.md"
 

@@ -6,13 +6,13 @@ import pytest
 from msgspec.structs import replace
 
 from lab.checkers import judge
-from lab.faults import DiskErrors, DiskOptions, Kill, Op, Pause, Plan, SlowSync, Timed
-from lab.faults import DiskFull as FullDisk
-from lab.kinds import Boot, Crash, Fail, Note, Ok, Stopped, Unwritten, Written
+from lab.plan.faults import DiskErrors, DiskOptions, Kill, Op, Pause, Plan, SlowSync, Timed
+from lab.plan.faults import DiskFull as FullDisk
 from lab.sim.world import Result, World, run_plan
-from lab.trace import Event
-from node.turns import ANSWER_MS, COMMIT_MS, Turns
-from node.writing import Bounds
+from lab.trace.kinds import Boot, Crash, Fail, Note, Ok, Stopped, Unwritten, Written
+from lab.trace.trace import Event
+from node.core.turn_loop import ANSWER_MS, COMMIT_MS, TurnLoop
+from node.core.write_state import WriteBounds
 
 S = 1_000_000
 
@@ -69,7 +69,7 @@ def test_a_slow_disk_makes_a_node_fall_behind_and_catch_up() -> None:
     plan = plan_of(
         Timed(1, 1 * S, 3 * S, SlowSync("n1", 2 * S)),
         ops=ops,
-        disk=DiskOptions(unwritten=Bounds(records=5)),
+        disk=DiskOptions(unwritten=WriteBounds(records=5)),
     )
     result = run_plan(plan)
     assert passes(result)
@@ -105,14 +105,14 @@ def test_whatever_a_turn_takes_the_copies_agree(
     inputs_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most: list[int] = []
-    whole = Turns._run
+    whole = TurnLoop._run
 
-    def counted(self: Turns) -> None:
+    def counted(self: TurnLoop) -> None:
         before = self.waiting
         whole(self)
         most.append(before - self.waiting)
 
-    monkeypatch.setattr(Turns, "_run", counted)
+    monkeypatch.setattr(TurnLoop, "_run", counted)
     ops = [post(i, 1 * S + 700 * i, f"n{1 + i % 2}") for i in range(1, 60)]
     result = run_plan(
         plan_of(

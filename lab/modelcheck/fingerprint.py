@@ -1,0 +1,112 @@
+"""When two states are one: a fingerprint over everything that an object is made of.
+
+Everything counts unless it is named here, so that a field which somebody adds is never forgotten:
+a search that takes two states for one does not look at what comes after the second. Dicts count
+with their order, for some mean something by it.
+"""
+
+from array import array
+from collections import deque
+from collections.abc import Iterator
+from enum import Enum
+from hashlib import blake2b
+from random import Random
+from types import FunctionType, MethodType
+from typing import Any
+
+from msgspec import Struct
+
+from domain.arrival import Arrival
+from domain.dot import Dot, LogId
+from gossip.entry import Entry
+from gossip.packets import Run
+from node.core.ports import EpochRecord, EventRecord
+
+FINGERPRINT_BYTES = 16
+
+# What tells two states apart and makes no difference to anything that follows.
+ABSTRACTED: dict[str, frozenset[str]] = {
+    # Statistics, read by observers alone.
+    "Replica": frozenset({"_counters", "_codec", "_config"}),
+    "Engine": frozenset(
+        {"counters", "exchanges", "bad_entries", "_config", "_share", "_work_bytes"}
+    ),
+    "Rumors": frozenset({"cooled", "dropped"}),
+    "Holders": frozenset({"held"}),
+    "Pushing": frozenset({"_counters", "_config"}),
+    # Values kept at hand: what they are follows from the rest.
+    "Log": frozenset({"told", "total", "count", "begun", "tags", "_naming"}),
+    "Frontier": frozenset({"_root", "_sorted", "_origins", "_held", "_begun", "naming"}),
+    "Membership": frozenset({"_names"}),
+    "Timeline": frozenset({"_causal", "_pending", "_last_key", "_sum", "_summed"}),
+    # Parts of the replica, which has them itself.
+    "Past": frozenset(
+        {"_bodies", "_codec", "_engine", "_emitter", "presence", "quiet", "timeline"}
+    ),
+    # Begun anew with each packet; and no search is long enough to use up an allowance.
+    "Meter": frozenset({"_before", "_fetched", "_left"}),
+    "Allowance": frozenset({"_left", "_since_ms"}),
+    # Given from outside, and the same for all states.
+    "Emitter": frozenset({"_codec", "_moderator"}),
+    "Rounds": frozenset({"_config"}),
+}
+
+# Values through and through, whose text says everything. That is quick, and there are many of them.
+_PLAIN = frozenset({Arrival, Dot, Entry, EpochRecord, EventRecord, LogId, Run})
+
+
+def fingerprint(*parts: object) -> bytes:
+    digest = blake2b(digest_size=FINGERPRINT_BYTES)
+    digest.update(repr([_canonical(part, set()) for part in parts]).encode())
+    return digest.digest()
+
+
+def _canonical(one: Any, around: set[int]) -> object:
+    """A value made of tuples, numbers and texts. `around`: the objects that this one is part of."""
+    kind = type(one)
+    if one is None or kind in (int, str, bytes, bool, float):
+        return one
+    if isinstance(one, Enum):
+        return one.name
+    if kind in _PLAIN:
+        return repr(one)
+    if isinstance(one, FunctionType | MethodType):
+        return one.__qualname__
+    if isinstance(one, Random):
+        return repr(one)  # of draws that know how many they were
+    if id(one) in around:
+        return "(around)"
+    around.add(id(one))
+    try:
+        if isinstance(one, list | tuple | deque | array):
+            return [_canonical(part, around) for part in one]
+        if isinstance(one, dict):
+            return [(_canonical(k, around), _canonical(v, around)) for k, v in one.items()]
+        if isinstance(one, set | frozenset):
+            return sorted(repr(_canonical(part, around)) for part in one)
+        return (_name(kind), [(n, _canonical(v, around)) for n, v in _fields(one)])
+    finally:
+        around.discard(id(one))
+
+
+def _name(kind: type) -> str:
+    """A class that a test derives from one of ours goes by the same rules."""
+    for base in kind.__mro__:
+        if base.__name__ in ABSTRACTED:
+            return base.__name__
+    return kind.__name__
+
+
+def _fields(one: Any) -> list[tuple[str, Any]]:
+    """The fields of a Struct, or whatever else an object is made of; less what is hidden."""
+    kind = type(one)
+    hidden = ABSTRACTED.get(_name(kind), frozenset())
+    names = set(one.__struct_fields__) if isinstance(one, Struct) else set(_attributes(one))
+    return [(n, getattr(one, n)) for n in sorted(names - hidden) if hasattr(one, n)]
+
+
+def _attributes(one: Any) -> Iterator[str]:
+    yield from getattr(one, "__dict__", ())
+    for base in type(one).__mro__:
+        slots = base.__dict__.get("__slots__", ())
+        yield from [slots] if isinstance(slots, str) else slots

@@ -1,0 +1,60 @@
+"""Watching: what changes in a cluster from one look to the next.
+
+An observer only: it reads pid files and asks for statuses, and there is nothing that it could tell
+a node to do. A node that does not answer is data, and is shown as what its process says.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from lab.cluster.cluster import Cluster
+from lab.observe.node_states import NodeState, states_of
+
+
+class Change(Struct, frozen=True):
+    """One node, as it is now, at this wall time."""
+
+    at_ms: int
+    state: NodeState
+
+
+def looks(cluster: Cluster, every_s: float) -> Iterator[tuple[int, list[NodeState]]]:
+    """When (wall ms), and all nodes in the order of the file; for ever."""
+    while True:
+        began_s = time.monotonic()
+        yield int(time.time() * 1000), states_of(cluster)
+        time.sleep(max(0.0, every_s - (time.monotonic() - began_s)))
+
+
+class Changes:
+    """What is new in each look. Mutable."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, NodeState] = {}
+
+    def of(self, at_ms: int, states: Sequence[NodeState]) -> list[Change]:
+        """At the first look all nodes are new. That time goes on is no change."""
+        found = []
+        for state in states:
+            timeless = _timeless(state)
+            if self._before.get(state.node) != timeless:
+                self._before[state.node] = timeless
+                found.append(Change(at_ms, state))
+        return found
+
+
+def _timeless(state: NodeState) -> NodeState:
+    changed = {name: getattr(state, name) for name in NodeState.__struct_fields__}
+    return NodeState(**{**changed, "uptime_ms": None})
+
+
+def agreement(states: Sequence[NodeState]) -> str:
+    """One line: do those who answer hold the same?"""
+    roots = {state.root for state in states if state.root}
+    answering = sum(bool(state.root) for state in states)
+    if not answering:
+        return "nobody answers"
+    who = f"{answering} of {len(states)} answer"
+    return f"{who}, and hold the same" if len(roots) == 1 else f"{who}, with {len(roots)} roots"

@@ -1,0 +1,101 @@
+"""What is known of the events of a run, shared by all its nodes, for speed and for the trace.
+
+Decoding is a pure function of the bytes, so the codec of a world remembers what it decoded: the
+first that asks pays, with the real codec, and the others get the same frozen value. Nobody gets the
+event that was encoded; what comes out of the bytes must be equal to it. Nothing else is shared
+between nodes.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from domain.arrival import TAG_BYTES, Arrival
+from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft
+from gossip.entry import hash_of
+from lab.trace.kinds import Facts, What
+from node.core.ports import Decoded, EpochRecord, Record
+from node.storage.codec import ProtobufCodec
+
+WHATS: Final[dict[type, What]] = {
+    MessagePosted: "posted",
+    ParticipantJoined: "joined",
+    ParticipantLeft: "left",
+}
+
+
+class Named(Struct, frozen=True, gc=False):
+    """An event as the trace speaks of it."""
+
+    ref: str
+    facts: Facts
+
+
+class Known:
+    """Implements `node.core.ports.EventCodec`. Mutable."""
+
+    __slots__ = ("_codec", "_decoded", "_named", "_refs")
+
+    def __init__(self) -> None:
+        self._codec = ProtobufCodec()
+        self._decoded: dict[bytes, Decoded] = {}
+        self._named: dict[bytes, Named] = {}
+        self._refs: dict[bytes, str] = {}  # by tag
+
+    # --- the codec ------------------------------------------------------------------------------
+
+    def encode(self, event: Event, prev: bytes) -> bytes:
+        data = self._codec.encode(event, prev)
+        assert self.decode(data) == Decoded(event, prev), "an event is not what its bytes say"
+        return data
+
+    def decode(self, data: bytes) -> Decoded:
+        found = self._decoded.get(data)
+        if found is None:
+            found = self._decoded[data] = self._codec.decode(data)
+        return found
+
+    # --- names ----------------------------------------------------------------------------------
+
+    def named(self, data: bytes) -> Named:
+        found = self._named.get(data)
+        if found is None:
+            event = self.decode(data).event
+            tag = hash_of(data)[:TAG_BYTES]
+            ref = f"{event.dot}#{tag.hex()}"
+            found = self._named[data] = Named(ref, facts_of(event))
+            self._refs[tag] = ref
+        return found
+
+    def ref_of(self, arrival: Arrival) -> str:
+        """Of an event that was handed out, or restored, somewhere before."""
+        return self._refs[arrival.tag]
+
+    def refs_of(self, arrivals: list[Arrival]) -> tuple[str, ...]:
+        refs = self._refs
+        return tuple([refs[arrival.tag] for arrival in arrivals])
+
+    def record_name(self, record: Record, node: str) -> str:
+        """A record of a journal of this node: a ref, or `epoch LOG`."""
+        if type(record) is EpochRecord:
+            return f"epoch {node}.{record.epoch:x}"
+        return self.named(record.data).ref
+
+
+def facts_of(event: Event) -> Facts:
+    text = ""
+    by: tuple[str, ...] = ()
+    if type(event) is MessagePosted:
+        text, by = event.text, event.censored_by
+    stamp = event.stamp
+    parents = tuple([str(parent) for parent in event.parents])
+    what = WHATS.get(type(event), "unknown")
+    return Facts(
+        what=what,
+        author=event.author,
+        parents=parents,
+        stamp_ms=stamp.ms,
+        stamp_counter=stamp.counter,
+        text=text,
+        censored_by=by,
+    )

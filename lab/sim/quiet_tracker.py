@@ -1,0 +1,47 @@
+"""Silence: when a replica holds itself to be quiet, as its own projection and its clock say."""
+
+from collections.abc import Callable
+
+from domain.quiet import Quiet
+from lab.trace.kinds import Quiet as Told
+
+
+class QuietTracker:
+    """Of one life. Mutable. `look` before anything is applied, and after it."""
+
+    __slots__ = ("_looked_us", "_not_before_ms", "_quiet", "_since_us", "_tell")
+
+    def __init__(self, quiet: Quiet, tell: Callable[[Told], None], now_us: int) -> None:
+        self._quiet = quiet
+        self._tell = tell
+        self._looked_us = now_us
+        self._since_us = -1  # it is not quiet
+        self._not_before_ms = 0  # by the wall clock, unless something is applied
+
+    def look(self, now_us: int, wall_ms: int) -> None:
+        """Between two looks nothing is applied, and only time goes on."""
+        if wall_ms >= self._not_before_ms:
+            self._look(now_us, wall_ms)
+        self._looked_us = now_us
+
+    def heard(self, now_us: int, wall_ms: int) -> None:
+        """Something was applied. On a clock that was set back it may be older than the last."""
+        self._look(now_us, wall_ms)
+        self._looked_us = now_us
+
+    def _look(self, now_us: int, wall_ms: int) -> None:
+        quiet = self._quiet
+        if not quiet.is_quiet(wall_ms):
+            self.end(now_us)
+            self._not_before_ms = wall_ms + quiet.quiet_ms - quiet.quiet_for_ms(wall_ms)
+            return
+        self._not_before_ms = 0  # a clock that is set back ends it
+        if self._since_us < 0:
+            over_ms = quiet.quiet_for_ms(wall_ms) - quiet.quiet_ms
+            self._since_us = max(self._looked_us, now_us - over_ms * 1000)
+
+    def end(self, now_us: int) -> None:
+        """It is over: say so, if it was quiet."""
+        since_us, self._since_us = self._since_us, -1
+        if 0 <= since_us < now_us:
+            self._tell(Told(since_us, now_us, self._quiet.quiet_ms))

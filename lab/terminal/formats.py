@@ -1,0 +1,45 @@
+"""How values read in human output."""
+
+import time
+
+from domain.dot import Dot, epoch_hex
+from lab.terminal.display import display_safe
+
+SAFETY = {
+    "written": " (survives a kill -9)",
+    "durable": " (survives power loss)",
+    "replicated": " (durable there and on others)",
+}
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """1 record, 2 records; `many` where an s does not do it."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def dot_text(dot: Dot) -> str:
+    """Short for people: origin, the first four hex digits of the epoch, seq. Logs have it whole."""
+    return f"{log_text(dot.origin, dot.epoch)}:{dot.seq}"
+
+
+def log_text(origin: str, epoch: int) -> str:
+    return f"{display_safe(origin)}.{epoch_text(epoch)}"
+
+
+def epoch_text(epoch: int) -> str:
+    return epoch_hex(epoch)[:4]
+
+
+def utc_text(ms: int) -> str:
+    """UTC, and marked so: the same event reads the same everywhere, and --as-of takes it."""
+    try:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ms // 1000))
+    except (OverflowError, ValueError, OSError):
+        return f"{ms} ms"
+    return f"{at}.{ms % 1000:03d}Z"
+
+
+def ranges_text(ranges: list[tuple[int, int]], shown_max: int = 8) -> str:
+    shown = [f"{a}" if a == b else f"{a}-{b}" for a, b in ranges[:shown_max]]
+    more = len(ranges) - shown_max
+    return ", ".join(shown) + (f" and {more} more ranges" if more > 0 else "")

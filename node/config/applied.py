@@ -1,0 +1,41 @@
+"""What a node runs with, as texts by name: to tell whether a running one has what its file says.
+
+The same function is asked by the node, when it starts or reads its file again, and by whoever
+compares. What only says where the state is (`name`, `data_dir`) is not in it: that cannot change.
+"""
+
+from hashlib import blake2b
+
+import msgspec
+
+from domain.moderation import Policy
+from node.config.cluster_file import ClusterConfig
+
+_COMMON = ("recovery", "interval_ms", "quiet_ms", "encrypt", "insecure", "keys_dir", "compress")
+_MORE = ("trace", "scrub_bytes_per_s")
+MODERATION = "moderation"  # the one that a node takes over in the middle of its life
+
+
+def applied(config: ClusterConfig, name: str, policy: Policy, cluster_id: str) -> dict[str, str]:
+    """Of this node of the cluster; `policy` is that of the file, with its words."""
+    own = config.node(name)
+    peers = [f"{one.name}@{one.listen or ''}" for one in config.nodes if one.name != name]
+    words = blake2b(msgspec.json.encode(policy), digest_size=8).hexdigest()
+    told: dict[str, object] = {
+        "id": cluster_id,
+        "peers": " ".join(sorted(peers)),
+        "durability": own.durability or config.durability,
+        "listen": own.listen or "",
+        "control": own.control.listen if own.control else "",
+        "feed": own.feed.listen if own.feed else "",
+        MODERATION: words,
+        **{key: getattr(config, key) for key in (*_COMMON, *_MORE)},
+    }
+    for prefix, part in (("gossip", config.gossip), ("restarts", config.restarts)):
+        told |= {f"{prefix}.{key}": value for key, value in msgspec.structs.asdict(part).items()}
+    return {key: "" if value is None else str(value) for key, value in told.items()}
+
+
+def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    """The names of what is not the same, sorted."""
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))

@@ -1,0 +1,35 @@
+"""Forks: who has two histories. Each log is told of once in a life, when it is first seen."""
+
+from collections.abc import Iterable
+
+from domain.dot import LogId
+from gossip.entry import Entry
+from gossip.frontier import Frontier
+from node.core.notes import Fields
+from node.core.ports import Note
+
+
+class Forks:
+    """Mutable; not thread-safe."""
+
+    __slots__ = ("_frontier", "_told")
+
+    def __init__(self, frontier: Frontier) -> None:
+        self._frontier = frontier
+        self._told: set[LogId] = set()
+
+    def boot(self) -> None:
+        """What the journal knows of has been told in an earlier life."""
+        self._told = {log.id for log in self._frontier if log.forked}
+
+    def watch(self, entries: Iterable[Entry]) -> list[Note]:
+        """These entries are new here: what they tell of forks."""
+        notes = []
+        for log_id in dict.fromkeys([entry.dot.log for entry in entries]):
+            log = self._frontier.get(log_id)
+            assert log is not None
+            if log.forked and log_id not in self._told:
+                self._told.add(log_id)
+                fields: Fields = {"origin": log_id.origin, "log": str(log_id), "prefix": log.prefix}
+                notes.append(Note("fork_found", "error", fields))
+        return notes

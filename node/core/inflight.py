@@ -1,0 +1,101 @@
+"""The intake: arrivals on their way to the disk, in the order of their journal records.
+
+An arrival becomes visible here (applied, published, acknowledged) once its record is as safe as
+the node's durability mode promises, and in record order: what people saw is then what a restart
+shows, in the same order. Entries of other nodes are in the frontier already, so that nobody sends
+them twice; own entries enter it only when they become visible, so that nothing leaves before.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from domain.arrival import Arrival
+from domain.dot import Dot
+from gossip.entry import Entry
+from node.core.ports import Record
+
+
+class Incoming(Struct, frozen=True, gc=False):
+    """A record that was handed out. An epoch record has neither arrival nor entry."""
+
+    number: int  # of the journal record
+    record: Record
+    arrival: Arrival | None = None
+    entry: Entry | None = None
+    own: bool = False
+    receipt: bool = False  # own: its sender waits for copies on other nodes
+
+
+class Inflight:
+    """Mutable; not thread-safe."""
+
+    __slots__ = ("_invisible", "_undurable", "durable", "handed", "restored", "visible")
+
+    def __init__(self) -> None:
+        self.handed = 0  # the number of the last record handed out
+        self.restored = 0  # records 1..restored are not durable before `durable` says so
+        self.visible = 0  # records 1..visible are as safe as the node promises
+        self.durable = 0  # records 1..durable survive power loss
+        self._invisible: deque[Incoming] = deque()
+        self._undurable: deque[tuple[int, Dot]] = deque()  # of other origins
+
+    def __len__(self) -> int:
+        """How many records are not visible yet."""
+        return len(self._invisible)
+
+    @property
+    def vouched(self) -> bool:
+        """All that was restored is durable."""
+        return self.durable >= self.restored
+
+    def boot(self, unsynced: int) -> None:
+        """Everything handed out so far was restored; so many at the end are not durable yet."""
+        self.restored = self.handed if unsynced else 0
+
+    def take(self, incoming: Incoming) -> None:
+        assert incoming.number == self.handed + 1
+        self.handed = incoming.number
+        self._invisible.append(incoming)
+        if incoming.entry is not None and not incoming.own:
+            self._undurable.append((incoming.number, incoming.entry.dot))
+
+    def reached(self, visible: int, durable: int) -> None:
+        """The journal got on."""
+        self.visible, self.durable = visible, durable
+
+    def take_visible(self) -> Iterator[Incoming]:
+        """What has become visible, in record order."""
+        while self._invisible and self._invisible[0].number <= self.visible:
+            yield self._invisible.popleft()
+
+    def take_durable(self) -> Iterator[Dot]:
+        """What of other origins has become durable."""
+        while self._undurable and self._undurable[0][0] <= self.durable:
+            yield self._undurable.popleft()[1]
+
+    def failed(self, kept: int) -> list[Incoming]:
+        """Forget the records after `kept`, which are not in the journal; returns them in order."""
+        lost: deque[Incoming] = deque()
+        while self._invisible and self._invisible[-1].number > kept:
+            lost.appendleft(self._invisible.pop())
+        while self._undurable and self._undurable[-1][0] > kept:
+            self._undurable.pop()
+        self.handed = min(self.handed, kept)
+        return list(lost)
+
+    def unseen(self) -> Iterable[Incoming]:
+        """The records that are not visible yet."""
+        return self._invisible
+
+    def invisible(self) -> list[Entry]:
+        """Entries of other origins that the frontier holds and nobody here has seen."""
+        return [one.entry for one in self._invisible if one.entry is not None and not one.own]
+
+    def pending_of(self, author: str) -> Arrival | None:
+        """The last own arrival of this participant that is not visible yet."""
+        for one in reversed(self._invisible):
+            if one.own and one.arrival is not None and one.arrival.event.author == author:
+                return one.arrival
+        return None
