@@ -22,15 +22,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 ROOT = Path(__file__).resolve().parent
 # Where a run of the simulator, or a busy node, spends its time; and the heirs of classes there,
 # for an interpreted class cannot inherit from a compiled one.
-HOT = """ domain/*.py gossip/*.py gossip/reconcile/vector.py lab/sim/*.py lab/checkers/*.py
-lab/trace/trace.py node/control/ack_levels.py node/storage/blocks.py node/core/entry_store.py
-node/checkpoint*.py node/storage/codec.py node/e[mp]*.py node/fo*.py node/storage/frames.py
-node/storage/group_commit.py node/core/heads.py node/in[bdt]*.py node/storage/journal.py
-node/network/link_faults.py node/config/yaml_positions.py node/core/own_log.py
-node/storage/record_reader.py node/storage/scrub_passes.py node/core/projections.py node/pe*.py
-node/core/ports.py node/core/pending_acks.py node/reco[rv]*r*.py node/core/replica.py
-node/process/scrub.py node/storage/files.py node/storage/scan.py node/core/notes.py node/turn*.py
-node/core/write_state.py
+HOT = """ domain/*.py gossip/*.py gossip/reconcile/vector.py
+lab/sim/*.py lab/checkers/*.py lab/trace/trace.py lab/plan/draw.py lab/plan/disguises.py
+lab/plan/partition_shapes.py lab/plan/random_streams.py lab/plan/workload.py
+node/core/*.py node/config/yaml_positions.py node/control/ack_levels.py
+node/network/link_faults.py node/network/penalties.py node/process/scrub.py
+node/recording/recorder.py node/storage/blocks.py node/storage/checkpoint_*.py
+node/storage/codec.py node/storage/files.py node/storage/frames.py node/storage/group_commit.py
+node/storage/journal.py node/storage/offset_index.py node/storage/record_reader.py
+node/storage/recovery.py node/storage/scan.py node/storage/scrub_passes.py
 """
 NATIVE = (type, ABCMeta, type(Protocol))  # metaclasses that mypyc knows
 MYPY = ("--config-file=", "--explicit-package-bases", f"--python-version=3.{sys.version_info[1]}")

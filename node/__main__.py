@@ -47,8 +47,8 @@ def prepare() -> None:
     import node.config.cluster_file
     import node.config.paths
     import node.process.lifecycle
-    import node.process.stopping  # noqa: F401
-    import node.process.structured_log
+    import node.process.stopping
+    import node.process.structured_log  # noqa: F401
 
 
 def run(name: str, file: Path, ready: Callable[[], None] | None = None) -> int:

@@ -39,7 +39,7 @@ SLEEPERS = {
     "lab/demo/tour.py": "so that a person can read what is told",
     "lab/campaign/orphans.py": "a worker that looks whether its parent is still there",
     "lab/cluster/processes.py": "a command that waits for a process to end",
-    "lab/real/feed_checks.py": "a visit to processes, whose sockets say nothing of what they took in",
+    "lab/real/feed_checks.py": "a visit to processes, whose sockets do not say what they took in",
     "lab/real/idle_checks.py": "a visit to processes that may settle yet",
     "lab/real/hostile_connections.py": "a visit to processes that count whom they send away",
     "lab/real/visit.py": "a visit to processes that find each other again",

@@ -31,7 +31,7 @@ from lab.trace.kinds import SCHEMA
 
 Source = Scenario | Plan
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("domain", "gossip", "node", "lab")
 ENTRY = "lab.sim.world"  # what it imports, and what that imports, decides a run
 PART_CHARS = 4

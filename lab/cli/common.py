@@ -16,7 +16,7 @@ from lab.terminal.tables import Paint, paint_for
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Doors of one node that is not on this machine, and the keys for them; see `lab.client.remote`."""
+    """Doors of a node on another machine, and the keys for them; see `lab.client.remote`."""
 
     control: str = ""
     feed: str = ""

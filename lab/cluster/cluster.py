@@ -241,7 +241,7 @@ class Cluster:
             return
         root = Path(self.place.root)
         errors = root / "launcher.stderr"
-        sources = str(Path(__file__).resolve().parent.parent)
+        sources = str(Path(__file__).resolve().parents[2])
         paths = [sources, *filter(None, [os.environ.get("PYTHONPATH")])]
         from node.config.paths import private_dir  # lazy: the YAML parser
 

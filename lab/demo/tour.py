@@ -82,7 +82,7 @@ class Proof(Struct):
 
 def dialogue() -> list[DialogueLine]:
     """The lines of the play that is shipped with the package."""
-    text = (files("lab") / "text" / "earnest.txt").read_text(encoding="utf-8")
+    text = (files("lab.demo") / "dialogue.txt").read_text(encoding="utf-8")
     lines = []
     for raw in text.splitlines():
         if raw and not raw.startswith("#"):

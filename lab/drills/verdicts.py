@@ -17,7 +17,7 @@ from domain.moderation import Moderator, Policy
 from domain.verdict import Censored, Clean, Hit, Rejected, Verdict
 from lab.drills.beside import same
 
-FILE = Path(__file__).resolve().parents[1] / "text" / "verdicts.jsonl"
+FILE = Path(__file__).resolve().parent / "verdicts.jsonl"
 EACH = 16  # texts of one drill
 
 

@@ -31,4 +31,4 @@ from lab.modelcheck.bfs import search
 from lab.modelcheck.bounds import Bounds, Workload
 from lab.modelcheck.result import Nearest, SearchResult, Violation
 
-__all__ = ["Bounds", "SearchResult", "Nearest", "Violation", "Workload", "search"]
+__all__ = ["Bounds", "Nearest", "SearchResult", "Violation", "Workload", "search"]

@@ -1,4 +1,4 @@
-"""The committer on simulated time: `node.storage.group_commit`, on the very same journal, without a thread.
+"""The committer on simulated time: `node.storage.group_commit` on the same journal, no thread.
 
 A sync takes time, and what is submitted meanwhile queues up; all else is done at once. The crash
 points are here: before the write, after it, after the sync; that within a write is the disk's.

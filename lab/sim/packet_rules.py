@@ -1,4 +1,4 @@
-"""Rules: what a fault does to each packet while it lasts. One class for each fault of `lab.plan.faults`.
+"""What a fault does to each packet while it lasts: one class for each fault of `lab.plan.faults`.
 
 A packet that a link takes up has a `Fate`, and every rule in force may change it. Each rule draws
 from a stream of its own. Loss, copies, delays and cuts are decided by the table that the transport

@@ -10,7 +10,7 @@ from node.core.replica import Replica, ReplicaConfig
 
 
 class TracingReplica(Replica):
-    """As `node.recording.recorder.RecordedReplica` is for a process. Its boot is told by its host."""
+    """As `RecordedReplica` (`node.recording.recorder`) for a process. Its host tells its boot."""
 
     def __init__(
         self,

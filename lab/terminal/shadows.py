@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 OURS = ("domain", "gossip", "node", "lab")
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def shadowing(error: BaseException) -> str | None:

@@ -29,7 +29,7 @@ RULES_MAX = 64
 WORDS_MAX = 100_000
 BUILTIN = "builtin:"
 NAMES = ("Twatt",)  # in Orkney and in Shetland; the English list has it with one t
-BUILTIN_DIR = Path(__file__).parent / "words"
+BUILTIN_DIR = Path(__file__).parent / "word_lists"
 
 Name = Annotated[str, Meta(pattern=rf"^{ORIGIN_FORM}\Z")]
 RuleId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]

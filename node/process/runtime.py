@@ -1,4 +1,4 @@
-"""The runtime: one node's parts around one event loop. What a turn is stands in `node.core.turn_loop`.
+"""The runtime: one node's parts around one event loop. A turn: see `node.core.turn_loop`.
 
 Rules
 - Only a turn touches the replica, and only the loop runs turns. Nothing else shares state; the

@@ -32,7 +32,7 @@ def test_what_honest_nodes_wrote_converges_soon_after_an_attack(seed: int) -> No
 
 
 def test_what_an_engine_makes_is_freed_without_the_collector() -> None:
-    """So a node need not stop for full collections (`COLLECT_AFTER` in `node.process.lifecycle`)."""
+    """So a node need not stop for full collections: `COLLECT_AFTER` in `node.process.lifecycle`."""
     attacked = Attacked(7)
     attacked.run(500)
     gc.collect()

@@ -121,15 +121,16 @@ def test_importing_the_command_line_loads_no_command() -> None:
         text=True,
         check=True,
     )
-    light = {"common", "complain", "lazy", "main"}
+    light = {"common", "error_output", "lazy_group", "main"}
+    rooms = {"cli", "client", "terminal"}
     assert set(done.stdout.split()) == {
         "lab",
-        "lab.cli",
+        *(f"lab.{room}" for room in rooms),
         *(f"lab.cli.{name}" for name in light),
-        "lab.terminal.display",
+        "lab.client.atomic_json",
         "lab.client.location",
+        "lab.terminal.display",
         "lab.terminal.errors",
-        "lab.cluster.processes",
         "lab.terminal.tables",
     }
 

@@ -29,7 +29,8 @@ planted = BED.planted
 @planted(
     "ack-before-sync",
     "An event is shown, gossiped and acknowledged once it is written, in mode always too.",
-    "node.core.commit_tracker.CommitTracker.persisted, and node.storage.group_commit.comes_to_something in the simulator",
+    "node.core.commit_tracker.CommitTracker.persisted, and in the simulator "
+    "node.storage.group_commit.comes_to_something",
     "C5 C1",
     "power-cuts",
 )
