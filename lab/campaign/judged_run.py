@@ -154,6 +154,7 @@ def calibrated(plan: Plan, limits: Thresholds) -> Thresholds:
         idle_rounds_s=1.5 * rounds_s,
         useless_max=USELESS_MAX,
         useless_us=USELESS_US,
+        syncs=plan.durability != "none",
         answer_us=ANSWER_US + 1000 * max((op.timeout_ms for op in plan.ops), default=0),
     )
 

@@ -7,7 +7,8 @@
   not: they may come from a peer that hears nothing of it. And a node knows that it can take none
   only when a write has failed, so counting begins later (`useless_us`).
 - Whoever asks is answered (`answer_us`): no op is in flight for longer at the end of the run, and
-  where no fault was planned none is answered by the end of its time alone.
+  where no fault was planned none is answered by the end of its time alone. Where nodes do not sync
+  by themselves (`syncs`) that holds for acks of level `written` only.
 - Once nothing changes any more in any node, rounds find nothing. What is sent later than `calm_us`
   after the last change is a question (Syn) or the answer that all is the same; a digest, a delta or
   a rumor would be sent for ever. The rates of packets, bytes and rounds are then those of idling.
@@ -22,7 +23,7 @@ from typing import ClassVar
 
 from lab.checkers.context import CheckContext
 from lab.checkers.verdict import CheckerRule, Figures, Findings, Verdict, Wants
-from lab.trace.kinds import Boot, Final, Got, Handed, Info, Sent, Totals, Unwritten, Written
+from lab.trace.kinds import Boot, Final, Got, Handed, Info, Invoke, Sent, Totals, Unwritten, Written
 from lab.trace.trace import Event
 
 RULE = CheckerRule(
@@ -74,7 +75,9 @@ class Progress:
         if not self._limits.answer_us or invoke is None:
             return
         if data.code == "ack_timeout":
-            self._overdue.append(event)
+            assert type(invoke.data) is Invoke
+            if self._limits.syncs or invoke.data.ack == "written":
+                self._overdue.append(event)
         elif data.code == "end" and event.t_us - invoke.t_us > self._limits.answer_us:
             reason = f"op {data.op} was not answered at {event.node}, which is up"
             self._found.add(reason, event.seq, invoke.seq)

@@ -17,6 +17,7 @@ class Thresholds(Struct, frozen=True):
     useless_max: int = 0  # C12: packets with entries in a row that one node takes nothing of
     useless_us: int = 0  # C12: counted from so long after the first of them
     answer_us: int = 0  # C12: who asks has an answer within so long, and a good one if all is well
+    syncs: bool = True  # C12: nodes sync of their own accord, so that `durable` comes in time
     packets_per_event: float = 0  # C12: of all nodes, per event and node, before that
     restarts_max: int = 5  # C14: of one worker or core ...
     restarts_us: int = 60_000_000  # ... within so long

@@ -147,7 +147,7 @@ def c12(events: list[Any], limits: Thresholds | None = None) -> Answer:
         nodes = {e.node for e in of(events, kinds.Got)}
         fails |= any(limits.useless_max < n for node in nodes for n in useless(events, node))
     if limits.answer_us:
-        fails |= unanswered(events, limits.answer_us)
+        fails |= unanswered(events, limits)
     ends = finals(events)
     if nothing(events) or not settled(events):
         return verdict(fails=fails, unknown=nothing(events))
@@ -169,16 +169,17 @@ def c12(events: list[Any], limits: Thresholds | None = None) -> Answer:
     return verdict(fails=fails, unknown=False)
 
 
-def unanswered(events: list[Any], answer_us: int) -> bool:
+def unanswered(events: list[Any], limits: Thresholds) -> bool:
     """An op is in flight at the end for longer than that, or overdue where no fault was planned."""
     sound = any(not e.data.enabled for e in of(events, kinds.Totals)[-1:])
     for at, e in enumerate(events):
         if type(e.data) is not kinds.Info or e.data.op not in invokes(events[:at]):
             continue
         waited_us = e.t_us - invokes(events)[e.data.op].t_us
-        if e.data.code == "end" and waited_us > answer_us:
+        if e.data.code == "end" and waited_us > limits.answer_us:
             return True
-        if e.data.code == "ack_timeout" and sound:
+        due = limits.syncs or invokes(events)[e.data.op].data.ack == "written"
+        if e.data.code == "ack_timeout" and sound and due:
             return True
     return False
 

@@ -75,9 +75,12 @@ def test_who_lacks_something_and_waits_for_nothing_is_stuck() -> None:
     assert outcome("C12", edited(events, at, wake_ms=3_600_000)) == "pass"
 
 
-def answered_with(info: kinds.Info, *, fault: bool = False) -> list[Event]:
+def answered_with(
+    info: kinds.Info, *, fault: bool = False, durability: str = "always"
+) -> list[Event]:
     """An op of n1 that nobody answers for a second, but so."""
     book = two()
+    book.durability = durability
     op = book.invoke("n1", "post", "hello")
     if fault:
         book.fire("loss")
@@ -103,6 +106,9 @@ def test_a_promise_is_kept_in_time_where_nothing_goes_wrong() -> None:
     verdict = verdict_of("C12", answered_with(late), Thresholds(answer_us=900_000))
     assert verdict.outcome == "fail" and "nothing went wrong" in verdict.reason
     assert outcome("C12", answered_with(late, fault=True), Thresholds(answer_us=900_000)) == "pass"
+    unsynced = Thresholds(answer_us=900_000, syncs=False)  # then nothing need be durable in time
+    assert outcome("C12", answered_with(late), unsynced) == "pass"
+    assert outcome("C12", answered_with(late, durability="none"), unsynced) == "fail"
 
 
 def noisy(entries: int = 0) -> list[Event]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab.campaign.judged_run import run_judged
 from lab.checkers import Judge
 from lab.plan.faults import DiskErrors, DiskFull, Kill, Op, Plan, Timed
 from lab.plan.scenario import named
@@ -71,6 +72,11 @@ def test_checkers_raise_no_false_alarm_again(scenario: str, seed: int) -> None:
     judging = Judge()
     judging.see_all(run(named(scenario), seed).trace)
     assert [one for one in judging.verdicts() if one.outcome == "fail"] == []
+
+
+def test_nobody_is_held_to_an_ack_that_waits_for_a_sync_where_nodes_do_not_sync() -> None:
+    """C12: a plan without a fault and with durability none, where `durable` comes with a seal."""
+    assert run_judged(named("all"), 800_004_688).outcome == "pass"
 
 
 def test_what_a_failed_sync_left_is_durable_only_once_it_is_written_anew() -> None:
