@@ -1,6 +1,7 @@
 """A journal through some lives, beside the list of its records and a plain reader of its files."""
 
 import struct
+from itertools import pairwise
 from random import Random
 
 from msgspec import Struct, field
@@ -123,8 +124,16 @@ def _record(rng: Random) -> Record:
 def _end(rng: Random, storage: MemoryStorage, journal: Journal, past: Past) -> MemoryStorage:
     past.end, past.torn, past.lost = rng.choice(ENDS), b"", 0
     rows = read(storage)
-    whole = [row for row in rows if row.type == BLOCK and row.place not in past.damaged]
-    sealed = [row for row in whole if row.name != rows[-1].name and not row.opens_epoch]
+    damaged = set(past.damaged)
+    whole = [row for row in rows if row.type == BLOCK and row.place not in damaged]
+    # Beside older damage it would be one larger hole, which is new as a whole and lost once more.
+    pairs = [{first.place, second.place} for first, second in pairwise(rows)]
+    beside = set[tuple[str, int]]().union(*[pair for pair in pairs if pair & damaged])
+    sealed = [
+        row
+        for row in whole
+        if row.name != rows[-1].name and not row.opens_epoch and row.place not in beside
+    ]
     if past.end == "hole" and not sealed:
         past.end = "killed"
     if past.end == "clean":
