@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from lab.bench.figures import Figure
 from tests.cluster.conftest import Lab
-from tests.node.test_recovery_crashes import Life
+from tests.node.storage.test_recovery_crashes import Life
 from tests.reliability import fuzzing, load, malicious, outputs, realnode
 from tests.reliability.errors import faults, promises_hold
 from tests.reliability.journals import (
@@ -227,7 +227,8 @@ def malice(long: bool) -> str:
 
 @check("S1", "every key at every door, with the doors alive and dead")
 def doors(long: bool) -> str:
-    count = ran_pytest("tests/node/test_doors.py", "tests/cluster/test_keys.py")
+    doors = "tests/node/security/test_zap_authenticator.py"
+    count = ran_pytest(doors, "tests/cluster/test_keys.py")
     return f"{count} tests on real sockets: exactly the allowed cells are served; dead doors: none"
 
 

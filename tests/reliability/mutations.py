@@ -33,7 +33,7 @@ MUTATIONS = (
         "node/storage/journal.py",
         "        try:\n            self._storage.sync(self._name)\n",
         "        try:\n            pass\n",
-        ("tests/node/test_journal.py", "tests/reliability/test_errors.py"),
+        ("tests/node/storage/test_journal.py", "tests/reliability/test_errors.py"),
     ),
     Mutation(
         "skip fsync, in the system call",
@@ -48,21 +48,21 @@ MUTATIONS = (
         "        try:\n            self._journal.append(batch)\n",
         f"        self._on_progress(Persisted({_BATCH}, {_BATCH}))\n"
         "        try:\n            self._journal.append(batch)\n",
-        ("tests/node/test_committer.py",),
+        ("tests/node/storage/test_committer.py",),
     ),
     Mutation(
         "drop the header CRC",
         "node/storage/frames.py",
         "    if actual != expected:\n",
         "    if False:\n",
-        ("tests/node/test_frames.py", "tests/reliability/test_journal.py"),
+        ("tests/node/storage/test_frames.py", "tests/reliability/test_journal.py"),
     ),
     Mutation(
         "lockf for flock",
         "node/storage/files.py",
         "fcntl.flock(lock,",
         "fcntl.lockf(lock,",
-        ("tests/node/test_storage.py",),
+        ("tests/node/storage/test_files.py",),
     ),
     Mutation(
         "no ZAP domain",
@@ -70,7 +70,7 @@ MUTATIONS = (
         "    socket.setsockopt(zmq.ZAP_DOMAIN, domain.encode())\n"
         "    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)\n",
         "",
-        ("tests/node/test_doors.py",),
+        ("tests/node/security/test_zap_authenticator.py",),
     ),
     Mutation(
         "no display_safe",

@@ -145,7 +145,7 @@ def test_power_cuts_lose_nothing_durable_and_reuse_no_dot(seed: int, mode: Durab
 
 # --- the golden journal -------------------------------------------------------------------------
 
-GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def golden(version: str) -> MemoryStorage:

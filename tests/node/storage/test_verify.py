@@ -269,7 +269,7 @@ def test_repair_after_a_quarantine_and_more_records(tmp_path: Path) -> None:
 
 
 def test_the_reader_in_the_documentation_reads_the_golden_journal(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     page = (root / "docs" / "disk-format.md").read_text()
     script = page.split("```python\n")[1].split("```")[0]
     (tmp_path / "reader.py").write_text(script)

@@ -87,7 +87,7 @@ def test_another_process_is_refused_too_and_leaves_no_harm(tmp_path: Path) -> No
     )
     told = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=True,

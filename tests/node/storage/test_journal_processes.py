@@ -9,7 +9,7 @@ import pytest
 from node.storage.files import FileStorage, StorageLocked
 from tests.node.journals import Writer, commit, open_journal
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_a_second_process_on_the_directory_is_refused_and_the_first_goes_on(

@@ -5,7 +5,7 @@ from typing import cast
 from node.core.checkpoint import Checkpoint
 from node.storage.group_commit import CHECKPOINTS_MAX
 from node.storage.journal import Journal
-from tests.node.test_committer import WAIT_S, Bench
+from tests.node.storage.test_committer import WAIT_S, Bench
 
 
 def begun() -> Bench:

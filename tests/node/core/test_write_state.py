@@ -12,7 +12,7 @@ from node.core.write_state import NEXT, TAKING, WriteBounds, WriteEvent, WritePh
 from tests.node.replicas import Node, exchange
 from tests.node.runtimes import News
 
-ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
+ARCHITECTURE = Path(__file__).parents[3] / "docs" / "architecture.md"
 FEW = WriteBounds(records=4, bytes=4000)
 
 

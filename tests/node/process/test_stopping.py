@@ -67,7 +67,7 @@ def test_outside_of_such_work_nothing_is_cut() -> None:
 def test_a_second_signal_ends_the_process_at_once() -> None:
     ended = subprocess.run(
         [sys.executable, "-c", TWICE],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         check=False,
         timeout=30,
