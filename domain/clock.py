@@ -29,8 +29,6 @@ class Stamp(Struct, frozen=True, order=True, gc=False):
 
 
 class HybridClock:
-    __slots__ = ("_counter", "_ms", "skew_max_ms")
-
     def __init__(self, skew_max_ms: int = SKEW_MAX_MS) -> None:
         self._ms = 0
         self._counter = 0

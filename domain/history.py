@@ -73,8 +73,6 @@ class History(Protocol):
 class MemoryHistory:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_arrivals",)
-
     def __init__(self) -> None:
         self._arrivals: list[Arrival] = []
 
@@ -130,20 +128,6 @@ class HistoryRows(Struct, frozen=True):
 
 class PagedHistory:
     """Mutable; not thread-safe. `load` must give back the event that was appended."""
-
-    __slots__ = (
-        "_author_names",
-        "_author_numbers",
-        "_authors",
-        "_load",
-        "_log_names",
-        "_log_numbers",
-        "_logs",
-        "_received",
-        "_seqs",
-        "_stamps",
-        "_tags",
-    )
 
     def __init__(self, load: Load) -> None:
         self._load = load

@@ -48,8 +48,6 @@ class PresenceRows(Struct, frozen=True):
 class Presence(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
-    __slots__ = ("_before", "_deciding", "_names")
-
     def __init__(self, history: History | None = None) -> None:
         super().__init__(history)
         # By author: index and key of what decides, and what it says. Not the event: it may be long.

@@ -42,8 +42,6 @@ class Projection(Protocol):
 class Fold:
     """What every projection is made of: a history, and how much of it is taken into account."""
 
-    __slots__ = ("_applied", "_history", "_own")
-
     def __init__(self, history: History | None = None) -> None:
         self._own = history is None
         self._history: History = MemoryHistory() if history is None else history

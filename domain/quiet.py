@@ -21,8 +21,6 @@ from domain.projection import Fold, fingerprint_of
 class Quiet(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
-    __slots__ = ("_before", "_watched_ms", "quiet_ms")
-
     def __init__(self, quiet_ms: int, history: History | None = None) -> None:
         assert quiet_ms >= 0, quiet_ms
         super().__init__(history)

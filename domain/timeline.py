@@ -62,30 +62,6 @@ class TimelineRows(Struct, frozen=True):
 class Timeline(Fold):
     """Mutable; not thread-safe. `apply`, `rewind` and `fingerprint` as in `domain.projection`."""
 
-    __slots__ = (
-        "_branches",
-        "_causal",
-        "_charged",
-        "_crowds",
-        "_gone",
-        "_gone_by",
-        "_held",
-        "_last_key",
-        "_late",
-        "_mentioned",
-        "_mentioned_names",
-        "_mentioned_numbers",
-        "_named_by",
-        "_overlooked_by",
-        "_pending",
-        "_raised_before",
-        "_raised_by",
-        "_raised_logs",
-        "_sum",
-        "_summed",
-        "_unheld",
-    )
-
     def __init__(self, arrivals: Iterable[Arrival] = (), history: History | None = None) -> None:
         super().__init__(history)
         # Indices of arrivals, all of these.

@@ -22,8 +22,6 @@ PACKET_BYTES = 16 * 1024  # for a comparison, whatever it is about
 class Allowance:
     """Mutable; not thread-safe. Times are monotonic milliseconds."""
 
-    __slots__ = ("_left", "_since_ms")
-
     def __init__(self, peers: Iterable[str]) -> None:
         self._left = dict.fromkeys(peers, SAVED_BYTES_MAX)
         self._since_ms = dict.fromkeys(self._left, 0)

@@ -8,8 +8,6 @@ An answer that is lost ends the fetching: after the timeout of an exchange our c
 class Backlogs:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_timeout_ms", "_until_ms")
-
     def __init__(self, timeout_ms: int) -> None:
         self._timeout_ms = timeout_ms
         self._until_ms: dict[str, int] = {}

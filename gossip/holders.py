@@ -9,8 +9,6 @@ exchange says so again.
 class Holders:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_names", "held")
-
     def __init__(self) -> None:
         self._names: set[str] = set()
         self.held = 0  # pushes that were not sent

@@ -8,8 +8,6 @@ from gossip.packets import PROTOCOL_VERSION, Body, Packet
 class Mail:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_cluster", "_members", "_number", "_waiting")
-
     def __init__(self, members: Membership, cluster: int) -> None:
         self._members = members
         self._cluster = cluster

@@ -20,8 +20,6 @@ STEP_BYTES = 128  # for a range or a rival that is looked at without its bytes
 class Meter:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_before", "_bytes_max", "_fetched", "_left", "_store")
-
     def __init__(self, store: Store, bytes_max: int = READ_BYTES_MAX) -> None:
         self._store = store
         self._bytes_max = self._left = bytes_max

@@ -9,8 +9,6 @@ from domain.dot import LogId
 class Naming:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_logs", "_sorted")
-
     def __init__(self) -> None:
         self._logs: set[LogId] = set()
         self._sorted: list[LogId] | None = []

@@ -32,11 +32,6 @@ STRANGE = ""  # in `full`: all origins that nobody has configured
 class Places:
     """Mutable; not thread-safe."""
 
-    __slots__ = (
-        *("_configured", "_logs", "_strange", "_strangers", "_vouched", "_written"),
-        *("each", "full", "news", "turn"),
-    )
-
     def __init__(self, configured: Iterable[str] = ()) -> None:
         self._configured = frozenset(configured)
         self.each = max(EACH_SHARED // max(len(self._configured), 1), EACH_MIN)

@@ -19,8 +19,6 @@ from gossip.packets import STORED_PER_PACKET_MAX, Stored
 class Receipts:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_durable", "_frontier", "_owed", "_touched", "_word", "vouched")
-
     def __init__(self, frontier: Frontier) -> None:
         self._frontier = frontier
         self.vouched = True

@@ -46,8 +46,6 @@ def read_ahead(store: Store, log: LogId, first: int, last: int) -> Iterator[tupl
 
 
 class MemoryStore:
-    __slots__ = ("_shelves",)
-
     def __init__(self) -> None:
         self._shelves: dict[LogId, dict[int, bytes]] = {}
 

@@ -13,8 +13,6 @@ LOGS_MAX = 256
 class Tellings:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_packets", "_turns")
-
     def __init__(self) -> None:
         self._packets: dict[str, int] = {}
         self._turns: dict[str, dict[LogId, int]] = {}

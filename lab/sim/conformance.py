@@ -43,8 +43,6 @@ from node.storage.codec import ProtobufCodec, decode_block, encode_block
 class Recorder:
     """Tells the inputs and outputs of one life, as data for a trace."""
 
-    __slots__ = ("_tell",)
-
     def __init__(self, tell: Callable[[Data], object]) -> None:
         self._tell = tell
 

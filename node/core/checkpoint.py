@@ -65,12 +65,6 @@ class Checkpoint(Struct, frozen=True):
 class Checkpointer:
     """Mutable; not thread-safe. Owns nothing of what it writes down."""
 
-    __slots__ = (
-        *("_bodies", "_due", "_emitter", "_engine", "_first", "_heads", "_jumps", "_made"),
-        *("_named", "_node", "_over", "_presence", "_quiet", "_seals", "_stamp", "_sums"),
-        *("_timeline",),
-    )
-
     def __init__(
         self,
         bodies: PagedEntryStore,

@@ -31,8 +31,6 @@ class Failing(Struct, frozen=True):
 class CommitTracker:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_persist", "_retry_ms", "_waiting", "intake", "promises", "writing")
-
     def __init__(self, bounds: WriteBounds) -> None:
         self.intake = Inflight()
         self.promises = PendingAcks()

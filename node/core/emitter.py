@@ -39,8 +39,6 @@ class Emitted(Struct, frozen=True, gc=False):
 class Emitter:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_clock", "_codec", "_heads", "_moderator", "_names", "others", "own")
-
     def __init__(self, node: str, codec: EventCodec, moderator: Moderator) -> None:
         self._codec = codec
         self._moderator = moderator

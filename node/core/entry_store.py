@@ -78,8 +78,6 @@ class EntryStore(Store, Protocol):
 class MemoryEntryStore(MemoryStore):
     """Everything stays in memory. Mutable; not thread-safe."""
 
-    __slots__ = ("history",)
-
     def __init__(self) -> None:
         super().__init__()
         self.history: History = MemoryHistory()
@@ -90,18 +88,6 @@ class MemoryEntryStore(MemoryStore):
 
 class PagedEntryStore:
     """What is in the journal leaves memory. Mutable; not thread-safe."""
-
-    __slots__ = (
-        "_codec",
-        "_firsts",
-        "_offsets",
-        "_pages",
-        "_recent",
-        "_recent_bytes",
-        "_shelves",
-        "history",
-        "recent_bytes",
-    )
 
     def __init__(self, pages: Pages, codec: EventCodec, recent_bytes: int = RECENT_BYTES) -> None:
         self._pages = pages

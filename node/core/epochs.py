@@ -19,9 +19,8 @@ from random import Random
 
 from domain.dot import LogId
 from gossip.frontier import Frontier
-from node.core.notes import Fields
 from node.core.own_log import OwnLog
-from node.core.ports import EpochRecord, Note
+from node.core.ports import EpochRecord, Fields, Note
 
 RECOVER_MS = 5000
 WHY = "a peer holds more of this log than this node did"
@@ -32,11 +31,6 @@ ASKED_MAX = 2  # the first answer may be to a question from before the claim
 
 class Epochs:
     """Mutable; not thread-safe."""
-
-    __slots__ = (
-        *("_asked", "_began_ms", "_frontier", "_had", "_left_ms", "_own", "_rng"),
-        *("_drawn", "_forged", "_unbacked", "asking", "until_ms"),
-    )
 
     def __init__(self, own: OwnLog, frontier: Frontier, rng: Random) -> None:
         self._own = own

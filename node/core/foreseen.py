@@ -7,8 +7,6 @@ from node.core.inflight import Inflight
 class ExpectedPresence:
     """What `decide` is given: without it, somebody could join twice within one sync."""
 
-    __slots__ = ("_intake", "_presence")
-
     def __init__(self, presence: Presence, intake: Inflight) -> None:
         self._presence = presence
         self._intake = intake

@@ -5,14 +5,11 @@ from collections.abc import Iterable
 from domain.dot import LogId
 from gossip.entry import Entry
 from gossip.frontier import Frontier
-from node.core.notes import Fields
-from node.core.ports import Note
+from node.core.ports import Fields, Note
 
 
 class Forks:
     """Mutable; not thread-safe."""
-
-    __slots__ = ("_frontier", "_told")
 
     def __init__(self, frontier: Frontier) -> None:
         self._frontier = frontier

@@ -16,8 +16,6 @@ from domain.events import PARENTS_MAX, Event
 class Heads:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_seqs",)
-
     def __init__(self) -> None:
         self._seqs: dict[LogId, int] = {}  # in the order in which they were last seen
 

@@ -31,8 +31,6 @@ class Incoming(Struct, frozen=True, gc=False):
 class Inflight:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_invisible", "_undurable", "durable", "handed", "restored", "visible")
-
     def __init__(self) -> None:
         self.handed = 0  # the number of the last record handed out
         self.restored = 0  # records 1..restored are not durable before `durable` says so

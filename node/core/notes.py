@@ -13,9 +13,7 @@ from gossip.entry import Entry
 from gossip.incarnation import start_of
 from gossip.membership import Change, State
 from gossip.places import Places
-from node.core.ports import Note
-
-Fields = dict[str, str | int | float | bool | list[str] | dict[str, int]]
+from node.core.ports import Fields, Note
 
 STATE_NAMES: dict[State, Literal["alive", "suspect", "dead"]] = {
     State.ALIVE: "alive",

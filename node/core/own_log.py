@@ -7,8 +7,6 @@ from gossip.entry import GENESIS, Entry
 class OwnLog:
     """Mutable; not thread-safe. A dot given out for an event that was taken back is given again."""
 
-    __slots__ = ("link", "log", "node", "seq", "shown")
-
     def __init__(self, node: str) -> None:
         self.node = node
         self.log = LogId(node, 0)  # epoch 0: none opened yet

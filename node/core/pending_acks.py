@@ -35,8 +35,6 @@ class PendingAck(Struct, frozen=True, gc=False):
 class PendingAcks:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_deadlines", "_due", "_durable", "_noted", "_open", "_written", "replicated")
-
     def __init__(self) -> None:
         self._open: dict[int, PendingAck] = {}
         self._written: deque[PendingAck] = deque()  # in record order, as is the next

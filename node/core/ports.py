@@ -92,9 +92,12 @@ def opened(codec: EventCodec, dot: Dot, data: bytes) -> tuple[bytes, Event] | No
     return (decoded.prev, decoded.event) if decoded.event.dot == dot else None
 
 
+Fields = dict[str, str | int | float | bool | list[str] | dict[str, int]]
+
+
 class Note(Struct, frozen=True, gc=False):
     """One structured log line. It never affects state."""
 
     event: str  # a name registered in node.process.structured_log
     level: Literal["debug", "info", "warning", "error"]
-    fields: dict[str, str | int | float | bool | list[str] | dict[str, int]]
+    fields: Fields

@@ -54,7 +54,6 @@ from node.core.interface import (
     Unmet,
 )
 from node.core.notes import (
-    Fields,
     PeerState,
     membership_note,
     peer_states,
@@ -69,6 +68,7 @@ from node.core.ports import (
     EpochRecord,
     EventCodec,
     EventRecord,
+    Fields,
     Note,
     Pages,
     Record,

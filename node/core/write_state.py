@@ -88,11 +88,6 @@ class WriteBounds(Struct, frozen=True, forbid_unknown_fields=True):
 class WriteState:
     """Mutable; not thread-safe."""
 
-    __slots__ = (
-        *("_bounds", "_fresh", "_fresh_bytes", "_sent"),
-        *("bytes", "records", "state", "trouble"),
-    )
-
     def __init__(self, bounds: WriteBounds) -> None:
         self._bounds = bounds
         self.state = WritePhase.RUNNING

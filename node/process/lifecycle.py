@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from node.config.applied import MODERATION, differing
 from node.config.cluster_file import NODES_MAX
-from node.core.ports import Note
+from node.core.ports import Fields, Note
 from node.core.replica import Replica, ReplicaConfig
 from node.network.link_faults import FaultTable, LinkFault
 from node.process.lives import Again, Lives, Over, not_restored, reopening, stopped_instead, unclean
@@ -38,7 +38,6 @@ from node.process.runtime import Runtime, wall_ms
 from node.process.scrub import Scrub
 from node.process.settings import Addresses, Ending, NodeSettings, WriteNote
 from node.process.stopping import StopAsked, Stopping
-from node.process.supervisor import Fields
 from node.recording.recorder import RecordedFaults, RecordedReplica, Recorder, begin
 from node.security.keyring import Keyring
 from node.sockets.pump import RawContext

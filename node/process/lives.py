@@ -44,8 +44,6 @@ class Over(Struct, frozen=True):
 class Lives:
     """Of one process. Mutable."""
 
-    __slots__ = ("_budget", "scrubbed", "trust")
-
     def __init__(self, budget: RestartBudget) -> None:
         self._budget = budget
         self.trust = True  # whether the life that begins believes checkpoints

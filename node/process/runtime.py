@@ -21,7 +21,7 @@ from gossip.packets import Packet
 from node.control.queries import Running
 from node.core.checkpoint import Checkpoint, Seal
 from node.core.interface import Outbox, Outcome, Persisted, PersistFailed, Received, Submit
-from node.core.ports import Note
+from node.core.ports import Fields, Note
 from node.core.replica import Replica
 from node.core.turn_loop import ANSWER_MS, COMMIT_MS, TurnLoop
 from node.network.link_faults import FaultTable
@@ -29,7 +29,7 @@ from node.process.restart_budget import one_line
 from node.process.scrub import Scrub
 from node.process.settings import STORAGE_CODE, Addresses, Closed, Ending, NodeSettings, WriteNote
 from node.process.structured_log import END_S
-from node.process.supervisor import Fields, Supervisor, anatomy
+from node.process.supervisor import Supervisor, anatomy
 from node.process.wiring import Hooks, Workers, start_transport
 from node.security.keyring import Keyring
 from node.sockets.pump import RawContext

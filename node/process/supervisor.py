@@ -20,12 +20,11 @@ from typing import Literal, ParamSpec, Protocol
 from msgspec import Struct
 
 from node.control.messages import WorkerStatus
-from node.core.ports import Note
+from node.core.ports import Fields, Note
 from node.process.restart_budget import BUDGET, WINDOW_S, RestartBudget, one_line
 from node.storage.files import StorageError
 
 P = ParamSpec("P")
-Fields = dict[str, str | int | float | bool | list[str] | dict[str, int]]
 
 
 class Worker(Protocol):

@@ -7,7 +7,7 @@ measured with the same slow timer, and by the turns themselves; a stall is told 
 import asyncio
 from collections.abc import Callable
 
-from node.core.ports import Note
+from node.core.ports import Fields, Note
 from node.sockets.pump import Guard, bare
 
 PERIOD_S = 5.0
@@ -69,7 +69,7 @@ class Telemetry:
         if news == self._told:
             return
         self._told = news
-        fields: dict[str, str | int | float | bool | list[str] | dict[str, int]] = {
+        fields: Fields = {
             "counters": self._counters(),
             "loop_lag_ms_max": round(self.lag_ms_max, 1),
             "turn_ms_max": round(self.turn_ms_max, 1),

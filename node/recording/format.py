@@ -20,7 +20,7 @@ from msgspec import Struct
 from domain.commands import Command, Join, Leave, PostMessage
 from gossip.wire import decode, encode
 from node.core.interface import Input, Outbox, Persisted, PersistFailed, Received, Submit, Tick
-from node.core.ports import AckLevel
+from node.core.ports import AckLevel, Fields
 
 MAGIC = b"chatlabR"
 HEADER_BYTES = len(MAGIC) + 9
@@ -29,7 +29,6 @@ HASH_BYTES = 16
 
 State = Literal["+", ".", "!", "^"]
 Action = Literal["post", "join", "leave"]
-Fields = dict[str, str | int | float | bool | list[str] | dict[str, int]]
 WHY: dict[State, str] = {"!": "the disk took no more", "^": "it became too long"}
 BLOCKED = [-1.0]  # as a plan: the link is cut
 Dropped = dict[str, dict[str, int]]  # by peer and reason

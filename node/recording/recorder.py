@@ -26,7 +26,7 @@ import msgspec
 
 from domain.moderation import Policy
 from node.core.interface import Input, Outbox
-from node.core.ports import EventCodec, Note, Pages, Record
+from node.core.ports import EventCodec, Fields, Note, Pages, Record
 from node.core.replica import Replica, ReplicaConfig
 from node.network.link_faults import FaultTable
 from node.recording.format import (
@@ -41,7 +41,6 @@ from node.recording.format import (
     Ended,
     Entry,
     Failed,
-    Fields,
     InputIn,
     Links,
     PolicyIn,

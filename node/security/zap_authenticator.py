@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import zmq
 
-from node.core.ports import Note
+from node.core.ports import Fields, Note
 from node.security.curve import ROLE_OF, ZAP
 from node.security.key_files import KEY_BYTES, fingerprint
 from node.security.keyring import Keyring
@@ -115,7 +115,7 @@ class ZapAuthenticator:
             return
         self._told[domain, key] = now_s
         addresses = self.newcomers[domain]() if domain in self.newcomers else []
-        fields: dict[str, str | int | float | bool | list[str] | dict[str, int]] = {
+        fields: Fields = {
             "door": domain,
             "reason": why,
             "fingerprint": fingerprint(key),

@@ -34,7 +34,7 @@ from typing import Any
 import zmq
 from msgspec import Struct
 
-from node.core.ports import Note
+from node.core.ports import Fields, Note
 from node.sockets.listening import bind_unnamed, spare, tune
 from node.sockets.passage import FRAME_CHARGE, READ_OFF, Passage, drain
 from node.sockets.pump import Guard, RawSocket, bare
@@ -369,7 +369,7 @@ class Gate:
         if reason in self._told_s and now_s - self._told_s[reason] < NOTE_EVERY_S:
             return
         self._told_s[reason] = now_s
-        fields: dict[str, str | int | float | bool | list[str] | dict[str, int]] = {
+        fields: Fields = {
             "door": self._door,
             "reason": reason,
             "count": count,

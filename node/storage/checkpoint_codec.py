@@ -6,8 +6,6 @@ In memory a column has the byte order of the machine, on disk it is little-endia
 import sys
 from array import array
 
-from google.protobuf.message import DecodeError
-
 from domain.clock import Stamp
 from domain.dot import Dot, LogId
 from domain.history import HistoryRows
@@ -17,12 +15,17 @@ from node.core.checkpoint import Checkpoint, Seal
 from node.core.entry_store import LogRows
 from node.core.ports import CodecError
 from node.disk import record_pb2 as pb
+from node.storage.headers import parsed
 
 CHECKPOINT_VERSION = 1
 
 _TOTAL_BYTES = 40  # of a sum of hashes of 32 bytes
 _COUNTER_BITS = 16
 _WIDTHS = {4: "I", 8: "Q"}
+_SEAL = (  # the fields of a Seal that have the same name in the message
+    *("segment", "size", "tail", "crc", "first", "last", "next_number"),
+    *("epoch", "epoch_number"),
+)
 
 
 def encode_checkpoint(one: Checkpoint, directory_id: bytes) -> bytes:
@@ -30,18 +33,10 @@ def encode_checkpoint(one: Checkpoint, directory_id: bytes) -> bytes:
     message = pb.Checkpoint(
         format_version=CHECKPOINT_VERSION,
         directory_id=directory_id,
-        segment=seal.segment,
-        size=seal.size,
-        tail=seal.tail,
-        crc=seal.crc,
-        first=seal.first,
-        last=seal.last,
-        next_number=seal.next_number,
-        epoch=seal.epoch,
-        epoch_number=seal.epoch_number,
         first_arrival=one.first_arrival,
         author_names=history.author_names,
         stamp=stamp.ms << _COUNTER_BITS | stamp.counter,
+        **{name: getattr(seal, name) for name in _SEAL},
     )
     for name, width, data in _columns(one):
         setattr(message, name, _swapped(data, width))
@@ -94,10 +89,7 @@ def _columns(one: Checkpoint) -> list[tuple[str, int, bytes]]:
 
 def decode_checkpoint(payload: bytes) -> tuple[Checkpoint, bytes]:
     """The checkpoint, and the directory id. Raises CodecError, also for a later version."""
-    try:
-        message = pb.Checkpoint.FromString(payload)
-    except DecodeError as error:
-        raise CodecError(f"not a checkpoint: {error}") from None
+    message = parsed(pb.Checkpoint, payload, "a checkpoint")
     if message.format_version != CHECKPOINT_VERSION:
         raise CodecError(f"version {message.format_version} of checkpoints")
     checkpoint = Checkpoint(
@@ -138,15 +130,7 @@ def decode_checkpoint(payload: bytes) -> tuple[Checkpoint, bytes]:
 
 def _seal(message: pb.Checkpoint) -> Seal:
     return Seal(
-        segment=message.segment,
-        size=message.size,
-        tail=message.tail,
-        crc=message.crc,
-        first=message.first,
-        last=message.last,
-        next_number=message.next_number,
-        epoch=message.epoch,
-        epoch_number=message.epoch_number,
+        **{name: getattr(message, name) for name in _SEAL},
         points=(
             _swapped(message.point_records, 8),
             _swapped(message.point_offsets, 4),

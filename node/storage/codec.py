@@ -51,8 +51,6 @@ KIND_FIRST, KIND_LAST = 16, 255  # field numbers of Event that are kinds, known 
 class ProtobufCodec:
     """Implements `node.core.ports.EventCodec`. Not thread-safe: it belongs to one replica."""
 
-    __slots__ = ("_blank", "_filled", "_log", "_origins")
-
     def __init__(self) -> None:
         # Origins repeat in every event: checked once, and shared to save memory.
         self._origins: dict[str, str] = {}

@@ -82,14 +82,6 @@ class CommitLog(Protocol):
 class GroupCommit:
     """Mutable. Not thread-safe, except that `perform` may run beside everything but itself."""
 
-    __slots__ = (
-        *("_after_commit", "_bounds", "_check", "_checkpoints", "_dropping", "_durability"),
-        "_interval_us",
-        *("_log", "_queue", "_renew_at_us", "_stopping", "_sync_at_us"),
-        *("batch", "checkpoint", "commits", "drain", "failed", "queued_bytes", "queued_records"),
-        *("unkept", "until_us"),
-    )
-
     def __init__(
         self, log: CommitLog, durability: Durability, interval_us: int, bounds: CommitBounds
     ) -> None:

@@ -2,7 +2,7 @@
 bytes. Decoding raises `CodecError` and nothing else.
 """
 
-from typing import TypeVar, assert_never, final
+from typing import Any, Literal, TypeVar, final
 
 from google.protobuf.message import DecodeError
 from msgspec import Struct
@@ -12,7 +12,8 @@ from node.disk import record_pb2 as pb
 
 FORMAT_VERSION = 1
 DIRECTORY_ID_BYTES = 16
-Message = TypeVar("Message", pb.Block, pb.SegmentHeader, pb.Mark, pb.Identity)
+Value = TypeVar("Value", bound=Struct)
+Message = TypeVar("Message", pb.Block, pb.Checkpoint, pb.SegmentHeader, pb.Mark, pb.Identity)
 
 
 class SegmentHeader(Struct, frozen=True):
@@ -73,6 +74,7 @@ class Healed(Struct, frozen=True):
 
 
 Mark = CleanStop | Quarantined | Started | Healed
+_MarkName = Literal["clean_stop", "quarantined", "started", "healed"]
 
 
 def parsed(kind: type[Message], payload: bytes, what: str) -> Message:
@@ -84,85 +86,53 @@ def parsed(kind: type[Message], payload: bytes, what: str) -> Message:
 
 
 def encode_segment_header(header: SegmentHeader) -> bytes:
-    return pb.SegmentHeader(
-        format_version=header.format_version,
-        node=header.node,
-        segment=header.segment,
-        directory_id=header.directory_id,
-        incarnation=header.incarnation,
-    ).SerializeToString()
+    return pb.SegmentHeader(**_fields_of(header)).SerializeToString()
 
 
 def decode_segment_header(payload: bytes) -> SegmentHeader:
-    message = parsed(pb.SegmentHeader, payload, "a segment header")
-    return SegmentHeader(
-        message.node,
-        message.segment,
-        message.directory_id,
-        message.incarnation,
-        message.format_version,
-    )
+    return _read(SegmentHeader, parsed(pb.SegmentHeader, payload, "a segment header"))
+
+
+def encode_identity(identity: Identity) -> bytes:
+    return pb.Identity(**_fields_of(identity)).SerializeToString()
+
+
+def decode_identity(payload: bytes) -> Identity:
+    return _read(Identity, parsed(pb.Identity, payload, "an identity"))
 
 
 def encode_mark(mark: Mark) -> bytes:
-    if type(mark) is CleanStop:
-        return pb.Mark(clean_stop=pb.CleanStop(incarnation=mark.incarnation)).SerializeToString()
-    if type(mark) is Quarantined:
-        hole = pb.Quarantined(segment=mark.segment, offset=mark.offset)
-        hole.length, hole.records = mark.length, mark.records
-        return pb.Mark(quarantined=hole).SerializeToString()
-    if type(mark) is Started:
-        return pb.Mark(started=pb.Started(incarnation=mark.incarnation)).SerializeToString()
-    if type(mark) is Healed:
-        place = pb.Healed(segment=mark.segment, offset=mark.offset, length=mark.length)
-        return pb.Mark(healed=place).SerializeToString()
-    assert_never(mark)
+    message = pb.Mark()
+    for name, kind in _MARKS.items():
+        if type(mark) is kind:
+            one = getattr(message, name)
+            one.SetInParent()
+            for field, value in _fields_of(mark).items():
+                setattr(one, field, value)
+    return message.SerializeToString()
 
 
 def decode_mark(payload: bytes) -> Mark | None:
     """None: a mark of a newer version, which this one may pass over."""
     message = parsed(pb.Mark, payload, "a mark")
-    if message.HasField("clean_stop"):
-        return CleanStop(message.clean_stop.incarnation)
-    if message.HasField("quarantined"):
-        hole = message.quarantined
-        return Quarantined(hole.segment, hole.offset, hole.length, hole.records)
-    if message.HasField("started"):
-        return Started(message.started.incarnation)
-    if message.HasField("healed"):
-        place = message.healed
-        return Healed(place.segment, place.offset, place.length)
+    for name, kind in _MARKS.items():
+        if message.HasField(name):
+            return _read(kind, getattr(message, name))
     return None
 
 
-def encode_identity(identity: Identity) -> bytes:
-    return pb.Identity(
-        format_version=identity.format_version,
-        node=identity.node,
-        directory_id=identity.directory_id,
-        place=identity.place,
-        incarnation=identity.incarnation,
-        durability=identity.durability,
-        must_open_epoch=identity.must_open_epoch,
-        must_open_from=identity.must_open_from,
-        started_at_ms=identity.started_at_ms,
-        next_number=identity.next_number,
-        last_segment=identity.last_segment,
-    ).SerializeToString()
+_MARKS: dict[_MarkName, type[Mark]] = {
+    "clean_stop": CleanStop,
+    "quarantined": Quarantined,
+    "started": Started,
+    "healed": Healed,
+}
 
 
-def decode_identity(payload: bytes) -> Identity:
-    message = parsed(pb.Identity, payload, "an identity")
-    return Identity(
-        node=message.node,
-        directory_id=message.directory_id,
-        place=message.place,
-        incarnation=message.incarnation,
-        durability=message.durability,
-        must_open_epoch=message.must_open_epoch,
-        must_open_from=message.must_open_from,
-        started_at_ms=message.started_at_ms,
-        format_version=message.format_version,
-        next_number=message.next_number,
-        last_segment=message.last_segment,
-    )
+def _fields_of(value: Struct) -> dict[str, Any]:
+    """In the message of a value all fields have the same names."""
+    return {name: getattr(value, name) for name in value.__struct_fields__}
+
+
+def _read(kind: type[Value], message: object) -> Value:
+    return kind(**{name: getattr(message, name) for name in kind.__struct_fields__})

@@ -35,8 +35,6 @@ class Chunk(Struct, frozen=True, gc=False):
 class OffsetIndex:
     """Mutable; not thread-safe."""
 
-    __slots__ = ("_ends", "_firsts", "_offsets", "_segments", "last")
-
     def __init__(self) -> None:
         self._firsts = array("Q")
         self._segments = array("I")

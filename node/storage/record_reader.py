@@ -24,16 +24,6 @@ CACHE_BYTES = 2 * 1024 * 1024
 class RecordPages:
     """Implements `node.core.ports.Pages`. Mutable; not thread-safe."""
 
-    __slots__ = (
-        "_cache",
-        "_cached_bytes",
-        "_index",
-        "_last",
-        "_reader",
-        "cache_bytes",
-        "fetched_bytes",
-    )
-
     def __init__(self, reader: Reader, index: OffsetIndex, cache_bytes: int = CACHE_BYTES) -> None:
         self._reader = reader
         self._index = index
