@@ -13,18 +13,18 @@ Rules
   and starts again, with or without the records that were on their way to the disk.
 - Timers are abstracted: a round can begin at any moment, with any peer. The wall clock stands
   still, so that stamps tell causes and no times.
-- Two states are one if everything in them is equal but what `canonical` names, and why.
+- Two states are one if everything in them is equal but what `fingerprint` names, and why.
 - Breadth first: the first path to a violation is a shortest one.
-- Safety is checked in each state (`checks`). If it holds, each state is asked whether the nodes
-  agree when they are left alone from there on (`settling`).
+- Safety is checked in each state (`invariants`). If it holds, each state is asked whether the nodes
+  agree when they are left alone from there on (`liveness`).
 - The goal is a state in which every post is on disk and visible at every node. If it is not
   reached, the state that came nearest is told.
 - `complete` says whether the bounded space was seen as a whole, or time or states ran out.
 
 Theory of operation. A step touches one node. So a state is a tuple of *local* states by number, and
 of the packets on their way. What a step does to a local state is computed once, by replaying that
-node's own steps from its birth, and looked up ever after (`locals`). Nothing is left out to make
-the space smaller: packets keep their numbers, for a number decides whether an answer is taken.
+node's own steps from its birth, and looked up ever after (`local_states`). Nothing is left out to
+make the space smaller: packets keep their numbers, for a number decides whether an answer is taken.
 """
 
 from lab.modelcheck.bfs import search

@@ -1,1 +1,12 @@
-"""A room."""
+"""Look at running nodes: are they converged, what changed, what do they log. It only reads.
+
+Imported by the command line, real runs, the tour and benches.
+
+Rules
+- An observer sends reads and subscriptions, and nothing that changes a node.
+- What it sees is a view of one moment of each node, never of all at once: `convergence` compares
+  roots and says what two frontiers differ by, and a quiet period is a heuristic.
+- A node that does not answer is shown as such; it never stops the others from being shown.
+
+Read `node_states` (what `ps` shows), `convergence`, `watcher`, then `log_tail`.
+"""
