@@ -120,6 +120,7 @@ def sync_error_then_power(seed: int) -> Plan:
     faults = [
         alone(350, 2800, "n1"),
         fault(390, 700, DiskErrors("n1", "sync", 1.0)),
+        fault(750, 800, Kill("n1")),  # else it is left to chance whether it is started again
         fault(1500, 1700, Kill("n1", "power")),
     ]
     made = plan("sync-error-then-power", seed, [post(at, "n1") for at in (400, 450, 1000)], faults)
