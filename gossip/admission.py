@@ -51,8 +51,10 @@ def learn(
 ) -> list[Learnt[Value]]:
     """Take these runs into the frontier: what of them is new here, in their order."""
     learnt: list[Learnt[Value]] = []
-    counters["entries_unread"] += sum(len(run.data) for run in runs[ENTRIES_MAX:])
-    for run in runs[:ENTRIES_MAX]:
+    if len(runs) > ENTRIES_MAX:
+        counters["entries_unread"] += sum(len(run.data) for run in runs[ENTRIES_MAX:])
+        runs = runs[:ENTRIES_MAX]
+    for run in runs:
         log = LogId(run.origin, run.epoch)
         known = frontier.get(log)
         if not frontier.room(log):

@@ -152,7 +152,7 @@ class Engine(Generic[Value]):
             return []
         self.members.heard(peer, packet.incarnation, now_ms)
         self.frontier.meter.begin()
-        self._share = Share()
+        self._share.left = ENTRIES_MAX
         self.frontier.listener = peer
         if type(body) is Push:
             return self._on_push(peer, token_of(packet.incarnation, packet.number), body)

@@ -62,13 +62,13 @@ class Pushing:
             self._send(peers, runs, direct=True, receipt=receipt)
 
     def tick(self, now_ms: int, *, awaits_receipts: bool) -> None:
-        if self.rumors and now_ms >= self._tell_next_ms:
+        if not self._direct and self.rumors and now_ms >= self._tell_next_ms:
             self._tell_next_ms = now_ms + self._config.rumor_ms
             self._tell(receipt=awaits_receipts)
 
     @property
     def wake_at_ms(self) -> int | None:
-        return self._tell_next_ms if self.rumors else None
+        return None if self._direct or not self.rumors else self._tell_next_ms
 
     def _tell(self, *, receipt: bool) -> None:
         for peer in sample(self._rng, self._takers(), self._config.fanout):

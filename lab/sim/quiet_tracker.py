@@ -9,7 +9,7 @@ from lab.trace.kinds import Quiet as Told
 class QuietTracker:
     """Of one life. Mutable. `look` before anything is applied, and after it."""
 
-    __slots__ = ("_looked_us", "_not_before_ms", "_quiet", "_since_us", "_tell")
+    __slots__ = ("_looked_us", "_not_before_ms", "_quiet", "_since_us", "_still_ms", "_tell")
 
     def __init__(self, quiet: Quiet, tell: Callable[[Told], None], now_us: int) -> None:
         self._quiet = quiet
@@ -17,10 +17,11 @@ class QuietTracker:
         self._looked_us = now_us
         self._since_us = -1  # it is not quiet
         self._not_before_ms = 0  # by the wall clock, unless something is applied
+        self._still_ms = 0  # only a clock that is set back behind this ends it
 
     def look(self, now_us: int, wall_ms: int) -> None:
         """Between two looks nothing is applied, and only time goes on."""
-        if wall_ms >= self._not_before_ms:
+        if wall_ms >= self._not_before_ms and (self._since_us < 0 or wall_ms < self._still_ms):
             self._look(now_us, wall_ms)
         self._looked_us = now_us
 
@@ -35,7 +36,8 @@ class QuietTracker:
             self.end(now_us)
             self._not_before_ms = wall_ms + quiet.quiet_ms - quiet.quiet_for_ms(wall_ms)
             return
-        self._not_before_ms = 0  # a clock that is set back ends it
+        self._not_before_ms = 0
+        self._still_ms = wall_ms - quiet.quiet_for_ms(wall_ms) + quiet.quiet_ms
         if self._since_us < 0:
             over_ms = quiet.quiet_for_ms(wall_ms) - quiet.quiet_ms
             self._since_us = max(self._looked_us, now_us - over_ms * 1000)

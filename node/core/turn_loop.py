@@ -171,10 +171,10 @@ class TurnLoop:
 
     def _run(self) -> None:
         replica, ports = self._replica, self._ports
-        ticked = ports.clock()
+        now_ms, wall_ms = ticked = ports.clock()
         if ticked != self._ticked:
             self._ticked = ticked
-            replica.step(Tick(*ticked))
+            replica.step(Tick(now_ms, wall_ms))
         if self._inbox:
             own = self._inbox.own(self._inputs_max)
             for item in own:
@@ -184,7 +184,7 @@ class TurnLoop:
                         return
                 else:
                     replica.step(item)
-            self._step_packets(self._inputs_max - len(own), ticked[0])
+            self._step_packets(self._inputs_max - len(own), now_ms)
         self._execute(replica.drain())
         if self.over:
             return
@@ -193,7 +193,7 @@ class TurnLoop:
             ports.keep(checkpoints)
         self.runs += 1
         due_ms = self._inbox.due_ms
-        self._arm(ticked[0], due_ms)
+        self._arm(now_ms, due_ms)
         if due_ms == 0:
             self.ask()
 
