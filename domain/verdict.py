@@ -8,7 +8,7 @@ from msgspec import Struct
 class Hit(Struct, frozen=True, gc=False):
     """A rule met the text at [start, end), in code points of the original; `view` says how.
 
-    The view is the reading of the text in which the banned word stood: see `domain.views`.
+    The view is what had to be undone to read the word: see `domain.moderation.validation`.
     """
 
     rule: str

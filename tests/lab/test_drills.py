@@ -8,7 +8,7 @@ import pytest
 
 from domain.clock import HybridClock
 from domain.history import PagedHistory
-from domain.matcher import Matcher
+from domain.moderation.matcher import Matcher
 from domain.seqset import SeqSet
 from gossip import wire
 from gossip.engine import Engine
@@ -78,7 +78,7 @@ PLANTED: dict[str, Planted] = {
     "sending": (Penalties, "silenced", lambda *_: False),
     "sharing": (Places, "write", lambda *_: None),
     "timelines": (PagedHistory, "author", lambda *_: "ann"),
-    "verdicts": (Matcher, "find", lambda *_: []),
+    "verdicts": (Matcher, "whole", lambda *_: []),
 }
 
 

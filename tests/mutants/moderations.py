@@ -4,10 +4,9 @@ import unicodedata
 
 from msgspec.structs import replace
 
-from domain import moderation
 from domain.commands import PostMessage
 from domain.events import Event, MessagePosted
-from domain.moderation import Moderator, Policy
+from domain.moderation import Moderator, Policy, moderator
 from domain.verdict import Censored, Clean, Verdict
 from gossip.admission import Learnt
 from gossip.entry import Entry, hash_of
@@ -25,7 +24,7 @@ planted = BED.planted
 @planted(
     "moderation-skipped",
     "No text is judged: every verdict is clean.",
-    "domain.moderation.Moderator.judge",
+    "domain.moderation.moderator.Moderator.judge",
     "C9",
     "calm",
 )
@@ -55,19 +54,19 @@ def normalised() -> Swaps:
 @planted(
     "censored-in-part",
     "Of what a rule forbids the last letter stays: judged again, it is no fixed point.",
-    "domain.moderation.cover",
+    "domain.moderation.moderator.cover",
     "C9",
     "calm",
 )
 def censored_in_part() -> Swaps:
-    original = moderation.cover
+    original = moderator.cover
 
     def cover(text: str, seen: object) -> str:
         whole = original(text, seen)  # type: ignore[arg-type]
         kept = whole.rfind("*")
         return whole[:kept] + text[kept] + whole[kept + 1 :] if kept >= 0 else whole
 
-    return [(moderation, "cover", cover)]
+    return [(moderator, "cover", cover)]
 
 
 @planted(

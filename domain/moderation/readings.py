@@ -1,0 +1,151 @@
+"""Readings and views: a text in which something is undone, with the way back to where it stands.
+
+A *reading* says which signs are letters. In the plain one only letters are. Digits, @ and $ can
+stand for letters (`sh1t`), and in the widest reading so can ! | ( % and others. The same sign may
+as well stand between letters or behind a word, so all three are looked at. Letters that some sign
+can both stand for (1: i, l; 6: g, b; 2: z, r) share a *class*; so do u and v.
+
+A *view* is a reading in which a run of one letter is one letter, since people stretch words. In the
+first view all else is one space: words as they stand. In the *spelt* view gaps are taken out: signs
+inside a token (`s.h.i.t`, `sh-it`), and what is between single letters (`s h i t`, `s - h - i`).
+
+A view costs a few passes in C over the whole text and no step per character in Python. Equal
+neighbours are found by one exclusive or of the text, as one large number, with itself moved by a
+byte; gaps by a few more of such steps. What is dropped is noted as masks, which become offsets only
+when the matcher has found something.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+from typing import Final
+
+from domain.moderation.normalization import SIGN_A, numbers
+
+GAP_MAX: Final = 5  # signs and spaces between two letters that the spelt view joins
+
+_SHARED = {"l": "i", "v": "u", "g": "b", "q": "b", "z": "r"}
+DIGITS = {"0": "o", "1": "il", "2": "zr", "3": "e", "4": "a", "5": "s", "6": "gb", "7": "t"}
+DIGITS |= {"8": "b", "9": "gq", "@": "a", "$": "s"}
+WIDE = {"!": "il", "|": "il", "(": "c", "<": "c", "[": "c", "{": "c", "+": "t", "#": "h"}
+WIDE |= {"^": "a", "%": "o"}
+_WHITE = b" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
+_SPACE = ord(" ")
+
+
+def _table(signs: dict[str, str], wide: bool) -> bytes:
+    """For translate: codes -> classes of letters, space, and '.' for what is between."""
+    table = bytearray(b"." * 256)
+    for code in _WHITE:
+        table[code] = _SPACE
+    for code in range(ord("a"), ord("z") + 1):
+        table[code - 32] = code - 32  # a capital
+        table[code] = ord(_SHARED.get(chr(code), chr(code)))
+        if wide:
+            table[SIGN_A + code - ord("a")] = table[code]
+    for sign, letters in signs.items():
+        table[ord(sign)] = table[ord(letters[0])]
+    return bytes(table)
+
+
+PLAIN: Final = _table({}, wide=False)
+LEET: Final = _table(DIGITS, wide=False)
+WIDEST: Final = _table(DIGITS | WIDE, wide=True)
+
+LETTER: Final = frozenset(code for code in range(256) if PLAIN[code] not in b" .")
+# Codes that a reading has no other letter for than the one before it.
+_NO_LEET = bytes(code for code in range(256) if PLAIN[code] == LEET[code])
+_NO_WIDE = bytes(code for code in range(256) if LEET[code] == WIDEST[code])
+
+
+def _mask(kept: bytes) -> bytes:
+    """For translate: all bits for these classes, none for the others."""
+    return bytes(255 if code in kept else 0 for code in range(256))
+
+
+_LETTERS, _DOTS, _SPACES = _mask(bytes(sorted(LETTER))), _mask(b"."), _mask(b" ")
+_NOT_ZERO = bytes([0]) + b"\xff" * 255
+_INVERSE = bytes(range(255, -1, -1))
+_SPACED = bytes(range(256)).replace(b".", b" ")
+_SHAPE = bytes(ord("a") if code in LETTER else code for code in range(256))
+_ROW = re.compile(b" a a a ").search  # three single letters; faster than `in` for so short a needle
+_BANG = re.compile(rb"![^\s!?.,:;)\"'*_-]|(?<![a-z!])!").search
+_INNER = re.compile(rb"\.[^. ]").search
+
+
+class View:
+    """`classes`: the text in one reading, between two spaces. `stream`: what is left of it."""
+
+    __slots__ = ("_masks", "classes", "spelt", "stream")
+
+    def __init__(self, classes: bytes, stream: bytes, *masks: bytes) -> None:
+        self.classes = classes
+        self.stream = stream
+        self.spelt = len(masks) > 1
+        self._masks = masks
+
+    def origin(self) -> Sequence[int]:
+        """Where each byte of the stream is in the classes; and one more, for its end."""
+        kept: Iterable[int] = numbers(len(self.classes).bit_length())
+        for mask in self._masks:
+            kept = compress(kept, mask)
+        return [*kept, len(self.classes)]
+
+
+def readings_of(codes: bytes) -> Iterator[bytes]:
+    """Those that differ. An exclamation mark that nothing follows is no letter in any."""
+    yield PLAIN
+    if codes.translate(None, _NO_LEET):
+        yield LEET
+    if codes.translate(None, _NO_WIDE).strip(b"!") or _BANG(codes):
+        yield WIDEST
+
+
+def collapsed(data: bytes) -> tuple[bytes, bytes]:
+    """Every run of a byte as one byte; and the mask of those that are kept. No zero bytes."""
+    size, number = len(data), int.from_bytes(data, "big")
+    kept = (number ^ (number >> 8)).to_bytes(size, "big").translate(_NOT_ZERO)
+    number &= int.from_bytes(kept, "big")
+    return number.to_bytes(size, "big").translate(None, b"\0"), kept
+
+
+def words_of(codes: bytes) -> bytes:
+    """The words of one text in the plain reading, with a space for all that is between."""
+    return (b" %b " % codes.translate(PLAIN)).translate(_SPACED)
+
+
+def views_of(codes: bytes, reading: bytes) -> Iterator[View]:
+    classes = b" %b " % codes.translate(reading)
+    stream, kept = collapsed(classes.translate(_SPACED))
+    yield View(classes, stream, kept)
+    if _INNER(classes) or _ROW(stream.translate(_SHAPE)):
+        spelt = _spelt(classes)
+        if spelt is not None:
+            yield spelt
+
+
+def _spelt(classes: bytes) -> View | None:
+    """None, if there is no gap to be taken out."""
+    size = len(classes)
+    # A sign beside white space belongs to it: then what is left of signs is inside tokens.
+    dots = int.from_bytes(classes.translate(_DOTS), "big")
+    white = int.from_bytes(classes.translate(_SPACES), "big")
+    for _ in range(GAP_MAX):
+        white |= dots & (white << 8 | white >> 8)
+    number = int.from_bytes(classes, "big")
+    number ^= (number ^ int.from_bytes(b" " * size, "big")) & white
+    stream, kept = collapsed(number.to_bytes(size, "big"))
+
+    size = len(stream)
+    letters = int.from_bytes(stream.translate(_LETTERS), "big")
+    between = letters << 8 & letters >> 8
+    single = letters & ~(letters << 8 | letters >> 8)
+    dots = int.from_bytes(stream.translate(_DOTS), "big") & between
+    white = int.from_bytes(stream.translate(_SPACES), "big") & (single << 8 & single >> 8)
+    if not dots | white:
+        return None
+    gaps = (dots | white).to_bytes(size, "big")
+    number = int.from_bytes(stream, "big") & ~(dots | white)
+    left = number.to_bytes(size, "big").translate(_SPACED, b"\0")
+    stream, again = collapsed(left)
+    return View(classes, stream, kept, gaps.translate(_INVERSE), again)
