@@ -29,6 +29,7 @@ from node.control.messages import ReadStatus, Status
 RULES = 1000
 NOTICED_S = 5.0
 POLL_S = 0.005
+SETTLED_POLL_S = 0.01  # each time costs what is measured
 COMMAND = (sys.executable, "-m", "lab.cli")
 MODERATION = """\
 moderation:
@@ -98,7 +99,7 @@ def settled(cluster: Cluster, events: int, until: float) -> int | None:
                 return None
             if at_rest:
                 return seen[0].events
-            look.wait(POLL_S)
+            look.wait(SETTLED_POLL_S)
 
 
 def journal_files(cluster: Cluster, node: str) -> list[Path]:

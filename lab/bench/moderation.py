@@ -19,7 +19,7 @@ WORLD = (
 )  # fmt: skip
 SIZE = 65_536
 DOUBLED_FROM = 0.005  # seconds
-PARTS = [
+PARTS = [  # each is repeated to the size of a text
     *("a", "s", "ass ", "ass", "as", "a s s ", "a s ", "a.s.s.", "a.s.s ", "@$$ ", "@$s(", "4ss1"),
     *(
         "a5s!",
@@ -47,8 +47,6 @@ PARTS = [
 ]
 # Words of everyday and phrases that cover banned words and overlap each other.
 ALLOWED = ("as", "assess", "ass hell", "hell ass", "ass hell ass", "hell ass hell", "ass ass")
-
-
 MIXTURES = 100  # random texts, each expensive in several ways at once
 DISGUISES = ("ass", "a5s", "4ss", "@$$", "a.s.s", "a s s", "h3ll", "h.e.l.l", "t1t", *" .!(15e")
 
@@ -57,34 +55,26 @@ def world_texts(count: int, rng: Random) -> list[str]:
     return ["".join(rng.choices(WORLD, k=8))[:100] for _ in range(count)]
 
 
-def stresses() -> Iterator[tuple[str, Callable[[int], str]]]:
+def stresses() -> Iterator[Callable[[int], str]]:
     """Texts of some size that are meant to be expensive."""
 
     def repeated(part: str) -> Callable[[int], str]:
         return lambda size: (part * (size // len(part) + 1))[:size]
 
-    def drawn(alphabet: str) -> Callable[[int], str]:
-        return lambda size: "".join(Random(size).choices(alphabet, k=size))
+    def drawn(of: Sequence[str], between: str = "") -> Callable[[int], str]:
+        return lambda size: between.join(Random(size).choices(of, k=size))[:size]
 
-    def crowded(size: int) -> str:
-        return "".join(Random(size).choices(DISGUISES, k=size))[:size]
-
-    def mixed(words: Sequence[str], between: str) -> Callable[[int], str]:
-        return lambda size: between.join(Random(size).choices(words, k=size))[:size]
-
-    for part in PARTS:
-        yield repr(part)[:24], repeated(part)
-    yield "words in many disguises", crowded
-    yield "random letters of words", drawn("as hel.ti4$! ")
-    yield "allowed and banned words", mixed((*ALLOWED, "ass", "hell"), " ")
-    yield "random signs of shapes", drawn("|<()[]\\/_-phvas ")
-    yield "random ASCII", drawn("".join(map(chr, range(32, 127))))
-    yield "random Unicode", drawn("".join(map(chr, range(0x80, 0xD800))))
-    yield "random look-alikes", drawn("аѕhеӏ4$ .⁠é")
+    yield from map(repeated, PARTS)
+    yield drawn(DISGUISES)
+    yield drawn("as hel.ti4$! ")
+    yield drawn((*ALLOWED, "ass", "hell"), " ")
+    yield drawn("|<()[]\\/_-phvas ")
+    yield drawn("".join(map(chr, range(32, 127))))
+    yield drawn("".join(map(chr, range(0x80, 0xD800))))
+    yield drawn("аѕhеӏ4$ .\u2060é")  # look-alikes, and one that is not seen
     pool, rng = (*PARTS, *DISGUISES, *WORLD, *ALLOWED), Random(MIXTURES)
     for _ in range(MIXTURES):
-        parts = rng.sample(pool, rng.randint(2, 6))
-        yield " + ".join(map(repr, parts))[:24], mixed(parts, "")
+        yield drawn(rng.sample(pool, rng.randint(2, 6)))
 
 
 def per_second(moderator: Moderator, texts: list[str]) -> float:
@@ -129,7 +119,7 @@ def run(session: Session) -> list[Figure]:
     size = max(int(SIZE * scale.sim), 100)
     moderator = Moderator(Policy((Rule("bench", words, "censor"),), ALLOWED))
     stress, doubled = list[float](), list[float]()
-    for _, text_of in stresses():
+    for text_of in stresses():
         once, twice = (seconds(moderator, sized(text_of(n), n)) for n in (size, 2 * size))
         stress.append(once * 1000)
         if once > DOUBLED_FROM:
