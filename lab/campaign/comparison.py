@@ -159,15 +159,15 @@ def measured(
     seeds: int,
     first: int = 1,
     jobs: int = 1,
-    told: Callable[[int, int], None] = lambda _done, _of: None,
+    on_progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> list[Figures]:
-    """Each variant under the same seeds; `told` is given how many runs are done, of how many."""
+    """Each variant under the same seeds; `on_progress` hears how many runs of how many are done."""
     rows = []
     for number, variant in enumerate(variants):
         before = number * seeds
         found = explore(
             Options((variant.scenario,), first, seeds, jobs),
-            lambda one, before=before: told(before + one.runs, seeds * len(variants)),  # type: ignore[misc]
+            lambda one, before=before: on_progress(before + one.runs, seeds * len(variants)),  # type: ignore[misc]
         )
         if found.ended == "interrupted":
             raise KeyboardInterrupt

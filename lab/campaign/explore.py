@@ -1,6 +1,6 @@
 """Exploring: many seeds, on all cores, until something fails or the time is over.
 
-    found = explore(Options(scenarios, first=1, seeds=1000, jobs=2), told=print)
+    found = explore(Options(scenarios, first=1, seeds=1000, jobs=2), on_progress=print)
 
 Rules
 - Seed s runs scenario s mod (number of scenarios), whatever the first seed is: a seed means the
@@ -265,13 +265,13 @@ class ExploreResult(Struct):
 
 
 def explore(
-    options: Options, told: Callable[[ExploreResult], None] = lambda _: None
+    options: Options, on_progress: Callable[[ExploreResult], None] = lambda _: None
 ) -> ExploreResult:
     """Run the seeds, and tell how far it is. Ctrl-C ends it early; what is found stays."""
     began_s = monotonic()
     found = ExploreResult(options)
     try:
-        _simulate(options, found, told, began_s)
+        _simulate(options, found, on_progress, began_s)
     except KeyboardInterrupt:
         found.ended = "interrupted"
     finally:
@@ -280,7 +280,10 @@ def explore(
 
 
 def _simulate(
-    options: Options, found: ExploreResult, told: Callable[[ExploreResult], None], began_s: float
+    options: Options,
+    found: ExploreResult,
+    on_progress: Callable[[ExploreResult], None],
+    began_s: float,
 ) -> None:
     runs = _inline(options) if options.jobs == 1 else _pooled(options)
     with closing(runs):
@@ -291,7 +294,7 @@ def _simulate(
                     found.ended = "failure"
                     return
             found.wall_s = monotonic() - began_s
-            told(found)
+            on_progress(found)
             if options.time_s is not None and found.wall_s >= options.time_s:
                 found.ended = "time"
                 return

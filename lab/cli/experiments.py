@@ -76,7 +76,7 @@ def _pushpull(full: bool, trials: int | None, seed: int, json: bool) -> int:
     for row in rows if json else ():
         emit({"table": "pushpull", "published": row.published, "met": row.met, **_told(row)})
     if not json:
-        print(pushpull.told(rows))
+        print(pushpull.describe(rows))
     return int(Exit.VERDICT_FALSE if any(row.met is False for row in rows) else Exit.DONE)
 
 
@@ -89,7 +89,7 @@ def _demers(full: bool, trials: int | None, seed: int, json: bool) -> None:
     for row in rows if json else ():
         emit({"table": "demers", "published": demers.PUBLISHED[row.k], **_told(row)})
     if not json:
-        print(demers.told(rows))
+        print(demers.describe(rows))
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def search(
     )
     bar = Bar()
     try:
-        found = searched(_workload(posts), bounds, told=bar.show)
+        found = searched(_workload(posts), bounds, on_progress=bar.show)
     finally:
         bar.clear()
     if json:
@@ -69,7 +69,7 @@ def search(
     else:
         from lab.terminal.display import display_safe
 
-        for line in found.told().splitlines():
+        for line in found.describe().splitlines():
             print(display_safe(line))
     raise typer.Exit(int(_code(found)))
 

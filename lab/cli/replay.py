@@ -165,13 +165,13 @@ def _shrunk(judged: "Judged", rule: str | None, time_s: float) -> "Shrunk":
         raise Problem(f"{wanted} does not fail in this run: {failed.rule} does", Exit.USAGE)
     bar = Bar()
 
-    def told(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         done = 1 - progress.left_s / time_s
         bar.show(done, f"{progress.steps} steps, {progress.runs} runs, {progress.doing}")
 
     hear_ctrl_c()
     try:
-        return shrink(judged.plan, wanted, budget_s=time_s, told=told)
+        return shrink(judged.plan, wanted, budget_s=time_s, on_progress=on_progress)
     finally:
         bar.clear()
 

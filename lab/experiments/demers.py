@@ -173,7 +173,7 @@ def _carried(site: int, number: int, runs: list[Run]) -> list[Run]:
 # --- the table ----------------------------------------------------------------------------------
 
 
-def told(rows: list[Row]) -> str:
+def describe(rows: list[Row]) -> str:
     """Each figure beside the published one."""
     heads = ["K", "JUDGED", "TRIALS", "S", "+-", "PAPER", "E^-M", "M", "PAPER"]
     heads += ["T_LAST", "PAPER", "T_AVE", "PAPER*"]

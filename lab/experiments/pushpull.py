@@ -241,7 +241,7 @@ def _open_entry(dot: Dot, _: bytes) -> tuple[bytes, Dot] | None:
 # --- the table ----------------------------------------------------------------------------------
 
 
-def told(rows: list[Row]) -> str:
+def describe(rows: list[Row]) -> str:
     heads = ["NODES", "TRIALS", "ROUNDS", "+-", "SPAN", "KNOWN", "MODEL", "LOG3 N"]
     heads += ["PACKETS/NODE", "BYTES/NODE", "SECONDS", ""]
     lines = [

@@ -75,11 +75,11 @@ def shrink(
     rule: str,
     *,
     budget_s: float = BUDGET_S,
-    told: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
     failing: Callable[[Plan, str], bool] = fails,
 ) -> Shrunk:
     """The plan must fail. What comes back fails in the same rule, and has at most as many steps."""
-    shrinker = Shrinker(plan, rule, budget_s, told, failing)
+    shrinker = Shrinker(plan, rule, budget_s, on_progress, failing)
     done = shrinker.run()
     return Shrunk(
         shrinker.best, rule, shrinker.runs, shrinker.spent_s, done=done, before=size_of(plan)
@@ -94,7 +94,7 @@ class Shrinker:
         plan: Plan,
         rule: str,
         budget_s: float,
-        told: Callable[[Progress], None],
+        on_progress: Callable[[Progress], None],
         failing: Callable[[Plan, str], bool],
     ) -> None:
         self.best = plan
@@ -102,7 +102,7 @@ class Shrinker:
         self.runs = 0
         self._budget_s = budget_s
         self._began_s = monotonic()
-        self._told = told
+        self._on_progress = on_progress
         self._failing = failing
         self._doing = ""
         self._tried: set[bytes] = set()
@@ -142,7 +142,7 @@ class Shrinker:
         if failed:
             self.best = candidate
         left_s = max(self._budget_s - self.spent_s, 0.0)
-        self._told(Progress(self._doing, self.runs, size_of(self.best), left_s))
+        self._on_progress(Progress(self._doing, self.runs, size_of(self.best), left_s))
         return failed
 
     def _shorter(self) -> None:

@@ -1,7 +1,7 @@
 """Bounded exhaustive search: every order in which two or three nodes can do a few things.
 
     found = search(Workload(posts=(1, 1)), Bounds(rounds=1, crashes=1))
-    print(found.told())             states, depth, time; the violation or the goal, step by step
+    print(found.describe())             states, depth, time; the violation or the goal, step by step
 
 A seed shows one order of events, and a search shows all of them, within bounds. It drives the very
 same `Replica` as a process does; around it are a disk that takes what it is given when the search

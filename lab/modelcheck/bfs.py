@@ -15,17 +15,17 @@ from node.core.replica import Replica
 LOOK_EVERY = 256  # states between two looks at the clock
 
 
-Told = Callable[[float | None, str], None]  # a share of the time or states at most, and what
+OnProgress = Callable[[float | None, str], None]  # a share of the time or states at most, and what
 
 
 def search(
     workload: Workload | None = None,
     bounds: Bounds | None = None,
     build: Build = Replica,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> SearchResult:
-    """Look at everything within bounds, up to the first violation. `told` hears how far it is."""
-    explorer = _Explorer(workload or Workload(), bounds or Bounds(), build, told)
+    """Look at everything within bounds, up to the first violation. `on_progress`: how far it is."""
+    explorer = _Explorer(workload or Workload(), bounds or Bounds(), build, on_progress)
     return explorer.run()
 
 
@@ -33,9 +33,13 @@ class _Explorer:
     """Mutable; for one run."""
 
     def __init__(
-        self, workload: Workload, bounds: Bounds, build: Build, told: Told | None = None
+        self,
+        workload: Workload,
+        bounds: Bounds,
+        build: Build,
+        on_progress: OnProgress | None = None,
     ) -> None:
-        self._told = told
+        self._on_progress = on_progress
         assert 1 <= len(workload.posts) <= NODES_MAX, "for two or three nodes"
         self._bounds = bounds
         self._posts = sum(workload.posts)
@@ -75,7 +79,7 @@ class _Explorer:
                 try:
                     after = space.after(state, step)
                 except TroubleError as trouble:
-                    path = (*self._path(state), space.told(state, step))
+                    path = (*self._path(state), space.describe(state, step))
                     violation = Violation(str(trouble), path)
                     break
                 if after in self._ways:
@@ -95,11 +99,11 @@ class _Explorer:
 
     def _tell(self, looked: int, depth: int, took_s: float) -> None:
         """Nobody knows how many states there are: how much of what it may cost is used up."""
-        if self._told is not None:
+        if self._on_progress is not None:
             bounds, met = self._bounds, len(self._ways)
             used = max(took_s / bounds.seconds if bounds.seconds else 1.0, met / bounds.states)
             text = f"{met:,} states, {looked:,} looked at, {depth} steps deep"
-            self._told(min(used, 1.0), text)
+            self._on_progress(min(used, 1.0), text)
 
     # --- judging --------------------------------------------------------------------------------
 
@@ -127,9 +131,11 @@ class _Explorer:
             if number % LOOK_EVERY == 0 and number:
                 if monotonic() > until_s:
                     return None, False
-                if self._told is not None:
+                if self._on_progress is not None:
                     share = number / len(self._ways)
-                    self._told(share, f"which of {len(self._ways):,} states lead to agreement")
+                    self._on_progress(
+                        share, f"which of {len(self._ways):,} states lead to agreement"
+                    )
             trap = self._settling.trap(state)
             if trap is not None:
                 return Violation(trap.what, (*self._path(state), *trap.steps)), True
@@ -170,6 +176,6 @@ class _Explorer:
         way = self._ways[state]
         while way is not None:
             before, step = way
-            steps.append(self._space.told(before, step))
+            steps.append(self._space.describe(before, step))
             way = self._ways[before]
         return tuple(reversed(steps))

@@ -38,7 +38,7 @@ class Settling:
         if not what:
             self._sound.update(way.standings)
             return None
-        return Trap(what, way.told())
+        return Trap(what, way.describe())
 
     def _settle(self, way: "_Way") -> str:
         for turn in range(TURNS_MAX + 1):
@@ -96,8 +96,8 @@ class _Way:
     def standings(self) -> list[Standing]:
         return [*(state.standing for state, _ in self._taken), self.state.standing]
 
-    def told(self) -> tuple[str, ...]:
-        steps = [self._space.told(state, step) for state, step in self._taken]
+    def describe(self) -> tuple[str, ...]:
+        steps = [self._space.describe(state, step) for state, step in self._taken]
         more = len(steps) - STEPS_TOLD_MAX
         if more > 0:
             steps[STEPS_TOLD_MAX:] = [f"(and {more} steps more)"]

@@ -30,7 +30,7 @@ class SearchResult(Struct, frozen=True):
     goals: int  # states in which it is reached
     nearest: Nearest
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """For people."""
         end = "the whole space" if self.complete else "cut off: not the whole space"
         counts = f"{self.states:,} states, {self.steps:,} steps between them, depth {self.depth}"

@@ -148,7 +148,7 @@ class Space:
 
     # --- for people -----------------------------------------------------------------------------
 
-    def told(self, state: SearchState, step: SearchStep) -> str:
+    def describe(self, state: SearchState, step: SearchStep) -> str:
         """A step out of this state, in a sentence."""
         seen = self.locals.seen[state.nodes[step.node]]
         name, act = seen.name, step.act

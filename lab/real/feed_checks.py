@@ -1,7 +1,7 @@
 """Observers: who watches the feeds of nodes at rest while some events are posted there.
 
-`told` is called with one line for each thing that is not as it must be. What is posted is an op of
-the run like any other, and the checkers judge it as well.
+`report` is called with one line for each thing that is not as it must be. What is posted is an op
+of the run like any other, and the checkers judge it as well.
 """
 
 import time
@@ -24,7 +24,7 @@ from node.security.key_files import KeyPair
 WITHIN_S = 15.0
 ACK_MS = 10_000
 LARGE = 24_000  # characters: a packet that is worth compressing
-Told = Callable[[str], None]
+Reporter = Callable[[str], None]
 
 
 class Door(Struct, frozen=True):
@@ -64,21 +64,25 @@ def ops_of(nodes: Sequence[str], first: int) -> list[Op]:
 
 
 def watch(
-    place: ClusterLocation, doors: Sequence[Door], session: Session, ops: list[Op], told: Told
+    place: ClusterLocation,
+    doors: Sequence[Door],
+    session: Session,
+    ops: list[Op],
+    report: Reporter,
 ) -> None:
     with ExitStack() as stack:
         subs = [(door, stack.enter_context(_subscribed(door))) for door in doors]
-        _await_connections(place, doors, told)
+        _await_connections(place, doors, report)
         for op in ops:
             began_s = time.monotonic()
             answer = session.ask(op)
             took_s = time.monotonic() - began_s
             if type(answer).__name__ != "Ok":
-                told(
+                report(
                     f"{op.node} answers {answer} to {op.action} with {op.ack}, after {took_s:.1f} s"
                 )
         for door, sub in subs:
-            _check(place, door, _frames(sub, len(ops)), len(ops), told)
+            _check(place, door, _frames(sub, len(ops)), len(ops), report)
     session.hang_up()
 
 
@@ -104,7 +108,7 @@ def _subscribed(door: Door) -> Iterator["zmq.Socket[bytes]"]:
         context.term()
 
 
-def _await_connections(place: ClusterLocation, doors: Sequence[Door], told: Told) -> None:
+def _await_connections(place: ClusterLocation, doors: Sequence[Door], report: Reporter) -> None:
     """Until each observer is there, and what it asked for has been read."""
     wanted = {name: sum(door.node == name for door in doors) for name in place.nodes}
     until_s = time.monotonic() + WITHIN_S
@@ -115,7 +119,7 @@ def _await_connections(place: ClusterLocation, doors: Sequence[Door], told: Told
             time.sleep(0.5)  # libzmq has taken the requests in
             return
         time.sleep(0.02)
-    told(f"observers are at the doors, and the feeds count {got} instead of {wanted}")
+    report(f"observers are at the doors, and the feeds count {got} instead of {wanted}")
 
 
 def _frames(sub: "zmq.Socket[bytes]", count: int) -> list[FeedArrival]:
@@ -128,7 +132,7 @@ def _frames(sub: "zmq.Socket[bytes]", count: int) -> list[FeedArrival]:
 
 
 def _check(
-    place: ClusterLocation, door: Door, frames: list[FeedArrival], count: int, told: Told
+    place: ClusterLocation, door: Door, frames: list[FeedArrival], count: int, report: Reporter
 ) -> None:
     """Every arrival, once, in order, with its number; as the timeline tells it."""
     with Client(door.node, place.nodes[door.node].control, WITHIN_S) as client:
@@ -137,8 +141,8 @@ def _check(
     wanted = list(range(len(arrivals) - count + 1, len(arrivals) + 1))
     where = f"the feed of {door.node}{' at its locked door' if door.own else ''}"
     if numbers != wanted:
-        told(f"{where} shows the arrivals {numbers} instead of {wanted}")
+        report(f"{where} shows the arrivals {numbers} instead of {wanted}")
     elif [frame.item for frame in frames] != arrivals[-count:]:
-        told(f"{where} shows other arrivals than the timeline")
+        report(f"{where} shows other arrivals than the timeline")
     if any(frame.node != door.node for frame in frames):
-        told(f"{where} names another node")
+        report(f"{where} names another node")

@@ -1,6 +1,6 @@
 """Strangers: who knocks at the doors of a node at rest, with rubbish, and what the node counts.
 
-`told` is called with one line for each thing that is not as it must be. Whoever comes is counted
+`report` is called with one line for each thing that is not as it must be. Whoever comes is counted
 by the reason for which he is sent away, and afterwards nothing of him is left.
 """
 
@@ -25,7 +25,7 @@ PARTS = 8  # that never end: more than a gate holds of one message
 # ZMTP 3.0, as a DEALER without a key speaks it: libzmq sends no part of a message before its last.
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 READY = b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
-Told = Callable[[str], None]
+Reporter = Callable[[str], None]
 Knock = Callable[["zmq.Socket[bytes]"], None]
 RUBBISH: tuple[tuple[list[bytes], str], ...] = (
     ([b"rubbish"], "rejected_malformed"),
@@ -36,26 +36,30 @@ RUBBISH: tuple[tuple[list[bytes], str], ...] = (
 
 
 def knock(
-    place: NodeLocation, endpoint: str, own: KeyPair | None, public: bytes | None, told: Told
+    place: NodeLocation,
+    endpoint: str,
+    own: KeyPair | None,
+    public: bytes | None,
+    report: Reporter,
 ) -> None:
     """At all doors of one node. `own`, `public`: a trusted peer's key and the node's, or none."""
     with Client(place.name, place.control, WITHIN_S) as client:
         if public is None:
-            _rubbish(client, endpoint, told)
-            _never_ends(client, endpoint, told)
+            _rubbish(client, endpoint, report)
+            _never_ends(client, endpoint, report)
         else:
             assert own is not None
-            _wrong_keys(client, endpoint, public, told)
-            _abuse(client, endpoint, own, public, told)
-        _raw(client, endpoint, place, told)
-        _odd_topic(client, place, told)
+            _wrong_keys(client, endpoint, public, report)
+            _abuse(client, endpoint, own, public, report)
+        _raw(client, endpoint, place, report)
+        _odd_topic(client, place, report)
 
 
 def counters_of(client: Client) -> dict[str, int]:
     return client.expect(ReadStatus(client.new_id()), Status).counters
 
 
-def await_counters(client: Client, wanted: dict[str, int], told: Told, what: str) -> None:
+def await_counters(client: Client, wanted: dict[str, int], report: Reporter, what: str) -> None:
     """Until these counters are what they must be, and not more."""
     until_s = time.monotonic() + WITHIN_S
     while True:
@@ -64,7 +68,7 @@ def await_counters(client: Client, wanted: dict[str, int], told: Told, what: str
         if wrong == wanted:
             return
         if time.monotonic() > until_s or any(wrong[n] > wanted[n] for n in wanted if _grows(n)):
-            told(f"{client.node}, {what}: counts {wrong} instead of {wanted}")
+            report(f"{client.node}, {what}: counts {wrong} instead of {wanted}")
             return
         time.sleep(0.02)
 
@@ -91,7 +95,7 @@ def _dealer(
         context.term()
 
 
-def _rubbish(client: Client, endpoint: str, told: Told) -> None:
+def _rubbish(client: Client, endpoint: str, report: Reporter) -> None:
     """What is no packet, over an open door: each is counted, by its reason."""
     before = counters_of(client)
     wanted = {"gossip_connections": before["gossip_connections"] + 1}
@@ -100,12 +104,12 @@ def _rubbish(client: Client, endpoint: str, told: Told) -> None:
     with _dealer(endpoint) as dealer:
         for frames, _ in RUBBISH * 2:
             dealer.send_multipart(frames)
-        await_counters(client, wanted, told, "to whom rubbish was sent")
+        await_counters(client, wanted, report, "to whom rubbish was sent")
     after = {"gossip_connections": before["gossip_connections"], "gossip_unread_bytes": 0}
-    await_counters(client, wanted | after, told, "when the stranger had gone")
+    await_counters(client, wanted | after, report, "when the stranger had gone")
 
 
-def _wrong_keys(client: Client, endpoint: str, public: bytes, told: Told) -> None:
+def _wrong_keys(client: Client, endpoint: str, public: bytes, report: Reporter) -> None:
     """A key that nobody knows, one that is for another door, and none at all: nobody comes in."""
     before = counters_of(client)
     wanted = {"doors_refused": before["doors_refused"], "doors_let_in": before["doors_let_in"]}
@@ -115,14 +119,14 @@ def _wrong_keys(client: Client, endpoint: str, public: bytes, told: Told) -> Non
             dealer.send(b"rubbish")
             wanted["doors_refused"] += 1
             known = {"doors_refused": wanted["doors_refused"]}
-            await_counters(client, known, told, "at whose door an unknown key came")
+            await_counters(client, known, report, "at whose door an unknown key came")
     with _dealer(endpoint) as dealer:
         dealer.send(b"rubbish")
         time.sleep(0.05)
-    await_counters(client, wanted, told, "when those without a key had gone")
+    await_counters(client, wanted, report, "when those without a key had gone")
 
 
-def _abuse(client: Client, endpoint: str, own: KeyPair, public: bytes, told: Told) -> None:
+def _abuse(client: Client, endpoint: str, own: KeyPair, public: bytes, report: Reporter) -> None:
     """A good key that sends what is no packet: counted once, and then not heard for a while."""
     before = counters_of(client)
     reasons = ("rejected_malformed", "rejected_penalised")
@@ -131,12 +135,12 @@ def _abuse(client: Client, endpoint: str, own: KeyPair, public: bytes, told: Tol
     with _dealer(endpoint, own, public) as dealer:
         dealer.send(b"rubbish")
         dealer.send(b"more")
-        await_counters(client, wanted, told, "to whom a good key sent rubbish")
+        await_counters(client, wanted, report, "to whom a good key sent rubbish")
     after = {"gossip_connections": before["gossip_connections"], "gossip_unread_bytes": 0}
-    await_counters(client, wanted | after, told, "when the good key had gone")
+    await_counters(client, wanted | after, report, "when the good key had gone")
 
 
-def _never_ends(client: Client, endpoint: str, told: Told) -> None:
+def _never_ends(client: Client, endpoint: str, report: Reporter) -> None:
     """A message of frames without an end: who sends it is hung up on."""
     counter = "gossip_hung_up_message_too_large"
     before = counters_of(client)
@@ -149,9 +153,9 @@ def _never_ends(client: Client, endpoint: str, told: Told) -> None:
                 one.settimeout(1.0)
                 for _ in range(PARTS):
                     one.sendall(b"\x03" + PART_BYTES.to_bytes(8, "big") + bytes(PART_BYTES))
-        await_counters(client, wanted, told, "to whom a message without an end was sent")
+        await_counters(client, wanted, report, "to whom a message without an end was sent")
     after = {"gossip_connections": before["gossip_connections"], "gossip_unread_bytes": 0}
-    await_counters(client, wanted | after, told, "after a message without an end")
+    await_counters(client, wanted | after, report, "after a message without an end")
 
 
 def _address(endpoint: str) -> tuple[str, int]:
@@ -159,7 +163,7 @@ def _address(endpoint: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _raw(client: Client, endpoint: str, place: NodeLocation, told: Told) -> None:
+def _raw(client: Client, endpoint: str, place: NodeLocation, report: Reporter) -> None:
     """Connections that say nothing, or no ZeroMQ, at each door; all of them are forgotten."""
     before = counters_of(client)
     doors: dict[str, tuple[str, int] | str] = {
@@ -173,20 +177,20 @@ def _raw(client: Client, endpoint: str, place: NodeLocation, told: Told) -> None
         silent = [socket.socket(family) for _ in range(3)]
         for one in silent:
             one.connect(address)
-        await_counters(client, {f"{door}_connections": count + 3}, told, f"whose {door} is used")
+        await_counters(client, {f"{door}_connections": count + 3}, report, f"whose {door} is used")
         silent[0].sendall(os.urandom(200))
         silent[1].settimeout(WITHIN_S)
         silent[1].sendall(b"GET / HTTP/1.1\r\n\r\n")
         with suppress(OSError):
             if silent[1].recv(4096)[:1] not in (b"", b"\xff"):
-                told(f"{client.node} answers HTTP at its door for {door}")
+                report(f"{client.node} answers HTTP at its door for {door}")
         for one in silent:
             one.close()
         level = {f"{door}_connections": count, f"{door}_unread_bytes": 0}
-        await_counters(client, level, told, f"whose {door} was left")
+        await_counters(client, level, report, f"whose {door} was left")
 
 
-def _odd_topic(client: Client, place: NodeLocation, told: Told) -> None:
+def _odd_topic(client: Client, place: NodeLocation, report: Reporter) -> None:
     """An observer may ask for everything, and for nothing else."""
     before = counters_of(client)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -199,7 +203,7 @@ def _odd_topic(client: Client, place: NodeLocation, told: Told) -> None:
         "feed_refused": before["feed_refused"] + 1,
         "feed_connections": before["feed_connections"],
     }
-    await_counters(client, wanted, told, "who was asked for one topic")
+    await_counters(client, wanted, report, "who was asked for one topic")
     observer.close(linger=0)
     context.term()
 

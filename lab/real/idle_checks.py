@@ -1,7 +1,7 @@
 """Standing: what nodes at rest say of themselves, and what the system says of them.
 
-`told` is called with one line for each thing that is not as it must be. What is still under way may
-settle: everything is looked at until it is right, for `SETTLE_S` at most.
+`report` is called with one line for each thing that is not as it must be. What is still under way
+may settle: everything is looked at until it is right, for `SETTLE_S` at most.
 """
 
 import os
@@ -35,7 +35,7 @@ ZERO = (
     "scrub_damaged",
     "scrub_unreadable",
 )
-Told = Callable[[str], None]
+Reporter = Callable[[str], None]
 
 
 class Level(Struct, frozen=True):
@@ -59,7 +59,7 @@ def level_of(pid: int) -> Level:
     return Level(len(os.listdir(f"/proc/{pid}/fd")), threads)
 
 
-def look(place: ClusterLocation, rest: Rest, told: Told) -> None:
+def look(place: ClusterLocation, rest: Rest, report: Reporter) -> None:
     until_s = time.monotonic() + SETTLE_S
     while True:
         statuses = statuses_of(place.nodes.values(), 2.0)
@@ -70,7 +70,7 @@ def look(place: ClusterLocation, rest: Rest, told: Told) -> None:
             break
         time.sleep(LOOK_S)
     for text in wrong:
-        told(text)
+        report(text)
 
 
 def _own(one: Status, place: ClusterLocation, rest: Rest) -> list[str]:
@@ -143,7 +143,7 @@ def _between(statuses: Mapping[str, Status], lives: Mapping[str, int]) -> list[s
     return wrong
 
 
-def look_idle(pids: Mapping[str, int], levels: Mapping[str, Level], told: Told) -> None:
+def look_idle(pids: Mapping[str, int], levels: Mapping[str, Level], report: Reporter) -> None:
     """A node at rest sleeps, and gives back what visitors cost."""
     before = {name: _used(pid) for name, pid in pids.items()}
     began_s = time.monotonic()
@@ -152,7 +152,7 @@ def look_idle(pids: Mapping[str, int], levels: Mapping[str, Level], told: Told) 
     for name, pid in pids.items():
         cpu_s, wakes = (b - a for a, b in zip(before[name], _used(pid), strict=True))
         if wakes > WAKES_S_MAX * took_s or cpu_s > CPU_SHARE_MAX * took_s:
-            told(f"{name} does not rest: {wakes} wakes and {cpu_s:.2f} s in {took_s:.1f} s")
+            report(f"{name} does not rest: {wakes} wakes and {cpu_s:.2f} s in {took_s:.1f} s")
     until_s = time.monotonic() + SETTLE_S
     left = {name: levels[name] for name in pids if name in levels}
     while left and time.monotonic() < until_s:
@@ -160,7 +160,7 @@ def look_idle(pids: Mapping[str, int], levels: Mapping[str, Level], told: Told) 
         if left:
             time.sleep(LOOK_S)
     for name, at in left.items():
-        told(f"{name} holds {level_of(pids[name])} after its visitors have left, and held {at}")
+        report(f"{name} holds {level_of(pids[name])} after its visitors have left, and held {at}")
 
 
 def _above(now: Level, before: Level) -> bool:
@@ -176,5 +176,5 @@ def _used(pid: int) -> tuple[float, int]:
     ticks = fields.rpartition(")")[2].split()[11:13]
     cpu_s = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
     lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    told = next(line for line in lines if line.startswith("voluntary_ctxt_switches"))
-    return cpu_s, int(told.split()[1])
+    report = next(line for line in lines if line.startswith("voluntary_ctxt_switches"))
+    return cpu_s, int(report.split()[1])

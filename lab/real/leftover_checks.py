@@ -1,6 +1,6 @@
 """Leftovers: what a cluster that was stopped in order leaves on the disk, and what it logged.
 
-`told` is called with one line for each thing that is not as it must be.
+`report` is called with one line for each thing that is not as it must be.
 """
 
 import json
@@ -28,54 +28,57 @@ SELDOM = {"frame_rejected", "hung_up", "key_refused", "packets_dropped"}
 SELDOM_S = 9.0  # at least between two notes about the same
 TELEMETRY_S = 10.0  # a busy life that is longer has some
 WORKERS = {"journal", "transport", "feed", "control", "telemetry", "scrub"}
-Told = Callable[[str], None]
+Reporter = Callable[[str], None]
 
 
 def look(
-    place: ClusterLocation, lives: Mapping[str, int], killed: Mapping[str, int], told: Told
+    place: ClusterLocation,
+    lives: Mapping[str, int],
+    killed: Mapping[str, int],
+    report: Reporter,
 ) -> None:
     """`lives`: how many each node had; `killed`: how many of them ended by kill -9."""
     known = CLUSTER_LEFT | {Path(at.journal_id).name for at in place.nodes.values()}
     odd = {path.name for path in Path(place.root).iterdir()} - known - set(place.nodes)
     if odd:
-        told(f"the cluster leaves {sorted(odd)}")
+        report(f"the cluster leaves {sorted(odd)}")
     launched = read_launched(place.launched_file)
     for name, at in place.nodes.items():
         one = launched.nodes.get(name)
         if one is None or (one.state, one.exit, one.starts) != ("down", "exited 0", lives[name]):
-            told(f"the launcher says of {name} {one}, which had {lives[name]} lives")
+            report(f"the launcher says of {name} {one}, which had {lives[name]} lives")
         odd = {path.name for path in Path(at.dir).iterdir()} - LEFT
         if odd:
-            told(f"{name} leaves {sorted(odd)}")
+            report(f"{name} leaves {sorted(odd)}")
         errors = Path(at.stderr_file)
         if errors.exists() and errors.stat().st_size:
-            told(f"{name} complains: {errors.read_text(errors='replace')[:200]}")
+            report(f"{name} complains: {errors.read_text(errors='replace')[:200]}")
         if Path(at.dir).stat().st_mode & 0o077:
-            told(f"the folder of {name} is open to others")
-        _check_journal(at, told)
+            report(f"the folder of {name} is open to others")
+        _check_journal(at, report)
         if name == min(place.nodes):
-            mend(at, told)
-        _check_log(at, lives[name], killed.get(name, 0), told)
+            mend(at, report)
+        _check_log(at, lives[name], killed.get(name, 0), report)
 
 
-def _check_journal(at: NodeLocation, told: Told) -> None:
+def _check_journal(at: NodeLocation, report: Reporter) -> None:
     """It is whole, and both ways of reading it count the same."""
     try:
-        report = examine(Path(at.journal_dir))
+        journal = examine(Path(at.journal_dir))
         items = list(inspect(Path(at.journal_dir)))
     except StorageError as error:
-        told(f"the journal of {at.name} cannot be read: {error}")
+        report(f"the journal of {at.name} cannot be read: {error}")
         return
-    for finding in report.findings:
+    for finding in journal.findings:
         if finding.severity != "note":
-            told(f"the journal of {at.name} is damaged: {finding}")
+            report(f"the journal of {at.name} is damaged: {finding}")
     kinds = [str(one.get("kind", one.get("type", ""))) for one in items]
-    if report.node != at.name:
-        told(f"the journal of {at.name} says that it is of {report.node!r}")
-    if report.records < report.events + report.epochs:
-        told(f"the journal of {at.name} has {report.records} records, {report.events} events")
-    if len(items) < report.records:
-        told(f"the journal of {at.name} shows {len(items)} of {report.records}: {set(kinds)}")
+    if journal.node != at.name:
+        report(f"the journal of {at.name} says that it is of {journal.node!r}")
+    if journal.records < journal.events + journal.epochs:
+        report(f"the journal of {at.name} has {journal.records} records, {journal.events} events")
+    if len(items) < journal.records:
+        report(f"the journal of {at.name} shows {len(items)} of {journal.records}: {set(kinds)}")
 
 
 # --- the log --------------------------------------------------------------------------------------
@@ -88,11 +91,11 @@ def lines_of(at: NodeLocation) -> list[dict[str, object]]:
     return [json.loads(line) for path in files for line in path.read_bytes().splitlines()]
 
 
-def _check_log(at: NodeLocation, lives: int, killed: int, told: Told) -> None:
+def _check_log(at: NodeLocation, lives: int, killed: int, report: Reporter) -> None:
     try:
         lines = lines_of(at)
     except ValueError as error:
-        told(f"the log of {at.name} has a line that is no JSON: {error}")
+        report(f"the log of {at.name} has a line that is no JSON: {error}")
         return
     wrong = _odd_lines(at, lines)
     events = [str(line.get("event")) for line in lines]
@@ -112,7 +115,7 @@ def _check_log(at: NodeLocation, lives: int, killed: int, told: Told) -> None:
     for begin, end in zip(starts, [*starts[1:], len(events)], strict=True):
         wrong += _check_life(lines[begin:end])
     for text in wrong[:5]:
-        told(f"the log of {at.name} has {text}")
+        report(f"the log of {at.name} has {text}")
 
 
 def _odd_lines(at: NodeLocation, lines: Sequence[dict[str, object]]) -> list[str]:

@@ -1,6 +1,6 @@
 """Repairs: copies of a journal that are damaged, found damaged, repaired, and whole again.
 
-`told` is called with one line for each thing that is not as it must be. The journal itself, of a
+`report` is called with one line for each thing that is not as it must be. The journal itself, of a
 node that has stopped, is only read.
 """
 
@@ -15,10 +15,10 @@ from node.storage.repair import repair
 from node.storage.verify import Report, examine, inspect
 
 TORN = b"\x2a" * 37
-Told = Callable[[str], None]
+Reporter = Callable[[str], None]
 
 
-def mend(at: NodeLocation, told: Told) -> None:
+def mend(at: NodeLocation, report: Reporter) -> None:
     with tempfile.TemporaryDirectory(prefix="chatlab-repairs-") as folder:
         whole = Path(folder, "whole")
         shutil.copytree(at.journal_dir, whole)
@@ -27,7 +27,7 @@ def mend(at: NodeLocation, told: Told) -> None:
             copy = Path(folder, name)
             shutil.copytree(whole, copy)
             file, offset = damage(copy, Random(f"{at.name} {name}"))
-            _mend(f"the {name} journal of {at.name}", copy, (file, offset), lost, before, told)
+            _mend(f"the {name} journal of {at.name}", copy, (file, offset), lost, before, report)
 
 
 def _tear(copy: Path, _: Random) -> tuple[str, int]:
@@ -50,26 +50,26 @@ def _flip(copy: Path, rng: Random) -> tuple[str, int]:
 
 
 def _mend(
-    what: str, copy: Path, where: tuple[str, int], lost: bool, before: Report, told: Told
+    what: str, copy: Path, where: tuple[str, int], lost: bool, before: Report, report: Reporter
 ) -> None:
     """It is found damaged there, and loses records only where there is no way to read them."""
     file, offset = where
     found = [one for one in examine(copy).findings if one.severity in ("damage", "torn")]
     near = [one for one in found if one.file == file and one.offset <= offset]
     if len(near) != 1 or not offset < near[0].offset + near[0].length:
-        told(f"{what} is damaged at {file}, {offset}: found is {[str(one) for one in found]}")
+        report(f"{what} is damaged at {file}, {offset}: found is {[str(one) for one in found]}")
     done = repair(copy)
     if len(done.actions) != 1 or len(done.kept) != 1 or not Path(copy, done.kept[0]).exists():
-        told(f"{what} is repaired by {done}")
+        report(f"{what} is repaired by {done}")
     elif not any(file in one for one in done.actions):
-        told(f"{what} is damaged in {file}, and repaired by {done.actions}")
+        report(f"{what} is damaged in {file}, and repaired by {done.actions}")
     after = examine(copy)
     left = [str(one) for one in after.findings if one.severity in ("damage", "torn")]
     if left or after.records + done.lost != before.records or after.node != before.node:
-        told(f"{what} is repaired, and is {after}")
+        report(f"{what} is repaired, and is {after}")
     items = [one for one in inspect(copy) if "record" in one]
     if len(items) != after.records or bool(done.lost) != lost:
-        told(f"{what} has lost {done.lost} of {before.records} records, and shows {len(items)}")
+        report(f"{what} has lost {done.lost} of {before.records} records, and shows {len(items)}")
     again = repair(copy)
     if again.actions or again.kept or again.lost:
-        told(f"{what} is repaired twice: {again}")
+        report(f"{what} is repaired twice: {again}")

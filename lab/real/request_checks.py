@@ -1,6 +1,6 @@
 """Askers: clients that ask a node at rest for everything, right and wrong, and look at each answer.
 
-`told` is called with one line for each answer that is not what it must be. Nothing here posts.
+`report` is called with one line for each answer that is not what it must be. Nothing here posts.
 """
 
 from collections import Counter
@@ -38,74 +38,76 @@ ANSWER_S = 10.0
 READS = 400  # at once, of one client: more than wait for it
 MANY = 16_385  # requests in a frame: one too many
 FUTURE_MS = 1 << 45
-Told = Callable[[str], None]
+Reporter = Callable[[str], None]
 
 
-def ask(place: NodeLocation, peers: list[str], durability: str, told: Told) -> None:
+def ask(place: NodeLocation, peers: list[str], durability: str, report: Reporter) -> None:
     """All of it, at one node. What is counted there must be what was asked."""
     with Client(place.name, place.control, ANSWER_S) as client:
         before = client.expect(ReadStatus(client.new_id()), Status).counters
-        requests = _read(client, told)
-        wrong, bad = _ask_wrong(client, peers, durability, told)
-        rubbish, worse = _talk_rubbish(place, told)
+        requests = _read(client, report)
+        wrong, bad = _ask_wrong(client, peers, durability, report)
+        rubbish, worse = _talk_rubbish(place, report)
         after = client.expect(ReadStatus(client.new_id()), Status).counters
     asked = after["control_requests"] - before["control_requests"]
     expected = requests + wrong + rubbish + 1
     if asked != expected:
-        told(f"{place.name} counts {asked} requests, and {expected} were made")
+        report(f"{place.name} counts {asked} requests, and {expected} were made")
     refused = after["control_bad"] - before["control_bad"]
     if refused != bad + worse:
-        told(f"{place.name} counts {refused} bad requests, and {bad + worse} were made")
+        report(f"{place.name} counts {refused} bad requests, and {bad + worse} were made")
 
 
 # --- reading --------------------------------------------------------------------------------------
 
 
-def _read(client: Client, told: Told) -> int:
+def _read(client: Client, report: Reporter) -> int:
     """Every view of the same history agrees with the others. Returns how often it asked."""
     first = client.new_id()
     orders = {order: read_timeline(client, order) for order in ("causal", "arrival", "author")}
     causal, arrival = orders["causal"].items, orders["arrival"].items
     wholes = {order: {_dot(one) for one in of.items} for order, of in orders.items()}
     if len({frozenset(one) for one in wholes.values()}) > 1:
-        told(f"{client.node} shows other events in another order")
+        report(f"{client.node} shows other events in another order")
     if any(len(of.items) != len(wholes[order]) for order, of in orders.items()):
-        told(f"{client.node} shows an event twice")
+        report(f"{client.node} shows an event twice")
     if [one.event.stamp for one in causal] != sorted(one.event.stamp for one in causal):
-        told(f"{client.node} shows a timeline that is not in the order of its stamps")
+        report(f"{client.node} shows a timeline that is not in the order of its stamps")
     if [one.received_at_ms for one in arrival] != sorted(one.received_at_ms for one in arrival):
-        told(f"{client.node} shows arrivals that are not in the order in which they came")
-    _read_parts(client, causal, arrival, told)
+        report(f"{client.node} shows arrivals that are not in the order in which they came")
+    _read_parts(client, causal, arrival, report)
     status = client.expect(ReadStatus(client.new_id()), Status)
     if status.events != len(causal):
-        told(f"{client.node} says it has {status.events} events and shows {len(causal)}")
+        report(f"{client.node} says it has {status.events} events and shows {len(causal)}")
     page = client.expect(ReadFrontier(client.new_id()), FrontierPage)
     if (page.root, page.logs, page.total) != (
         status.root,
         status.frontier,
         status.places.logs,
     ):
-        told(f"{client.node} says one thing of its logs in its status and another in its frontier")
+        report(
+            f"{client.node} says one thing of its logs in its status and another in its frontier"
+        )
     whole = not status.forked and not status.missing and not any(log.ranges for log in page.logs)
     if whole and sum(log.prefix for log in page.logs) != len(causal):
-        told(f"{client.node} has logs of another length than its timeline")
+        report(f"{client.node} has logs of another length than its timeline")
     one = client.expect(ReadFrontier(client.new_id(), 1, 1), FrontierPage)
     none = client.expect(ReadFrontier(client.new_id(), 0, 0), FrontierPage)
     if one.logs != page.logs[1:2] or none.logs or none.root != page.root:
-        told(f"{client.node} pages its logs wrongly")
+        report(f"{client.node} pages its logs wrongly")
     people = client.expect(ReadPresence(client.new_id()), PresencePage)
     names = [one.author for one in people.participants]
     if names != sorted({one.event.author for one in causal}) or people.total != len(names):
-        told(f"{client.node} knows other participants than those of its timeline: {names}")
+        report(f"{client.node} knows other participants than those of its timeline: {names}")
     if names:
         rest = client.expect(ReadPresence(client.new_id(), names[0]), PresencePage)
         if [one.author for one in rest.participants] != names[1:]:
-            told(f"{client.node} pages its participants wrongly")
+            report(f"{client.node} pages its participants wrongly")
     return client.new_id() - first - 1
 
 
 def _read_parts(
-    client: Client, causal: list[TimelineItem], arrival: list[TimelineItem], told: Told
+    client: Client, causal: list[TimelineItem], arrival: list[TimelineItem], report: Reporter
 ) -> None:
     """Parts of a timeline are those of the whole."""
     count = len(causal)
@@ -128,9 +130,9 @@ def _read_parts(
         whole = request.offset + len(items) >= page.total
         shown = [_dot(one) for one in items]
         if shown != dots[: len(shown)] or (whole and len(shown) != len(dots)):
-            told(f"{client.node} shows {len(shown)} of {len(dots)} events for {what}")
+            report(f"{client.node} shows {len(shown)} of {len(dots)} events for {what}")
         if page.total != len(dots) + request.offset:
-            told(f"{client.node} says {page.total} in all for {what}")
+            report(f"{client.node} says {page.total} in all for {what}")
 
 
 def _dot(item: TimelineItem) -> tuple[str, object]:
@@ -142,7 +144,9 @@ def _dot(item: TimelineItem) -> tuple[str, object]:
 # --- what is wrong --------------------------------------------------------------------------------
 
 
-def _ask_wrong(client: Client, peers: list[str], durability: str, told: Told) -> tuple[int, int]:
+def _ask_wrong(
+    client: Client, peers: list[str], durability: str, report: Reporter
+) -> tuple[int, int]:
     """Returns how many were asked, and how many of those are bad."""
     n, far = client.new_id, len(peers) + 1
     bad: list[tuple[Request, str]] = [
@@ -166,18 +170,18 @@ def _ask_wrong(client: Client, peers: list[str], durability: str, told: Told) ->
     for request, text in [*bad, *faults]:
         reply = client.ask(request)
         if type(reply) is not Failed or reply.code != "bad_request" or text not in reply.reason:
-            told(f"{client.node} answers {_shown(reply)} to {_shown(request)}")
+            report(f"{client.node} answers {_shown(reply)} to {_shown(request)}")
     refused = [Post(n(), "", "no author"), Post(n(), "guest", "", "written")]
     refused.append(Post(n(), "guest", "long" * 20_000, "written"))
     for request in refused:
         reply = client.ask(request)
         if type(reply) is not Refused or reply.by != "domain":
-            told(f"{client.node} answers {_shown(reply)} to {_shown(request)}")
-    asked = len(bad) + len(faults) + len(refused) + _set_faults(client, peers, told)
+            report(f"{client.node} answers {_shown(reply)} to {_shown(request)}")
+    asked = len(bad) + len(faults) + len(refused) + _set_faults(client, peers, report)
     return asked, len(bad)
 
 
-def _set_faults(client: Client, peers: list[str], told: Told) -> int:
+def _set_faults(client: Client, peers: list[str], report: Reporter) -> int:
     """A fault is shown as it was set, and is gone when it was cleared."""
     first, peer = client.new_id(), peers[0]
     client.expect(SetFault(client.new_id(), [peer], delay_ms=1.0, jitter_ms=0.5), Done)
@@ -185,18 +189,18 @@ def _set_faults(client: Client, peers: list[str], told: Told) -> int:
     status = client.expect(ReadStatus(client.new_id()), Status)
     faults = {name: one.fault for name, one in status.peers.items() if one.fault}
     if faults != {peer: "dup 1% delay 1ms±0.5ms"}:
-        told(f"{client.node} shows the faults {faults}")
+        report(f"{client.node} shows the faults {faults}")
     client.expect(ClearFaults(client.new_id()), Done)
     status = client.expect(ReadStatus(client.new_id()), Status)
     if any(one.fault for one in status.peers.values()):
-        told(f"{client.node} shows faults that were cleared")
+        report(f"{client.node} shows faults that were cleared")
     return client.new_id() - first - 1
 
 
 # --- rubbish --------------------------------------------------------------------------------------
 
 
-def _talk_rubbish(place: NodeLocation, told: Told) -> tuple[int, int]:
+def _talk_rubbish(place: NodeLocation, report: Reporter) -> tuple[int, int]:
     """Frames that are no requests, and far too many. Each part has one answer, and no more."""
     encode = msgspec.msgpack.encode
     status, odd = ReadStatus(5), {"type": "nope", "id": 7}
@@ -218,12 +222,12 @@ def _talk_rubbish(place: NodeLocation, told: Told) -> tuple[int, int]:
             due = sorted(wanted)
             same = [one[0] for one in got] == [one[0] for one in due]
             if not same or any(w[1] not in g[1] for g, w in zip(got, due, strict=True)):
-                told(f"{place.name} answers {got} to {what}")
+                report(f"{place.name} answers {got} to {what}")
         reads = [ReadFrontier(100 + at, 0, 0) for at in range(READS)]
         dealer.send(encode(reads))
         ids = Counter(one.id for one in _replies(dealer, READS))
         if ids != Counter(one.id for one in reads):
-            told(f"{place.name} answers {len(ids)} of {READS} reads, {ids.total()} times")
+            report(f"{place.name} answers {len(ids)} of {READS} reads, {ids.total()} times")
     bad = 6
     requests = 8 + READS
     return requests, bad

@@ -36,7 +36,7 @@ def scenario_of(given: Sequence[Scenario], seed: int) -> Scenario:
 
 
 def explore_rounds(
-    found: ExploreResult, told: Callable[[ExploreResult], None] = lambda _: None
+    found: ExploreResult, on_progress: Callable[[ExploreResult], None] = lambda _: None
 ) -> None:
     """After the seeds: one round after another, for each has several processes. Ctrl-C ends it."""
     options = found.options
@@ -45,7 +45,7 @@ def explore_rounds(
             if found.ended != "seeds":
                 return
             found.take_round(look(scenario_of(options.real_scenarios, seed), seed))
-            told(found)
+            on_progress(found)
             if options.first_failure and found.failures_count:
                 found.ended = "failure"
     except KeyboardInterrupt:

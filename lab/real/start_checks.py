@@ -26,10 +26,10 @@ for arguments in json.loads(sys.argv[1]):
         text = told.read()
     print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text]), flush=True)
 """
-Told = Callable[[str], None]
+Reporter = Callable[[str], None]
 
 
-def start_wrongly(place: ClusterLocation, told: Told) -> None:
+def start_wrongly(place: ClusterLocation, report: Reporter) -> None:
     """In turn: a name that is not in the file, a node that runs, files that are no good."""
     folder, running = Path(place.file).parent, next(iter(place.nodes))
     files = {
@@ -56,14 +56,14 @@ def start_wrongly(place: ClusterLocation, told: Told) -> None:
     try:
         done = subprocess.run(command, capture_output=True, timeout=WITHIN_S, check=False)
     except subprocess.TimeoutExpired:
-        told("nodes that must not start do not end")
+        report("nodes that must not start do not end")
         return
     endings = [json.loads(line) for line in done.stdout.splitlines()]
     if len(endings) != len(cases):
-        told(f"nodes that must not start end otherwise: {done.stderr[-300:].decode()}")
+        report(f"nodes that must not start end otherwise: {done.stderr[-300:].decode()}")
     for (ended, text), (node, file, code, said) in zip(endings, cases, strict=False):
         what = f"node {node} of {file.name}"
         if ended != code:
-            told(f"{what} ends with {ended} instead of {code}: {text[-200:]}")
+            report(f"{what} ends with {ended} instead of {code}: {text[-200:]}")
         if text.count("\n") != 1 or any(one not in text for one in said):
-            told(f"{what} does not say {said} in one line: {text[-300:]}")
+            report(f"{what} does not say {said} in one line: {text[-300:]}")

@@ -21,12 +21,14 @@ from lab.client.remote import dialling
 from lab.cluster.addresses import addresses_of
 from lab.observe.convergence import look as roots_of
 from lab.plan.faults import Plan
-from lab.real import feed_checks as observers
-from lab.real import hostile_connections as strangers
-from lab.real import idle_checks as standing
-from lab.real import leftover_checks as leftovers
-from lab.real import request_checks as askers
-from lab.real import start_checks as wrongstarts
+from lab.real import (
+    feed_checks,
+    hostile_connections,
+    idle_checks,
+    leftover_checks,
+    request_checks,
+    start_checks,
+)
 from lab.real.client_sessions import Clock, Session
 from lab.real.feed_checks import Door
 from lab.real.round_settings import RoundSettings, free_ports
@@ -52,9 +54,9 @@ class Visit:
         self.folder = folder
         self.setting = setting
         self.findings: list[str] = []
-        self._levels: dict[str, standing.Level] = {}
+        self._levels: dict[str, idle_checks.Level] = {}
 
-    def told(self, text: str) -> None:
+    def report(self, text: str) -> None:
         if len(self.findings) < FINDINGS_MAX:
             self.findings.append(text)
 
@@ -64,7 +66,7 @@ class Visit:
     # --- while the nodes are at rest ------------------------------------------------------------
 
     def during(self, driver: "Driver") -> None:
-        until_agreed(driver, self.told)
+        until_agreed(driver, self.report)
         for step in (
             self._measure,
             self._watch,
@@ -82,10 +84,10 @@ class Visit:
         try:
             step(driver)
         except (Problem, OSError, ValueError, KeyError, AssertionError) as error:
-            self.told(f"{what}: {type(error).__name__}: {error}")
+            self.report(f"{what}: {type(error).__name__}: {error}")
 
     def _measure(self, driver: "Driver") -> None:
-        self._levels = {name: standing.level_of(pid) for name, pid in pids_of(driver).items()}
+        self._levels = {name: idle_checks.level_of(pid) for name, pid in pids_of(driver).items()}
 
     def _watch(self, driver: "Driver") -> None:
         """Observers at every feed, and one at a locked door; events that are posted meanwhile."""
@@ -98,15 +100,15 @@ class Visit:
         session = Session(
             name="guest", ops=[], faults_us=0, place=place, clock=Clock(), log=driver.log
         )
-        ops = observers.ops_of(nodes, FIRST_OP)
-        observers.watch(place, doors, session, ops, self.told)
-        until_agreed(driver, self.told)
+        ops = feed_checks.ops_of(nodes, FIRST_OP)
+        feed_checks.watch(place, doors, session, ops, self.report)
+        until_agreed(driver, self.report)
 
     def _ask(self, driver: "Driver") -> None:
         place = driver.cluster.place
         for name in self.plan.nodes[:2]:
             peers = [one for one in self.plan.nodes if one != name]
-            askers.ask(place.nodes[name], peers, self.plan.durability, self.told)
+            request_checks.ask(place.nodes[name], peers, self.plan.durability, self.report)
 
     def _knock(self, driver: "Driver") -> None:
         place, name = driver.cluster.place, self.plan.nodes[0]
@@ -114,7 +116,7 @@ class Visit:
         if self.setting.encrypt:
             own = read_secret(self.folder / "keys", "mallory")
             public = read_trusted(self.folder / "keys").public_of(name, "peer")
-        strangers.knock(place.nodes[name], endpoint, own, public, self.told)
+        hostile_connections.knock(place.nodes[name], endpoint, own, public, self.report)
         if self.setting.encrypt:
             self._locked_door(driver, name)
 
@@ -126,37 +128,39 @@ class Visit:
         files = (str(keys / "paula.secret"), str(keys / "otto.secret"))
         remote = _elsewhere(name, control, feed, files)
         with Client(name, local.control) as here:
-            before = strangers.counters_of(here)
+            before = hostile_connections.counters_of(here)
             with Client.at(remote) as client:
                 there = client.expect(ReadStatus(client.new_id()), Status)
                 if there.node != name:
-                    self.told(f"{there.node} answers at the locked door of {name}")
+                    self.report(f"{there.node} answers at the locked door of {name}")
                 wanted = {"doors_let_in": before["doors_let_in"] + 1}
-                strangers.await_counters(here, wanted, self.told, "whose locked door was used")
+                hostile_connections.await_counters(
+                    here, wanted, self.report, "whose locked door was used"
+                )
                 forget(keys, "paula")
                 self._await_deaf(here, client)
             wrong = dialling(_elsewhere(name, feed, feed, files), "client")
-            refused = strangers.counters_of(here)["doors_refused"]
+            refused = hostile_connections.counters_of(here)["doors_refused"]
             try:
                 Client(name, "", dialling=wrong).close()
-                self.told(f"{name} lets a forgotten client watch")
+                self.report(f"{name} lets a forgotten client watch")
             except Problem:
                 pass
-            after = strangers.counters_of(here)["doors_refused"]
+            after = hostile_connections.counters_of(here)["doors_refused"]
             if after <= refused:
-                self.told(f"{name} counts no refusal of a key that is for another door")
+                self.report(f"{name} counts no refusal of a key that is for another door")
 
     def _await_deaf(self, here: Client, client: Client) -> None:
         """Until a client whose key was taken off the list is not answered, and is counted."""
-        before = strangers.counters_of(here)["control_bad"]
+        before = hostile_connections.counters_of(here)["control_bad"]
         until_s = time.monotonic() + WITHIN_S
         while time.monotonic() < until_s:
             client.submit([ReadStatus(client.new_id())])
             if not client.replies(0.2):
-                if strangers.counters_of(here)["control_bad"] <= before:
-                    self.told(f"{client.node} does not count whom it does not hear")
+                if hostile_connections.counters_of(here)["control_bad"] <= before:
+                    self.report(f"{client.node} does not count whom it does not hear")
                 return
-        self.told(f"{client.node} answers a key that is not trusted any more")
+        self.report(f"{client.node} answers a key that is not trusted any more")
 
     def _hang_up(self, driver: "Driver") -> None:
         """SIGHUP: the log goes on in a new file, and the rules are read anew or kept."""
@@ -165,15 +169,15 @@ class Visit:
         log, whole = Path(at.log_file), file.read_bytes()
         log.rename(log.with_name(f"{log.name}.1"))
         driver.cluster.signal(name, SIGHUP)
-        await_note(at, "policy_read", self.told)
+        await_note(at, "policy_read", self.report)
         stat = file.stat()
         file.write_bytes(whole[: len(whole) // 2])
         driver.cluster.signal(name, SIGHUP)
-        await_note(at, "policy_kept", self.told)
+        await_note(at, "policy_kept", self.report)
         file.write_bytes(whole)
         os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         if log.stat().st_mode & 0o077:
-            self.told(f"the log of {name} is open to others")
+            self.report(f"the log of {name} is open to others")
 
     def _stop_one(self, driver: "Driver") -> None:
         """One node stops in order, and comes back at another address: its peers find it there."""
@@ -183,50 +187,50 @@ class Visit:
         driver.stop(name)
         left = [p for p in (at.control, at.feed, at.pid_file) if Path(p).exists()]
         if left:
-            self.told(f"{name} has stopped and leaves {left}")
+            self.report(f"{name} has stopped and leaves {left}")
         book = AddressBook(Path(place.address_book))
         port = next(free_ports(PORTS))
         book.save(book.load() | {name: f"tcp://127.0.0.1:{port}"})
-        wrongstarts.start_wrongly(place, self.told)
+        start_checks.start_wrongly(place, self.report)
         driver.start(name)
         after = status_of(at)
         if before is None or after is None:
-            self.told(f"{name} says nothing of itself")
+            self.report(f"{name} says nothing of itself")
         else:
             came = (after.incarnation, after.events, after.root, after.epoch, after.missing)
             due = (before.incarnation + 1, before.events, before.root, before.epoch, 0)
             if came != due or after.written_upto != before.written_upto:
-                self.told(f"{name} comes back as {came}, and was {due}")
-        until_agreed(driver, self.told)
+                self.report(f"{name} comes back as {came}, and was {due}")
+        until_agreed(driver, self.report)
         status = status_of(at)
         others = [one for one in self.plan.nodes if one != name]
         if status is not None and status.counters["gossip_connections"] > len(others):
-            self.told(f"{name} has {status.counters['gossip_connections']} connections of peers")
+            self.report(f"{name} has {status.counters['gossip_connections']} connections of peers")
 
     def _look(self, driver: "Driver") -> None:
         self._stand(driver, scrubbed=True)
         pids = pids_of(driver)
         stayed = {name: one for name, one in self._levels.items() if name != self.plan.nodes[1]}
-        standing.look_idle(pids, stayed, self.told)
+        idle_checks.look_idle(pids, stayed, self.report)
 
     def _stand(self, driver: "Driver", *, scrubbed: bool = False) -> None:
         lives = driver.lives()
         sessions = len({op.session for op in self.plan.ops})
-        at_rest = standing.Rest(lives, self.plan.durability, sessions + 2, scrubbed)
-        standing.look(driver.cluster.place, at_rest, self.told)
+        at_rest = idle_checks.Rest(lives, self.plan.durability, sessions + 2, scrubbed)
+        idle_checks.look(driver.cluster.place, at_rest, self.report)
 
     # --- when all have stopped ------------------------------------------------------------------
 
     def after(self, driver: "Driver") -> None:
         place = driver.cluster.place
-        self._try("leftovers", lambda one: leftovers.look(
-            place, one.lives(), one.killed(), self.told), driver)  # fmt: skip
+        self._try("leftovers", lambda one: leftover_checks.look(
+            place, one.lives(), one.killed(), self.report), driver)  # fmt: skip
 
 
 def _elsewhere(name: str, control: str, feed: str, key_files: tuple[str, ...]) -> NodeLocation:
     """A node as somebody on another machine knows it."""
-    told = dict.fromkeys(NodeLocation.__struct_fields__[1:-3], "")
-    return NodeLocation(name, **(told | {"control": control, "feed": feed}), key_files=key_files)
+    empty = dict.fromkeys(NodeLocation.__struct_fields__[1:-3], "")
+    return NodeLocation(name, **(empty | {"control": control, "feed": feed}), key_files=key_files)
 
 
 def pids_of(driver: "Driver") -> dict[str, int]:
@@ -234,7 +238,7 @@ def pids_of(driver: "Driver") -> dict[str, int]:
     return {name: one.pid for name, one in records.items() if one is not None}
 
 
-def until_agreed(driver: "Driver", told: Callable[[str], None]) -> None:
+def until_agreed(driver: "Driver", report: Callable[[str], None]) -> None:
     until_s = time.monotonic() + WITHIN_S
     with Panel(driver.cluster.place.nodes.values()) as panel:
         while time.monotonic() < until_s:
@@ -242,10 +246,10 @@ def until_agreed(driver: "Driver", told: Callable[[str], None]) -> None:
             if seen.equal and len(seen.roots) == len(driver.plan.nodes):
                 return
             time.sleep(0.05)
-    told(f"nodes do not agree within {WITHIN_S:g} s: {seen.roots}")
+    report(f"nodes do not agree within {WITHIN_S:g} s: {seen.roots}")
 
 
-def await_note(at: NodeLocation, event: str, told: Callable[[str], None]) -> None:
+def await_note(at: NodeLocation, event: str, report: Callable[[str], None]) -> None:
     """In the log that is there now."""
     until_s = time.monotonic() + WITHIN_S
     while time.monotonic() < until_s:
@@ -253,4 +257,4 @@ def await_note(at: NodeLocation, event: str, told: Callable[[str], None]) -> Non
         if log.exists() and f'"event":"{event}"' in log.read_text(encoding="utf-8"):
             return
         time.sleep(0.02)
-    told(f"{at.name} says nothing of {event}")
+    report(f"{at.name} says nothing of {event}")

@@ -8,7 +8,7 @@ import pytest
 
 from lab.client.atomic_json import write_json
 from lab.cluster.launcher_state import Launched, LaunchedNode
-from lab.real import leftover_checks as leftovers
+from lab.real import leftover_checks
 from lab.real.repair_checks import mend
 from tests.mutants.choosing import ROOT
 from tests.mutants.drawing import sites
@@ -40,7 +40,7 @@ def test_what_a_cluster_leaves_is_looked_at(lab: Any) -> None:
     lab.well("cluster", "down")
     place, lives = lab.place, {"n1": 1, "n2": 1}
     found: list[str] = []
-    leftovers.look(place, lives, {}, found.append)
+    leftover_checks.look(place, lives, {}, found.append)
     assert found == []
     at = place.nodes["n1"]
     log = Path(at.log_file)
@@ -53,7 +53,7 @@ def test_what_a_cluster_leaves_is_looked_at(lab: Any) -> None:
     Path(at.stderr_file).write_text("Traceback\n")
     launched = Launched({name: LaunchedNode("down", 7, 1, "exited 1") for name in lives})
     write_json(place.launched_file, launched)
-    leftovers.look(place, lives, {}, found.append)
+    leftover_checks.look(place, lives, {}, found.append)
     told = "\n".join(found)
     for text in (
         "the launcher says of n1",

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from gossip import rumor
-from lab.experiments.demers import PUBLISHED, Mean, run, table_1, told, trial
+from lab.experiments.demers import PUBLISHED, Mean, describe, run, table_1, trial
 
 TRIALS = 30
 # The last digit that the paper gives, in s, m and t_last.
@@ -59,7 +59,7 @@ def test_the_same_seed_gives_the_same_row() -> None:
 
 
 def test_the_table_has_both_judgements() -> None:
-    lines = told(table_1(1, seed=1)).splitlines()
+    lines = describe(table_1(1, seed=1)).splitlines()
     assert len(lines) == 1 + 2 * len(PUBLISHED) + 1
     assert "by start" in lines[1]
     assert "by arrival" in lines[6]

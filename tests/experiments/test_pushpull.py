@@ -8,7 +8,7 @@ import pytest
 
 from lab.cli.main import main
 from lab.experiments import pushpull
-from lab.experiments.pushpull import PUBLISHED, draw, model, model_spread, run, told, trial
+from lab.experiments.pushpull import PUBLISHED, describe, draw, model, model_spread, run, trial
 from lab.terminal.errors import Exit
 
 NODES = 1000
@@ -78,4 +78,4 @@ def test_the_table_has_what_was_measured(
     monkeypatch.setitem(pushpull.PUBLISHED, 25, 9.9)
     assert main(["lab", "table", "pushpull", "--trials", "5"]) == Exit.VERDICT_FALSE
     assert "NOT within 5 %" in capsys.readouterr().out
-    assert told([]).startswith("NODES")
+    assert describe([]).startswith("NODES")

@@ -102,7 +102,9 @@ def test_shrinking_by_a_fake_checker_reaches_the_smallest_plan() -> None:
     seeds = [seed for seed in range(60) if fake(draw(named("all"), seed), "C1")]
     for seed in seeds[:3]:
         told: list[Progress] = []
-        small = shrink(draw(named("all"), seed), "C1", budget_s=60, told=told.append, failing=fake)
+        small = shrink(
+            draw(named("all"), seed), "C1", budget_s=60, on_progress=told.append, failing=fake
+        )
         assert small.done and small.steps == 2 and len(small.plan.nodes) == 1
         assert small.plan.nodes == ("n1",) and small.plan.ops[0].author == "alice"
         assert small.plan.network == NetworkOptions("constant", 1000, 0)

@@ -113,7 +113,7 @@ def test_the_example_in_the_help_of_sweep_does_something(
 def test_long_commands_say_how_far_they_are() -> None:
     heard: list[float | None] = []
     bounds = Bounds(rounds=1, crashes=1, states=600)
-    search(Workload((1, 1)), bounds, told=lambda share, _: heard.append(share))
+    search(Workload((1, 1)), bounds, on_progress=lambda share, _: heard.append(share))
     assert heard
     assert all(share is not None and 0 <= share <= 1 for share in heard)
     tried: list[int] = []

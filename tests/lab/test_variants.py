@@ -113,7 +113,7 @@ def test_where_nothing_was_shown_there_is_no_figure() -> None:
 def test_measuring_is_the_same_with_more_workers_and_tells_how_far_it_is() -> None:
     variants = ways(CALM, ["push", "rumors"])
     told: list[tuple[int, int]] = []
-    alone = measured(variants, 2, told=lambda done, of: told.append((done, of)))
+    alone = measured(variants, 2, on_progress=lambda done, of: told.append((done, of)))
     assert alone == measured(variants, 2, jobs=2)
     assert told[-1] == (4, 4)
     push, rumors = alone

@@ -153,11 +153,11 @@ def test_a_planted_bug_is_found_by_a_shortest_path(
     build: type[Replica], bounds: Bounds, says: str, steps: int
 ) -> None:
     found = found_with(build, bounds)
-    assert found.violation is not None, found.told()
+    assert found.violation is not None, found.describe()
     assert says in found.violation.what
     assert len(found.violation.path) == steps == found.depth
     assert not found.complete
-    assert "VIOLATION" in found.told()
+    assert "VIOLATION" in found.describe()
     clean = found_with(Replica, replace(bounds, steps=steps))
     assert clean.violation is None
 
@@ -183,8 +183,8 @@ def test_when_they_never_agree_it_says_how_near_they_came() -> None:
     assert found.goals == 0
     assert found.nearest.missing == 2
     assert found.nearest.stands[:2] == ("n1 shows n1:1, n1:2", "n2 shows nothing")
-    assert "Never does everybody show everything" in found.told()
-    assert "at best 2 are missing" in found.told()
+    assert "Never does everybody show everything" in found.describe()
+    assert "at best 2 are missing" in found.describe()
 
 
 def test_a_state_from_which_they_never_agree_is_a_violation() -> None:
@@ -225,7 +225,7 @@ def test_at_the_beginning_everything_is_missing() -> None:
     assert found.states == 1
     assert found.nearest.missing == 4
     assert found.nearest.path == ()
-    assert "(the beginning)" in found.told()
+    assert "(the beginning)" in found.describe()
     assert not found.complete
 
 
@@ -238,7 +238,7 @@ def test_bounds_cut_a_search_off_and_it_says_so() -> None:
     short = search(Workload((2, 2)), Bounds(seconds=0.0))
     assert not few.complete
     assert not short.complete
-    assert "cut off" in few.told()
+    assert "cut off" in few.describe()
     assert short.states < 3000
 
 
