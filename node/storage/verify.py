@@ -24,7 +24,7 @@ from node.core.ports import CodecError, EpochRecord, EventRecord
 from node.storage import frames
 from node.storage.codec import ProtobufCodec
 from node.storage.files import LOCK, FileReader, Reader, StorageError
-from node.storage.headers import Mark, Quarantined, decode_mark
+from node.storage.headers import CleanStop, Healed, Mark, Quarantined, Started, decode_mark
 from node.storage.recovery import compare, load_identity
 from node.storage.repair import Repaired, repair
 from node.storage.scan import Hole, ScanResult, TornTail, survey
@@ -310,12 +310,18 @@ def _damage_items(found: ScanResult) -> list[tuple[tuple[int, int], dict[str, ob
     ]
 
 
+_MARKS: dict[type[Mark], str] = {
+    CleanStop: "clean-stop",
+    Quarantined: "quarantined",
+    Started: "started",
+    Healed: "healed",
+}
+
+
 def _mark_item(mark: Mark | None) -> dict[str, object]:
     if mark is None:
         return {"kind": "mark", "mark": "unknown"}
-    if type(mark) is Quarantined:
-        return {"kind": "mark", "mark": "quarantined", **structs.asdict(mark)}
-    return {"kind": "mark", "mark": "clean-stop"}
+    return {"kind": "mark", "mark": _MARKS[type(mark)], **structs.asdict(mark)}
 
 
 def _event_item(codec: ProtobufCodec, record: EventRecord) -> dict[str, object]:

@@ -170,6 +170,19 @@ def test_inspect_gives_everything_in_order_as_json(tmp_path: Path) -> None:
     assert items[4]["mark"] == "clean-stop"
 
 
+def test_inspect_calls_each_mark_by_its_name(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path / "j")
+    for _ in range(2):  # the second start says that it was
+        journal, _ = open_journal(storage)
+        commit(journal, [EpochRecord(EPOCH, "asked", 1)])
+    journal.close(clean=True)
+    marks = [item for item in inspect(tmp_path / "j") if item["kind"] == "mark"]
+    assert [(item["mark"], item["incarnation"]) for item in marks] == [
+        ("started", 2),
+        ("clean-stop", 2),
+    ]
+
+
 def test_inspect_shows_damage_in_its_place(tmp_path: Path) -> None:
     storage, _ = small_journal()
     path = on_disk(storage, tmp_path / "j")
