@@ -18,7 +18,9 @@ Rules
   one packet says of all logs is bounded by `gossip.epoch_folds`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum, auto
 
 from domain.arrival import TAG_BYTES
@@ -413,16 +415,20 @@ class Frontier:
     def _named(self, log: Log, named_max: int) -> tuple[bytes, int, int]:
         """The tags of the next window, and the first and last position they are complete for."""
         first = log.named if log.named <= log.held.last else 1
-        tags: list[bytes] = []
+        tags = bytearray()
         last = 0
         log.named = 1
-        for seq, here, data in self.tags(log, first):
-            if tags and (len(tags) >= named_max or self._naming.spent()):
+
+        def room() -> int:
+            return min(named_max - len(tags) // TAG_BYTES, self._naming.affords(ENTRY_BYTES))
+
+        for seq, here, data in self.runs_of_tags(log, first, SEQ_MAX, room):
+            if tags and room() <= 0:
                 log.named, last = seq, seq - 1  # a window ends between two positions
                 break
-            tags += here
+            tags += b"".join(here) if isinstance(here, list) else here.tobytes()
             self._naming.spend(len(data) + ENTRY_BYTES * len(here))
-        return b"".join(tags[:TAGS_MAX]), first, last
+        return bytes(tags[: TAGS_MAX * TAG_BYTES]), first, last
 
     def tagged(
         self, log: Log, first: int = 1, last: int = SEQ_MAX
@@ -446,6 +452,29 @@ class Frontier:
             for seq, tag, data in self._first_tags(log, low, high):
                 others = log.rivals.get(seq)
                 yield seq, sorted([tag, *others]) if others else [tag], data
+
+    def runs_of_tags(
+        self, log: Log, first: int, last: int, most: Callable[[], int]
+    ) -> Iterator[tuple[int, "list[bytes] | array[int]", bytes]]:
+        """The same, and where tags are at hand that have no rivals, at most so many at once.
+
+        Those are numbers (`gossip.log.numbers_of`), of so many positions from this one on.
+        """
+        rivals = sorted(log.rivals)
+        for low, high in log.held.within(first, last):
+            at = low
+            while at <= high:
+                index = bisect_left(rivals, at)
+                until = rivals[index] - 1 if index < len(rivals) else high
+                if run := log.tags_from(at, min(until, high, at - 1 + most())):
+                    yield at, run, b""
+                    at += len(run)
+                    continue
+                for seq, here, data in self.tags(log, at, high):
+                    yield seq, here, data
+                    at = seq + 1
+                    if log.tag(at) and at not in log.rivals:
+                        break
 
     def _first_tags(self, log: Log, low: int, high: int) -> Iterator[tuple[int, bytes, bytes]]:
         seq = low

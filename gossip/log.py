@@ -7,6 +7,7 @@ link is checked exactly once, and memory follows the ranges and not the entries 
 
 from array import array
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from domain.arrival import TAG_BYTES
@@ -70,7 +71,8 @@ class Log:
         self._forked = False
         self._disputed = False
         self.tagged = False  # forked or disputed: entries are named by tag
-        self.tags = array("Q")  # as long as it is: of the entries first seen at 1, 2 ..; 0: unknown
+        # Of the entries first seen at 1, 2 .., as far as it goes; 0: unknown. Its bytes are tags.
+        self.tags = array("Q")
         self.claimed = 0  # the largest seq that a peer said it holds, since the last agreement
         self.rivals: dict[int, dict[bytes, Entry]] = {}
         self.named = 1  # where the next window of named entries begins
@@ -110,15 +112,23 @@ class Log:
 
     def tag(self, seq: int) -> bytes:
         """Of the entry first seen at this position; empty if it is not at hand."""
-        number = self.tags[seq - 1] if seq <= len(self.tags) else 0
-        return number.to_bytes(TAG_BYTES, "big") if number else b""
+        if seq > len(self.tags) or not self.tags[seq - 1]:
+            return b""
+        return self.tags[seq - 1 : seq].tobytes()
+
+    def tags_from(self, first: int, last: int) -> "array[int]":
+        """Those from first to last, as far as they are at hand, up to one that is not."""
+        run = self.tags[first - 1 : last]
+        with suppress(ValueError):  # all are
+            del run[run.index(0) :]
+        return run
 
     def keep_tag(self, seq: int, tag: bytes) -> None:
         """Keep it at hand, where it will be asked for again: 8 bytes for each position up to it."""
         if self.tagged and seq <= self.held.prefix:
             if seq > len(self.tags):
                 self.tags.frombytes(bytes(self.tags.itemsize * (seq - len(self.tags))))
-            self.tags[seq - 1] = int.from_bytes(tag, "big")
+            self.tags[seq - 1] = numbers_of(tag)[0]
 
     def forget_tag(self, seq: int) -> None:
         """Another entry stands there now."""
@@ -211,6 +221,11 @@ class Log:
         for seq, prev, own in loose:
             self._keep(seq, Span(prev, own, _number(own)))
             self._above += _number(own)
+
+
+def numbers_of(tags: bytes) -> "array[int]":
+    """Tags, one after the other, as the numbers by which a log keeps them."""
+    return array("Q", tags)
 
 
 def _bytes_of(total: int) -> bytes:

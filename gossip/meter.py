@@ -40,6 +40,10 @@ class Meter:
             self._before + self._bytes_max - self._left + self._store.fetched_bytes - self._fetched
         )
 
+    def affords(self, size: int) -> int:
+        """How often that may be spent before it is spent."""
+        return max(-(-(self._left - self._store.fetched_bytes + self._fetched) // size), 0)
+
     def spend(self, size: int) -> None:
         self._left -= size
 

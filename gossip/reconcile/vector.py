@@ -6,18 +6,18 @@ positions, a sum of tags does. If one of them differs, the log has two histories
 name their entries by tag, until each holds both branches.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
-from domain.arrival import TAG_BYTES
 from domain.dot import LogId
 from domain.seqset import SEQ_MAX, SeqSet
 from gossip.frontier import Frontier
-from gossip.log import Log
+from gossip.log import Log, numbers_of
 from gossip.meter import ENTRY_BYTES, STEP_BYTES
 from gossip.packets import TAGS_MAX, Line
 from gossip.reconcile import Lack
 
+RUN_MAX = 64  # tags that are compared at once
 UNHELD_MAX = 1024  # entries at positions that they do not hold, listed beside a window of tags
 
 
@@ -94,7 +94,7 @@ class Vector:
     def _lack_by_tag(self, frontier: Frontier, log: Log, line: Line) -> Lack:
         """A long backlog comes in parts. Looking for it goes on where it stopped the last time."""
         frontier.dispute(log)  # answer by tag, too
-        theirs = {line.tags[i : i + TAG_BYTES] for i in range(0, len(line.tags), TAG_BYTES)}
+        theirs = set(numbers_of(line.tags))
         first, last = line.tags_first, line.tags_last or SEQ_MAX
         at = log.probed if first <= log.probed <= last else first
         log.probed = 0
@@ -107,14 +107,39 @@ class Vector:
                     break
                 frontier.meter.spend(len(data) + ENTRY_BYTES)
                 lacking.append((seq, data))
-        for seq, tags, first_data in frontier.tags(log, at, last):
+
+        def most() -> int:
+            full = len(lacking) >= TAGS_MAX
+            return 0 if full else min(frontier.meter.affords(ENTRY_BYTES), RUN_MAX)
+
+        for seq, tags, first_data in _rows(frontier, log, (at, last), theirs, most):
             if frontier.meter.spent() or len(lacking) >= TAGS_MAX:
                 log.probed = seq
                 break
             frontier.meter.spend(len(first_data) + ENTRY_BYTES * len(tags))
-            lacked = [tag for tag in tags if tag not in theirs]
+            lacked = [tag for tag in tags if numbers_of(tag)[0] not in theirs]
             lacking += [(seq, frontier.data_of(log, seq, tag, first_data)) for tag in lacked]
         return Lack(log, [], lacking, len(lacking))
+
+
+def _rows(
+    frontier: Frontier,
+    log: Log,
+    within: tuple[int, int],
+    theirs: set[int],
+    most: Callable[[], int],
+) -> Iterator[tuple[int, list[bytes], bytes]]:
+    """What is to be looked at by position: (seq, tags, what was read).
+
+    Where all tags of some positions, `most` at once, are theirs, that is paid here and no more.
+    """
+    for seq, tags, first_data in frontier.runs_of_tags(log, *within, most):
+        if isinstance(tags, list):
+            yield seq, tags, first_data
+        elif theirs.issuperset(tags):
+            frontier.meter.spend(ENTRY_BYTES * len(tags))
+        else:
+            yield from frontier.tags(log, seq, seq + len(tags) - 1)
 
 
 def _by_log(lines: Iterable[Line]) -> dict[LogId, Line]:

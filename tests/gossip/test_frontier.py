@@ -327,13 +327,43 @@ def test_windows_name_each_entry_once_a_turn(world: list[Entry], named_max: int)
     frontier = holding(world)
     for log in frontier:
         log.disputed = True
-        tags, last = b"", 1
-        while last:
-            line = frontier.next_line(log, named_max)
-            named = frontier.tagged(log, line.tags_first, line.tags_last or 10**9)
-            assert line.tags == b"".join(tag for _, tag, _ in named)
-            tags, last = tags + line.tags, line.tags_last
-        assert tags == b"".join(tag for _, tag, _ in frontier.tagged(log))
+        for _ in range(2):  # they are read, and then they are at hand
+            tags, last = b"", 1
+            while last:
+                line = frontier.next_line(log, named_max)
+                named = frontier.tagged(log, line.tags_first, line.tags_last or 10**9)
+                assert line.tags == b"".join(tag for _, tag, _ in named)
+                tags, last = tags + line.tags, line.tags_last
+            assert tags == b"".join(tag for _, tag, _ in frontier.tagged(log))
+
+
+@given(worlds(), st.integers(1, 9), st.integers(1, 9), st.sets(st.integers(1, 9)), st.data())
+def test_tags_in_runs_are_the_same_tags(
+    world: list[Entry], first: int, last: int, read: set[int], data: st.DataObject
+) -> None:
+    frontier = holding(world)
+    for log in frontier:
+        log.disputed = True
+        for seq in read & set(range(1, log.prefix + 1)):
+            assert list(frontier.tags(log, seq, seq))
+        found = []
+        most = 0
+
+        def draw() -> int:
+            nonlocal most
+            most = data.draw(st.integers(0, 4))
+            return most
+
+        for seq, tags, _ in frontier.runs_of_tags(log, first, last, draw):
+            if isinstance(tags, list):
+                found.append((seq, tags))
+                continue
+            assert 0 < len(tags) <= most
+            raw = tags.tobytes()
+            for at in range(len(tags)):
+                assert log.rivals.get(seq + at) is None
+                found.append((seq + at, [raw[at * TAG_BYTES : (at + 1) * TAG_BYTES]]))
+        assert found == [(seq, tags) for seq, tags, _ in frontier.tags(log, first, last)]
 
 
 def test_reading_a_part_of_a_log_by_tag_reads_across_spans_and_gaps() -> None:
