@@ -18,37 +18,49 @@ from msgspec import Struct
 
 from domain.arrival import Arrival
 from domain.dot import Dot, LogId
+from domain.timeline import Timeline
+from gossip.allowance import Allowance
+from gossip.engine import Engine
 from gossip.entry import Entry
+from gossip.frontier import Frontier
+from gossip.holders import Holders
+from gossip.log import Log
+from gossip.membership import Membership
+from gossip.meter import Meter
 from gossip.packets import Run
+from gossip.pushing import Pushing
+from gossip.rounds import Rounds
+from gossip.rumor import Rumors
+from node.core.emitter import Emitter
 from node.core.ports import EpochRecord, EventRecord
+from node.core.projections import Projections
+from node.core.replica import Replica
 
 FINGERPRINT_BYTES = 16
 
 # What tells two states apart and makes no difference to anything that follows.
-ABSTRACTED: dict[str, frozenset[str]] = {
+ABSTRACTED: dict[type, frozenset[str]] = {
     # Statistics, read by observers alone.
-    "Replica": frozenset({"_counters", "_codec", "_config"}),
-    "Engine": frozenset(
-        {"counters", "exchanges", "bad_entries", "_config", "_share", "_work_bytes"}
-    ),
-    "Rumors": frozenset({"cooled", "dropped"}),
-    "Holders": frozenset({"held"}),
-    "Pushing": frozenset({"_counters", "_config"}),
+    Replica: frozenset({"_counters", "_codec", "_config"}),
+    Engine: frozenset({"counters", "exchanges", "bad_entries", "_config", "_share", "_work_bytes"}),
+    Rumors: frozenset({"cooled", "dropped"}),
+    Holders: frozenset({"held"}),
+    Pushing: frozenset({"_counters", "_config"}),
     # Values kept at hand: what they are follows from the rest.
-    "Log": frozenset({"told", "total", "count", "begun", "tags", "_naming"}),
-    "Frontier": frozenset({"_root", "_sorted", "_origins", "_held", "_begun", "naming"}),
-    "Membership": frozenset({"_names"}),
-    "Timeline": frozenset({"_causal", "_pending", "_last_key", "_sum", "_summed"}),
+    Log: frozenset({"told", "total", "count", "begun", "tags", "_naming"}),
+    Frontier: frozenset({"_root", "_sorted", "_origins", "_held", "_begun", "naming"}),
+    Membership: frozenset({"_names"}),
+    Timeline: frozenset({"_causal", "_pending", "_last_key", "_sum", "_summed"}),
     # Parts of the replica, which has them itself.
-    "Past": frozenset(
+    Projections: frozenset(
         {"_bodies", "_codec", "_engine", "_emitter", "presence", "quiet", "timeline"}
     ),
     # Begun anew with each packet; and no search is long enough to use up an allowance.
-    "Meter": frozenset({"_before", "_fetched", "_left"}),
-    "Allowance": frozenset({"_left", "_since_ms"}),
+    Meter: frozenset({"_before", "_fetched", "_left"}),
+    Allowance: frozenset({"_left", "_since_ms"}),
     # Given from outside, and the same for all states.
-    "Emitter": frozenset({"_codec", "_moderator"}),
-    "Rounds": frozenset({"_config"}),
+    Emitter: frozenset({"_codec", "_moderator"}),
+    Rounds: frozenset({"_config"}),
 }
 
 # Values through and through, whose text says everything. That is quick, and there are many of them.
@@ -92,7 +104,7 @@ def _canonical(one: Any, around: set[int]) -> object:
 def _name(kind: type) -> str:
     """A class that a test derives from one of ours goes by the same rules."""
     for base in kind.__mro__:
-        if base.__name__ in ABSTRACTED:
+        if base in ABSTRACTED:
             return base.__name__
     return kind.__name__
 
@@ -100,7 +112,7 @@ def _name(kind: type) -> str:
 def _fields(one: Any) -> list[tuple[str, Any]]:
     """The fields of a Struct, or whatever else an object is made of; less what is hidden."""
     kind = type(one)
-    hidden = ABSTRACTED.get(_name(kind), frozenset())
+    hidden = next((ABSTRACTED[base] for base in kind.__mro__ if base in ABSTRACTED), frozenset())
     names = set(one.__struct_fields__) if isinstance(one, Struct) else set(_attributes(one))
     return [(n, getattr(one, n)) for n in sorted(names - hidden) if hasattr(one, n)]
 
