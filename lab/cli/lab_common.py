@@ -1,7 +1,6 @@
 """What the commands of `chatlab lab` share: sources by name, verdicts, exports."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,23 +90,16 @@ def export(
         with trace.open("wb") as file:
             file.writelines(write_lines(judged.trace))
         hint(f"{len(judged.trace)} events in {trace}")
-    for name, path in (("shiviz", shiviz), ("perfetto", perfetto)):
-        if path is not None:
-            _writer(name)(judged, path)
-            hint(f"for {name}: {path}")
+    if shiviz is not None:
+        from lab.exports import write_shiviz
 
+        write_shiviz(judged.trace, shiviz, _around(judged))
+        hint(f"for shiviz: {shiviz}")
+    if perfetto is not None:
+        from lab.exports import write_perfetto
 
-def _writer(name: str) -> "Callable[[Judged, Path], object]":
-    """The exports are looked for when they are wanted: each brings its own form."""
-    try:
-        if name == "shiviz":
-            from lab.exports.shiviz import write_shiviz
-
-            return lambda judged, path: write_shiviz(judged.trace, path, _around(judged))
-        from lab.exports.perfetto import write_perfetto
-    except ImportError:
-        raise Problem(f"--{name} is not there: lab/exports/{name}.py is missing") from None
-    return lambda judged, path: write_perfetto(judged.trace, path)
+        write_perfetto(judged.trace, perfetto)
+        hint(f"for perfetto: {perfetto}")
 
 
 def _around(judged: "Judged") -> int | None:
