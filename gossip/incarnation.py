@@ -9,6 +9,7 @@ NUMBER_MAX = 2**63 - 1  # of what stands on the wire
 REFUTATION_BITS = 10  # refutations in one start; one more would look like the next start
 START = 1 << REFUTATION_BITS  # one start, in incarnations
 TOKEN_BITS = 8  # of the start, in a token
+_TOKEN_MASK = (1 << TOKEN_BITS) - 1
 
 
 def incarnation_of(start: int) -> int:
@@ -27,4 +28,5 @@ def token_of(incarnation: int, number: int) -> int:
     pass for one to this. Tokens come again only after 256 starts, which the restart budget spreads
     over an hour, or after some 2^55 packets. They cost 2 bytes in an exchange that agrees.
     """
-    return (number << TOKEN_BITS | start_of(incarnation) % (1 << TOKEN_BITS)) & NUMBER_MAX
+    start = incarnation >> REFUTATION_BITS  # as `start_of`: each packet asks
+    return (number << TOKEN_BITS | start & _TOKEN_MASK) & NUMBER_MAX

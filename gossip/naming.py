@@ -13,6 +13,9 @@ class Naming:
         self._logs: set[LogId] = set()
         self._sorted: list[LogId] | None = []
 
+    def __bool__(self) -> bool:
+        return bool(self._logs)
+
     def mark(self, log: LogId, *, named: bool) -> None:
         """This log is forked or disputed, or no longer so."""
         if named != (log in self._logs):

@@ -30,6 +30,7 @@ RULE = CheckerRule(
     "Rules decide what is emitted and change nothing that was; the same text, the same verdict.",
 )
 _SIGNS = str.maketrans("4@3!0$578асеоік", "aaeiosstbaceoik")  # read one by one; 1 is i or l
+_LONG_RUN = re.compile(r"(.)\1{2,}")
 _PLAIN = re.compile(r"[a-z]{2,}(?: [a-z]{2,})*")
 _Decision = tuple[str | None, tuple[str, ...]]  # the text as emitted, None: rejected; the rules
 
@@ -201,8 +202,8 @@ def _readings(token: str) -> tuple[str, ...]:
         shown = "".join(c for c in shown if unicodedata.category(c) not in ("Mn", "Cf"))
     if re.fullmatch(r"\w([.\-_])\w(?:\1\w)*", shown.replace("@", "a").replace("$", "s")):
         shown = shown[::2]
-    plain = [shown.replace("1", one).translate(_SIGNS) for one in "il"]
-    return tuple([read for one in plain for read in (one, re.sub(r"(.)\1{2,}", r"\1", one))])
+    plain = [shown.replace("1", one).translate(_SIGNS) for one in ("il" if "1" in shown else "i")]
+    return tuple([read for one in plain for read in (one, _LONG_RUN.sub(r"\1", one))])
 
 
 def is_innocent(text: str, forbidden: Collection[str]) -> bool:

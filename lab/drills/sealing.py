@@ -141,27 +141,33 @@ def _judge(storage: MemoryStorage, found: Recovery, past: Past, *, trust: bool) 
 
 def _judge_seal(storage: MemoryStorage, seal: Seal) -> None:
     """By a reader that knows the format of frames and nothing else."""
-    number, epoch, epoch_number, first = 0, 0, 0, 1
+    before: list[Row] = []
     rows: list[Row] = []
     for row in read(storage):
         segment = int(row.name.partition(".")[0])
         if segment > seal.segment:
             break
-        if segment < seal.segment and row.type == BLOCK:
-            first += row.count
-        if row.type == BLOCK:
-            for at, record in enumerate(decode_block(row.payload)):
-                if isinstance(record, EpochRecord):
-                    epoch, epoch_number = record.epoch, row.number + at
-        number = row.number + row.count
-        rows += [row] * (segment == seal.segment)
+        (rows if segment == seal.segment else before).append(row)
+    first = 1 + sum(row.count for row in before if row.type == BLOCK)
     count = sum(row.count for row in rows if row.type == BLOCK)
     tail = rows[-1]
+    number = tail.number + tail.count
+    epoch, epoch_number = _last_epoch(before + rows)
     same("sealed", (seal.size, seal.tail), (storage.size(tail.name), tail.offset))
     same("its end", seal.crc, crc32c(tail.payload))
     same("records", (seal.first, seal.last), (first, first + count - 1))
     same("numbers", (seal.next_number, seal.epoch), (number, epoch))
     same("opened at", seal.epoch_number, epoch_number)
+
+
+def _last_epoch(rows: list[Row]) -> tuple[int, int]:
+    """The last one that is opened in these frames, and the number of its record; 0: none is."""
+    for row in reversed(rows):
+        records = decode_block(row.payload) if row.type == BLOCK else []
+        for at, record in reversed(list(enumerate(records))):
+            if isinstance(record, EpochRecord):
+                return record.epoch, row.number + at
+    return 0, 0
 
 
 # --- checkpoints ----------------------------------------------------------------------------------

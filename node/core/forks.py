@@ -21,7 +21,9 @@ class Forks:
 
     def watch(self, entries: Iterable[Entry]) -> list[Note]:
         """These entries are new here: what they tell of forks."""
-        notes = []
+        notes: list[Note] = []
+        if not self._frontier.naming:  # as nearly always
+            return notes
         for log_id in dict.fromkeys([entry.dot.log for entry in entries]):
             log = self._frontier.get(log_id)
             assert log is not None

@@ -102,7 +102,7 @@ def encode(
     head = _LAYOUT.pack(
         MAGIC, FRAME_VERSION, type, flags, len(payload), count, offset, previous, number, crc
     )
-    return head + _CRC.pack(crc32c(head)) + payload, crc
+    return b"".join((head, _CRC.pack(crc32c(head)), payload)), crc
 
 
 def parse(data: bytes, at: int, base: int = 0) -> Frame | str:

@@ -192,6 +192,10 @@ class GroupCommit:
 
     def _take(self) -> None:
         """As much of the queue as one append takes."""
+        if len(self._queue) == 1:  # while the disk keeps up
+            self.batch = list(self._queue.pop()[0])
+            self.queued_records = self.queued_bytes = 0
+            return
         batch: list[Record] = []
         taken = size = 0
         for records, records_size in self._queue:
