@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from lab.drills import verdicts
+from lab.drills.admitting import admitting
 from lab.drills.believing import believing
 from lab.drills.beside import Difference
 from lab.drills.blocks import blocks
@@ -42,6 +43,7 @@ from lab.drills.recording import recording
 from lab.drills.sealing import sealing
 from lab.drills.sending import sending
 from lab.drills.sharing import sharing
+from lab.drills.supervising import supervising
 from lab.drills.timelines import timelines
 
 Drill = Callable[[Random], None]
@@ -49,6 +51,7 @@ Drill = Callable[[Random], None]
 DRILLS: dict[str, Drill] = {
     one.__name__: one
     for one in (
+        admitting,
         believing,
         blocks,
         committing,
@@ -74,6 +77,7 @@ DRILLS: dict[str, Drill] = {
         sealing,
         sending,
         sharing,
+        supervising,
         timelines,
         verdicts.verdicts,
     )

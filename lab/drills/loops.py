@@ -51,6 +51,9 @@ class Loop:
         self._later.append(handle)
         return handle
 
+    def call_at(self, when_s: float, call: Call) -> Handle:
+        return self.call_later(when_s - self.now_s, call)
+
     def add_reader(self, fd: int, call: Call) -> None:
         self.readers[fd] = call
 

@@ -90,6 +90,14 @@ class Socket:
     def connect(self, at: str) -> None:
         self.at = at
 
+    def bind(self, at: str) -> None:
+        assert not self.at
+        self.at = at
+
+    def unbind(self, at: str) -> None:
+        assert self.at == at
+        self.at = ""
+
     def close(self, linger: int = 0) -> None:
         assert linger >= 0
         self.closed = True

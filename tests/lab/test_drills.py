@@ -29,7 +29,9 @@ from node.core.ports import AckLevel
 from node.core.write_state import WriteState
 from node.network.link_faults import FaultTable
 from node.network.penalties import Penalties
+from node.process.restart_budget import RestartBudget
 from node.recording.recorder import Recorder
+from node.security.key_files import Trusted
 from node.sockets.passage import ByteMeter
 from node.storage import checkpoint_files as checkpoints
 from node.storage import codec, frames, recovery
@@ -52,6 +54,7 @@ def _credit(lane: Lane, value: int) -> None:
 CREDITS: dict[int, int] = {}
 Planted = tuple[object, str, object]
 PLANTED: dict[str, Planted] = {
+    "admitting": (Trusted, "owner", lambda *_: None),
     "believing": (Membership, "tick", lambda *_: None),
     "blocks": (codec, "_VIA_NAMES", {}),
     "committing": (WriteState, "sent", lambda *_: None),
@@ -77,6 +80,7 @@ PLANTED: dict[str, Planted] = {
     "sealing": (checkpoints, "load", lambda *_: None),
     "sending": (Penalties, "silenced", lambda *_: False),
     "sharing": (Places, "write", lambda *_: None),
+    "supervising": (RestartBudget, "renew", lambda *_: None),
     "timelines": (PagedHistory, "author", lambda *_: "ann"),
     "verdicts": (Matcher, "whole", lambda *_: []),
 }
