@@ -28,6 +28,7 @@ LINES_MAX = 600  # a smell: where this fails, look whether a file has two nouns;
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 SCRIPT_LINES_MAX = 45
+VALUES_MAX = 5  # of a constructor by position: two of one type could change places unseen
 
 # An event loop never sleeps, and a core has no clock. These block a process of their own.
 SLEEPERS = {
@@ -151,6 +152,23 @@ def test_a_function_fits_on_a_screen() -> None:
                 if lines > FUNCTION_LINES_MAX:
                     long[f"{name_of(path)}:{node.lineno} {node.name}"] = lines
     assert long == {}
+
+
+def test_constructors_with_many_values_are_called_with_keywords() -> None:
+    trees = {path: tree_of(path) for path in sources(*PACKAGES)}
+    classes = {
+        node.name
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    many = [
+        f"{name_of(path)}:{call.lineno} {name}"
+        for path, tree in trees.items()
+        for name, call in calls(tree)
+        if name.rpartition(".")[2] in classes and len(call.args) > VALUES_MAX
+    ]
+    assert many == []
 
 
 def test_a_line_fits_in_a_window() -> None:

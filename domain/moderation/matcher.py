@@ -146,5 +146,12 @@ def _forms(
             continue  # nothing to look for
         form = collapsed(words_of(codes))[0].strip()
         phrase = b" " in form
-        word = Word(rule, written.casefold(), letters, _script(written), phrase, native)
+        word = Word(
+            rule=rule,
+            written=written.casefold(),
+            letters=letters,
+            script=_script(written),
+            phrase=phrase,
+            native=native,
+        )
         yield form, word

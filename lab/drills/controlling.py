@@ -268,7 +268,9 @@ class Bench:
         rules = rng.choice(((), ("r1", "r2")))
         name = str(level) if not copies else f"replicated:{copies}"
         verdict: Literal["clean", "censored"] = "censored" if rules else "clean"
-        accepted = Accepted(number, dot, name, verdict, "hi", list(rules))
+        accepted = Accepted(
+            id=number, dot=dot, ack=name, verdict=verdict, text="hi", rules=list(rules)
+        )
         return Acked(dot, level, copies, "hi", rules), accepted
 
     def fail_all(self) -> None:

@@ -37,7 +37,14 @@ class Chain:
         self.stored: list[EventRecord] = []
 
     def event(self, seq: int, prev: bytes, text: str = "hi") -> EventRecord:
-        event = MessagePosted(Dot(self.origin, self.epoch, seq), Stamp(seq, 0), (), "ann", text, ())
+        event = MessagePosted(
+            dot=Dot(self.origin, self.epoch, seq),
+            stamp=Stamp(seq, 0),
+            parents=(),
+            author="ann",
+            text=text,
+            censored_by=(),
+        )
         if self.origin == "n1":
             return EventRecord(written(event, prev), 9, "local", "")
         return EventRecord(written(event, prev), 9, "rumor", "n2")

@@ -69,7 +69,9 @@ class Far:
         seq = len(self.data) + 1
         ahead_ms = SKEW_MAX_MS * 2 if self.rng.random() < 0.05 else 0
         dot, stamp = Dot("n2", 8, seq), Stamp(wall_ms + ahead_ms, seq)
-        event: Event = MessagePosted(dot, stamp, (), f"p{seq % 3}", "x" * seq, ())
+        event: Event = MessagePosted(
+            dot=dot, stamp=stamp, parents=(), author=f"p{seq % 3}", text="x" * seq, censored_by=()
+        )
         if self.rng.random() < 0.3:
             event = ParticipantJoined(dot, stamp, (), f"j{seq}")
         self.data.append(written_as(event, self.prev))
@@ -135,9 +137,14 @@ class Bench:
         )
         transport.faults.set({"n2": LinkFault(loss=0.5)})
         self.views = NodeQueries(
-            replica, cast(Transport, transport), self.running, dict, lambda: {"c": 1},
-            lambda: self.now_ms, lambda: self.wall_ms,
-        )  # fmt: skip
+            replica=replica,
+            transport=cast(Transport, transport),
+            running=self.running,
+            workers=dict,
+            counters=lambda: {"c": 1},
+            now_ms=lambda: self.now_ms,
+            wall_ms=lambda: self.wall_ms,
+        )
         before = len(self.journal)
         self.drain([])
         opened = [isinstance(one.record, EpochRecord) for one in self.journal[before:]]
@@ -225,7 +232,14 @@ class Bench:
         last = rng.randint(first, len(far.data))
         run = Run("n2", 8, first, far.data[first - 1 : last])
         self.number += 1
-        packet = Packet(PROTOCOL_VERSION, CLUSTER, "n2", 1, self.number, Push([run], direct=True))
+        packet = Packet(
+            version=PROTOCOL_VERSION,
+            cluster=CLUSTER,
+            sender="n2",
+            incarnation=1,
+            number=self.number,
+            body=Push([run], direct=True),
+        )
         before = len(self.journal)
         holding = self.replica.engine.holding
         self.replica.step(Received(packet, 100))

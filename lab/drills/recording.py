@@ -56,7 +56,16 @@ from node.storage.codec import encode_block
 
 SHM = Path("/dev/shm")  # noqa: S108
 STEPS = 30
-BEGAN = Began("n1", 3, 77, b"{}", 5, True, 0, 0)  # noqa: FBT003
+BEGAN = Began(
+    node="n1",
+    incarnation=3,
+    pid=77,
+    config=b"{}",
+    rng_seed=5,
+    clean=True,
+    torn_bytes=0,
+    quarantined=0,
+)
 POLICY = Policy((), ("one",))
 
 
@@ -133,7 +142,14 @@ class Bench:
         out, began_ns = Outbox(), self.began_ns if self.inputs else self.t_ns
         counts = [0] * 5
         if not idle and self.rng.random() < 0.6:
-            packet = Packet(PROTOCOL_VERSION, 7, "n1", 1, 9, Receipt([]))
+            packet = Packet(
+                version=PROTOCOL_VERSION,
+                cluster=7,
+                sender="n1",
+                incarnation=1,
+                number=9,
+                body=Receipt([]),
+            )
             out.persist = [EpochRecord(1, "new log", 2)] * self.rng.randrange(3)
             out.send = [("n2", packet)] * self.rng.randrange(3)
             out.reply = [(1, Unmet("busy", "no"))] * self.rng.randrange(3)
@@ -239,7 +255,14 @@ def _input(rng: Random) -> tuple[Input, InputIn]:
     if kind == 0:
         return Tick(5, 6), TickIn(5, 6)
     if kind == 1:
-        packet = Packet(PROTOCOL_VERSION, 7, "n2", 1, 8, Receipt([]))
+        packet = Packet(
+            version=PROTOCOL_VERSION,
+            cluster=7,
+            sender="n2",
+            incarnation=1,
+            number=8,
+            body=Receipt([]),
+        )
         return Received(packet, 99), PacketIn(encode(packet))
     if kind == 2:
         return Persisted(7, 6), WrittenIn(7, 6)
@@ -252,7 +275,15 @@ def _input(rng: Random) -> tuple[Input, InputIn]:
     submit = Submit(9, commands[at], level, 2, 700)
     action = ("post", "join", "leave")[at]
     text = "hi" if at == 0 else ""
-    return submit, SubmitIn(9, action, "ann", text, str(level), 2, 700)  # type: ignore[arg-type]
+    return submit, SubmitIn(
+        ticket=9,
+        action=action,  # type: ignore[arg-type]
+        author="ann",
+        text=text,
+        ack=str(level),
+        copies=2,
+        timeout_ms=700,
+    )
 
 
 def recording(rng: Random) -> None:

@@ -185,36 +185,57 @@ def _checkpoint(rng: Random, seal: Seal, past: Past) -> Checkpoint:
 
     logs = tuple([(rng.choice(NAMES), rng.getrandbits(64)) for _ in range(named)])
     return Checkpoint(
-        seal,
-        past.arrivals,
-        HistoryRows(
+        seal=seal,
+        first_arrival=past.arrivals,
+        history=HistoryRows(
             tuple([column(width, rows) for width in (8, 4, 8, 8, 4, 8)]),
             logs,
             tuple([rng.choice(NAMES) for _ in range(named)]),
         ),
-        (column(8, named), column(8, named)),
-        TimelineRows(
-            column(4, rows), column(4, named), column(4, named), column(4, named),
-            column(8, named), logs, tuple([(at, rng.getrandbits(63)) for at in range(named)]),
+        offsets=(column(8, named), column(8, named)),
+        timeline=TimelineRows(
+            order=column(4, rows),
+            late=column(4, named),
+            raised_by=column(4, named),
+            raised_logs=column(4, named),
+            raised_before=column(8, named),
+            names=logs,
+            mentioned=tuple([(at, rng.getrandbits(63)) for at in range(named)]),
         ),
-        PresenceRows(column(4, rows), tuple([(rng.choice(NAMES), at) for at in range(named)])),
-        tuple([
-            LogRows(
-                LogId(origin, epoch),
-                tuple([(at * 10 + 1, at * 10 + 5) for at in range(rng.randint(1, 3))]),
-                column(4, 5),
-                rng.getrandbits(256),
-            )
-            for origin, epoch in logs
-        ]),
-        tuple([Dot(rng.choice(NAMES), 1 + rng.getrandbits(60), 1 + at) for at in range(named)]),
-        Stamp(rng.getrandbits(40), rng.getrandbits(16)),
-    )  # fmt: skip
+        presence=PresenceRows(
+            column(4, rows), tuple([(rng.choice(NAMES), at) for at in range(named)])
+        ),
+        logs=tuple(
+            [
+                LogRows(
+                    LogId(origin, epoch),
+                    tuple([(at * 10 + 1, at * 10 + 5) for at in range(rng.randint(1, 3))]),
+                    column(4, 5),
+                    rng.getrandbits(256),
+                )
+                for origin, epoch in logs
+            ]
+        ),
+        heads=tuple(
+            [Dot(rng.choice(NAMES), 1 + rng.getrandbits(60), 1 + at) for at in range(named)]
+        ),
+        stamp=Stamp(rng.getrandbits(40), rng.getrandbits(16)),
+    )
 
 
 def _codec(rng: Random) -> None:
-    seal = Seal(3, 400, 300, rng.getrandbits(32), 7, 9, 11, rng.getrandbits(64), 8,
-                (pack("<2Q", 1, 2), pack("<2I", 3, 4), pack("<2I", 5, 6)))  # fmt: skip
+    seal = Seal(
+        segment=3,
+        size=400,
+        tail=300,
+        crc=rng.getrandbits(32),
+        first=7,
+        last=9,
+        next_number=11,
+        epoch=rng.getrandbits(64),
+        epoch_number=8,
+        points=(pack("<2Q", 1, 2), pack("<2I", 3, 4), pack("<2I", 5, 6)),
+    )
     one, owner = _checkpoint(rng, seal, Past(0)), rng.randbytes(16)
     data = encode_checkpoint(one, owner)
     same("there and back", decode_checkpoint(data), (one, owner))

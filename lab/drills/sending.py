@@ -176,7 +176,14 @@ class Bench:
             size = SQUEEZED_BYTES_MIN
         if rng.random() < 0.9:
             body = Push([Run("n1", 1, 1, [b"\0" * size])], direct=True)
-        packet = Packet(PROTOCOL_VERSION, CLUSTER, "n1", 1, self.number, body)
+        packet = Packet(
+            version=PROTOCOL_VERSION,
+            cluster=CLUSTER,
+            sender="n1",
+            incarnation=1,
+            number=self.number,
+            body=body,
+        )
         data = self._bytes_of(encode(packet))
         for peer in rng.sample(sorted(PEERS), rng.randint(1, 3)):
             kind = rng.randrange(6)
@@ -311,7 +318,14 @@ class Bench:
         before = set(self.listed)
         self.listed = sorted(names)
         self.ring.trusted = self.ring.listed(*self.listed)
-        packet = Packet(PROTOCOL_VERSION, CLUSTER, "n1", 1, 0, Receipt([]))
+        packet = Packet(
+            version=PROTOCOL_VERSION,
+            cluster=CLUSTER,
+            sender="n1",
+            incarnation=1,
+            number=0,
+            body=Receipt([]),
+        )
         self.transport.send("n9", packet)
         self._reject("unknown_peer")
         for peer in PEERS:
@@ -330,7 +344,14 @@ class Bench:
         self.number += 1
         sender = rng.choice(("n2", "n3", "n4", "n1", "x9"))
         cluster = CLUSTER + (rng.random() < 0.1)
-        packet = Packet(PROTOCOL_VERSION, cluster, sender, 1, self.number, Receipt([]))
+        packet = Packet(
+            version=PROTOCOL_VERSION,
+            cluster=cluster,
+            sender=sender,
+            incarnation=1,
+            number=self.number,
+            body=Receipt([]),
+        )
         data, why = encode(packet), ""
         parts = [data]
         match rng.randrange(12):
@@ -339,7 +360,14 @@ class Bench:
             case 1:
                 parts, why = [rng.choice((b"", b"\x91", data[:-1], data + b"\0"))], "malformed"
             case 2:
-                wrong = Packet(PROTOCOL_VERSION + 1, cluster, sender, 1, 1, Receipt([]))
+                wrong = Packet(
+                    version=PROTOCOL_VERSION + 1,
+                    cluster=cluster,
+                    sender=sender,
+                    incarnation=1,
+                    number=1,
+                    body=Receipt([]),
+                )
                 parts, why = [msgspec.msgpack.encode(wrong)], "version"
             case 3:
                 parts, why = [rng.choice((MAGIC, MAGIC + b"\0" * 9, MAGIC + data))], ""

@@ -14,10 +14,11 @@ from gossip.packets import WITH_RUNS, Packet
 from gossip.wire import decode, encode
 from lab.real.draft_event import Draft, name_of
 from lab.real.packet_matching import Receipt, Transmission
-from lab.real.snapshots import Snapshot, final_of, state_of
+from lab.real.snapshots import Snapshot, state_of
 from lab.sim.conformance import Player, kind_of
 from lab.sim.event_names import Known, Named
 from lab.sim.network import described
+from lab.sim.projection_checks import final_of
 from lab.trace.kinds import (
     Boot,
     Crash,

@@ -10,9 +10,38 @@ from hashlib import blake2b
 from domain.arrival import Arrival
 from domain.presence import Presence
 from domain.timeline import Timeline
+from lab.sim.event_names import Known
+from lab.trace.kinds import Final
+from node.core.replica import Replica
 
-UNFOLDED = ("",) * 8  # of a node that nobody looked at so closely
-Prints = tuple[str, str, str, str, str, str, str, str]
+_FIELDS = (  # of `Final`
+    *("timeline_again", "presence_again", "timeline_half", "presence_half"),
+    *("timeline_half_again", "presence_half_again", "timeline_back", "presence_back"),
+)
+_UNFOLDED = dict.fromkeys(_FIELDS, "")  # of a node that nobody looked at so closely
+
+
+def final_of(
+    replica: Replica, known: Known, now_ms: int, *, again: bool = True, lean: bool = False
+) -> Final:
+    """What a live node shows at the end; `again`: with its projections made anew."""
+    timeline = replica.timeline
+    arrivals = timeline.select("arrival")  # from the disk, each once; all else is in its order
+    causal = [arrivals[index] for index in timeline.pick("causal")]
+    return Final(
+        root=replica.root.hex(),
+        arrivals=() if lean else known.refs_of(arrivals),
+        causal=() if lean else known.refs_of(causal),
+        timeline=print_of(timeline, causal),
+        presence=replica.presence.fingerprint().hex(),
+        **(_refolded(arrivals) if again else _UNFOLDED),
+        missing=replica.frontier.missing,
+        forked=tuple(replica.frontier.forked),
+        holes=0 if lean else len(timeline.holes()),
+        health=replica.state,
+        wake_ms=replica.wake_at_ms - now_ms,
+        counters={} if lean else replica.counters,
+    )
 
 
 def print_of(timeline: Timeline, causal: Iterable[Arrival] | None = None) -> str:
@@ -27,9 +56,9 @@ def print_of(timeline: Timeline, causal: Iterable[Arrival] | None = None) -> str
     return digest.hexdigest()
 
 
-def refolded(arrivals: Sequence[Arrival]) -> Prints:
-    """Of timeline and presence in turn, as `lab.trace.kinds.Final` has them: folded anew, half of
-    it, that half folded anew, and with the other half applied again.
+def _refolded(arrivals: Sequence[Arrival]) -> dict[str, str]:
+    """By the fields of a Final: timeline and presence folded anew, half of them,
+    that half folded anew, and with the other half applied again.
     """
     half = len(arrivals) // 2
     timeline, presence = _folded(arrivals)
@@ -48,14 +77,9 @@ def refolded(arrivals: Sequence[Arrival]) -> Prints:
     for arrival in arrivals[half:]:
         timeline.apply(arrival)
         presence.apply(arrival)
-    return (
-        *again,
-        *undone,
-        print_of(first),
-        people.fingerprint().hex(),
-        print_of(timeline),
-        presence.fingerprint().hex(),
-    )
+    half_again = (print_of(first), people.fingerprint().hex())
+    back = (print_of(timeline), presence.fingerprint().hex())
+    return dict(zip(_FIELDS, (*again, *undone, *half_again, *back), strict=True))
 
 
 def _folded(arrivals: Iterable[Arrival]) -> tuple[Timeline, Presence]:

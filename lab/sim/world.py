@@ -27,7 +27,7 @@ from lab.sim.context import SimContext
 from lab.sim.host import Host
 from lab.sim.injector import Injector
 from lab.sim.network import Ledger, Network
-from lab.sim.projection_checks import UNFOLDED, print_of, refolded
+from lab.sim.projection_checks import final_of
 from lab.sim.reach_hooks import ReachHooks
 from lab.sim.scheduler import Scheduler
 from lab.trace.kinds import SCHEMA, Detail, Differs, Final, Phase, Run, State, Totals
@@ -181,25 +181,9 @@ class World:
                 host.tell(State(replica.root.hex(), len(replica.timeline), missing, replica.state))
 
     def _final(self, host: Host, replica: Replica, *, again: bool) -> Final:
-        known, now_us = self.shared.known, self.agenda.now_us
+        now_ms = host.clock.read(self.agenda.now_us)[0]
         lean = self.detail == "lean"
-        timeline = replica.timeline
-        arrivals = timeline.select("arrival")  # from the disk, each once; all else is in its order
-        causal = [arrivals[index] for index in timeline.pick("causal")]
-        return Final(
-            replica.root.hex(),
-            () if lean else known.refs_of(arrivals),
-            () if lean else known.refs_of(causal),
-            print_of(timeline, causal),
-            replica.presence.fingerprint().hex(),
-            *(refolded(arrivals) if again else UNFOLDED),
-            replica.frontier.missing,
-            tuple(replica.frontier.forked),
-            0 if lean else len(timeline.holes()),
-            replica.state,
-            replica.wake_at_ms - host.clock.read(now_us)[0],
-            {} if lean else replica.counters,
-        )
+        return final_of(replica, self.shared.known, now_ms, again=again, lean=lean)
 
 
 @lru_cache(maxsize=8)

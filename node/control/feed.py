@@ -23,7 +23,7 @@ from node.core.ports import Note
 from node.security.curve import CurveListener, listen_locked
 from node.sockets.gate import Gate, GateLimits, gates_counters
 from node.sockets.ipc import IpcPath
-from node.sockets.listening import connections_max
+from node.sockets.listening import HANDSHAKE_MS, connections_max
 from node.sockets.pump import Guard, Pump, RawContext, RawSocket, bare
 from node.sockets.tcp_connection import TcpConnection
 
@@ -106,7 +106,7 @@ class Feed:
         socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
         socket.setsockopt(zmq.XPUB_MANUAL, 1)  # what is subscribed to is said here
         socket.setsockopt(zmq.MAXMSGSIZE, 1024)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, 3000)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         self._sockets.append(socket)
         return socket
 

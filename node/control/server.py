@@ -38,7 +38,7 @@ from node.network.link_faults import FaultTable
 from node.security.curve import CurveListener, key_on, listen_locked
 from node.sockets.gate import Gate, GateLimits, gates_counters
 from node.sockets.ipc import IpcPath
-from node.sockets.listening import connections_max
+from node.sockets.listening import HANDSHAKE_MS, connections_max
 from node.sockets.pump import Guard, Pump, RawContext, RawSocket, bare
 from node.storage.files import StorageError
 
@@ -152,7 +152,7 @@ class ControlServer:
             (zmq.ROUTER_MANDATORY, 1),
             (zmq.MAXMSGSIZE, FRAME_BYTES_MAX),
             (zmq.SNDHWM, 0),  # the gate says whether a client reads
-            (zmq.HANDSHAKE_IVL, 3000),
+            (zmq.HANDSHAKE_IVL, HANDSHAKE_MS),
         ):
             socket.setsockopt(option, value)
         loop, serve, guard, gate = self._loop, self._serve, self._guard, self.gates[locked]

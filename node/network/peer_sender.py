@@ -23,6 +23,7 @@ from msgspec import Struct, field
 
 from node.security.curve import dial
 from node.security.keyring import Keyring
+from node.sockets.listening import HANDSHAKE_MS
 from node.sockets.pump import Guard, Pump, RawContext, RawSocket, bare
 from node.sockets.return_path import ReturnPath
 
@@ -30,7 +31,6 @@ QUEUE_BYTES_MAX = 4 * 1024 * 1024
 QUEUE_AGE_S = 1.0
 # Messages, not bytes, is all that libzmq counts: at most this many packets beyond the queue.
 HIGH_WATER = 16
-HANDSHAKE_MS = 3000
 # A peer whose machine or cable is gone is found out by TCP: by probes while nothing is under way
 # (10 s without a word, then two that stay unanswered), and by what is not acknowledged otherwise.
 # libzmq's heartbeats would say the same, but one that meets an input that has stopped ends the

@@ -33,13 +33,13 @@ from gossip.wire import PACKET_BYTES_MAX, WireError, decode, encode
 from node.core.ports import Note
 from node.network.compression import expanded, squeezed
 from node.network.link_faults import FaultTable
-from node.network.peer_sender import HANDSHAKE_MS, QUEUE_AGE_S, QUEUE_BYTES_MAX, PeerSender, Traffic
+from node.network.peer_sender import QUEUE_AGE_S, QUEUE_BYTES_MAX, PeerSender, Traffic
 from node.network.penalties import Penalties
 from node.security.curve import key_on, lock
 from node.security.key_files import Trusted
 from node.security.keyring import Keyring
 from node.sockets.gate import Gate, GateLimits
-from node.sockets.listening import connections_max, listen_tcp
+from node.sockets.listening import HANDSHAKE_MS, connections_max, listen_tcp
 from node.sockets.pump import Guard, Pump, RawContext, RawSocket, bare
 
 NOTE_EVERY_S = 10.0  # about the same trouble

@@ -80,17 +80,13 @@ class Workers:
             keyring=keyring,
             compress=settings.compress,
         )
-        clocks = (hooks.now_ms, hooks.wall_ms)
-        views = NodeQueries(
-            replica, self.transport, running, supervisor.statuses, hooks.counters, *clocks
-        )
         self.control = ControlServer(
             loop,
             context,
             path=settings.control,
             durability=settings.durability,
             peers=len(settings.peers),
-            views=views,
+            views=self._views(replica, running, supervisor, hooks),
             faults=faults,
             on_submit=hooks.on_submit,
             on_note=partial(note, "control"),
@@ -114,6 +110,19 @@ class Workers:
             counters=hooks.counters,
             on_note=partial(note, "telemetry"),
             guard=partial(guard, "telemetry"),
+        )
+
+    def _views(
+        self, replica: Replica, running: Running, supervisor: Supervisor, hooks: Hooks
+    ) -> NodeQueries:
+        return NodeQueries(
+            replica=replica,
+            transport=self.transport,
+            running=running,
+            workers=supervisor.statuses,
+            counters=hooks.counters,
+            now_ms=hooks.now_ms,
+            wall_ms=hooks.wall_ms,
         )
 
     def _news(self, replica: Replica, running: Running) -> dict[str, int]:

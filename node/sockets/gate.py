@@ -35,7 +35,7 @@ import zmq
 from msgspec import Struct
 
 from node.core.ports import Fields, Note
-from node.sockets.listening import bind_unnamed, spare, tune
+from node.sockets.listening import HANDSHAKE_MS, bind_unnamed, spare, tune
 from node.sockets.passage import FRAME_CHARGE, READ_OFF, Passage, drain
 from node.sockets.pump import Guard, RawSocket, bare
 from node.sockets.tcp_connection import TcpConnection, fd_of, peer_of
@@ -46,7 +46,6 @@ ACCEPT_MAX = 64  # in one turn of the loop
 AGAIN_S = 0.1  # until the listener is looked at again after accepting has failed
 INNER_BACKLOG = 4096
 READ_BYTES = 64 * 1024
-HANDSHAKE_S = 3.0
 OWED_MAX = 512 * 1024  # of answers to one connection that libzmq is given and that are not read
 NOTE_EVERY_S = 10.0  # for the same reason
 PARTS_MAX = 4  # of a message that are kept; no sound one has more
@@ -120,7 +119,7 @@ class Gate:
 
     def newcomers(self) -> list[str]:
         """The addresses of those who came just now and have not said a whole message yet."""
-        since_s = self.loop.time() - HANDSHAKE_S
+        since_s = self.loop.time() - HANDSHAKE_MS / 1000
         passages = self._passages.values()
         return [one.address for one in passages if not one.heard and one.began_s >= since_s]
 

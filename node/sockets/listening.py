@@ -11,6 +11,7 @@ import zmq
 from node.sockets.pump import RawSocket
 
 BACKLOG = 128
+HANDSHAKE_MS = 3000  # of a connection, before it is closed again
 # One of them has room for a name, which stays no longer than it takes to open it.
 FOLDERS = (os.environ.get("TMPDIR", "."), "/tmp", "/dev/shm", "/run", ".")  # noqa: S108
 DESCRIPTORS_EACH = 3  # of a connection: outside, and both ends inside
