@@ -1,6 +1,7 @@
 """What the documents say of the code is so: links, names, bytes, notes, the sample cluster."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
@@ -165,6 +166,24 @@ def test_the_contract_names_the_exit_codes() -> None:
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", text, re.MULTILINE)
     assert [(int(code), name) for code, name in rows] == [(one.value, one.name) for one in Exit]
+
+
+# --- the architecture -----------------------------------------------------------------------------
+
+
+def test_every_room_stands_on_the_line_where_its_contract_has_it() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| `(node|lab)/(\w+)` \|", text, re.MULTILINE)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    for package in ("node", "lab"):
+        (layers,) = [one["layers"] for one in contracts if one.get("containers") == [package]]
+        lines = [set(re.findall(r"\w+", layer)) - {"__main__"} for layer in layers]
+        told = [
+            {room for line, of, room in rows if (of, int(line)) == (package, number)}
+            for number in range(1, 10)
+        ]
+        assert [line for line in told if line] == [line for line in lines if line], package
 
 
 # --- the laboratory -------------------------------------------------------------------------------
