@@ -54,6 +54,7 @@ class Options(Struct, frozen=True):
     reached: bool = False  # also count the states that runs reach: `lab.campaign.reached`
     real: int = 0  # rounds on real processes, from the first seed on
     real_scenarios: tuple[Scenario, ...] = ()  # of these; none: `lab.real.rounds.SCENARIOS`
+    only: tuple[str, ...] = ()  # rules that judge; none: all of one run
     planted: str = ""  # a bug that the caller has planted meanwhile: replays plant it again
 
     def scenario_of(self, seed: int) -> Scenario:
@@ -306,9 +307,9 @@ def _simulate(
 def look(options: Options, seed: int) -> SeedResult:
     """Run a seed and say in a few figures how it went."""
     if not options.reached:
-        return seen_of(run_judged(options.scenario_of(seed), seed))
+        return seen_of(run_judged(options.scenario_of(seed), seed, only=options.only))
     reached = Reached()
-    judged = run_judged(options.scenario_of(seed), seed, watch=reached)
+    judged = run_judged(options.scenario_of(seed), seed, only=options.only, watch=reached)
     reached.look(judged.trace)
     return replace(seen_of(judged), reached=dict(reached.counts))
 

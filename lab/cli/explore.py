@@ -26,6 +26,10 @@ Plant = Annotated[
         "--plant", metavar="MUTANT", help="With this bug of `lab mutants --list` in the core."
     ),
 ]
+Rules = Annotated[
+    list[str] | None,
+    typer.Option("--rule", metavar="ID", help="Judge by this checker alone; may be repeated."),
+]
 Rounds = Annotated[
     int,
     typer.Option(
@@ -63,6 +67,7 @@ def explore(
         bool, typer.Option("--first-failure", help="Stop at the first seed that fails.")
     ] = False,
     reached: Reached = False,
+    rule: Rules = None,
     plant: Plant = "",
     real: Rounds = 0,
     json: Json = False,
@@ -83,10 +88,11 @@ def explore(
         jobs=jobs_or_all(jobs),
         time_s=time,
         first_failure=first_failure,
-        bands=bands(),
+        bands={} if rule else bands(),
         reached=reached,
         real=real,
         real_scenarios=_meant(scenarios or []),
+        only=_rules(rule or [], real),
         planted=plant,
     )
     if fresh:
@@ -96,6 +102,18 @@ def explore(
     if found.ended == "interrupted" and not found.failures_count:
         raise typer.Exit(int(Exit.INTERRUPTED))
     raise typer.Exit(code_of(found.outcome))
+
+
+def _rules(given: list[str], real: int) -> tuple[str, ...]:
+    from lab.checkers import SINGLE
+
+    if given and real:
+        raise Problem("--rule with --real: rounds are judged by all checkers", Exit.USAGE)
+    for one in given:
+        if one not in SINGLE:
+            text = f"no checker of one run is called {one[:20]!a}: there are {', '.join(SINGLE)}"
+            raise Problem(text, Exit.USAGE)
+    return tuple(given)
 
 
 def _bug(mutant: str, real: int) -> AbstractContextManager[None]:

@@ -18,7 +18,7 @@ from gossip.places import Places
 from gossip.receipts import Receipts
 from lab.campaign.judged_run import opened, run_judged
 from lab.drills import DRILLS, EACH_RUN, differences, drilled, verdicts
-from lab.drills.beside import Difference
+from lab.drills.beside import Difference, same
 from node.config import cluster_file as config
 from node.control import server as control
 from node.control.ack_levels import Ack
@@ -151,3 +151,19 @@ def test_verdicts_are_as_they_were_looked_at(request: pytest.FixtureRequest) -> 
             assert rows == judged.rows
     if request.config.getoption("rewrite", default=False):
         verdicts.FILE.write_bytes(b"\n".join([*lines, b""]))
+
+
+def test_a_difference_reads_the_same_in_every_process() -> None:
+    """It goes into the trace, and the trace into the token: no order of a set may show."""
+    words = {f"w{n}" for n in range(6)}
+    told = "{" + ", ".join(f"'w{n}'" for n in range(6)) + "}"
+    for part, text in (
+        (words, told),
+        (frozenset(words), told),
+        ([words], f"[{told}]"),
+        ({1: (words, 2)}, f"{{1: ({told}, 2)}}"),
+        (set(), "set()"),
+    ):
+        with pytest.raises(Difference) as error:
+            same("words", part, 7)
+        assert str(error.value) == f"words: {text}, and by the model 7"
