@@ -3,14 +3,11 @@
     moderator = Moderator(Policy((Rule("house", ("darn", "top hats"), "censor"),), ("darning",)))
     moderator.judge("D4rn those t.o.p h.a.t.s!")     Censored("**** those *************!", ...)
 
-Anyone may import it; it imports `domain.verdict` and nothing else of chatlab. A node judges by its
-own rules, and only what its own people say: events of others are facts.
+Anyone may import it; it imports `domain.verdict` and nothing else of chatlab. A node judges what
+its own people say: events of others are facts.
 
-Rules. Rejecting rules go first. Words match whole: `ass` says nothing of `class`, nor `grass` of
-`grasses`. A masked word (`d*rn`) is no match: it is censored already. What an allowed word covers
-is not held against anybody. An entry with digits or signs (`1488`) is looked for as it is written.
-
-How it works, in the order of reading:
+Rejecting rules go first. Words match whole: `ass` says nothing of `class`. A masked word (`d*rn`)
+is no match: it is censored already. An entry with digits or signs is looked for as it is written.
 
     normalization   what people read in a text, sign by sign    `lookalikes` is its table
     readings        that in several ways, with something undone
@@ -19,8 +16,8 @@ How it works, in the order of reading:
     search          all of this, within a budget
     moderator       rules, allowed words, and what censoring leaves
 
-Everything is linear in the text, for it is a stranger's, and so is what there is to look at
-bounded: a text that is crowded with words and near-words goes as a whole.
+All of it is linear in the text, and what there is to look at is bounded: a text that is crowded
+with words and near-words goes as a whole.
 """
 
 from domain.moderation.moderator import Moderator, Policy, Rule

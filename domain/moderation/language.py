@@ -1,8 +1,7 @@
 """Language: what the rest of a text says about a word that is spelt with unusual letters.
 
 Letters of another script are read by their looks only where that script is not spoken, and letters
-with marks only where the text is not written with marks. So a Russian text is not judged as if it
-were bad English, and Vietnamese keeps its tones.
+with marks only where the text is not written with marks: Vietnamese keeps its tones.
 """
 
 import re
@@ -24,73 +23,49 @@ _SYLLABLE = re.compile(
 )
 _WORDS = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*")
 _TONES = "\u0300\u0301\u0303\u0309\u0323"
-_STOPPED = "\u0301\u0323"  # the tones of a syllable that ends in c, ch, p or t
 
 
 class Context:
-    """What a text tells about its language. Counted when first asked for."""
+    """What the beginning of a text tells about its language."""
 
     def __init__(self, text: str) -> None:
         self._text = text[:CONTEXT_CHARS]
 
     @cached_property
-    def _scripts(self) -> Counter[str]:
-        return scripts_of(self._text)
-
-    @cached_property
-    def _marked(self) -> int:
-        return marked_in(self._text)
-
-    @cached_property
-    def _syllables(self) -> tuple[int, int]:
-        """How many words of the text could be Vietnamese, and how many could not."""
+    def _counts(self) -> tuple[Counter[str], int, int]:
+        """Letters by script, marks, and how many words more than twice the others are syllables."""
         words = _WORDS.findall(self._text)
-        fit = sum(map(is_syllable, words))
-        return fit, len(words) - fit
+        excess = sum(1 if is_syllable(word) else -2 for word in words)
+        return scripts_of(self._text), marked_in(self._text), excess
 
     def allows(self, word: Word, part: str, chars: str) -> bool:
         """Whether the language of the text lets `part`, in which `chars` are read, be the word."""
         if word.native or (part.isascii() and word.script == "LATIN"):
             return True
-        spelt = chars == word.letters and not is_written(word, part) and self._is_spelt_so(part)
+        spelt = chars == word.letters and not word.is_written(part) and self._is_spelt_so(part)
         return not spelt and self._may_look(word, part)
 
     def _may_look(self, word: Word, part: str) -> bool:
-        """Whether letters that only look like the word's script are to be read as such.
-
-        They are if the text does not use their script otherwise, or uses the word's more.
-        """
+        """Whether the text does not use the part's script otherwise, or uses the word's more."""
         inside = scripts_of(part)
         if not inside or word.script in inside:
             return True
-        theirs = sum(self._scripts[script] for script in inside) - inside.total()
-        return theirs <= 0 or self._scripts[word.script] > theirs
+        scripts = self._counts[0]
+        theirs = sum(scripts[script] for script in inside) - inside.total()
+        return theirs <= 0 or scripts[word.script] > theirs
 
     def _is_spelt_so(self, part: str) -> bool:
         """Whether the whole text is written with marks such as `part` has."""
-        own = part.split()
-        if all(map(is_syllable, own)):  # in a text that could be Vietnamese
-            fit, unfit = self._syllables
-            if fit - len(own) >= 2 * unfit:
-                return True
-        inside = marked_in(part)
-        others = self._marked - inside
-        return bool(inside) and others >= MARKED_MIN and others > 2 * inside
-
-
-def is_written(word: Word, part: str) -> bool:
-    """Whether a part of a text is the word as the list has it, marks and all."""
-    return unicodedata.normalize("NFC", part).casefold() == word.written
+        own, inside = part.split(), marked_in(part)
+        _, marks, excess = self._counts
+        if all(map(is_syllable, own)) and excess >= len(own):
+            return True  # it could be Vietnamese
+        return bool(inside) and marks - inside >= MARKED_MIN and marks > 3 * inside
 
 
 def scripts_of(text: str) -> Counter[str]:
     """How many letters of which script."""
-    scripts: Counter[str] = Counter()
-    for char, count in Counter(text).items():
-        script = script_of(char)
-        if script:
-            scripts[script] += count
-    return scripts
+    return Counter(script for char in text if (script := script_of(char)))
 
 
 def marked_in(text: str) -> int:
@@ -102,8 +77,5 @@ def marked_in(text: str) -> int:
 def is_syllable(word: str) -> bool:
     """Whether it could be a word of Vietnamese: one syllable, with one tone at most."""
     parts = unicodedata.normalize("NFD", word.casefold())
-    tones = [char for char in parts if char in _TONES]
     bare = unicodedata.normalize("NFC", "".join(char for char in parts if char not in _TONES))
-    if len(tones) > 1 or _SYLLABLE.fullmatch(bare) is None:
-        return False
-    return not tones or tones[0] in _STOPPED or not bare.endswith(("c", "ch", "p", "t"))
+    return sum(map(parts.count, _TONES)) <= 1 and _SYLLABLE.fullmatch(bare) is not None

@@ -13,16 +13,15 @@ from msgspec import Struct
 from domain.moderation.language import Context
 from domain.moderation.matcher import Lexicon
 from domain.moderation.normalization import Normalized, Normalizer, is_mark
-from domain.moderation.search import CROWDED, Budget, Match, Search
+from domain.moderation.search import CROWDED, Budget, Search
 from domain.verdict import Censored, Clean, Hit, Rejected, Verdict
 
 REPLACEMENT = "*"  # one byte: a censored text is never longer than the original
 ROUNDS_MAX = 3  # of judging what censoring has left, before nothing is left at all
 LONG = 8_192  # code points: a longer text has one such round
 
-_CLEAN = Clean()
-_OVERRIDE = "\u202e"  # RIGHT-TO-LEFT OVERRIDE: what follows is shown backwards
-_RUN = re.compile("\u202e[^\u202c\n\r\u0085\u2029]*")  # up to PDF or the end of the paragraph
+# What is shown backwards: behind RIGHT-TO-LEFT OVERRIDE, up to PDF or the end of the paragraph.
+_RUN = re.compile("\u202e[^\u202c\n\r\u0085\u2029]*")
 
 
 class Rule(Struct, frozen=True):
@@ -46,64 +45,52 @@ class Moderator:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self._look, self._native = Normalizer(look=True), Normalizer(look=False)
-        words = [(index, rule.words) for index, rule in enumerate(policy.rules)]
+        self._rejecting = {rule.id for rule in policy.rules if rule.action == "reject"}
+        words = [(rule.id, rule.words) for rule in policy.rules]
         self._banned = Lexicon(words, self._look, self._native)
-        self._allowed = Lexicon([(0, policy.allow)], self._look, self._native)
+        self._allowed = Lexicon([("", policy.allow)], self._look, self._native)
 
     def judge(self, text: str) -> Verdict:
         """Raises nothing, whatever the text; the same text always gets the same verdict."""
         budget = Budget()
         found = self._matches(text, budget)
         if not found:
-            return _CLEAN
-        rules = self.policy.rules
-        rejecting = [one for one in found if rules[one.rule].action == "reject"]
+            return Clean()
+        rejecting = [hit for hit in found if hit.rule in self._rejecting]
         if rejecting:
-            return Rejected(self._hits(rejecting))
+            return Rejected(in_order(rejecting))
         left, more = text, found
         for _ in range(ROUNDS_MAX if len(text) <= LONG else 1):
-            if not more or budget.crowded is not None:
+            if not more or budget.crowded:
                 break
             left = cover(left, more)
             more = self._matches(left, budget)
             found += more
-        if not more and budget.crowded is None:
-            return Censored(left, self._hits(found))
-        rule = found[0].rule if budget.crowded is None else budget.crowded
-        everything = Match(rule, 0, len(text), CROWDED)
-        return Censored(REPLACEMENT * len(text), self._hits([everything]))
+        if not more and not budget.crowded:
+            return Censored(left, in_order(found))
+        everything = Hit(found[-1].rule, 0, len(text), CROWDED)
+        return Censored(REPLACEMENT * len(text), (everything,))
 
-    def _hits(self, found: Iterable[Match]) -> tuple[Hit, ...]:
-        """In the order of the text, each once: in the first view that shows it."""
-        first: dict[tuple[int, int, int], str] = {}
-        for one in found:
-            first.setdefault((one.start, one.end, one.rule), one.view)
-        names = [rule.id for rule in self.policy.rules]
-        return tuple([Hit(names[key[2]], key[0], key[1], first[key]) for key in sorted(first)])
-
-    def _matches(self, text: str, budget: Budget) -> list[Match]:
-        """Of a crowded text, the last one is of all of it."""
+    def _matches(self, text: str, budget: Budget) -> list[Hit]:
         banned, context, foreign = self._banned, Context(text), not text.isascii()
         look = self._look.normalize(text)
-        found = Search(look, banned.look, budget, context, "").matches()
-        if banned.literals or (banned.native and foreign):
+        found = Search(look, banned.look, budget, context).matches()
+        if banned.literals:
+            literals = banned.literals_in(self._native.normalize(text))
+            found += [Hit(*one, "plain") for one in literals]
+        if banned.native and foreign:
             native = self._native.normalize(text)
-            if banned.literals:
-                found += [Match(*one, "plain") for one in banned.literals.find(native)]
-            if banned.native and foreign:
-                found += Search(native, banned.native, budget, context, "").matches()
-        if _OVERRIDE in text:
+            found += Search(native, banned.native, budget, context).matches()
+        if "\u202e" in text:
             found += self._reversed(text, context, budget)
         if found and foreign and (marks := frozenset(filter(is_mark, set(text)))):
             found = [with_marks(text, one, marks) for one in found]
         if found and self.policy.allow:
             allowed = self._allowed_in(text, look)
             found = [one for one in found if allowed.find(0, one.start, one.end) >= 0]
-        if budget.crowded is not None:
-            found.append(Match(budget.crowded, 0, len(text), CROWDED))
         return found
 
-    def _reversed(self, text: str, context: Context, budget: Budget) -> list[Match]:
+    def _reversed(self, text: str, context: Context, budget: Budget) -> list[Hit]:
         """In the text as a screen shows it, where it is shown backwards."""
         order = list(range(len(text)))
         for run in _RUN.finditer(text):
@@ -112,36 +99,40 @@ class Moderator:
         found = []
         for one in Search(shown, self._banned.look, budget, context, "reversed").matches():
             places = order[one.start : one.end]
-            found.append(Match(one.rule, min(places), max(places) + 1, one.view))
+            found.append(Hit(one.rule, min(places), max(places) + 1, one.view))
         return found
 
     def _allowed_in(self, text: str, look: Normalized) -> bytearray:
         """1 where allowed words stand, as they are written; nowhere, if they are too many."""
         allowed, native, budget = self._allowed, self._native.normalize(text), Budget()
-        found = Search(look, allowed.look, budget, None, "").matches()
+        found = Search(look, allowed.look, budget, None).matches()
         if allowed.native:
-            found += Search(native, allowed.native, budget, None, "").matches()
+            found += Search(native, allowed.native, budget, None).matches()
         if allowed.literals:
-            found += [Match(*one, "") for one in allowed.literals.find(native)]
+            found += [Hit(*one, "") for one in allowed.literals_in(native)]
         kept = bytearray(len(text))
-        for one in found if budget.crowded is None else ():
+        for one in () if budget.crowded else found:
             kept[one.start : one.end] = b"\1" * (one.end - one.start)
         return kept
 
 
-def with_marks(text: str, one: Match, marks: frozenset[str]) -> Match:
+def with_marks(text: str, one: Hit, marks: frozenset[str]) -> Hit:
     """With the marks that are drawn onto its last sign."""
     end = one.end
     while end < len(text) and text[end] in marks:
         end += 1
-    return one if end == one.end else Match(one.rule, one.start, end, one.view)
+    return one if end == one.end else Hit(one.rule, one.start, end, one.view)
 
 
-def cover(text: str, found: Iterable[Match]) -> str:
-    """Every code point of every match replaced."""
-    parts, done = list[str](), 0
-    for start, end in sorted((one.start, one.end) for one in found):
-        if end > done:
-            parts += (text[done:start], REPLACEMENT * (end - max(start, done)))
-            done = end
-    return "".join([*parts, text[done:]])
+def in_order(found: list[Hit]) -> tuple[Hit, ...]:
+    """In the order of the text, each once: in the first view that shows it."""
+    first = {(hit.start, hit.end, hit.rule): hit for hit in reversed(found)}
+    return tuple([first[key] for key in sorted(first)])
+
+
+def cover(text: str, found: Iterable[Hit]) -> str:
+    """Every code point of every hit replaced."""
+    chars = list(text)
+    for hit in found:
+        chars[hit.start : hit.end] = REPLACEMENT * (hit.end - hit.start)
+    return "".join(chars)

@@ -7,8 +7,7 @@ with them are letters, and letters that are the same on another keyboard are the
 
 What is read is kept twice: as `chars`, and as `codes`, one byte for each, for `bytes.translate`:
 
-    a-z        a Latin letter, or one that looks like it
-    A-Z        a letter of another script; the 26 codes are shared
+    a-z, A-Z   a Latin letter, or one that looks like it; one of another script (codes are shared)
     0-9 @ ...  a digit or sign of ASCII, as it is; space: any white space; '.': any other sign
     0x80-0x99  a sign that stands for a letter: 0x80 for a, 0x99 for z
 """
@@ -18,17 +17,12 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property, lru_cache
 from itertools import chain, compress, repeat
-from typing import Final
 
 from domain.moderation.lookalikes import LETTERS, SIGNS
 
-# Two nodes whose interpreters differ in this may judge a text differently. Nothing else depends on
-# it: what was emitted is a fact, whatever another node would have said of it.
-UNICODE_VERSION: Final = unicodedata.unidata_version
-
 MEMO_MAX = 1 << 16  # code points that a table remembers; a text cannot make it grow beyond
-STROKE: Final = "ı"  # in `chars`: a letter that is an i or an l
-SIGN_A: Final = 0x80  # in `codes`: the sign that is read as an a
+STROKE = "ı"  # in `chars`: a letter that is an i or an l
+SIGN_A = 0x80  # in `codes`: the sign that is read as an a
 
 
 def _signs(table: str) -> dict[str, str]:
@@ -37,9 +31,10 @@ def _signs(table: str) -> dict[str, str]:
     return {sign: to for to, _, signs in groups for sign in signs}
 
 
-_LOOKS, _SIGNS = _signs(LETTERS), _signs(SIGNS)
-_REGIONAL = range(0x1F1E6, 0x1F200)  # the letters that flags are spelt with
-_SIGNS |= {chr(point): chr(point - 0x1F1E6 + ord("a")) for point in _REGIONAL}
+_LOOKS = _signs(LETTERS)
+# The letters that a sign stands for in the widest reading; so do those that flags are spelt with.
+SIGN_LETTERS = {sign: "il" if to == STROKE else to for sign, to in _signs(SIGNS).items()}
+SIGN_LETTERS |= {chr(0x1F1E6 + index): chr(ord("a") + index) for index in range(26)}
 _CODED = {STROKE: "i", "ß": "b"}
 # Blank or filling, but of a category that counts as letter or sign; and what stretches a word.
 _DROPPED = frozenset("\u115f\u1160\u3164\uffa0\u0640\u07fa")
@@ -48,38 +43,12 @@ _DROPPED = frozenset("\u115f\u1160\u3164\uffa0\u0640\u07fa")
 _SAME = _signs("ك:کڪڬػؼ ي:یىۍېۑؽؾؿؠ ه:ہھەۿ ا:ٱٲٳٵ ق:ڧڨٯ ف:ڡڢ ß:ẞ")
 # Candrabindu, which many write as anusvara, in the blocks of India that have both.
 _SAME |= {chr(0x80 * block + 1): chr(0x80 * block + 2) for block in range(0x12, 0x1B)}
-# Blocks of scripts in which a vowel, a tone or a voiced sound is a sign on a letter: with another
-# sign it is another word. In Arabic, Hebrew, Syriac, Greek and Cyrillic such marks may be left out.
-_SPELT_WITH_SIGNS = (
-    *((0x0780, 0x07BF), (0x0900, 0x109F), (0x1700, 0x17FF), (0x1900, 0x1AAF), (0x1B00, 0x1C4F)),
-    *((0x3040, 0x30FF), (0xA800, 0xA83F), (0xA880, 0xAADF), (0xABC0, 0xABFF), (0x11000, 0x11FFF)),
-)
-_ABOVE_OR_BELOW = (220, 230)  # combining classes of accents, as in the Vedas
-_IDEOGRAPH = re.compile("[\u3400-\u9fff\U00020000-\U0002f7ff\U00030000-\U000323ff]")
-
-
-class Normalized:
-    """Immutable. `places` leads back: position -> index of the code point in the original."""
-
-    def __init__(self, original: str, chars: str, codes: bytes, sizes: Callable[[], bytes]) -> None:
-        self.original = original
-        self.chars = chars
-        self.codes = codes
-        self._sizes = sizes
-
-    @cached_property
-    def places(self) -> Sequence[int]:
-        """Made when first asked for: most texts are clean."""
-        if self.original.isascii():
-            return range(len(self.codes))
-        sizes, every = self._sizes(), numbers(len(self.original).bit_length())
-        if sizes.translate(None, b"\0\1"):
-            return list(chain.from_iterable(map(repeat, every, sizes)))
-        return list(compress(every, sizes))
-
-    def span(self, start: int, end: int) -> tuple[int, int]:
-        """[start, end) of the normalized text, in code points of the original."""
-        return self.places[start], self.places[end - 1] + 1
+# Scripts in which a vowel, a tone or a voiced sound is a sign on a letter: with another sign it is
+# another word. In Arabic, Hebrew, Syriac, Greek and Cyrillic such marks may be left out.
+is_spelt_with_signs = re.compile(
+    "[\u0780-\u07bf\u0900-\u109f\u1700-\u17ff\u1900-\u1aaf\u1b00-\u1c4f\u3040-\u30ff\ua800-\ua83f"
+    "\ua880-\uaadf\uabc0-\uabff\U00011000-\U00011fff]"
+).search
 
 
 @cache  # all together they are twice as many as the longest text has signs
@@ -102,10 +71,29 @@ class Table(dict[int, str]):
         return made
 
 
+class Normalized:
+    """Immutable. `places` leads back: position -> index of the code point in the original."""
+
+    def __init__(self, original: str, chars: str, codes: bytes, sizes: Table) -> None:
+        self.original, self.chars, self.codes, self._sizes = original, chars, codes, sizes
+
+    @cached_property
+    def places(self) -> Sequence[int]:
+        if self.original.isascii():
+            return range(len(self.codes))
+        sizes = self.original.translate(self._sizes).encode("latin-1")
+        every = numbers(len(sizes).bit_length())
+        if sizes.translate(None, b"\0\1"):
+            return list(chain.from_iterable(map(repeat, every, sizes)))
+        return list(compress(every, sizes))
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """[start, end) of the normalized text, in code points of the original."""
+        return self.places[start], self.places[end - 1] + 1
+
+
 class Normalizer:
     """One of the two. Mutable: its tables remember what they have met."""
-
-    __slots__ = ("_chars", "_codes", "_sizes")
 
     def __init__(self, look: bool) -> None:
         self._chars = Table(lambda point: read(chr(point), look))
@@ -115,10 +103,10 @@ class Normalizer:
     def normalize(self, text: str) -> Normalized:
         if text.isascii():
             lower = text.lower()
-            return Normalized(text, lower, lower.encode(), bytes)
+            return Normalized(text, lower, lower.encode(), self._sizes)
         chars = text.translate(self._chars)
         codes = chars.translate(self._codes).encode("latin-1")
-        return Normalized(text, chars, codes, lambda: text.translate(self._sizes).encode("latin-1"))
+        return Normalized(text, chars, codes, self._sizes)
 
 
 def read(char: str, look: bool) -> str:
@@ -127,16 +115,14 @@ def read(char: str, look: bool) -> str:
         return char.lower()
     if look and char in _LOOKS:
         return _LOOKS[char]
-    if char in _SIGNS or _IDEOGRAPH.match(char):
-        return char  # of ideographs there are tens of thousands, and nothing is to be read in them
-    if char in _DROPPED:
-        return ""
+    if char in SIGN_LETTERS:
+        return char
     if char.isspace() or char == "\u2800":
         return " "
     category = unicodedata.category(char)
     if category in ("Cs", "Co", "Cn", "Cc"):
         return "\ufffd"
-    parts = unicodedata.normalize("NFKD", char)
+    parts = "" if char in _DROPPED else unicodedata.normalize("NFKD", char)
     if category == "So" and len(parts) > 1:
         # (a) is a letter in brackets. Squared words and trade marks are signs beside a word.
         return parts[1].lower() if parts[0] == "(" and len(parts) == 3 else char
@@ -155,52 +141,34 @@ def _read_part(part: str, look: bool) -> str:
     return part if part == "ß" else part.casefold()
 
 
-def is_spelt_with_signs(word: str) -> bool:
-    """Whether it is of a script in which a vowel or a tone is a sign on a letter."""
-    return any(first <= ord(char) <= last for char in word for first, last in _SPELT_WITH_SIGNS)
+def code_of(char: str) -> str:
+    """The code of one sign that was read, as a character below 0x100."""
+    if char.isascii() or char in _CODED:
+        return _CODED.get(char, char)
+    if is_letter(char):
+        return chr(ord("A") + ord(char) % 26)
+    letters = SIGN_LETTERS.get(char)
+    return chr(SIGN_A + ord(letters[0]) - ord("a")) if letters else "."
 
 
 @lru_cache(maxsize=MEMO_MAX)
 def is_vowel_sign(char: str) -> bool:
-    """Whether it is drawn onto a letter, and spells the word as letters do.
-
-    Not so a nukta, which is often left out, and accents.
-    """
-    accent = unicodedata.combining(char) in _ABOVE_OR_BELOW or "NUKTA" in unicodedata.name(char, "")
+    """Whether it spells a word as letters do. Not so accents, and a nukta, which is left out."""
+    accent = unicodedata.combining(char) in (220, 230) or "NUKTA" in unicodedata.name(char, "")
     mark = unicodedata.category(char) in ("Mn", "Mc")
-    return mark and not accent and is_spelt_with_signs(char)
+    return mark and not accent and bool(is_spelt_with_signs(char))
 
 
 def is_letter(char: str) -> bool:
     return char.isalpha() or (not char.isascii() and is_vowel_sign(char))
 
 
-def code_of(char: str) -> str:
-    """The code of one sign that was read, as a character below 0x100."""
-    if char.isascii():
-        return char
-    if char in _CODED:
-        return _CODED[char]
-    if is_letter(char):
-        return chr(ord("A") + ord(char) % 26)
-    letter = sign_letters(char)[:1]
-    return chr(SIGN_A + ord(letter) - ord("a")) if letter else "."
-
-
-def sign_letters(char: str) -> str:
-    """The letters that a sign stands for in the widest reading; "" if for none."""
-    letter = _SIGNS.get(char, "")
-    return "il" if letter == STROKE else letter
+def is_mark(char: str) -> bool:
+    """Whether it is drawn onto the sign before it, and must not be left behind without it."""
+    return unicodedata.category(char)[0] == "M" or char in "\u200c\u200d🏻🏼🏽🏾🏿"
 
 
 def script_of(char: str) -> str:
     """The script of a letter, as the first word of its name; "" for what is no letter."""
     base = unicodedata.normalize("NFKD", char)[0]
-    if base.isascii():
-        return "LATIN" if base.isalpha() else ""
     return unicodedata.name(base, "").partition(" ")[0] if base.isalpha() else ""
-
-
-def is_mark(char: str) -> bool:
-    """Whether it is drawn onto the sign before it, and must not be left behind without it."""
-    return unicodedata.category(char)[0] == "M" or char in "\u200c\u200d🏻🏼🏽🏾🏿"

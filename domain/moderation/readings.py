@@ -9,20 +9,18 @@ A *view* is a reading in which a run of one letter is one letter, since people s
 first view all else is one space: words as they stand. In the *spelt* view gaps are taken out: signs
 inside a token (`s.h.i.t`, `sh-it`), and what is between single letters (`s h i t`, `s - h - i`).
 
-A view costs a few passes in C over the whole text and no step per character in Python. Equal
-neighbours are found by one exclusive or of the text, as one large number, with itself moved by a
-byte; gaps by a few more of such steps. What is dropped is noted as masks, which become offsets only
-when the matcher has found something.
+A view costs a few passes in C and no step per sign in Python: equal neighbours are found by one
+exclusive or of the text, as one large number, with itself moved by a byte. What is dropped is noted
+as masks, which become offsets only when the matcher has found something.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
-from typing import Final
 
 from domain.moderation.normalization import SIGN_A, numbers
 
-GAP_MAX: Final = 5  # signs and spaces between two letters that the spelt view joins
+GAP_MAX = 5  # signs and spaces between two letters that the spelt view joins
 
 _SHARED = {"l": "i", "v": "u", "g": "b", "q": "b", "z": "r"}
 DIGITS = {"0": "o", "1": "il", "2": "zr", "3": "e", "4": "a", "5": "s", "6": "gb", "7": "t"}
@@ -48,22 +46,19 @@ def _table(signs: dict[str, str], wide: bool) -> bytes:
     return bytes(table)
 
 
-PLAIN: Final = _table({}, wide=False)
-LEET: Final = _table(DIGITS, wide=False)
-WIDEST: Final = _table(DIGITS | WIDE, wide=True)
+PLAIN = _table({}, wide=False)
+LEET = _table(DIGITS, wide=False)
+WIDEST = _table(DIGITS | WIDE, wide=True)
 
-LETTER: Final = frozenset(code for code in range(256) if PLAIN[code] not in b" .")
+LETTER = frozenset(code for code in range(256) if PLAIN[code] not in b" .")
 # Codes that a reading has no other letter for than the one before it.
 _NO_LEET = bytes(code for code in range(256) if PLAIN[code] == LEET[code])
 _NO_WIDE = bytes(code for code in range(256) if LEET[code] == WIDEST[code])
 
 
-def _mask(kept: bytes) -> bytes:
-    """For translate: all bits for these classes, none for the others."""
-    return bytes(255 if code in kept else 0 for code in range(256))
-
-
-_LETTERS, _DOTS, _SPACES = _mask(bytes(sorted(LETTER))), _mask(b"."), _mask(b" ")
+# For translate: all bits for these classes, none for the others.
+_LETTERS = bytes(255 * (code in LETTER) for code in range(256))
+_DOTS, _SPACES = (bytes(255 * (code == one) for code in range(256)) for one in b". ")
 _NOT_ZERO = bytes([0]) + b"\xff" * 255
 _INVERSE = bytes(range(255, -1, -1))
 _SPACED = bytes(range(256)).replace(b".", b" ")
@@ -76,13 +71,9 @@ _INNER = re.compile(rb"\.[^. ]").search
 class View:
     """`classes`: the text in one reading, between two spaces. `stream`: what is left of it."""
 
-    __slots__ = ("_masks", "classes", "spelt", "stream")
-
     def __init__(self, classes: bytes, stream: bytes, *masks: bytes) -> None:
-        self.classes = classes
-        self.stream = stream
+        self.classes, self.stream, self._masks = classes, stream, masks
         self.spelt = len(masks) > 1
-        self._masks = masks
 
     def origin(self) -> Sequence[int]:
         """Where each byte of the stream is in the classes; and one more, for its end."""
@@ -109,23 +100,16 @@ def collapsed(data: bytes) -> tuple[bytes, bytes]:
     return number.to_bytes(size, "big").translate(None, b"\0"), kept
 
 
-def words_of(codes: bytes) -> bytes:
-    """The words of one text in the plain reading, with a space for all that is between."""
-    return (b" %b " % codes.translate(PLAIN)).translate(_SPACED)
-
-
 def views_of(codes: bytes, reading: bytes) -> Iterator[View]:
     classes = b" %b " % codes.translate(reading)
     stream, kept = collapsed(classes.translate(_SPACED))
     yield View(classes, stream, kept)
     if _INNER(classes) or _ROW(stream.translate(_SHAPE)):
-        spelt = _spelt(classes)
-        if spelt is not None:
-            yield spelt
+        yield from _spelt(classes)
 
 
-def _spelt(classes: bytes) -> View | None:
-    """None, if there is no gap to be taken out."""
+def _spelt(classes: bytes) -> Iterator[View]:
+    """Nothing, if there is no gap to be taken out."""
     size = len(classes)
     # A sign beside white space belongs to it: then what is left of signs is inside tokens.
     dots = int.from_bytes(classes.translate(_DOTS), "big")
@@ -142,10 +126,7 @@ def _spelt(classes: bytes) -> View | None:
     single = letters & ~(letters << 8 | letters >> 8)
     dots = int.from_bytes(stream.translate(_DOTS), "big") & between
     white = int.from_bytes(stream.translate(_SPACES), "big") & (single << 8 & single >> 8)
-    if not dots | white:
-        return None
-    gaps = (dots | white).to_bytes(size, "big")
-    number = int.from_bytes(stream, "big") & ~(dots | white)
-    left = number.to_bytes(size, "big").translate(_SPACED, b"\0")
-    stream, again = collapsed(left)
-    return View(classes, stream, kept, gaps.translate(_INVERSE), again)
+    if gaps := dots | white:
+        number = int.from_bytes(stream, "big") & ~gaps
+        stream, again = collapsed(number.to_bytes(size, "big").translate(_SPACED, b"\0"))
+        yield View(classes, stream, kept, gaps.to_bytes(size, "big").translate(_INVERSE), again)

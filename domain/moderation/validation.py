@@ -9,40 +9,36 @@ The matcher works on collapsed classes and proposes more than there is. Rules:
 2. *Spelling.* Each letter of the word is there, in order, once or more often. A sign may stand for
    several letters (1 for i and l), and at each place it may stand for another one.
 3. *Innocence.* What people write every day is not held against them: numbers and quantities
-   (`455`, `60d`), codes (`A55`, `AS5`, `a-455`), contractions (`he'll`), and doubled vowels that
-   make another word (`god`, `good`). What the language of the text says is up to `language`.
+   (`455`, `60d`), codes (`A55`, `AS5`, `a-455`), contractions (`he'll`), doubled vowels (`good`).
 """
 
 import re
 from itertools import pairwise
 
-from domain.moderation.language import is_written
 from domain.moderation.matcher import Word
-from domain.moderation.normalization import STROKE, Normalized, is_letter, sign_letters
+from domain.moderation.normalization import SIGN_LETTERS, STROKE, Normalized, is_letter
 from domain.moderation.readings import DIGITS, GAP_MAX, LETTER, PLAIN, WIDE, View
 
 SHORT_MAX = 2  # letters; words so short are only found as they are written
-DIGITS_MAX = 9  # beside a word: more are not looked at
 SPLIT_MAX = 3  # signs in a gap between more than single letters
 AROUND = 12  # codes on both sides that the verdict on a candidate depends on
 
 _CHOICES = {**DIGITS, **WIDE, STROKE: "il", "v": "vu", "ß": "ßb"}
-_APOSTROPHES = frozenset("'’ʼ`´")
-# What stands behind or before an apostrophe in everyday English and French.
-_TAILS = frozenset({b"s", b"d", b"m", b"t", b"n", b"ll", b"re", b"ve", b"em", b"er"})
-_HEADS = frozenset({b"c", b"d", b"j", b"l", b"m", b"n", b"s", b"t", b"o", b"y", b"qu"})
+# A contraction of everyday English or French.
+_CONTRACTION = re.compile(
+    r"(?<!\S)(?:[a-z]+['’ʼ`´](?:[sdmtn]|ll|re|ve|em|er)|(?:[cdjlmnstoy]|qu)['’ʼ`´][a-z]+)(?!\S)"
+)
 # Words of one letter, which may stand before or after a word that is spelt out.
 _BEFORE, _AFTER = frozenset(b"ai"), frozenset(b"aiu")
 _DIGIT = b"0123456789"
+_DIGIT_BEFORE = re.compile(rb"(?:(?<![0-9])[0-9]|[A-Za-z][0-9]+)$")
+_DIGITS_BEHIND = re.compile(rb"[0-9]+[A-Za-z]")
 _PART = re.compile(rb"[^. ]+")
-_PAIR = re.compile(rb"(?<!\S)([^. ]+)\.([^. ]+)(?!\S)")
 _FLAGS = re.compile("[\U0001f1e6-\U0001f1ff .]+")
 # Numbers, quantities (60d), times (10h15).
 _QUANTITY = re.compile(rb"[0-9]{2,}[a-z]|(?:[01]?[0-9]|2[0-3])h[0-5][0-9]")
-_HEXADECIMAL = re.compile(rb"[0-9a-f]+")
 _NUMBER = re.compile(rb"(?<![0-9A-Za-z])[0-9]{2,}(?![0-9A-Za-z])")
-# Capitals and then a number, as roads, seats, models, flights and licence plates have it. There the
-# digits are no letters, and without them the word does not stand.
+# Capitals and then a number, as roads, seats, models, flights and licence plates have it.
 _CODE = re.compile(r"[A-Z]{1,3}[0-9]{1,4}[A-Z]?(?:[-/.][A-Z]{0,3}[0-9]{1,4}[A-Z]?)*")
 _SERIES = re.compile(r"[A-Za-z]+-[0-9]+|[A-Z]{1,3}(?:[-/.][0-9]{1,4})+")
 # The rest of a colour (#a55), and of a postal code (W1 4SS).
@@ -73,20 +69,17 @@ class Candidate:
 
 def view_of(found: Candidate, word: Word, how: str) -> str:
     """What had to be undone to read the word; `how`: to read the text at all."""
-    names = [how] if how else []
+    both = zip(found.codes, found.classes, strict=True)
+    letters = [code for code, kind in both if kind in LETTER]
     latin = found.part.isascii() and word.script == "LATIN"
-    if not latin and not word.native and not is_written(word, found.part):
-        names.append("lookalike")
-    letters = [
-        code for code, kind in zip(found.codes, found.classes, strict=True) if kind in LETTER
-    ]
-    if not LETTER.issuperset(letters):
-        names.append("leet")
-    if len(letters) > len(word.letters):
-        names.append("repeats")
-    if found.view.spelt:
-        names.append("spaced" if found.single else "split")
-    return "+".join(names) or "plain"
+    names = (
+        how,
+        "" if latin or word.native or word.is_written(found.part) else "lookalike",
+        "" if LETTER.issuperset(letters) else "leet",
+        "repeats" if len(letters) > len(word.letters) else "",
+        ("spaced" if found.single else "split") if found.view.spelt else "",
+    )
+    return "+".join(filter(None, names)) or "plain"
 
 
 def is_meant(found: Candidate, word: Word) -> bool:
@@ -101,9 +94,6 @@ def is_meant(found: Candidate, word: Word) -> bool:
     loose = loose_letters(found.part, letters)
     spelt = spells(letters, found, "") or (loose and spells(letters, found, loose))
     return bool(spelt) and not is_innocent(found, letters)
-
-
-# --- boundaries -----------------------------------------------------------------------------------
 
 
 def stands_alone(found: Candidate) -> bool:
@@ -123,8 +113,7 @@ def stands_alone(found: Candidate) -> bool:
 def _is_joined(found: Candidate, beside: bytes, row: bytes, words: frozenset[int]) -> bool:
     """Whether what is beside it, going outwards, belongs to the same spelt-out word.
 
-    `row`: the next two classes of the stream. Not so a word of one letter at the end of a row, nor
-    several letters beside one that is spelt out (`bad-w-o-r-d`).
+    Not so one of `words` at the end of the `row`, nor several letters (`bad-w-o-r-d`).
     """
     if row[0] not in LETTER or (row[0] in words and row[1] not in LETTER):
         return False
@@ -137,31 +126,19 @@ def _is_joined(found: Candidate, beside: bytes, row: bytes, words: frozenset[int
 
 
 def _is_apart_from_digits(found: Candidate) -> bool:
-    """A lone digit before a word is a letter of it; more are a number, as are those behind it.
-
-    But a number does not begin or end in the middle of digits.
-    """
-    codes, before, after = found.text.codes, found.start - 1, found.end - 1
-    left, right = codes[max(0, before - DIGITS_MAX) : before], codes[after : after + DIGITS_MAX]
-    if (found.codes[0] in _DIGIT and left[-1:].isdigit()) or (
-        found.codes[-1] in _DIGIT and right[:1].isdigit()
-    ):
-        return False
-    bare = left.rstrip(_DIGIT)
-    if len(left) - len(bare) == 1 or (bare != left and LETTER.issuperset(bare[-1:]) and bare):
-        return False
-    right = right.lstrip(_DIGIT)
-    return not right or right[0] not in LETTER
-
-
-# --- spelling -------------------------------------------------------------------------------------
+    """A lone digit before a word is a letter of it; more are a number, as are those behind it."""
+    codes, start, end = found.text.codes, found.start - 1, found.end - 1
+    left, right = codes[max(0, start - AROUND) : start], codes[end : end + AROUND]
+    begins_inside = left[-1:].isdigit() and found.codes[:1].isdigit()
+    ends_inside = right[:1].isdigit() and found.codes[-1:].isdigit()
+    joined = _DIGIT_BEFORE.search(left) or _DIGITS_BEHIND.match(right)
+    return not (begins_inside or ends_inside or joined)
 
 
 def spells(letters: str, found: Candidate, loose: str) -> bool:
     """Whether these letters are there, in order, each once or more often.
 
-    Bit p of `state`: what was read so far ends in letter p of the word. Reading on either stays
-    at that letter or goes to the next. One step per sign, however the word is made.
+    Bit p of `state`: what was read so far ends in letter p. Each sign stays there or goes on.
     """
     state, places = 0, dict[str, int]()
     for char, kind in zip(found.chars, found.classes, strict=True):
@@ -169,7 +146,7 @@ def spells(letters: str, found: Candidate, loose: str) -> bool:
             continue
         here = places.get(char)
         if here is None:
-            choices = _CHOICES.get(char) or sign_letters(char) or char
+            choices = _CHOICES.get(char) or SIGN_LETTERS.get(char) or char
             choices = "il" if char in loose else choices
             here = sum(1 << place for place, one in enumerate(letters) if one in choices)
             places[char] = here
@@ -187,49 +164,26 @@ def loose_letters(part: str, letters: str) -> str:
     return "i" * capital + "l" * small
 
 
-# --- innocence ------------------------------------------------------------------------------------
-
-
 def is_innocent(found: Candidate, letters: str) -> bool:
     """Rule 3."""
     codes, chars, part, spelt = found.codes, found.chars, found.part, found.view.spelt
     if LETTER.isdisjoint(codes) and not _FLAGS.fullmatch(chars):
         # No letter at all: only what is read sign by sign counts, such as @$$.
         signs = codes.translate(None, _DIGIT)
-        if spelt or not (b"@" in signs or b"$" in signs or len(signs) > 1):
-            return True
-        if len(chars) != len(letters):
+        told = b"@" in signs or b"$" in signs or len(signs) > 1
+        if spelt or not told or len(chars) != len(letters):
             return True
     if spelt:
         joined = _SERIES.fullmatch(part) or _CODE.fullmatch(part) or _NUMBER.search(codes)
-        return joined is not None or _is_ordinary_gap(found)
+        wide = max(map(len, found.gaps)) > (GAP_MAX if found.single else SPLIT_MAX)
+        digits = any(code in _DIGIT for gap in found.gaps for code in gap)
+        ordinary = not found.single and (digits or _CONTRACTION.search(chars))
+        return bool(joined or wide or ordinary)
     if found.reading is PLAIN:
-        return _is_doubled_vowel(chars, letters)
-    if len(chars) > len(letters) and _HEXADECIMAL.fullmatch(codes):
+        shorter = chars.replace("oo", "o", 1), chars.replace("ee", "e", 1)
+        return len(letters) <= 4 and letters in shorter  # good, and god
+    if len(chars) > len(letters) and not codes.strip(b"0123456789abcdef"):
         return True  # a part of some identifier, such as a455
     before = found.text.original[max(found.at - AROUND, 0) : found.at]
     rest = _REST.search(f"{before}\0{part}")
     return bool(_QUANTITY.fullmatch(codes) or _CODE.fullmatch(part) or rest)
-
-
-def _is_doubled_vowel(chars: str, letters: str) -> bool:
-    if len(chars) != len(letters) + 1 or len(letters) > 4:
-        return False
-    at = next((i for i, letter in enumerate(letters) if chars[i] != letter), len(letters))
-    return chars[at] in "oe" and chars[:at] + chars[at + 1 :] == letters
-
-
-def _is_ordinary_gap(found: Candidate) -> bool:
-    """A contraction, a wide gap, or digits between anything but single letters."""
-    if max(map(len, found.gaps)) > (GAP_MAX if found.single else SPLIT_MAX):
-        return True
-    if found.single:
-        return False
-    if any(code in _DIGIT for gap in found.gaps for code in gap):
-        return True
-    for pair in _PAIR.finditer(found.classes):
-        head, tail = found.codes[slice(*pair.span(1))], found.codes[slice(*pair.span(2))]
-        ordinary = tail in _TAILS or (tail.isalpha() and head in _HEADS)
-        if found.chars[pair.end(1)] in _APOSTROPHES and head.isalpha() and ordinary:
-            return True
-    return False

@@ -1,6 +1,5 @@
 """Moderation: verdicts and their rules. What is found how is in the transcript and the corpus."""
 
-import unicodedata
 from random import Random
 
 import pytest
@@ -16,7 +15,7 @@ from domain.moderation import (
     Rule,
 )
 from domain.moderation.language import CONTEXT_CHARS
-from domain.moderation.normalization import UNICODE_VERSION, is_mark
+from domain.moderation.normalization import is_mark
 from domain.moderation.search import CROWDED
 from domain.verdict import Hit, rules_of
 from tests.domain.judges import MILD, WORDS, censored, moderator
@@ -230,10 +229,6 @@ def test_the_verdict_names_what_was_undone() -> None:
     verdict = MILD.judge("\u202en . rr . 4 . ｄ")
     assert type(verdict) is Censored
     assert verdict.hits[0].view == "reversed+lookalike+leet+repeats+spaced"
-
-
-def test_the_unicode_version_is_known() -> None:
-    assert unicodedata.unidata_version == UNICODE_VERSION
 
 
 # --- properties -----------------------------------------------------------------------------------

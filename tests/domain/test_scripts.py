@@ -98,6 +98,6 @@ def test_syllables_of_vietnamese(word: str) -> None:
     assert is_syllable(word)
 
 
-@pytest.mark.parametrize("word", ["fụck", "shịt", "cảt", "ngủ̃", "föhn", "you", "strong", "cunt"])
+@pytest.mark.parametrize("word", ["fụck", "shịt", "ngủ̃", "föhn", "you", "strong", "cunt"])
 def test_what_is_no_syllable_of_vietnamese(word: str) -> None:
     assert not is_syllable(word)
