@@ -84,10 +84,9 @@ class Lexicon:
                     words.append((rule, one))
                     if not one.isascii() and ("ß" in one or "ẞ" in one):
                         words.append((rule, one.replace("ß", "ss").replace("ẞ", "SS")))
-        foreign = [one for one in words if not one[1].isascii() and _script(one[1]) != "LATIN"]
-        foreign_forms = _forms(foreign, native, native=True)
+        others = [one for one in words if not one[1].isascii() and _script(one[1]) != "LATIN"]
         self.look = Matcher(_forms(words, look, native=False), native=False)
-        self.native = Matcher(foreign_forms, native=True) if foreign else None
+        self.native = Matcher(_forms(others, native, native=True), native=True) if others else None
         self._literals = AhoCorasick([chars for chars, _ in self.literals])
 
     def literals_in(self, text: Normalized) -> Iterator[tuple[str, int, int]]:

@@ -1,8 +1,4 @@
-"""The moderator: judges texts by one policy.
-
-Nearly all texts are clean, and the first pass over a view says so. Censoring is a fixed point: what
-is left after it is judged again, as long as something new comes to light.
-"""
+"""The moderator: judges texts by one policy, and again what censoring has left of them."""
 
 import re
 from collections.abc import Iterable

@@ -28,14 +28,13 @@ DIGITS |= {"8": "b", "9": "gq", "@": "a", "$": "s"}
 WIDE = {"!": "il", "|": "il", "(": "c", "<": "c", "[": "c", "{": "c", "+": "t", "#": "h"}
 WIDE |= {"^": "a", "%": "o"}
 _WHITE = b" \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
-_SPACE = ord(" ")
 
 
 def _table(signs: dict[str, str], wide: bool) -> bytes:
     """For translate: codes -> classes of letters, space, and '.' for what is between."""
     table = bytearray(b"." * 256)
     for code in _WHITE:
-        table[code] = _SPACE
+        table[code] = 32
     for code in range(ord("a"), ord("z") + 1):
         table[code - 32] = code - 32  # a capital
         table[code] = ord(_SHARED.get(chr(code), chr(code)))

@@ -13,7 +13,7 @@ from domain.moderation.readings import LETTER, PLAIN, WIDEST, View, readings_of,
 from domain.moderation.validation import AROUND, Candidate, is_meant, stands_alone, view_of
 from domain.verdict import Hit
 
-PLACES_MAX = 8_000  # of one text, that are looked at: some 10 ms
+PLACES_MAX = 6_000  # of one text, that are looked at: some 10 ms
 KINDS_MAX = 600  # of them that differ, each of which has to be validated: some 10 ms
 CROWDED = "crowded"  # the view of a hit of all that is there
 
@@ -60,6 +60,9 @@ class Search(Struct):
         original, at, widest = text.original, text.places, reading is WIDEST
         origin, codes = view.origin(), b" %b " % text.codes  # aligned with the classes
         known: dict[tuple[object, ...], list[tuple[Word, str]]] = {}
+        if self.context is None and len(found) > budget.places:
+            budget.crowded = True
+            return
         if not unspaced:  # most are the rest of a longer word
             found = [one for one in found if codes[origin[one[1]] - 1] not in LETTER]
         for index, first, last in found:

@@ -195,16 +195,16 @@ def test_allowed_words_that_are_too_many_to_look_at_excuse_nothing() -> None:
 
 def test_many_allowed_words_are_looked_at_in_one_text() -> None:
     judge = moderator("hell", allow=("as", "hell as"))
-    assert judge.judge("as " * 7_000 + "hell as") == Clean()
+    assert judge.judge("as " * 5_000 + "hell as") == Clean()
     assert censored(judge, "as " * 21_000 + "hell").endswith("as ****")
 
 
 def test_a_long_text_with_few_words_is_not_crowded() -> None:
     """Whether it is one word for ever, allowed, a part of another, or a dump of bytes."""
-    assert censored(MILD, "hell " * 7_000) == "**** " * 7_000
+    assert censored(MILD, "hell " * 5_000) == "**** " * 5_000
     allowing = moderator("hats", allow=("top hats",))
-    assert allowing.judge("top hats " * 7_000) == Clean()
-    assert MILD.judge("class 1! " * 7_000) == Clean()
+    assert allowing.judge("top hats " * 5_000) == Clean()
+    assert MILD.judge("class 1! " * 5_000) == Clean()
     dump = Random(4).randbytes(24_000).hex(" ", 2)[:60_000]
     assert CROWDED not in {hit.view for hit in getattr(MILD.judge(dump), "hits", ())}
 
