@@ -157,10 +157,10 @@ def spells(letters: str, found: Candidate, loose: str) -> bool:
 
 
 def loose_letters(part: str, letters: str) -> str:
-    """Which of i and l may be the other one: `heIl`, `Ioser`, `SHlT`, `shlt`; but not `heil`."""
+    """Which of i and l may be the other one: `heIl`, `Ioser`, `SHlT`; but not `hell` for `heil`."""
     capital = "I" in part and (part.replace("I", "").islower() or not part.isascii())
-    apart = "il" not in letters and "li" not in letters
-    small = "l" in part and (apart or part.replace("l", "").isupper())
+    odd = "il" not in letters and "li" not in letters and not (part.isascii() and part.isalpha())
+    small = "l" in part and (odd or part.replace("l", "").isupper())
     return "i" * capital + "l" * small
 
 
