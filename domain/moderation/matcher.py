@@ -24,15 +24,24 @@ Found = tuple[int, int, int]  # which form, and [first, last) of a stream
 
 
 class Word(Struct, frozen=True):
-    """A word or phrase of a list. `letters` has no spaces, `script` is that of its letters."""
+    """A word or phrase of a list. `letters` has no spaces."""
 
     rule: str
     written: str
     letters: str
-    script: str
     phrase: bool
     native: bool  # looked for among the letters of its own script
-    unspaced: bool  # of a script that is written without spaces, and native
+
+    @property
+    def script(self) -> str:
+        """The one that most of its letters are of."""
+        scripts = [script for char in self.written if (script := script_of(char))]
+        return max(scripts, key=scripts.count, default="LATIN")
+
+    @property
+    def unspaced(self) -> bool:
+        """Whether there are no boundaries around it."""
+        return self.native and self.script in _UNSPACED
 
     def is_written(self, part: str) -> bool:
         """Whether a part of a text is the word as the list has it, marks and all."""
@@ -84,7 +93,8 @@ class Lexicon:
                     words.append((rule, one))
                     if not one.isascii() and ("ß" in one or "ẞ" in one):
                         words.append((rule, one.replace("ß", "ss").replace("ẞ", "SS")))
-        others = [one for one in words if not one[1].isascii() and _script(one[1]) != "LATIN"]
+        foreign = [one for one in words if not one[1].isascii()]
+        others = [one for one in foreign if not {"LATIN", ""}.issuperset(map(script_of, one[1]))]
         self.look = Matcher(_forms(words, look, native=False), native=False)
         self.native = Matcher(_forms(others, native, native=True), native=True) if others else None
         self._literals = AhoCorasick([chars for chars, _ in self.literals])
@@ -99,14 +109,6 @@ class Lexicon:
                 yield self.literals[index][1], *text.span(start, end)
 
 
-def _script(word: str) -> str:
-    """The one that most of its letters are of."""
-    scripts = (
-        ["LATIN"] if word.isascii() else [script for char in word if (script := script_of(char))]
-    )
-    return max(scripts, key=scripts.count, default="LATIN")
-
-
 def _forms(
     words: list[tuple[str, str]], normalizer: Normalizer, native: bool
 ) -> Iterator[tuple[bytes, Word]]:
@@ -117,6 +119,4 @@ def _forms(
         if not letters or (not native and normalization.is_spelt_with_signs(written)):
             continue  # nothing to look for
         form = next(views_of(codes, PLAIN)).stream.strip()
-        script, phrase = _script(written), b" " in form
-        unspaced = native and script in _UNSPACED
-        yield form, Word(rule, written.casefold(), letters, script, phrase, native, unspaced)
+        yield form, Word(rule, written.casefold(), letters, b" " in form, native)
