@@ -3,7 +3,7 @@
 from random import Random
 
 from domain.dot import Dot
-from lab.drills.beside import same
+from lab.drills.beside import holds, same
 from node.core.interface import Acked, Unmet
 from node.core.pending_acks import Answer, PendingAck, PendingAcks
 from node.core.ports import AckLevel
@@ -12,6 +12,31 @@ STEPS = 24
 
 
 def promising(rng: Random) -> None:
+    _many(rng)
+    _steps(rng)
+
+
+def _many(rng: Random) -> None:
+    """Of those that are kept at once little is remembered, however far off their deadlines are."""
+    promises, open_ = PendingAcks(), rng.randint(0, 9)
+    for number in range(1, 200):
+        one = PendingAck(
+            ticket=number,
+            number=number,
+            dot=Dot("n1", 1, number),
+            level=AckLevel.WRITTEN,
+            copies=0,
+            deadline_ms=10_000 + number,
+            text="",
+            rules=(),
+        )
+        promises.make(one)
+        promises.kept(number - open_, 0, lambda _: 0)
+        noted = sum(map(len, promises._due.values()))
+        holds("no more is noted than is open", noted <= 2 * (len(promises) + 1) + 65)
+
+
+def _steps(rng: Random) -> None:
     promises = PendingAcks()
     waiting: list[PendingAck] = []
     now_ms = number = ticket = written = durable = 0
