@@ -11,8 +11,9 @@ node's time as well: what its packets took is owed, decoding included. Who owes 
 time has paid it back, and meanwhile nothing is read of it (`node.sockets.gate`). So of all that
 people wait for, at most that share is such a peer's work, whatever it asks and whatever an answer
 costs. What configured nodes write now pays for itself, and for some work more: peers who bring what
-people say need it for comparisons. All else that is new is owed: anybody can make up origins and
-epochs. It is processor time, so that nobody owes for a machine that others use.
+people say need it for comparisons. Of all else that is new, what a long run takes is free, and what
+single entries take is owed: anybody can make up origins and epochs. It is processor time, so that
+nobody owes for a machine that others use.
 
 Rules
 - Each queue is bounded, in packets and bytes. What finds no room is dropped and counted: gossip
@@ -41,6 +42,7 @@ OWED_US_MAX = 5000  # more than this, and a sender rests
 SAVED_US_MAX = 20_000  # of what entries have paid
 RESTING_BYTES_MAX = 1024 * 1024  # of packets that wait meanwhile
 RESTING_PACKETS_MAX = 256
+OLD_ENTRY_US = 15  # what any other new one pays, of what its own packet took and no more
 CURRENT_ENTRY_US = 250  # what a new entry pays, of a log that a configured node writes in
 PEOPLE_MS = 1000  # since the last command, or push of one, there have been people
 
@@ -160,8 +162,8 @@ class Inbox:
             return 0
         return max(lane.rested_ms - now_ms, 0)
 
-    def charge(self, item: Received, took_us: int, current: int, now_ms: int) -> None:
-        """So long did this packet take, with so many new entries of logs that are written in."""
+    def charge(self, item: Received, took_us: int, new: int, current: int, now_ms: int) -> None:
+        """So long did this packet take, with so many new entries; some of logs written in now."""
         if not took_us:
             return
         if current and type(item.packet.body) is Push:
@@ -169,7 +171,8 @@ class Inbox:
         if self._people:
             lane = self._lanes.get(item.packet.sender, self._strangers)
             lane.pay(now_ms)
-            owed_us = lane.owed_us + took_us - CURRENT_ENTRY_US * current
+            owed_us = max(took_us - OLD_ENTRY_US * (new - current), 0)
+            owed_us += lane.owed_us - CURRENT_ENTRY_US * current
             lane.owed_us = max(owed_us, -SAVED_US_MAX)
 
     @property

@@ -255,9 +255,10 @@ class Replica:
         return "running" if self._epochs.until_ms is None else "recovering"
 
     @property
-    def current(self) -> int:
-        """Entries taken in from others, of the logs that configured nodes write in."""
-        return self.engine.counters["entries_current"]
+    def taken_in(self) -> tuple[int, int]:
+        """Entries of others, and how many of these are of logs that configured nodes write in."""
+        counters = self.engine.counters
+        return counters["entries_new"], counters["entries_current"]
 
     @property
     def counters(self) -> dict[str, int]:

@@ -202,10 +202,11 @@ class TurnLoop:
         inbox.look(now_ms)
         began_us = ports.worked_us()
         for packet in inbox.packets(count):
-            current = replica.current
+            new, current = replica.taken_in
             replica.step(packet)
             ended_us = ports.worked_us()
-            inbox.charge(packet, ended_us - began_us, replica.current - current, now_ms)
+            new, current = replica.taken_in[0] - new, replica.taken_in[1] - current
+            inbox.charge(packet, ended_us - began_us, new, current, now_ms)
             if ports.late():
                 break
             began_us = ended_us

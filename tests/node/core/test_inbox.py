@@ -11,6 +11,7 @@ from node.core.inbox import (
     CURRENT_ENTRY_US,
     LANE_BYTES_MAX,
     LANE_PACKETS_MAX,
+    OLD_ENTRY_US,
     OWED_US_MAX,
     PACKET_COST_BYTES,
     PEOPLE_MS,
@@ -203,12 +204,12 @@ def with_people(now_ms: int = 0) -> Inbox:
     return box
 
 
-def taken(box: Inbox, now_ms: int, took_us: int = 0, current: int = 0) -> list[str]:
+def taken(box: Inbox, now_ms: int, took_us: int = 0, current: int = 0, old: int = 0) -> list[str]:
     """Who is heard in one turn, if each packet takes so long."""
     box.look(now_ms)
     senders = []
     for one in box.packets(ALL):
-        box.charge(one, took_us, current, now_ms)
+        box.charge(one, took_us, old + current, current, now_ms)
         senders.append(one.packet.sender)
     return senders
 
@@ -221,7 +222,7 @@ def test_who_took_too_much_of_the_time_rests_while_there_are_people() -> None:
     box.look(0)
     (first, *_) = box.packets(1)
     assert first.packet.sender == "n2"
-    box.charge(first, COSTLY_US, 0, 0)
+    box.charge(first, COSTLY_US, 0, 0, 0)
     assert taken(box, 0) == ["n3"] * 3
     assert box.due_ms == ONE_REST_MS
     assert taken(box, ONE_REST_MS - 1) == []
@@ -276,6 +277,18 @@ def test_people_elsewhere_are_people_too_and_catching_up_is_none(
     assert taken(box, 1, COSTLY_US) == ["n3"]
     assert (box.rests_ms("n3", 1) > 0) == rests
     assert box.rests_ms("n3", PEOPLE_MS) == 0
+
+
+def test_a_long_run_of_other_logs_is_free_and_saves_nothing() -> None:
+    box = with_people()
+    run = COSTLY_US // OLD_ENTRY_US + 1
+    for number in range(3):
+        box.add(packet("n2", number))
+        assert taken(box, 0, COSTLY_US, old=2 * run) == ["n2"]
+        assert box.rests_ms("n2", 0) == 0
+    box.add(packet("n2", 3))
+    assert taken(box, 0, COSTLY_US + OLD_ENTRY_US, old=1) == ["n2"]
+    assert box.rests_ms("n2", 0) == ONE_REST_MS
 
 
 def test_what_entries_have_paid_is_saved_up_to_a_bound() -> None:
