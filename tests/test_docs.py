@@ -24,7 +24,7 @@ from lab.checkers import RULES
 from lab.cli.lazy_group import MODULES
 from lab.cli.main import app
 from lab.drills import DRILLS
-from lab.plan.scenario import Faults, Scenario, Workload, names
+from lab.plan.scenario import FaultRanges, Scenario, WorkloadRanges, names
 from lab.real.feasibility import NEVER
 from lab.terminal.errors import Exit
 from node.config.cluster_file import generated, load
@@ -205,12 +205,12 @@ def test_every_scenario_is_named_and_every_key_of_one_is_explained() -> None:
     ]
     assert {key for row in explained for key in row} == set(Scenario.__struct_fields__)
     (workload,) = re.findall(r"^\| `workload` .*$", keys, re.MULTILINE)
-    assert all(f"`{key}`" in workload for key in Workload.__struct_fields__)
+    assert all(f"`{key}`" in workload for key in WorkloadRanges.__struct_fields__)
 
 
 def test_every_fault_is_explained_and_what_real_processes_do_of_it() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| .+ \| ([^|]+) \|$", section(3), re.MULTILINE))
-    assert rows.keys() == set(Faults.__struct_fields__)
+    assert rows.keys() == set(FaultRanges.__struct_fields__)
     never = {"clock" if one.startswith("clock_") else one for one in NEVER}
     assert {key for key, real in rows.items() if real == "no"} == never & rows.keys()
 

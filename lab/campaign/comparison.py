@@ -27,7 +27,7 @@ POINTS_MAX = 64
 Changes = dict[str, object]  # of the knobs of gossip, by name
 
 
-class Way(Struct, frozen=True):
+class Spreading(Struct, frozen=True):
     """A way of spreading that every node can be told to use."""
 
     name: str
@@ -36,14 +36,20 @@ class Way(Struct, frozen=True):
 
 
 # The reconciliation of all of them is that of `gossip.reconcile.vector`.
-WAYS: tuple[Way, ...] = (
-    Way("push", "Own events go straight to all peers; rounds repair.", {"direct_peers_max": 32}),
-    Way("rumors", "Rumors to a few peers, until two were no news; rounds repair.", {}),
-    Way("rumors-k1", "Rumors that cool at the first useless contact.", {"rumor_k": 1}),
-    Way("rumors-k5", "Rumors that cool at the fifth.", {"rumor_k": 5}),
-    Way("one-by-one", "Rumors to one peer at a time.", {"fanout": 1}),
-    Way("eager", "Rumors, and rounds four times as often.", {"round_ms": 50, "idle_round_ms": 250}),
-    Way("lazy", "Rumors, and rounds a fourth as often.", {"round_ms": 800, "idle_round_ms": 4000}),
+WAYS: tuple[Spreading, ...] = (
+    Spreading(
+        "push", "Own events go straight to all peers; rounds repair.", {"direct_peers_max": 32}
+    ),
+    Spreading("rumors", "Rumors to a few peers, until two were no news; rounds repair.", {}),
+    Spreading("rumors-k1", "Rumors that cool at the first useless contact.", {"rumor_k": 1}),
+    Spreading("rumors-k5", "Rumors that cool at the fifth.", {"rumor_k": 5}),
+    Spreading("one-by-one", "Rumors to one peer at a time.", {"fanout": 1}),
+    Spreading(
+        "eager", "Rumors, and rounds four times as often.", {"round_ms": 50, "idle_round_ms": 250}
+    ),
+    Spreading(
+        "lazy", "Rumors, and rounds a fourth as often.", {"round_ms": 800, "idle_round_ms": 4000}
+    ),
 )
 
 

@@ -25,7 +25,7 @@ from typing import Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lab.campaign.judged_run import Judged, blamed, run_judged
+from lab.campaign.judged_run import JudgedRun, blamed, run_judged
 from lab.campaign.orphans import end_with_parent
 from lab.campaign.reached import Reached
 from lab.campaign.reached_rows import ROWS
@@ -89,7 +89,7 @@ class RoundResult(Struct, frozen=True):
     took_s: float
 
 
-class Failure(Struct, frozen=True):
+class SeedFailure(Struct, frozen=True):
     scenario: str
     seed: int
     rule: str
@@ -132,7 +132,7 @@ class ExploreResult(Struct):
     simulated_us: int = 0
     deliveries: int = 0
     events: int = 0
-    failures: list[Failure] = []
+    failures: list[SeedFailure] = []
     failures_count: int = 0
     batches: list[BatchResult] = []
     wall_s: float = 0.0
@@ -179,7 +179,7 @@ class ExploreResult(Struct):
             token = f"{bug}{PLANTED}{seen.token}" if bug else seen.token
             again = f"chatlab lab replay {token}"
             self._fail(
-                Failure(
+                SeedFailure(
                     scenario=scenario,
                     seed=seen.seed,
                     rule=seen.rule,
@@ -202,7 +202,7 @@ class ExploreResult(Struct):
             again = f"chatlab lab explore {named} --seeds 0 --real 1 --first {seen.seed}"
             again = " ".join(again.split())
             self._fail(
-                Failure(
+                SeedFailure(
                     scenario=seen.scenario,
                     seed=seen.seed,
                     rule=seen.rule,
@@ -241,7 +241,7 @@ class ExploreResult(Struct):
             if self.options.planted:
                 again += f" --plant {self.options.planted}"
             self._fail(
-                Failure(
+                SeedFailure(
                     scenario=scenario,
                     seed=first,
                     rule=LAG_BAND.rule.id,
@@ -259,7 +259,7 @@ class ExploreResult(Struct):
             if len(samples) >= RUNS_MIN
         }
 
-    def _fail(self, failure: Failure) -> None:
+    def _fail(self, failure: SeedFailure) -> None:
         self.failures_count += 1
         if len(self.failures) < FAILURES_MAX:
             self.failures.append(failure)
@@ -314,7 +314,7 @@ def look(options: Options, seed: int) -> SeedResult:
     return replace(seen_of(judged), reached=dict(reached.counts))
 
 
-def seen_of(judged: Judged) -> SeedResult:
+def seen_of(judged: JudgedRun) -> SeedResult:
     rule = reason = token = ""
     if judged.outcome != "pass":
         rule, reason = blamed(judged)

@@ -49,7 +49,7 @@ class Run(Protocol):
     def core_failures(self) -> tuple[str, ...]: ...
 
 
-class Judged(Struct, frozen=True):
+class JudgedRun(Struct, frozen=True):
     """A run and what is said of it."""
 
     source: Source
@@ -112,7 +112,7 @@ def run_judged(
     detail: Detail = "normal",
     observers: Iterable[Observer] = (),
     watch: ReachHooks | None = None,
-) -> Judged:
+) -> JudgedRun:
     """In the simulator, and by all checkers of one run or `only` these."""
     if isinstance(source, Plan):
         seed = source.seed
@@ -166,14 +166,14 @@ def judged(
     *,
     limits: Thresholds | None = None,
     only: Collection[str] = (),
-) -> Judged:
+) -> JudgedRun:
     """What the checkers say of a run that was had, wherever that was."""
     judge = Judge(limits or limits_for(source), only)
     judge.see_all(run.trace)
     verdicts = tuple(judge.verdicts())
     outcome = overall(verdicts, RULES.values())
     failures = tuple(run.core_failures)
-    return Judged(
+    return JudgedRun(
         source=source,
         seed=seed,
         plan=run.plan,
@@ -185,7 +185,7 @@ def judged(
     )
 
 
-def blamed(judged: Judged) -> tuple[str, str]:
+def blamed(judged: JudgedRun) -> tuple[str, str]:
     """Rule and reason of the first failure, else of the first unknown that counts."""
     failed = judged.failed
     if failed is not None:
@@ -196,13 +196,13 @@ def blamed(judged: Judged) -> tuple[str, str]:
     return "", ""
 
 
-def _broken(source: Source, seed: int, plan: Plan, trace: Trace, error: Exception) -> Judged:
+def _broken(source: Source, seed: int, plan: Plan, trace: Trace, error: Exception) -> JudgedRun:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
     what = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
     verdict = Verdict(LAB.id, "fail", f"{what} ({where} {frame.name})")
     text = "".join(traceback.format_exception(error))
-    return Judged(
+    return JudgedRun(
         source=source,
         seed=seed,
         plan=plan,

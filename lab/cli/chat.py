@@ -80,7 +80,7 @@ def _send_one(at: NodeLocation, who: str, text: str, ack: str, timeout: float, j
 
 def _report(node: str, reply: "Reply", json: bool) -> None:
     """What became of one command; raises the Problem that gives the exit code."""
-    from lab.client.client import Failure
+    from lab.client.client import RequestFailure
     from node.control.messages import Accepted, Failed, Refused
 
     if json:
@@ -91,7 +91,7 @@ def _report(node: str, reply: "Reply", json: bool) -> None:
     elif type(reply) is Refused:
         raise Problem(_refused_text(reply), Exit.REFUSED)
     elif type(reply) is Failed:
-        raise Failure(node, _failed_text(reply))
+        raise RequestFailure(node, _failed_text(reply))
     else:
         raise Problem(f"{node} gave a strange answer: {type(reply).__name__}")
 
@@ -145,7 +145,7 @@ def _failed_text(reply: "Failed") -> "Failed":
 
 
 def _send_lines(at: NodeLocation, who: str, ack: str, timeout: float, json: bool) -> None:
-    from lab.client.client import Failure, Unreachable
+    from lab.client.client import RequestFailure, Unreachable
     from lab.client.pipeline import Pipeline
     from lab.terminal.display import display_safe
     from node.control.messages import Accepted, Failed, Refused, Reply
@@ -156,7 +156,7 @@ def _send_lines(at: NodeLocation, who: str, ack: str, timeout: float, json: bool
         elif type(reply) is Refused:
             hint(display_safe(f"line {number}: {_refused_text(reply)}"))
         elif type(reply) is Failed:
-            hint(display_safe(f"line {number}: {Failure(at.name, _failed_text(reply))}"))
+            hint(display_safe(f"line {number}: {RequestFailure(at.name, _failed_text(reply))}"))
         elif type(reply) is not Accepted:
             hint(f"line {number}: strange answer {type(reply).__name__}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from lab.cli.common import Settings, hear_ctrl_c, hint
-from lab.cli.logs import View
+from lab.cli.logs import LogView
 from lab.client.location import (
     DEFAULT_FILE,
     GENERATED_COUNT,
@@ -45,7 +45,7 @@ def start_cluster(
         swept = cluster.wipe_all()
         if swept.failed:
             raise Problem(f"not all of it could be removed: {swept.text()}", Exit.STORAGE)
-    view = View(place, list(place.nodes), "info", None, json=False, paint=settings.paint)
+    view = LogView(place, list(place.nodes), "info", None, json=False, paint=settings.paint)
     view.tails(at_end=True)  # before the start, so that no line of it is missed
     started = cluster.up()
     if cluster.adopted:
@@ -219,7 +219,7 @@ def _silent(cluster: Cluster, names: list[str]) -> list[str]:
         time.sleep(0.1)
 
 
-def _stay(cluster: Cluster, view: View) -> None:
+def _stay(cluster: Cluster, view: LogView) -> None:
     """Follow all logs until Ctrl-C, then stop all nodes. Ends by itself when no node is left."""
 
     def stop(*_: object) -> None:

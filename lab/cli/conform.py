@@ -9,7 +9,7 @@ from lab.cli.common import Json, emit, hint
 from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.sim.conformance import Conformance, Difference
+    from lab.sim.conformance import Conformance, OutputDifference
 
 
 def conform(
@@ -63,7 +63,7 @@ def _record(found: "Conformance") -> dict[str, object]:
     }
 
 
-def _told(one: "Difference") -> dict[str, object]:
+def _told(one: "OutputDifference") -> dict[str, object]:
     return {
         "node": one.node,
         "life": one.inc,

@@ -10,7 +10,7 @@ from lab.cli.common import Settings, emit, hint
 from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.campaign.judged_run import Judged
+    from lab.campaign.judged_run import JudgedRun
     from lab.campaign.replay_token import Source
     from lab.checkers import Outcome
     from lab.plan.scenario import Scenario
@@ -64,7 +64,7 @@ def scenario_named(text: str) -> "Scenario":
     return source
 
 
-def show(judged: "Judged", token: str, settings: Settings, json: bool) -> None:
+def show(judged: "JudgedRun", token: str, settings: Settings, json: bool) -> None:
     from lab.cli.verdict_view import judged_json, say_replay, show_judged
     from lab.terminal.display import display_safe
 
@@ -82,7 +82,7 @@ def show(judged: "Judged", token: str, settings: Settings, json: bool) -> None:
 
 
 def export(
-    judged: "Judged", trace: Path | None, shiviz: Path | None, perfetto: Path | None
+    judged: "JudgedRun", trace: Path | None, shiviz: Path | None, perfetto: Path | None
 ) -> None:
     if trace is not None:
         from lab.trace.file import write_lines
@@ -102,7 +102,7 @@ def export(
         hint(f"for perfetto: {perfetto}")
 
 
-def _around(judged: "Judged") -> int | None:
+def _around(judged: "JudgedRun") -> int | None:
     """The event that a diagram should be cut around: the first that a failure names."""
     failed = judged.failed
     return min(failed.witnesses) if failed is not None and failed.witnesses else None

@@ -46,7 +46,7 @@ def logs(
         pattern = re.compile(grep) if grep is not None else None
     except re.error as error:
         raise Problem(f"--grep {grep!r} is no regular expression: {error}", Exit.USAGE) from None
-    view = View(
+    view = LogView(
         place=place, names=names, level=level, pattern=pattern, json=json, paint=settings.paint
     )
     if follow:
@@ -56,7 +56,7 @@ def logs(
         view.follow()
 
 
-class View:
+class LogView:
     """Which lines are shown, and how. `follow` goes on where the given tails are."""
 
     def __init__(

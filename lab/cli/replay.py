@@ -20,7 +20,7 @@ from lab.cli.planted import planted
 from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
-    from lab.campaign.judged_run import Judged
+    from lab.campaign.judged_run import JudgedRun
     from lab.campaign.replay_token import ReplayToken
     from lab.explain.shrink import Shrunk
 
@@ -126,7 +126,7 @@ def _token(text: str) -> "ReplayToken | None":
         raise Problem(str(error), Exit.USAGE) from None
 
 
-def _replayed(text: str, *, force: bool) -> "Judged":
+def _replayed(text: str, *, force: bool) -> "JudgedRun":
     from lab.campaign.judged_run import run_judged
     from lab.campaign.replay_token import TokenError
 
@@ -153,9 +153,9 @@ def _replayed(text: str, *, force: bool) -> "Judged":
     return judged
 
 
-def _shrunk(judged: "Judged", rule: str | None, time_s: float) -> "Shrunk":
+def _shrunk(judged: "JudgedRun", rule: str | None, time_s: float) -> "Shrunk":
     from lab.cli.verdict_view import Bar
-    from lab.explain.shrink import Progress, broken_by, shrink
+    from lab.explain.shrink import ShrinkProgress, broken_by, shrink
 
     failed = judged.failed
     if failed is None:
@@ -165,7 +165,7 @@ def _shrunk(judged: "Judged", rule: str | None, time_s: float) -> "Shrunk":
         raise Problem(f"{wanted} does not fail in this run: {failed.rule} does", Exit.USAGE)
     bar = Bar()
 
-    def on_progress(progress: Progress) -> None:
+    def on_progress(progress: ShrinkProgress) -> None:
         done = 1 - progress.left_s / time_s
         bar.show(done, f"{progress.steps} steps, {progress.runs} runs, {progress.doing}")
 

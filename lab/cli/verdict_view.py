@@ -13,7 +13,7 @@ from lab.terminal.tables import Paint, table, width_max_of
 
 if TYPE_CHECKING:
     from lab.campaign.explore import ExploreResult
-    from lab.campaign.judged_run import Judged
+    from lab.campaign.judged_run import JudgedRun
     from lab.checkers import Outcome, Verdict
     from lab.explain.shrink import Shrunk
     from lab.explain.story import Story
@@ -29,7 +29,7 @@ STORY_WIDTH = 78
 # --- one run --------------------------------------------------------------------------------------
 
 
-def show_judged(judged: "Judged", paint: Paint) -> None:
+def show_judged(judged: "JudgedRun", paint: Paint) -> None:
     from lab.campaign.judged_run import ALL_RULES
 
     rows = [
@@ -65,7 +65,7 @@ def number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
-def judged_json(judged: "Judged", token: str) -> dict[str, Any]:
+def judged_json(judged: "JudgedRun", token: str) -> dict[str, Any]:
     from lab.campaign.judged_run import ALL_RULES
 
     return {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lab.observe.node_states import NodeState
-    from lab.observe.watcher import Change
+    from lab.observe.watcher import ClusterChange
     from lab.terminal.tables import Paint
 
 EVERY_S = 0.5
@@ -103,7 +103,7 @@ def screen(at_ms: int, states: "Sequence[NodeState]", paint: "Paint", width_max:
     return f"{table(head, rows, paint, width_max)}\n{paint(told, 'dim')}"
 
 
-def line_of(change: "Change") -> str:
+def line_of(change: "ClusterChange") -> str:
     from lab.cli.node_table import events_text, faults_text, peers_text
     from lab.terminal.display import display_safe
     from lab.terminal.formats import utc_text
@@ -119,7 +119,7 @@ def line_of(change: "Change") -> str:
     return "  ".join(display_safe(part) for part in parts)
 
 
-def _record(change: "Change") -> dict[str, object]:
+def _record(change: "ClusterChange") -> dict[str, object]:
     import msgspec
 
     return {"at_ms": change.at_ms, **msgspec.to_builtins(change.state)}

@@ -62,7 +62,7 @@ class Silent(Unreachable):
     """The node is connected and does not answer in time: paused, or far behind."""
 
 
-class Failure(Problem):
+class RequestFailure(Problem):
     """The node answered, and the answer is that it could not."""
 
     def __init__(self, node: str, failed: Failed) -> None:
@@ -198,9 +198,9 @@ class Client:
         if isinstance(reply, kind):
             return reply
         if type(reply) is Failed:
-            raise Failure(self.node, reply)
+            raise RequestFailure(self.node, reply)
         strange = Failed(request.id, "internal", f"unexpected answer {type(reply).__name__}")
-        raise Failure(self.node, strange)
+        raise RequestFailure(self.node, strange)
 
     def _broken(self) -> bool:
         """Drain the monitor; true when the connection was refused or broke."""
@@ -237,4 +237,4 @@ def listening(control: str) -> bool:
     return True
 
 
-__all__ = ["Client", "Failure", "Silent", "Unreachable", "listening"]
+__all__ = ["Client", "RequestFailure", "Silent", "Unreachable", "listening"]

@@ -13,7 +13,7 @@ import zmq
 from msgspec import Struct
 
 from domain.events import TEXT_BYTES_MAX
-from lab.client.client import Client, Failure, Silent, Unreachable
+from lab.client.client import Client, RequestFailure, Silent, Unreachable
 from lab.terminal.errors import Exit, Problem
 from node.control.messages import Accepted, Failed, Post, Refused, Reply
 from node.process.standard_streams import read
@@ -179,7 +179,11 @@ class Pipeline:
             code = Exit.REFUSED
         else:
             self.summary.failed += 1
-            code = Failure(self.client.node, reply).code if type(reply) is Failed else Exit.FAILED
+            code = (
+                RequestFailure(self.client.node, reply).code
+                if type(reply) is Failed
+                else Exit.FAILED
+            )
         self.first_code = self.first_code or code
         self.on_reply(number, reply)
 

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lab.campaign.judged_run import LAB, Judged, run_judged
+from lab.campaign.judged_run import LAB, JudgedRun, run_judged
 from lab.explain.shrink_passes import phases, pinned, simpler
 from lab.plan.faults import Op, Plan, Timed
 
@@ -44,7 +44,7 @@ class Shrunk(Struct, frozen=True):
         return size_of(self.plan)
 
 
-class Progress(Struct, frozen=True):
+class ShrinkProgress(Struct, frozen=True):
     """Told after each candidate."""
 
     doing: str
@@ -66,7 +66,7 @@ def fails(plan: Plan, rule: str) -> bool:
     return broken_by(run_judged(plan, only=(rule,) if rule != LAB.id else ()), rule)
 
 
-def broken_by(judged: Judged, rule: str) -> bool:
+def broken_by(judged: JudgedRun, rule: str) -> bool:
     return any(one.rule == rule and one.outcome == "fail" for one in judged.verdicts)
 
 
@@ -75,7 +75,7 @@ def shrink(
     rule: str,
     *,
     budget_s: float = BUDGET_S,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[ShrinkProgress], None] = lambda _: None,
     failing: Callable[[Plan, str], bool] = fails,
 ) -> Shrunk:
     """The plan must fail. What comes back fails in the same rule, and has at most as many steps."""
@@ -94,7 +94,7 @@ class Shrinker:
         plan: Plan,
         rule: str,
         budget_s: float,
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[ShrinkProgress], None],
         failing: Callable[[Plan, str], bool],
     ) -> None:
         self.best = plan
@@ -142,7 +142,7 @@ class Shrinker:
         if failed:
             self.best = candidate
         left_s = max(self._budget_s - self.spent_s, 0.0)
-        self._on_progress(Progress(self._doing, self.runs, size_of(self.best), left_s))
+        self._on_progress(ShrinkProgress(self._doing, self.runs, size_of(self.best), left_s))
         return failed
 
     def _shorter(self) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from lab.campaign.judged_run import ALL_RULES, Judged
+from lab.campaign.judged_run import ALL_RULES, JudgedRun
 from lab.checkers import Verdict
 from lab.explain.lessons import LESSONS
 from lab.explain.sentences import Cast, SentenceWriter
@@ -68,7 +68,7 @@ class Story(Struct, frozen=True):
     names: dict[str, str]  # by ref: as the story calls it
 
 
-def tell(judged: Judged) -> Story:
+def tell(judged: JudgedRun) -> Story:
     """Of a run that fails, or of one that does not: then there is no ending."""
     failed = [one for one in judged.verdicts if one.outcome == "fail"]
     events = judged.trace.events
@@ -106,7 +106,7 @@ def tell(judged: Judged) -> Story:
     return Story(_opening(judged), tuple(lines), endings, dict(cast.names))
 
 
-def _opening(judged: Judged) -> str:
+def _opening(judged: JudgedRun) -> str:
     plan = judged.plan
     nodes = (
         ", ".join(plan.nodes) if len(plan.nodes) <= 8 else f"{plan.nodes[0]} to n{len(plan.nodes)}"
@@ -129,7 +129,7 @@ def _ending(verdict: Verdict, cast: Cast) -> StoryEnding:
 class _Concerned:
     """What a story is about."""
 
-    def __init__(self, judged: Judged, failed: Iterable[Verdict], cast: Cast) -> None:
+    def __init__(self, judged: JudgedRun, failed: Iterable[Verdict], cast: Cast) -> None:
         events = judged.trace.events
         self.whole = len(judged.plan.ops) + len(judged.plan.faults) <= SMALL
         self.refs: set[str] = set()

@@ -19,7 +19,7 @@ from gossip.packets import WITH_RUNS, Packet
 from gossip.wire import decode, encode
 from lab.modelcheck.bounds import Workload
 from lab.modelcheck.fingerprint import fingerprint
-from lab.sim.event_names import Known
+from lab.sim.event_names import NamingCodec
 from node.core.interface import Acked, Input, Persisted, Received, Submit, Tick
 from node.core.ports import AckLevel, EventCodec, EventRecord, Record
 from node.core.replica import Replica, ReplicaConfig
@@ -44,7 +44,7 @@ class Mail(Struct, frozen=True, order=True):
         return type(decode(self.data).body).__name__
 
 
-class Post(Struct, frozen=True):
+class PostStep(Struct, frozen=True):
     pass
 
 
@@ -60,7 +60,7 @@ class Timeout(Struct, frozen=True):
     pass
 
 
-class Crash(Struct, frozen=True):
+class CrashStep(Struct, frozen=True):
     kept: bool  # the disk had taken what was pending, and nobody had been told
 
 
@@ -68,7 +68,7 @@ class Receive(Struct, frozen=True):
     mail: Mail
 
 
-Act = Post | Persist | Round | Timeout | Crash | Receive
+Act = PostStep | Persist | Round | Timeout | CrashStep | Receive
 
 
 class Effects(Struct, frozen=True):
@@ -103,7 +103,7 @@ class Shared:
     def __init__(self, workload: Workload, build: Build) -> None:
         self.workload = workload
         self.build = build
-        self.known = Known()
+        self.known = NamingCodec()
         self.moderator = Moderator(Policy((), ()))
 
 
@@ -138,7 +138,7 @@ class NodeMachine:
         return Effects(tuple(self._sends), tuple(self._problems))
 
     def _do(self, act: Act) -> None:
-        if type(act) is Post:
+        if type(act) is PostStep:
             self.posts += 1
             text = f"{self.name} says {self.posts}"
             level = AckLevel(self._shared.workload.ack)
@@ -151,7 +151,7 @@ class NodeMachine:
         elif type(act) is Timeout:
             self._now_ms += GOSSIP.exchange_timeout_ms
             self._turn()
-        elif type(act) is Crash:
+        elif type(act) is CrashStep:
             if act.kept:
                 self.disk += self.pending
             self._begin()

@@ -13,10 +13,10 @@ from lab.modelcheck.local_states import LocalStates, LocalStateSet
 from lab.modelcheck.node_machine import (
     Act,
     Build,
-    Crash,
+    CrashStep,
     Mail,
     Persist,
-    Post,
+    PostStep,
     Receive,
     Round,
     Timeout,
@@ -86,7 +86,7 @@ class Space:
     def possible(self, state: SearchState) -> Iterator[SearchStep]:
         for index, seen in enumerate(self.seen(state)):
             if seen.posts < self.workload.posts[index]:
-                yield SearchStep(index, Post())
+                yield SearchStep(index, PostStep())
             if seen.pending:
                 yield SearchStep(index, Persist())
             if state.rounds:
@@ -94,9 +94,9 @@ class Space:
             if state.timeouts and seen.busy:
                 yield SearchStep(index, Timeout())
             if state.crashes:
-                yield SearchStep(index, Crash(kept=False))
+                yield SearchStep(index, CrashStep(kept=False))
                 if seen.pending:
-                    yield SearchStep(index, Crash(kept=True))
+                    yield SearchStep(index, CrashStep(kept=True))
         for number in dict.fromkeys(state.mails):
             arrives = self.arrival(number)
             yield arrives
@@ -134,7 +134,7 @@ class Space:
             rounds=state.rounds - (kind is Round),
             drops=state.drops - (step.act is None),
             copies=state.copies - step.stays,
-            crashes=state.crashes - (kind is Crash),
+            crashes=state.crashes - (kind is CrashStep),
             timeouts=state.timeouts - (kind is Timeout),
         )
 
@@ -157,7 +157,7 @@ class Space:
         if type(act) is Receive:
             stays = ", and is still under way" if step.stays else ""
             return f"{self.mail_told(step.mail)} arrives{stays}"
-        if type(act) is Post:
+        if type(act) is PostStep:
             return f'somebody posts "{name} says {seen.posts + 1}" at {name}'
         if type(act) is Persist:
             return f"the disk of {name} takes {counted(seen.pending, 'record')}"
@@ -165,7 +165,7 @@ class Space:
             return f"{name} begins a round with {act.peer}"
         if type(act) is Timeout:
             return f"{name} gives up its exchange with {', '.join(seen.busy)}"
-        assert type(act) is Crash
+        assert type(act) is CrashStep
         if not seen.pending:
             return f"{name} crashes and starts again"
         fate = "on its disk" if act.kept else "gone"

@@ -13,7 +13,7 @@ from lab.cluster.cluster import Cluster
 from lab.observe.node_states import NodeState, states_of
 
 
-class Change(Struct, frozen=True):
+class ClusterChange(Struct, frozen=True):
     """One node, as it is now, at this wall time."""
 
     at_ms: int
@@ -34,14 +34,14 @@ class Changes:
     def __init__(self) -> None:
         self._before: dict[str, NodeState] = {}
 
-    def of(self, at_ms: int, states: Sequence[NodeState]) -> list[Change]:
+    def of(self, at_ms: int, states: Sequence[NodeState]) -> list[ClusterChange]:
         """At the first look all nodes are new. That time goes on is no change."""
         found = []
         for state in states:
             timeless = _timeless(state)
             if self._before.get(state.node) != timeless:
                 self._before[state.node] = timeless
-                found.append(Change(at_ms, state))
+                found.append(ClusterChange(at_ms, state))
         return found
 
 

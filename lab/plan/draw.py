@@ -41,7 +41,7 @@ from lab.plan.faults import (
 )
 from lab.plan.partition_shapes import cuts_of
 from lab.plan.random_streams import stream
-from lab.plan.scenario import Cuts, Faults, HoldRange, KillRange, Scenario
+from lab.plan.scenario import FaultRanges, HoldRange, KillRange, Scenario, ThresholdRanges
 from lab.plan.workload import ops
 from node.core.turn_loop import INPUTS_MAX
 
@@ -107,7 +107,7 @@ _OF_GOSSIP = ("ranges_max", "direct_peers_max", "fanout", "rumor_k", "delta_byte
 _OF_DISKS = ("commit_bytes_max", "checkpoints_max", "pages_bytes")
 
 
-def _cuts(cuts: Cuts | UnsetType, seed: int) -> dict[str, int]:
+def _cuts(cuts: ThresholdRanges | UnsetType, seed: int) -> dict[str, int]:
     """By name: those limits that the scenario draws. Each has a stream of its own."""
     if cuts is UNSET:
         return {}
@@ -124,7 +124,7 @@ def _begin(draft: Draft) -> int:
 
 
 def _drafts(
-    faults: Faults, nodes: tuple[str, ...], end_us: int, moments: list[int], seed: int
+    faults: FaultRanges, nodes: tuple[str, ...], end_us: int, moments: list[int], seed: int
 ) -> Iterator[Draft]:
     for name in faults.__struct_fields__:
         found = getattr(faults, name)
@@ -148,7 +148,7 @@ class _Drawer:
         self.rng = rng
         self.victim = victim
 
-    def draw(self, faults: Faults, name: str) -> Iterator[Draft]:
+    def draw(self, faults: FaultRanges, name: str) -> Iterator[Draft]:
         if name in ("loss", "burst", "duplicate", "reorder", "corrupt", "narrow"):
             # From some moment on, or all the time.
             begin_us = self.rng.choice((FIRST_US, self.rng.randint(FIRST_US, self.end_us)))
@@ -170,7 +170,7 @@ class _Drawer:
         else:
             yield from self._of_nodes(faults, name)
 
-    def _of_packets(self, faults: Faults, name: str) -> Fault:
+    def _of_packets(self, faults: FaultRanges, name: str) -> Fault:
         rng = self.rng
         if name == "loss" and faults.loss:
             return Loss(rng.uniform(*faults.loss.share))
@@ -186,7 +186,7 @@ class _Drawer:
         assert faults.narrow is not None
         return Narrow(rng.randint(*faults.narrow.bytes_s), rng.randint(*faults.narrow.queue_bytes))
 
-    def _of_links(self, faults: Faults, name: str) -> Iterator[Draft]:
+    def _of_links(self, faults: FaultRanges, name: str) -> Iterator[Draft]:
         rng = self.rng
         if name == "latency" and faults.latency:
             for _ in range(rng.randint(*faults.latency.count)):
@@ -256,13 +256,13 @@ class _Drawer:
         until_us = max(min(up_us + lasts_us, self.end_us), begin_us)
         return (begin_us, until_us, DiskFull(node, self.rng.randint(*room)))
 
-    def _rots(self, faults: Faults) -> Iterator[Draft]:
+    def _rots(self, faults: FaultRanges) -> Iterator[Draft]:
         assert faults.rot is not UNSET
         for _ in range(self.rng.randint(*faults.rot.count)):
             at_us = self.rng.randint(FIRST_US, self.end_us)
             yield (at_us, at_us, Rot(self.victim, self.rng.randint(*faults.rot.flips)))
 
-    def _points(self, faults: Faults) -> Iterator[Draft]:
+    def _points(self, faults: FaultRanges) -> Iterator[Draft]:
         points, rng = faults.point, self.rng
         assert points is not None
         for site in points.sites:
@@ -278,7 +278,7 @@ class _Drawer:
             )
             yield (rng.randint(FIRST_US, self.end_us), self.end_us, point)
 
-    def _of_nodes(self, faults: Faults, name: str) -> Iterator[Draft]:
+    def _of_nodes(self, faults: FaultRanges, name: str) -> Iterator[Draft]:
         rng = self.rng
         found = getattr(faults, name)
         for _ in range(rng.randint(*found.count)):

@@ -189,7 +189,7 @@ Limit = Annotated[int, Meta(ge=0, le=1 << 30)]
 Limits = tuple[Limit, Limit]
 
 
-class Cuts(_Part, frozen=True):
+class ThresholdRanges(_Part, frozen=True):
     """Limits of a node, drawn anew for each seed: small ones are met in a run that is short.
 
     What is not named is as in a process. Each is drawn by itself, so that one more here changes no
@@ -208,7 +208,7 @@ class Cuts(_Part, frozen=True):
     inputs_max: Limits | UnsetType = UNSET
 
 
-class Faults(_Part, frozen=True):
+class FaultRanges(_Part, frozen=True):
     """A fault that is not named does not happen.
 
     Those that came later are unset, not None: scenarios without them keep their hash, and with it
@@ -236,7 +236,7 @@ class Faults(_Part, frozen=True):
     rot: RotRange | UnsetType = UNSET
 
 
-class Workload(_Part, frozen=True):
+class WorkloadRanges(_Part, frozen=True):
     """What clients do during the phase of faults."""
 
     posts: Counts = (30, 50)
@@ -271,9 +271,9 @@ class Scenario(_Part, frozen=True):
     quiet_ms: int = 2000
     gossip: GossipConfig = GossipConfig()
     rules: tuple[WordRule, ...] = ()
-    workload: Workload = Workload()
-    faults: Faults = Faults()
-    cuts: Cuts | UnsetType = UNSET
+    workload: WorkloadRanges = WorkloadRanges()
+    faults: FaultRanges = FaultRanges()
+    cuts: ThresholdRanges | UnsetType = UNSET
 
 
 def names() -> list[str]:

@@ -5,7 +5,7 @@ from random import Random
 
 from lab.plan.disguises import disguised, innocent
 from lab.plan.faults import Op
-from lab.plan.scenario import Scenario, Workload
+from lab.plan.scenario import Scenario, WorkloadRanges
 
 READ_LAST_US = 50_000  # before the end, each session reads once more
 ACK_TIMEOUT_MS = 4000
@@ -61,7 +61,7 @@ def ops(scenario: Scenario, nodes: tuple[str, ...], faults_us: int, rng: Random)
     return tuple(found)
 
 
-def _moments(load: Workload, faults_us: int, rng: Random) -> Callable[[], int]:
+def _moments(load: WorkloadRanges, faults_us: int, rng: Random) -> Callable[[], int]:
     """A way to draw times: evenly, or in a few bursts."""
     first_us = 200_000
     if rng.random() >= load.bursts:

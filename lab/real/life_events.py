@@ -13,10 +13,10 @@ from domain.arrival import Arrival
 from gossip.packets import WITH_RUNS, Packet
 from gossip.wire import decode, encode
 from lab.real.draft_event import Draft, name_of
-from lab.real.packet_matching import Receipt, Transmission
+from lab.real.packet_matching import Arrived, Transmission
 from lab.real.snapshots import Snapshot, state_of
 from lab.sim.conformance import Player, kind_of
-from lab.sim.event_names import Known, Named
+from lab.sim.event_names import Named, NamingCodec
 from lab.sim.network import described
 from lab.sim.projection_checks import final_of
 from lab.trace.kinds import (
@@ -77,14 +77,14 @@ class LifeTale:
     """One life of one node, told. Mutable; `tell` once."""
 
     def __init__(
-        self, player: Player, known: Known, disk: str, origin_ns: int, *, full: bool
+        self, player: Player, known: NamingCodec, disk: str, origin_ns: int, *, full: bool
     ) -> None:
         began = player.recording.began
         self.node, self.inc = began.node, began.incarnation
         self.player = player
         self.drafts: list[Draft] = []
         self.sent: list[Transmission] = []
-        self.got: list[Receipt] = []
+        self.got: list[Arrived] = []
         self.drops: list[tuple[int, str, str, int]] = []  # when seen, peer, reason, packets
         self.refs: dict[str, str] = {}  # by name
         self.own: dict[str, list[Draft]] = {}  # by dot: where own events are handed out
@@ -249,7 +249,7 @@ class LifeTale:
         packet = decode(data)
         draft = self._add(t_ns, Got(type(packet.body).__name__))
         draft.peer, draft.size, draft.msg_id = packet.sender, len(data), _id_of(packet)
-        self.got.append(Receipt(draft))
+        self.got.append(Arrived(draft))
         body = packet.body
         if isinstance(body, WITH_RUNS):
             for run in body.runs:

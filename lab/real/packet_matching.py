@@ -30,16 +30,16 @@ class Transmission(Struct, eq=False):
     got: int = 0
 
 
-class Receipt(Struct, eq=False):
+class Arrived(Struct, eq=False):
     draft: Draft
 
 
-class Life(Protocol):
+class ReplayedLife(Protocol):
     node: str
     begin_ns: int
     end_ns: int | None
     sent: list[Transmission]
-    got: list[Receipt]
+    got: list[Arrived]
     drops: list[tuple[int, str, str, int]]
 
 
@@ -50,7 +50,7 @@ class Matched(Struct, frozen=True):
     strangers: int  # receipts that no recording tells of having been sent
 
 
-def match(lives: Sequence[Life], spans: Spans, end_ns: int) -> Matched:
+def match(lives: Sequence[ReplayedLife], spans: Spans, end_ns: int) -> Matched:
     """Gives receipts their causes, and tells of copies and drops. Of what was until `end_ns`."""
     ledger = Ledger()
     by_name: dict[tuple[object, str | None], list[Transmission]] = {}
@@ -96,7 +96,9 @@ def _count(ledger: Ledger, draft: Draft) -> None:
     ledger.framing_bytes += wire.framing
 
 
-def _planned(life: Life, spans: Spans, ledger: Ledger, drafts: list[Draft]) -> list[Transmission]:
+def _planned(
+    life: ReplayedLife, spans: Spans, ledger: Ledger, drafts: list[Draft]
+) -> list[Transmission]:
     """Tells what faults did; returns those of which a copy never arrived, once for each."""
     missing: list[Transmission] = []
     for one in life.sent:
@@ -121,9 +123,9 @@ def _planned(life: Life, spans: Spans, ledger: Ledger, drafts: list[Draft]) -> l
 
 
 def _missed(
-    life: Life,
+    life: ReplayedLife,
     missing: list[Transmission],
-    lives: Iterable[Life],
+    lives: Iterable[ReplayedLife],
     end_ns: int,
     ledger: Ledger,
     drafts: list[Draft],

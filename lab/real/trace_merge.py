@@ -18,7 +18,7 @@ from lab.real.life_events import Asked, LifeTale
 from lab.real.packet_matching import Matched, match
 from lab.real.snapshots import Snapshot
 from lab.sim.conformance import Conformance, Player, summed
-from lab.sim.event_names import Known
+from lab.sim.event_names import NamingCodec
 from lab.sim.network import Ledger
 from lab.trace.kinds import (
     SCHEMA,
@@ -56,7 +56,7 @@ def merge(
 ) -> Merged:
     log = sorted(seen.log.drafts, key=_when)
     asked = Asked(log)
-    known = Known()
+    known = NamingCodec()
     tales = _tales(seen, recordings, known, asked, full=detail == "full")
     matched = match(tales, seen.spans, seen.end_ns)
     _name(log, tales)
@@ -95,7 +95,7 @@ def _when(draft: Draft) -> int:
 def _tales(
     seen: DriverRecord,
     recordings: Sequence[raw.Recording],
-    known: Known,
+    known: NamingCodec,
     asked: Asked,
     *,
     full: bool,

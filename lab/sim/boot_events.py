@@ -11,7 +11,7 @@ from domain.arrival import Arrival
 from lab.plan.faults import Plan
 from lab.sim.disk import SimDisk
 from lab.sim.disk_swap import DiskSwap
-from lab.sim.event_names import Known
+from lab.sim.event_names import NamingCodec
 from lab.trace.kinds import Boot
 from node.core.ports import Record
 from node.core.replica import Replica
@@ -35,7 +35,7 @@ def records_of(disk: SimDisk, recovery: Recovery) -> list[Record]:
 
 def boot_of(
     bay: DiskSwap,
-    known: Known,
+    known: NamingCodec,
     plan: Plan,
     replica: Replica,
     pages: RecordPages | None,

@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, assert_never
 
 from lab.plan.faults import Op
-from lab.sim.event_names import Known
+from lab.sim.event_names import NamingCodec
 from lab.sim.scheduler import Scheduler
 from lab.trace.kinds import Data, Fail, Info, Invoke, Ok
 from lab.trace.trace import Trace
@@ -29,7 +29,7 @@ _CERTAIN = frozenset({"busy", "disk_full"})
 class Clients:
     """Implements `lab.sim.host.Desk`. Mutable."""
 
-    def __init__(self, agenda: Scheduler, trace: Trace, known: Known) -> None:
+    def __init__(self, agenda: Scheduler, trace: Trace, known: NamingCodec) -> None:
         self._agenda = agenda
         self._trace = trace
         self._known = known

@@ -72,7 +72,7 @@ class Recorder:
         self._tell(Out(outbox_hash(outbox)))
 
 
-class Difference(Struct, frozen=True):
+class OutputDifference(Struct, frozen=True):
     """The first output of a life that is not what was recorded."""
 
     node: str
@@ -90,10 +90,10 @@ class Difference(Struct, frozen=True):
         return f"{self.node}, life {self.inc}, {where}: {how}"
 
 
-def replay(events: Iterable[Event]) -> list[Difference]:
+def replay(events: Iterable[Event]) -> list[OutputDifference]:
     """Feed the recorded inputs to replicas made anew; nothing is returned if all is as it was."""
     replicas: dict[str, Replica] = {}
-    found: list[Difference] = []
+    found: list[OutputDifference] = []
     for event in events:
         data = event.data
         if type(data) is Life:
@@ -111,7 +111,7 @@ def replay(events: Iterable[Event]) -> list[Difference]:
         except Exception as error:
             got = f"{type(error).__name__}: {error}"
         if got != recorded:
-            found.append(Difference(event.node, event.inc, event.seq, recorded, got))
+            found.append(OutputDifference(event.node, event.inc, event.seq, recorded, got))
             del replicas[event.node]  # what follows would differ, too
     return found
 
@@ -154,11 +154,11 @@ class Conformance(Struct, frozen=True):
     lives: int
     turns: int
     differences: int  # turns whose Outbox is not what was recorded
-    found: tuple[Difference, ...]  # the first of each life
+    found: tuple[OutputDifference, ...]  # the first of each life
     incomplete: tuple[str, ...]  # recordings that end before their life did, and why
 
     @property
-    def first(self) -> Difference | None:
+    def first(self) -> OutputDifference | None:
         return self.found[0] if self.found else None
 
     def text(self) -> str:
@@ -179,7 +179,7 @@ class Player:
         self.replica = revived(self.life)
         self.turns = 0
         self.differences = 0
-        self.first: Difference | None = None
+        self.first: OutputDifference | None = None
 
     def drains(self) -> Iterator[tuple[raw.Entry, Outbox | None]]:
         """The entries after the boot, turns with their Outbox, as it came now.
@@ -221,7 +221,7 @@ class Player:
         if self.first is None:
             fed = ", ".join(str(item.__struct_config__.tag) for item in turn.inputs) or "nothing"
             began, detail = self.recording.began, f"fed {fed}; {how}"
-            self.first = Difference(
+            self.first = OutputDifference(
                 node=began.node,
                 inc=began.incarnation,
                 seq=-1,

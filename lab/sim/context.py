@@ -2,7 +2,7 @@
 
 from domain.moderation import Moderator
 from lab.plan.faults import Plan
-from lab.sim.event_names import Known
+from lab.sim.event_names import NamingCodec
 from lab.sim.network import Network
 from lab.sim.reach_hooks import ReachHooks, Watched
 from lab.sim.scheduler import Scheduler
@@ -30,7 +30,7 @@ class SimContext:
         self.agenda = agenda
         self.trace = trace
         self.network = network
-        self.known = Known()
+        self.known = NamingCodec()
         self.moderator = moderator
         self.detail: Detail = detail
         self.watch = watch

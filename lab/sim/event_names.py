@@ -31,7 +31,7 @@ class Named(Struct, frozen=True, gc=False):
     facts: Facts
 
 
-class Known:
+class NamingCodec:
     """Implements `node.core.ports.EventCodec`. Mutable."""
 
     __slots__ = ("_codec", "_decoded", "_named", "_refs")

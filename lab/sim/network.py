@@ -25,7 +25,7 @@ import msgspec
 from gossip.packets import WITH_RUNS, Ack, Body, Packet, Same, Syn, SynAck, Unfold
 from gossip.wire import WireError, decode, encode
 from lab.plan.faults import Cut, NetworkOptions, word
-from lab.sim.packet_rules import Cuts, Fate, NarrowRule, PacketFault, PacketRule, rule_of
+from lab.sim.packet_rules import CutRule, Fate, NarrowRule, PacketFault, PacketRule, rule_of
 from lab.sim.scheduler import Scheduler
 from lab.trace.kinds import Copied, Dropped, Got, Sent
 from lab.trace.trace import MsgId, Trace
@@ -164,7 +164,7 @@ class Network:
         self._hosts: dict[str, NetworkMachine] = {}
         self._links: dict[str, dict[str, SimLink]] = {}
         self._rules: list[tuple[str, PacketRule]] = []
-        self._cuts = Cuts()
+        self._cuts = CutRule()
         self.block = self._cuts.block
         self.ledger = Ledger()
         self.watch: Callable[[str, str, Packet], None] | None = None  # is shown what is sent

@@ -65,7 +65,7 @@ class TableRule:
         return first_us > 0 or len(delays_ms) > 1
 
 
-class Cuts:
+class CutRule:
     """Which links lose all packets, each by so many faults. Mutable."""
 
     def __init__(self) -> None:

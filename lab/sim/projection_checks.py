@@ -10,7 +10,7 @@ from hashlib import blake2b
 from domain.arrival import Arrival
 from domain.presence import Presence
 from domain.timeline import Timeline
-from lab.sim.event_names import Known
+from lab.sim.event_names import NamingCodec
 from lab.trace.kinds import Final
 from node.core.replica import Replica
 
@@ -22,7 +22,7 @@ _UNFOLDED = dict.fromkeys(_FIELDS, "")  # of a node that nobody looked at so clo
 
 
 def final_of(
-    replica: Replica, known: Known, now_ms: int, *, again: bool = True, lean: bool = False
+    replica: Replica, known: NamingCodec, now_ms: int, *, again: bool = True, lean: bool = False
 ) -> Final:
     """What a live node shows at the end; `again`: with its projections made anew."""
     timeline = replica.timeline

@@ -6,7 +6,7 @@ import pytest
 
 from domain.quiet import Quiet
 from gossip.engine import Engine
-from lab.campaign.judged_run import Judged, run_judged
+from lab.campaign.judged_run import JudgedRun, run_judged
 from lab.plan.scenario import named
 from lab.trace.kinds import Handed, Invoke
 from node.core.epochs import Epochs
@@ -15,15 +15,15 @@ from tests.mutants.planting import swapped
 from tests.mutants.projections import undo_forgets
 
 
-def verdicts(scenario: str, seeds: range) -> list[Judged]:
+def verdicts(scenario: str, seeds: range) -> list[JudgedRun]:
     return [run_judged(named(scenario), seed) for seed in seeds]
 
 
-def failing(runs: list[Judged]) -> set[str]:
+def failing(runs: list[JudgedRun]) -> set[str]:
     return {one.rule for run in runs for one in run.verdicts if one.outcome == "fail"}
 
 
-def figure(runs: list[Judged], rule: str, name: str) -> float:
+def figure(runs: list[JudgedRun], rule: str, name: str) -> float:
     figures = [one.figures for run in runs for one in run.verdicts if one.rule == rule]
     return sum(one.get(name, 0) for one in figures) / len(figures)
 

@@ -16,7 +16,7 @@ import pytest
 
 from domain.dot import Dot
 from domain.events import MessagePosted
-from lab.client.client import Client, Failure, Unreachable
+from lab.client.client import Client, RequestFailure, Unreachable
 from lab.client.timeline_reader import read_timeline
 from lab.cluster.network_faults import Fault, cut, heal_nodes, put
 from node.control.messages import Accepted, Post
@@ -64,7 +64,7 @@ class Talker(threading.Thread):
                 reply = client.expect(Post(client.new_id(), f"c{self.number}", text), Accepted)
                 self.took_s.append(time.monotonic() - asked_s)
                 self.acked[reply.dot] = text
-            except (Unreachable, Failure):
+            except (Unreachable, RequestFailure):
                 if count:
                     self.unknown.add(text)
                 if client is not None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from lab.campaign.explore import Options, explore
 from lab.checkers import judge
-from lab.client.client import Client, Failure, Unreachable
+from lab.client.client import Client, RequestFailure, Unreachable
 from lab.plan.draw import draw
 from lab.plan.faults import ClockOffset, Kill, Pause, Point, Timed
 from lab.plan.scenario import Scenario, named
@@ -71,7 +71,10 @@ def test_a_run_with_a_kill_can_be_fed_back(lab: Any) -> None:
     posted = 0
     for number in range(200):
         name = dice.choice(("n1", "n2", "n3"))
-        with contextlib.suppress(Unreachable, Failure), Client(name, places[name].control) as one:
+        with (
+            contextlib.suppress(Unreachable, RequestFailure),
+            Client(name, places[name].control) as one,
+        ):
             one.expect(Post(one.new_id(), "ana", f"hello {number}"), Accepted)
             posted += 1
         if number == 40:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from domain.dot import Dot
-from lab.client.client import Client, Failure, Silent, Unreachable, listening
+from lab.client.client import Client, RequestFailure, Silent, Unreachable, listening
 from lab.terminal.errors import Exit
 from node.control.messages import (
     Accepted,
@@ -169,7 +169,7 @@ def test_a_failure_carries_its_exit_code(fake_node: FakeMaker, code: Any, expect
     node = fake_node(lambda request: [Failed(request.id, code, "because")])
     with (
         Client("n1", node.control) as client,
-        pytest.raises(Failure, match="n1: because") as failure,
+        pytest.raises(RequestFailure, match="n1: because") as failure,
     ):
         client.expect(ReadFrontier(client.new_id()), FrontierPage)
     assert failure.value.code is expected
@@ -179,6 +179,6 @@ def test_an_answer_of_the_wrong_kind_is_a_failure(fake_node: FakeMaker) -> None:
     node = fake_node(lambda request: [Done(request.id)])
     with (
         Client("n1", node.control) as client,
-        pytest.raises(Failure, match="unexpected answer Done"),
+        pytest.raises(RequestFailure, match="unexpected answer Done"),
     ):
         client.expect(ReadFrontier(client.new_id()), FrontierPage)

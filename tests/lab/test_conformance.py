@@ -38,9 +38,9 @@ from lab.plan.faults import (
 from lab.plan.scenario import named
 from lab.real.draft_event import Draft
 from lab.real.feasibility import possible
-from lab.real.packet_matching import Receipt, Transmission, match
+from lab.real.packet_matching import Arrived, Transmission, match
 from lab.real.trace_merge import put_off
-from lab.sim.conformance import Conformance, Difference, conform
+from lab.sim.conformance import Conformance, OutputDifference, conform
 from lab.sim.world import run
 from lab.trace.file import write_lines
 from lab.trace.kinds import Copied, Dropped, Got, Sent
@@ -194,7 +194,7 @@ def test_what_tells_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_the_sum_is_told_in_one_line() -> None:
     assert Conformance(2, 30, 0, (), ()).text() == "0 differences over 30 turns of 2 lives"
-    one = Difference("n1", 1, 7, "ab", "cd")
+    one = OutputDifference("n1", 1, 7, "ab", "cd")
     told = Conformance(1, 1, 1, (one,), ()).text()
     assert told == (
         "1 difference over 1 turn of 1 life; "
@@ -277,7 +277,7 @@ class Life:
     def __init__(self, node: str, begin_ns: int = 0, end_ns: int | None = None) -> None:
         self.node, self.begin_ns, self.end_ns = node, begin_ns, end_ns
         self.sent: list[Transmission] = []
-        self.got: list[Receipt] = []
+        self.got: list[Arrived] = []
         self.drops: list[tuple[int, str, str, int]] = []
 
     def sends(self, peer: str, number: int, t_ns: int, plan: list[float] | None = None) -> Draft:
@@ -288,7 +288,7 @@ class Life:
 
     def gets(self, peer: str, number: int, t_ns: int) -> Draft:
         draft = Draft(t_ns, self.node, 1, Got("Syn"), None, (peer, 1, number), peer, 40)
-        self.got.append(Receipt(draft))
+        self.got.append(Arrived(draft))
         return draft
 
 

@@ -11,7 +11,7 @@ from lab.campaign.explore import Options, explore
 from lab.campaign.judged_run import run_judged
 from lab.cli.verdict_view import story_lines
 from lab.explain.lessons import LESSONS
-from lab.explain.shrink import Progress, broken_by, ddmin, fails, shrink, size_of, with_items
+from lab.explain.shrink import ShrinkProgress, broken_by, ddmin, fails, shrink, size_of, with_items
 from lab.explain.shrink_passes import pinned, simpler, without_node
 from lab.explain.story import tell
 from lab.plan.draw import draw
@@ -101,7 +101,7 @@ def test_shrinking_by_a_fake_checker_reaches_the_smallest_plan() -> None:
 
     seeds = [seed for seed in range(60) if fake(draw(named("all"), seed), "C1")]
     for seed in seeds[:3]:
-        told: list[Progress] = []
+        told: list[ShrinkProgress] = []
         small = shrink(
             draw(named("all"), seed), "C1", budget_s=60, on_progress=told.append, failing=fake
         )

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from lab.cli.watch import line_of, screen
 from lab.observe.node_states import NodeState
-from lab.observe.watcher import Change, Changes, agreement
+from lab.observe.watcher import Changes, ClusterChange, agreement
 from lab.terminal.tables import Paint
 from node.network.link_faults import LinkFault
 
@@ -21,7 +21,7 @@ def test_at_first_all_is_new_and_then_only_what_changes() -> None:
     assert [one.state.node for one in changes.of(1, [UP, BEHIND, DOWN])] == ["n1", "n2", "n3"]
     assert changes.of(2, [UP, BEHIND, DOWN]) == []
     assert changes.of(3, [UP, replace(BEHIND, events=5, missing=0), DOWN]) == [
-        Change(3, replace(BEHIND, events=5, missing=0))
+        ClusterChange(3, replace(BEHIND, events=5, missing=0))
     ]
 
 
@@ -40,12 +40,12 @@ def test_whether_nodes_agree_is_told_of_those_who_answer() -> None:
 
 
 def test_a_change_is_one_line_whatever_a_node_says() -> None:
-    assert line_of(Change(0, UP)) == (
+    assert line_of(ClusterChange(0, UP)) == (
         "1970-01-01 00:00:00.000Z  n1  running  events 5  root abababab  peers 2 of 2  looks stable"
     )
-    assert line_of(Change(0, DOWN)).endswith("n3  down  restarts 1  killed by SIGKILL")
+    assert line_of(ClusterChange(0, DOWN)).endswith("n3  down  restarts 1  killed by SIGKILL")
     nasty = replace(DOWN, exit="\x1b[2J\nn1  running", faults={"n2": LinkFault(loss=0.2)})
-    line = line_of(Change(0, nasty))
+    line = line_of(ClusterChange(0, nasty))
     assert "\n" not in line
     assert "\x1b" not in line
     assert line.endswith("to n2: loss 20%")

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from lab.checkers import BATCH, PAIR, Band, Judge, Thresholds, Verdict
 from lab.plan.draw import draw
 from lab.plan.faults import Plan
-from lab.plan.scenario import Faults, Scenario, Workload, named
+from lab.plan.scenario import FaultRanges, Scenario, WorkloadRanges, named
 from lab.sim.world import World
 from lab.trace.file import read_lines
 from tests.mutants.ablation import without
@@ -186,11 +186,11 @@ def varied(base: str, name: str, about: str, **changes: object) -> Bench:
 
 def variant(base: str, name: str, about: str, **changes: object) -> Scenario:
     scenario = named(base)
-    names = set(Faults.__struct_fields__) - {"latency"}  # this word is the links' own latency
+    names = set(FaultRanges.__struct_fields__) - {"latency"}  # this word is the links' own latency
     faults = replace(scenario.faults, **{k: v for k, v in changes.items() if k in names})
     workload = replace(
         scenario.workload,
-        **{k: v for k, v in changes.items() if k in Workload.__struct_fields__},
+        **{k: v for k, v in changes.items() if k in WorkloadRanges.__struct_fields__},
     )
     rest = {k: v for k, v in changes.items() if k in Scenario.__struct_fields__}
     rest = {"faults": faults, "workload": workload, **rest}

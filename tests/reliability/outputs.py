@@ -20,7 +20,7 @@ from lab.cli.common import first_problem
 from lab.cli.error_output import complain
 from lab.cli.logs import line_text
 from lab.cli.main import _unexpected
-from lab.client.client import Failure
+from lab.client.client import RequestFailure
 from lab.client.timeline_reader import TimelineReader
 from lab.observe.log_tail import parse_line
 from lab.observe.node_states import NodeState
@@ -187,7 +187,7 @@ def _answers(text: str) -> None:
     ):
         try:
             chat._report("n1", reply, json=False)
-        except (Problem, Failure) as problem:
+        except (Problem, RequestFailure) as problem:
             complain(str(problem), problem.code)
 
 

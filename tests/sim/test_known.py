@@ -6,7 +6,7 @@ from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import Event, MessagePosted, ParticipantJoined
 from gossip.entry import GENESIS
-from lab.sim.event_names import Known
+from lab.sim.event_names import NamingCodec
 from node.core.ports import Decoded
 from node.storage.codec import ProtobufCodec
 
@@ -16,7 +16,7 @@ def event(seq: int) -> MessagePosted:
 
 
 def test_an_event_comes_out_of_its_bytes_also_where_they_were_made() -> None:
-    known, codec = Known(), ProtobufCodec()
+    known, codec = NamingCodec(), ProtobufCodec()
     for seq in range(1, 5):
         prev = GENESIS if seq == 1 else bytes([seq]) * 16
         made = event(seq)
@@ -36,4 +36,4 @@ def test_a_codec_that_does_not_give_back_what_it_took_is_noticed(
 
     monkeypatch.setattr(ProtobufCodec, "encode", forgetful)
     with pytest.raises(AssertionError, match="not what its bytes say"):
-        Known().encode(event(1), GENESIS)
+        NamingCodec().encode(event(1), GENESIS)

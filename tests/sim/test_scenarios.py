@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gossip.config import GossipConfig
 from lab.plan.draw import draw
 from lab.plan.faults import plan_from_json, plan_to_json
-from lab.plan.scenario import SCENARIOS, Cuts, ScenarioError, load, named, names
+from lab.plan.scenario import SCENARIOS, ScenarioError, ThresholdRanges, load, named, names
 from lab.sim.world import Result, run
 from lab.trace.kinds import Final, Phase
 from tests.sim.judged import wrong
@@ -74,7 +74,7 @@ def test_limits_are_drawn_for_each_seed_and_each_by_itself() -> None:
     plans = [draw(scenario, seed) for seed in range(40)]
     assert {plan.gossip.ranges_max for plan in plans} >= {1, 2, 16}
     assert len({plan.disk.unwritten.records for plan in plans}) > 20
-    assert isinstance(scenario.cuts, Cuts)
+    assert isinstance(scenario.cuts, ThresholdRanges)
     fewer = replace(scenario, cuts=replace(scenario.cuts, ranges_max=UNSET))
     for plan in plans:
         other = draw(fewer, plan.seed)
