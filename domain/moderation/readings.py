@@ -50,11 +50,13 @@ LEET = _table(DIGITS, wide=False)
 WIDEST = _table(DIGITS | WIDE, wide=True)
 
 LETTER = frozenset(code for code in range(256) if PLAIN[code] not in b" .")
-# Codes that a reading has no other letter for than the one before it.
-_NO_LEET = bytes(code for code in range(256) if PLAIN[code] == LEET[code])
-_NO_WIDE = bytes(code for code in range(256) if LEET[code] == WIDEST[code])
-
-
+# For translate: 1 is a letter from LEET on, 2 in WIDEST only, and so is ! within or before words.
+_KINDS = bytes(
+    code
+    if code == ord("!")
+    else 48 + (PLAIN[code] != LEET[code]) + 2 * (LEET[code] != WIDEST[code])
+    for code in range(256)
+)
 # For translate: all bits for these classes, none for the others.
 _LETTERS = bytes(255 * (code in LETTER) for code in range(256))
 _DOTS, _SPACES = (bytes(255 * (code == one) for code in range(256)) for one in b". ")
@@ -63,7 +65,7 @@ _INVERSE = bytes(range(255, -1, -1))
 _SPACED = bytes(range(256)).replace(b".", b" ")
 _SHAPE = bytes(ord("a") if code in LETTER else code for code in range(256))
 _ROW = re.compile(b" a a a ").search  # three single letters; faster than `in` for so short a needle
-_BANG = re.compile(rb"![^\s!?.,:;)\"'*_-]|(?<![a-z!])!").search
+_BANG = re.compile(rb"!(?:[^\s!?.,:;)\"'*_-]|(?<![a-z!]!))").search
 _INNER = re.compile(rb"\.[^. ]").search
 
 
@@ -85,9 +87,10 @@ class View:
 def readings_of(codes: bytes) -> Iterator[bytes]:
     """Those that differ. An exclamation mark that nothing follows is no letter in any."""
     yield PLAIN
-    if codes.translate(None, _NO_LEET):
+    kinds = codes.translate(_KINDS)
+    if b"1" in kinds:
         yield LEET
-    if codes.translate(None, _NO_WIDE).strip(b"!") or _BANG(codes):
+    if b"2" in kinds or (b"!" in kinds and _BANG(codes)):
         yield WIDEST
 
 
