@@ -14,7 +14,7 @@ from gossip.packets import Line, Run
 from gossip.reconcile.vector import Vector
 from gossip.store import MemoryStore
 from lab.drills.beside import holds, same
-from lab.drills.chains import logs_of, root_of_all
+from lab.drills.chains import chain, logs_of, root_of_all
 
 RANGES_MAX = 16
 EXCHANGES_MAX = 30
@@ -78,6 +78,45 @@ class Model:
 
 
 def holding(rng: Random) -> None:
+    _parts(rng)
+    _sides(rng)
+
+
+def _parts(rng: Random) -> None:
+    """A log of many gaps is told a part each turn: all of it, in as few turns as can be."""
+    frontier, most = Frontier(MemoryStore(), RANGES_MAX, ("n1",)), rng.randint(1, 4)
+    trunk = chain(Dot("n2", 1, 1), 30)
+    chosen = [one for one in trunk if rng.random() < 0.5] or trunk[:1]
+    rng.shuffle(chosen)
+    for one in chosen:
+        frontier.add(one)
+    log = frontier.get(LogId("n2", 1))
+    assert log is not None
+    above, links = log.held.above_prefix(), {one.dot.seq: one for one in chosen}
+    turns = max(1, -(-len(above) // most))
+    for turn in range(turns, 3 * turns):
+        begin = turn % turns * most
+        ranges = above[begin : begin + most]
+        following = above[begin + most : begin + most + 1]
+        part = log.part(turn, most)
+        same("its ranges", part.ranges, ranges)
+        edges = ranges[0][0] if begin else 1, following[0][0] - 1 if following else 0
+        same("all of what it tells", (part.first, part.last), edges)
+        same("what vouches", log.above_of(ranges) or b"", part.above)
+        holds("something vouches", len(part.above) == (TAG_BYTES if ranges else 0))
+    for first, last in above:
+        other = [links[seq].tag for seq in range(first, last + 1)]
+        same("each by itself", log.above_of([(first, last)]), _vouched(other))
+        if last > first:
+            same("not a part of it", log.above_of([(first, last - 1)]), None)
+
+
+def _vouched(tags: list[bytes]) -> bytes:
+    total = sum(int.from_bytes(one, "big") for one in tags)
+    return total.to_bytes(40, "big")[-TAG_BYTES:]
+
+
+def _sides(rng: Random) -> None:
     forks = rng.choice((0, 0, 1, 2))
     made: list[Entry] = []
     for origin in ("n1", "n2", "n3")[: rng.randint(1, 3)]:
