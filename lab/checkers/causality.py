@@ -31,8 +31,6 @@ RULE = CheckerRule(
 class _Names:
     """What the own events of one node name as parents. Mutable."""
 
-    __slots__ = ("_last", "_own")
-
     def __init__(self) -> None:
         self._own: list[tuple[int, tuple[str, ...]]] = []  # of this life: record, parents
         self._last: dict[str, int] = {}  # by log: the last seq that is named

@@ -65,26 +65,6 @@ def numbered(records: Sequence[str]) -> dict[str, int]:
 class Disk:
     """Of one node. Mutable."""
 
-    __slots__ = (
-        "damaged",
-        "durable",
-        "flipped",
-        "floor",
-        "harmed",
-        "losses",
-        "marked",
-        "number_of",
-        "past",
-        "records",
-        "reopening",
-        "sure",
-        "synced",
-        "taken",
-        "tried",
-        "up",
-        "written",
-    )
-
     def __init__(self) -> None:
         self.records: list[str] = []  # refs and `epoch LOG`, by number - 1
         self.number_of: dict[str, int] = {}

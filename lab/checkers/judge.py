@@ -40,8 +40,6 @@ from lab.trace.trace import Event
 class Single:
     """A checker of one run, as it is registered."""
 
-    __slots__ = ("make", "rule")
-
     def __init__(self, rule: CheckerRule, make: Callable[[CheckContext], Checker]) -> None:
         self.rule = rule
         self.make = make

@@ -30,18 +30,6 @@ RULE = CheckerRule(
 class _Life:
     """Of one node. Mutable."""
 
-    __slots__ = (
-        "always",
-        "durable",
-        "epochs",
-        "handed",
-        "log",
-        "own",
-        "pending",
-        "shown",
-        "written",
-    )
-
     def __init__(self) -> None:
         self.always = True
         self.handed = self.written = self.durable = 0

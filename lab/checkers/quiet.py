@@ -50,8 +50,6 @@ class QuietPoint(Struct, frozen=True):
 class _Watch:
     """Of one node. Mutable."""
 
-    __slots__ = ("claims", "lacks", "lives", "news", "since", "stable")
-
     def __init__(self) -> None:
         self.lacks: set[str] = set()
         self.since: int | None = None  # stable since

@@ -27,8 +27,6 @@ RULE = CheckerRule(
 class _Session:
     """Mutable."""
 
-    __slots__ = ("nodes", "read", "written", "wrote")
-
     def __init__(self) -> None:
         self.nodes: set[str] = set()
         self.written: dict[str, int] = {}  # own acknowledged refs, by the seq of the answer

@@ -56,8 +56,6 @@ class PairChecker(Protocol):
 class Findings:
     """What a checker has against a run. The first finding is told, the others are counted."""
 
-    __slots__ = ("_first", "count", "rule")
-
     def __init__(self, rule: CheckerRule) -> None:
         self.rule = rule
         self.count = 0

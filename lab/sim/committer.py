@@ -55,11 +55,6 @@ class NoJournal:
 class SimCommitter:
     """One life's committer. Mutable; `stop` ends it, and what is under way then never happens."""
 
-    __slots__ = (
-        *("_agenda", "_alive", "_always", "_busy", "_closing", "_died", "_disk", "_flying"),
-        *("_group", "_point", "_report", "_rng", "_sync_us", "_wake_us", "log"),
-    )
-
     def __init__(
         self,
         agenda: Scheduler,

@@ -43,8 +43,6 @@ class Died(Exception):
 class DiskFaults:
     """What is wrong with one disk at the moment. Mutable; the injector changes it."""
 
-    __slots__ = ("dies", "errors", "full", "short", "slow_us")
-
     def __init__(self) -> None:
         self.errors: dict[str, list[tuple[float, Random]]] = {}  # by call: write, sync
         self.full: list[list[int]] = []  # [bytes that still fit], one for each such fault
@@ -55,22 +53,6 @@ class DiskFaults:
 
 class SimDisk:
     """Implements `node.storage.files.Storage`. Mutable."""
-
-    __slots__ = (
-        *("_checkpoints", "_checkpoints_rng"),
-        "_doomed",
-        "_fired",
-        "_name",
-        "_rot",
-        "_synced",
-        "_telling",
-        "_away",
-        "faults",
-        "files",
-        "opening",
-        "robbed",
-        "unbegun",
-    )
 
     def __init__(self, name: str, fired: Fired) -> None:
         self._name = name

@@ -107,11 +107,6 @@ class Flight:
 class Ledger:
     """What the network did, in packets and bytes. Mutable."""
 
-    __slots__ = (
-        *("bytes", "copied", "decoded", "delivered", "digest_bytes", "dropped"),
-        *("duplicate_bytes", "fired", "framing_bytes", "payload_bytes", "sent"),
-    )
-
     def __init__(self) -> None:
         self.sent = self.copied = self.delivered = self.decoded = 0
         self.bytes = self.digest_bytes = self.payload_bytes = self.framing_bytes = 0

@@ -88,8 +88,6 @@ def origin_of(ref: str) -> str:
 class Trace:
     """A list of events that can be added to, iterated, hashed, and looked at while it grows."""
 
-    __slots__ = ("_digest", "_hashed", "events", "observers")
-
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self.events: list[Event] = []
         self.observers = tuple(observers)
