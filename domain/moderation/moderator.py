@@ -90,7 +90,7 @@ class Moderator:
         """In the text as a screen shows it, where it is shown backwards."""
         order = list(range(len(text)))
         for run in _RUN.finditer(text):
-            order[slice(*run.span())] = range(run.end() - 1, run.start() - 1, -1)
+            order[run.start() : run.end()] = range(run.end() - 1, run.start() - 1, -1)
         shown = self._look.normalize("".join([text[at] for at in order]))
         found = []
         for one in Search(shown, self._banned.look, budget, context, "reversed").matches():

@@ -56,8 +56,8 @@ class Candidate:
     ) -> None:
         self.text, self.view, self.reading = text, view, reading
         self.first, self.last, self.start, self.end = place
-        inside = slice(self.start - 1, self.end - 1)
-        self.chars, self.codes = text.chars[inside], text.codes[inside]
+        begin, end = self.start - 1, self.end - 1  # mypyc takes no slice as an object
+        self.chars, self.codes = text.chars[begin:end], text.codes[begin:end]
         self.classes = view.classes[self.start : self.end]
         self.at, until = text.span(self.start - 1, self.end - 1)
         self.part = text.original[self.at : until]
