@@ -176,6 +176,8 @@ class Log:
             self.forked = True
         self.link = link
         self.head = link[:TAG_BYTES]
+        if self.tagged:  # it will be asked for, and need not be read for that
+            self.keep_tag(self.held.prefix, self.head)
 
     def _keep(self, seq: int, span: Span) -> None:
         """This span begins at `seq`, or goes on there a range that is kept already."""

@@ -318,6 +318,16 @@ def test_where_the_first_one_of_a_position_has_to_go_it_is_named_no_more() -> No
     assert tags_in(line) == [one.tag for one in made[:-1]]
 
 
+def test_what_is_added_to_a_forked_log_is_named_without_reading_it() -> None:
+    entries = chain("n1", 300)
+    frontier = holding(entries[:100], chain("n1", 1, branch="b"))
+    frontier.next_lines()
+    take(frontier, entries[100:])
+    log = frontier.ensure(N1)
+    assert [data for _, _, data in frontier.tags(log, 1)] == [b""] * 300
+    assert log.tags.tobytes() == tags_of(entries)
+
+
 def tags_in(line: Line) -> list[bytes]:
     return [line.tags[at : at + TAG_BYTES] for at in range(0, len(line.tags), TAG_BYTES)]
 
