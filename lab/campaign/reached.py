@@ -259,6 +259,7 @@ class _Told:
         assert type(data) is Unwritten
         self.counts["disk full" if data.code == "disk_full" else "write failed"] += 1
         self.counts["storage failed for good"] += data.final
+        self.counts["journal taken away"] += "while the node ran" in data.reason
 
     def _on_crash(self, event: Event) -> None:
         data = event.data

@@ -61,7 +61,7 @@ ROWS: tuple[str, ...] = (
     "stamp skewed",
     *("behind: queue full", "caught up", "push held back", "told to hold back"),
     *("writes refused", "writes resumed", "entries stripped while stuck"),
-    *("write failed", "disk full", "storage failed for good", "read_only"),
+    *("write failed", "disk full", "storage failed for good", "read_only", "journal taken away"),
     *("segment begun", "rotation failed"),
     *("torn tail", "hole", "hole filled again", "unrenewed", "renewed"),
     *("checkpoints believed", "checkpoints found rotten", "checkpoints rebuilt"),

@@ -26,7 +26,7 @@ RULE = CheckerRule(
     "supervision",
     "What crashes is started again within its budget, or gives up aloud; the core never crashes.",
 )
-_DISK = HARM | {"disk_errors", "disk_full", "short_writes", "disk_older"}
+_DISK = HARM | {"astray", "disk_errors", "disk_full", "short_writes", "disk_older"}
 
 
 class Supervision:

@@ -11,6 +11,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from lab.plan.faults import (
+    Astray,
     Burst,
     ClockDrift,
     ClockOffset,
@@ -162,6 +163,8 @@ class _Drawer:
             yield from self._points(faults)
         elif name == "rot":
             yield from self._rots(faults)
+        elif name == "astray":
+            yield from self._astrays(faults)
         elif name == "short_writes":
             assert faults.short_writes is not None
             for node in self.nodes:
@@ -261,6 +264,13 @@ class _Drawer:
         for _ in range(self.rng.randint(*faults.rot.count)):
             at_us = self.rng.randint(FIRST_US, self.end_us)
             yield (at_us, at_us, Rot(self.victim, self.rng.randint(*faults.rot.flips)))
+
+    def _astrays(self, faults: FaultRanges) -> Iterator[Draft]:
+        found = faults.astray
+        assert found is not UNSET
+        for _ in range(self.rng.randint(*found.count)):
+            how = self.rng.choice(found.how)
+            yield (*self._span(found.lasts_ms), Astray(self.victim, how))
 
     def _points(self, faults: FaultRanges) -> Iterator[Draft]:
         points, rng = faults.point, self.rng

@@ -33,6 +33,7 @@ SITES: tuple[Site, ...] = (
     "mid_send",
     "mid_open",
 )
+AstrayHow = Literal["folder", "segment", "emptied"]
 MISHAPS = frozenset({"moved", "unnamed", "short"})  # of a directory: see `Kill`
 WITHIN_A_CALL: frozenset[Site] = frozenset({"mid_write", "mid_open"})  # to the disk
 
@@ -164,7 +165,7 @@ class Astray(_Fault, frozen=True, tag="astray"):
     segment that it writes to, or empties it, for good. The node has it open."""
 
     node: str
-    how: Literal["folder", "segment", "emptied"] = "folder"
+    how: AstrayHow = "folder"
 
 
 @final

@@ -17,7 +17,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from domain.dot import ORIGIN_FORM
 from gossip.config import GossipConfig
-from lab.plan.faults import SITES, Shape, Site, WordRule
+from lab.plan.faults import SITES, AstrayHow, Shape, Site, WordRule
 from node.config.error_messages import explained
 from node.config.yaml_positions import Located, LocatedError, Path_, parse, read_text
 from node.core.ports import Durability
@@ -144,6 +144,14 @@ class RotRange(_Chance, frozen=True):
     flips: Counts = (1, 2)
 
 
+class AstrayRange(_Chance, frozen=True):
+    """So often somebody moves that node's journal away, and back, or takes or empties a file."""
+
+    count: Counts = (1, 2)
+    lasts_ms: Spans = (300, 3000)
+    how: Annotated[tuple[AstrayHow, ...], Meta(min_length=1)] = ("folder", "segment", "emptied")
+
+
 class PointRange(_Chance, frozen=True):
     """Sites are switched on per seed with `on`, and then fire with `share` each time."""
 
@@ -234,6 +242,7 @@ class FaultRanges(_Part, frozen=True):
     clock: ClockRange | None = None
     worker: WorkerRange | UnsetType = UNSET
     rot: RotRange | UnsetType = UNSET
+    astray: AstrayRange | UnsetType = UNSET
 
 
 class WorkloadRanges(_Part, frozen=True):

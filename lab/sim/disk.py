@@ -262,9 +262,12 @@ class SimDisk:
     def put_back(self, contents: Contents) -> None:
         self.files, self._synced, self._doomed, self._rot = contents
 
-    def move_away(self) -> None:
-        """Under a running process, which goes on writing to what it has open."""
+    def move_away(self) -> bool:
+        """Under a running process, which goes on writing to what it has open. False: it is away."""
+        if self._away is not None:
+            return False
         self._away = self.files.vanish()
+        return True
 
     def move_back(self) -> bool:
         """False: it is there, or another disk is in its place."""

@@ -176,7 +176,8 @@ class Injector:
         if not host.up:
             return None
         if fault.how == "folder":
-            host.disk.move_away()
+            if not host.disk.move_away():
+                return None  # whoever has it puts it back
             host.astray()
             return host.move_back
         place = host.disk.lose_segment(emptied=fault.how == "emptied")

@@ -126,12 +126,17 @@ class Journal:
         self.renew()
         if self._size >= self._options.segment_bytes:
             self._rotate()
-        new = blocks_of(records, self._segment, self._size, self._crc, self._next_number)
+        before = self._size
+        new = blocks_of(records, self._segment, before, self._crc, self._next_number)
         self._write(new.data)
         self._sealer.wrote(new.placed, records, self._next_number)
         self._next_number, self._crc = new.next_number, new.crc
         if self._options.durability != "always":
-            self._check_there()  # the next sync may be far away
+            try:
+                self._check_there()  # the next sync may be far away
+            except StorageError:
+                self._take_back(before)
+                raise
         self.written += len(records)
         self._placed += new.placed
 
@@ -161,7 +166,8 @@ class Journal:
         except StorageError:
             if dropping and before != self._size:
                 self._durable_size = before
-                self._drop_unsynced()
+                self._take_back(before)
+                self.written = self.durable
             raise
         self.durable = self.written
 
@@ -426,6 +432,12 @@ class Journal:
                 self._drop_unsynced()
             raise failure from None
         self._durable_size = self._size
+
+    def _take_back(self, size: int) -> None:
+        """What is refused must not come back with the file, not even after a power cut."""
+        with suppress(OSError):
+            self._storage.truncate(self._name, size)
+            self._storage.sync(self._name)
 
     def _drop_unsynced(self) -> None:
         """After a failed sync: what is not durable must not look so to the next process."""

@@ -26,6 +26,7 @@ CORNERS = {
     "rumors": ("rumor", "rumor feedback"),
     "slow-disk": ("behind: queue full", "caught up", "told to hold back"),
     "stop-on-bad-disk": ("read_only", "storage failed for good"),
+    "taken-away": ("journal taken away", "lost end found"),
 }
 
 

@@ -1,6 +1,7 @@
 """Somebody moves, removes or empties the journal of a running node, which has it open."""
 
 import pytest
+from msgspec.structs import replace
 
 from lab.plan.faults import Astray, DiskOptions, Kill, Op, Plan, Timed
 from lab.sim.world import Result, run_plan
@@ -71,6 +72,16 @@ def test_a_start_without_its_directory_is_refused_until_it_is_put_back() -> None
         assert "is not there" in refusals[0][1].reason  # type: ignore[attr-defined]
         ((_, end),) = of(result, Final)
         assert len(end.arrivals) >= 15  # type: ignore[attr-defined]
+
+
+def test_what_is_away_cannot_be_moved_away_again() -> None:
+    kill = Timed(3, 6 * SECOND_US, 7 * SECOND_US, Kill("n1"))
+    for seed in SEEDS:
+        twice = (astray(3.5, 9.0, "folder"), replace(astray(4.0, 5.0, "folder"), id=2))
+        result = run_plan(plan(seed, *twice, kill))
+        assert wrong(result) == [], f"seed {seed}"
+        assert len([data for _, data in of(result, Fired) if data.what == "astray"]) == 1  # type: ignore[attr-defined]
+        assert of(result, Final), f"seed {seed}"
 
 
 def test_what_was_emptied_is_told_of_by_the_start_that_follows() -> None:

@@ -48,6 +48,7 @@ FIRES = {
     "rumors": {"kill", "loss"},
     "slow-disk": {"slow_sync"},
     "stop-on-bad-disk": {"kill", "disk_errors"},
+    "taken-away": {"kill", "astray", "end_lost"},
 }
 
 

@@ -53,6 +53,24 @@ def test_in_a_relaxed_mode_nothing_is_called_written_either(durability: Durabili
     assert journal.written == before
 
 
+@pytest.mark.parametrize("end", ["killed", "power_cut"])
+@pytest.mark.parametrize("how", ["folder", "segment"])
+@pytest.mark.parametrize("durability", ["always", "interval", "none"])
+def test_what_was_refused_does_not_come_back_with_the_file(
+    durability: Durability, how: str, end: str
+) -> None:
+    storage, journal, writer = begun(durability)
+    taken = storage.vanish("" if how == "folder" else NAME)
+    before = journal.written
+    with pytest.raises(StorageError, match="while the node ran"):  # noqa: PT012
+        journal.append(writer.events(1))
+        journal.sync()
+    storage.come_back(*taken)
+    storage = storage.killed() if end == "killed" else storage.power_cut()
+    again, found = open_journal(storage, durability=durability)
+    assert (again.written, len(found.records)) == (before, before)
+
+
 def test_a_journal_that_writes_nothing_is_checked_too() -> None:
     storage, journal, _ = begun()
     journal.check()
