@@ -16,7 +16,7 @@ from domain.events import Event, MessagePosted, ParticipantJoined
 from gossip.entry import GENESIS, hash_of
 from gossip.packets import PROTOCOL_VERSION, Packet, Push, Run
 from gossip.wire import cluster_hash
-from lab.drills.beside import same
+from lab.drills.beside import holds, same
 from lab.drills.chains import root_of_all
 from lab.drills.entries import written as written_as
 from node.control.messages import (
@@ -49,6 +49,7 @@ from node.network.transport import Transport
 from node.storage.codec import ProtobufCodec
 
 STEPS = 18
+RETRY_MS = 500  # after a failed write, until the journal is tried again
 PEERS = ("n2", "n3")
 CLUSTER = cluster_hash("c")
 WALL_MS = 1_700_000_000_000
@@ -129,6 +130,9 @@ class Bench:
         self.counts = {"restored": events, "unwritable": 0} | dict.fromkeys(names, 0)
         self.heard_ms.clear()
         self.open.clear()
+        self.told = dict.fromkeys(("events_posted", "events_received"), 0)
+        self.retry_ms: int | None = None
+        self.final = False
         self.started_ms = self.now_ms
         self.running = Running("n1", 77, self.mode, self.now_ms, cluster="ab", settings={"a": "b"})
         transport = SimpleNamespace(
@@ -174,6 +178,15 @@ class Bench:
         same("published", told, [(first + at, one.event) for at, one in enumerate(shown)])
         self.counts["posted"] += sum(bool(one.ticket) for one in shown)
         self._replies(out.reply)
+        for note in out.note:
+            if note.event in self.told:
+                self.told[note.event] += cast(int, note.fields["events"])
+        for event, counter in (("events_posted", "posted"), ("events_received", "received")):
+            same(f"{event} are told", self.told[event], self.counts[counter])
+        dots = [one.event.dot for one in self.journal if one.event is not None]
+        waits = self.far.told - {dot.seq for dot in dots if dot.origin == "n2"}
+        if waits and self.retry_ms is not None and self.replica.state == "read_only":
+            holds("wakes to write again", self.replica.wake_at_ms <= self.retry_ms)
 
     @property
     def seen(self) -> int:
@@ -276,6 +289,8 @@ class Bench:
         lost = [one.ticket for one in self.journal[self.written :] if one.ticket]
         self.journal = self.journal[: self.written]
         self.replica.step(PersistFailed(self.written, "disk_full", "no room", final))
+        self.final = self.final or final
+        self.retry_ms = None if self.final else self.now_ms + RETRY_MS
         out = self.replica._outbox.reply
         told = sorted(ticket for ticket, outcome in out if isinstance(outcome, Unmet))
         same("who is told", told, lost)
