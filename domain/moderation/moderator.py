@@ -81,7 +81,7 @@ class Moderator:
             found += self._reversed(text, context, budget)
         if found and foreign and (marks := frozenset(filter(is_mark, set(text)))):
             found = [with_marks(text, one, marks) for one in found]
-        if found and self.policy.allow:
+        if found and self.policy.allow and not budget.crowded:
             allowed = self._allowed_in(text, look)
             found = [one for one in found if allowed.find(0, one.start, one.end) >= 0]
         return found

@@ -14,7 +14,7 @@ from domain.moderation.validation import AROUND, Candidate, is_meant, stands_alo
 from domain.verdict import Hit
 
 PLACES_MAX = 6_000  # of one text, that are looked at: some 10 ms
-KINDS_MAX = 600  # of them that differ, each of which has to be validated: some 10 ms
+KINDS_MAX = 400  # of them that differ, each of which has to be validated: some 10 ms
 CROWDED = "crowded"  # the view of a hit of all that is there
 
 _LETTERS = bytes(sorted(LETTER))

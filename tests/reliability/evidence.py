@@ -258,8 +258,8 @@ def moderation(long: bool) -> str:
     told = [f"{one.name} {one.median:.4g} {one.unit}".strip() for one in found if one.met]
     missed = [f"{one.name} {one.median:.4g}" for one in found if one.met is False]
     assert ran.returncode == 0, f"missed: {', '.join(missed)}; {ran.stderr[-300:].decode()}"
-    count = ran_pytest("tests/domain/test_moderation_corpus.py")
-    return f"{'; '.join(told)}; {count} tests of the corpus"
+    corpora = ("tests/domain/test_moderation_corpus.py", "tests/domain/test_moderation_standard.py")
+    return f"{'; '.join(told)}; {sum(map(ran_pytest, corpora))} tests of the two corpora"
 
 
 def in_lab(run: Callable[[Lab], Figures]) -> Figures:
