@@ -1,4 +1,4 @@
-"""What each peer may make a node compare, in all its packets together.
+"""An allowance for each peer: bounds what all its packets together may make a node compare.
 
 The work for one packet is bounded (`gossip.meter`); a peer that sends such packets without a pause
 would still keep a node busy with nothing else. So comparisons are paid from an allowance, in the

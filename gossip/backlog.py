@@ -1,4 +1,4 @@
-"""Who fetches a backlog: a peer that did not get all it asked for calls for the rest at once.
+"""Peers that are fetching a backlog: one that did not get all it asked for calls again at once.
 
 While it does, our own calls to it send it nothing, or it would get twice what it is just fetching.
 An answer that is lost ends the fetching: after the timeout of an exchange our calls serve it again.

@@ -396,7 +396,7 @@ class Engine(Generic[Value]):
             self.rounds.agreed(peer, theirs, self._now_ms, hurry=self.awaits_receipts)
         else:
             self.counters["rounds_differed"] += 1
-            ours, patience = self.frontier.root, PATIENCE + 4 * self.frontier.tellings
+            ours, patience = self.frontier.root, PATIENCE + 4 * self.frontier.summaries_needed
             useless = self.rounds.differed(peer, theirs, ours, self._now_ms, patience)
             self.counters["rounds_useless"] += useless
 
@@ -475,8 +475,8 @@ class Engine(Generic[Value]):
             if one.origin == self.node and log is not None:
                 self.frontier.claim(log.id, one.prefix)
                 if self.frontier.confirm(log, one.prefix, one.head):
-                    self.receipts.told(peer, one)
+                    self.receipts.receive(peer, one)
 
     def _hear_opinions(self, body: Syn | Same | SynAck) -> None:
         for opinion in body.members:
-            self.members.told(opinion, self._now_ms)
+            self.members.receive(opinion, self._now_ms)

@@ -28,7 +28,7 @@ class Entry(Struct, frozen=True, gc=False):
     data: bytes
 
     @property
-    def link(self) -> bytes:
+    def chain_hash(self) -> bytes:
         """What the next entry of this log must carry as its `prev`."""
         return self.hash[:PREV_BYTES]
 

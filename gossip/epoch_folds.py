@@ -62,7 +62,7 @@ class Compared(Struct, frozen=True, gc=False):
     partial: bool  # of some log they told a part of what they hold, and the next line tells another
 
 
-class Told:
+class LinedLogs:
     """The logs that have a line in a packet, by origin and epoch."""
 
     __slots__ = ("_logs",)
@@ -146,20 +146,22 @@ class EpochFolds:
         counts = {fold.origin: fold.count for fold in folds}
         ours = [fold for fold in differing if fold.count <= counts.get(fold.origin, -1)]
         ours = [fold for fold in ours if (fold.first, fold.last) == (1, EPOCH_MAX)]
-        told = Told(lined)
-        listed, parts = self._parts_of_all(frontier, ours, told, _room(frontier, lined, folds))
+        lined_logs = LinedLogs(lined)
+        listed, parts = self._parts_of_all(
+            frontier, ours, lined_logs, _room(frontier, lined, folds)
+        )
         opened = {fold.origin for fold in parts}
         rest = [fold for fold in folds if fold.origin not in opened]
         return lined + listed, sorted(rest + parts, key=_place_of)
 
     def unfold(self, frontier: Frontier, differing: Sequence[EpochFold]) -> FoldSummary:
         """What we hold in these folds of theirs, in more detail."""
-        listed, folds = self._parts_of_all(frontier, differing, Told(()), OPENED_BYTES_MAX)
+        listed, folds = self._parts_of_all(frontier, differing, LinedLogs(()), OPENED_BYTES_MAX)
         folds.sort(key=_place_of)
         return FoldSummary(self.strategy.next_lines(frontier, listed), folds, whole=False)
 
     def _parts_of_all(
-        self, frontier: Frontier, differing: Sequence[EpochFold], told: Told, room: int
+        self, frontier: Frontier, differing: Sequence[EpochFold], lined_logs: LinedLogs, room: int
     ) -> tuple[list[Log], list[EpochFold]]:
         """Logs to list and parts of our folds, as many as there is room for, in turns."""
         listed: list[Log] = []
@@ -170,9 +172,9 @@ class EpochFolds:
         self._opened_turn += 1
         for fold in [*differing[first:], *differing[:first]]:
             logs = frontier.of(fold.origin)
-            if folds and room < _opened_bytes(fold, logs, told):
+            if folds and room < _opened_bytes(fold, logs, lined_logs):
                 continue  # nothing is looked at that has no room
-            own, parts = _parts(fold, logs, told)
+            own, parts = _parts(fold, logs, lined_logs)
             cost = sum(_line_bytes(frontier, log) for log in own) + len(parts) * _fold_bytes(fold)
             if cost > room and folds:
                 continue
@@ -191,17 +193,17 @@ class EpochFolds:
         """What they lack of ours, and where that cannot be said yet. `hear` comes before."""
         partial = any(line.partial for line in theirs.lines)
         lined = (frontier.get(LogId(line.origin, line.epoch)) for line in theirs.lines)
-        told = Told(log for log in lined if log is not None and log.count)
+        lined_logs = LinedLogs(log for log in lined if log is not None and log.count)
         differing: list[EpochFold] = []
         lacked: list[Log] = []
         for fold in theirs.folds:
-            left_out = _left_out(frontier.of(fold.origin), fold, told)
+            left_out = _left_out(frontier.of(fold.origin), fold, lined_logs)
             if left_out is None:
                 differing.append(fold)
             else:
                 lacked += left_out
         if theirs.whole:
-            lacked += _unspoken(frontier, theirs.folds, told)
+            lacked += _unspoken(frontier, theirs.folds, lined_logs)
         few = self._few(frontier, lacked)
         lacks = self.strategy.next_lacks(frontier, theirs.lines, few)
         if not theirs.whole:
@@ -266,17 +268,17 @@ def _window(rows: list[Row], first: int, size: int) -> list[Row]:
     return rows[first : first + size] + rows[: max(first + size - len(rows), 0)]
 
 
-def _opened_bytes(fold: EpochFold, logs: Logs, told: Told) -> int:
+def _opened_bytes(fold: EpochFold, logs: Logs, lined_logs: LinedLogs) -> int:
     """What it takes at least to open this fold."""
     low, high = logs.span(fold.first, fold.last)
-    listed = high - low - len(told.between(fold.origin, fold.first, fold.last))
+    listed = high - low - len(lined_logs.between(fold.origin, fold.first, fold.last))
     return listed * LINE_BYTES if listed <= LISTED_MAX else PARTS // 2 * FOLD_BYTES
 
 
-def _parts(fold: EpochFold, logs: Logs, told: Told) -> tuple[list[Log], list[EpochFold]]:
+def _parts(fold: EpochFold, logs: Logs, lined_logs: LinedLogs) -> tuple[list[Log], list[EpochFold]]:
     """Few logs are listed, and the fold says that there are no others; many become parts."""
     origin, (low, high) = fold.origin, logs.span(fold.first, fold.last)
-    if high - low <= LISTED_MAX + len(lined := told.between(origin, fold.first, fold.last)):
+    if high - low <= LISTED_MAX + len(lined := lined_logs.between(origin, fold.first, fold.last)):
         listed = [log for log in logs.by_epoch[low:high] if log not in lined]
         return listed, [EpochFold(origin, fold.first, fold.last, 0, _NOTHING)]
     size = -(-(high - low) // PARTS)
@@ -286,14 +288,14 @@ def _parts(fold: EpochFold, logs: Logs, told: Told) -> tuple[list[Log], list[Epo
     parts = []
     for at, first, last in zip(begins, firsts, lasts, strict=True):
         within = logs.sum(at, min(at + size, high))
-        parts.append(_fold(origin, first, last, within, told.between(origin, first, last)))
+        parts.append(_fold(origin, first, last, within, lined_logs.between(origin, first, last)))
     return [], parts
 
 
-def _left_out(logs: Logs, fold: EpochFold, told: Told) -> list[Log] | None:
+def _left_out(logs: Logs, fold: EpochFold, lined_logs: LinedLogs) -> list[Log] | None:
     """Those of ours begun last, without which the rest is their fold; None: unknown."""
     low, high = logs.span(fold.first, fold.last)
-    lined = told.between(fold.origin, fold.first, fold.last)
+    lined = lined_logs.between(fold.origin, fold.first, fold.last)
     total, count = _less(logs.sum(low, high), lined)
     left_out: list[Log] = []
     if count > fold.count:
@@ -309,13 +311,13 @@ def _left_out(logs: Logs, fold: EpochFold, told: Told) -> list[Log] | None:
     return None
 
 
-def _unspoken(frontier: Frontier, folds: list[EpochFold], told: Told) -> list[Log]:
+def _unspoken(frontier: Frontier, folds: list[EpochFold], lined_logs: LinedLogs) -> list[Log]:
     """Those of ours that have no line and are in no fold of a packet that speaks of everything."""
     folds_of = {origin: list(group) for origin, group in groupby(folds, key=_origin_of)}
     unspoken: list[Log] = []
     for origin, logs in frontier.by_origin:
         if origin not in folds_of:
-            count = len(told.of(origin))
+            count = len(lined_logs.of(origin))
             if not count:
                 unspoken += logs.by_epoch
             if not count or count == len(logs.by_epoch):
@@ -329,7 +331,7 @@ def _unspoken(frontier: Frontier, folds: list[EpochFold], told: Told) -> list[Lo
         for begin, end in gaps:
             low, high = logs.span(begin, end)
             if low < high:
-                spoken = {log.id.epoch for log in told.between(origin, begin, end)}
+                spoken = {log.id.epoch for log in lined_logs.between(origin, begin, end)}
                 between = logs.by_epoch[low:high]
                 unspoken += [log for log in between if log.id.epoch not in spoken]
     return unspoken
@@ -366,7 +368,7 @@ def _has_more(line: Line, log: Log | None) -> bool:
     """Whether it tells of positions that are not held here."""
     if log is None or line.prefix > log.prefix:
         return True
-    return any(True for told in line.ranges for _ in log.held.missing_from(*told))
+    return any(True for positions in line.ranges for _ in log.held.missing_from(*positions))
 
 
 def _fold(

@@ -27,6 +27,7 @@ from domain.arrival import TAG_BYTES
 from domain.dot import Dot, LogId
 from domain.seqset import SEQ_MAX
 from gossip.entry import GENESIS, PREV_BYTES, Entry, hash_of
+from gossip.line_turns import LineTurns
 from gossip.log import Log
 from gossip.logs import Logs
 from gossip.meter import ENTRY_BYTES, Meter
@@ -35,7 +36,6 @@ from gossip.packets import TAGS_MAX, Line
 from gossip.places import Places
 from gossip.root import root_of
 from gossip.store import Store, read_ahead
-from gossip.tellings import Tellings
 
 _MASK = (1 << 256) - 1
 _NO_LOGS = Logs()
@@ -44,7 +44,7 @@ NAMED_BYTES_MAX = 512 * 1024  # of what is read for these tags, in one packet
 CLAIMED_LOGS_MAX = 256  # logs of which nothing is held here
 # The lines of many origins with 16 ranges each would not fit into a packet, so the more logs there
 # are, the fewer ranges each may keep.
-TELLINGS_MAX = 1024  # that are waited for, before it is said that a round was of no use
+SUMMARIES_MAX = 1024  # that are waited for, before it is said that a round was of no use
 RANGES_SHARED = 4096  # by all logs, once there are more than a few hundred
 RIVALS_MAX = TAGS_MAX // 2 - 1  # beside the first entry of a position: one line can name them all
 
@@ -67,8 +67,8 @@ class Frontier:
         self._naming = Meter(store, NAMED_BYTES_MAX)
         self.ranges_max = ranges_max
         self.listener = ""  # who the next lines are for
-        self._told = Tellings()
-        self.tellings = (
+        self._turns = LineTurns()
+        self.summaries_needed = (
             0  # how many lines it takes to tell all of a log, where that is more than one
         )
         self._logs: dict[LogId, Log] = {}
@@ -317,7 +317,7 @@ class Frontier:
     def tag_at(self, log: LogId, seq: int) -> bytes:
         return hash_of(self._read(log, seq))[:TAG_BYTES]
 
-    def link_at(self, log: LogId, seq: int) -> bytes:
+    def chain_hash_at(self, log: LogId, seq: int) -> bytes:
         """What the successor of this entry must carry as `prev`."""
         return hash_of(self.store.get(log, seq))[:PREV_BYTES] if seq else GENESIS
 
@@ -329,10 +329,10 @@ class Frontier:
         """What is held of one log. Of a forked one the next call names the next window."""
         naming = log.tagged
         ranges_max = self.ranges_max if ranges_max is None else ranges_max
-        if log.told is not None and not naming and len(log.told.ranges) <= ranges_max:
-            return log.told
+        if log.last_line is not None and not naming and len(log.last_line.ranges) <= ranges_max:
+            return log.last_line
         in_parts = log.held.parts > ranges_max  # each listener is told all of them in turn
-        turn = self._told.turn(self.listener, log.id) if in_parts else 0
+        turn = self._turns.turn(self.listener, log.id) if in_parts else 0
         ranges, first, last, above = log.part(turn, ranges_max)
         whole = (first, last) == (1, 0)
         tags = b""
@@ -351,7 +351,7 @@ class Frontier:
             tags_last=last,
             above=above,
         )
-        log.told = line if whole and not naming else None
+        log.last_line = line if whole and not naming else None
         return line
 
     @property
@@ -382,17 +382,19 @@ class Frontier:
         What does not fit into one packet takes turns: the next call tells another part.
         """
         logs = [log for log in (self.in_order() if logs is None else logs) if log.count]
-        self._told.begin(self.listener)
-        parts = [log.held.parts if log.told is None else len(log.told.ranges) for log in logs]
+        self._turns.begin(self.listener)
+        parts = [
+            log.held.parts if log.last_line is None else len(log.last_line.ranges) for log in logs
+        ]
         share = self._share(len(parts) - parts.count(0))
         naming = [log for log in logs if log.tagged]
         named = self._in_turn(naming, share) if naming else {}
         turns = -(-max(parts, default=0) // share) - 1
         windows = sum(log.count for log in naming) // _NAMED_MAX + len(naming) - len(named)
-        self.tellings = min(max(turns, 0) + windows, TELLINGS_MAX)
+        self.summaries_needed = min(max(turns, 0) + windows, SUMMARIES_MAX)
         return [
             told
-            if (told := log.told) is not None and not log.tagged and len(told.ranges) <= share
+            if (told := log.last_line) is not None and not log.tagged and len(told.ranges) <= share
             else named.get(log.id) or self.next_line(log, 0, share)
             for log in logs
         ]

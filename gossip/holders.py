@@ -1,4 +1,4 @@
-"""Who holds back: peers that cannot keep entries now, and have asked to be sent none (budget 0).
+"""Peers that cannot keep entries now and have asked for none (budget 0): they get no pushes.
 
 Nothing is pushed to them until they name another budget, or agree with us, which names none. If
 such a peer still keeps nothing, this costs one push in vain: the roots differ then, and the next

@@ -1,8 +1,8 @@
 """Incarnations: SWIM's counter (section 4.2), with the start of the process in its upper bits.
 
-A node raises its incarnation to refute what is said about it, and forgets it when it ends. So the
-start, which the journal counts, comes first: a new start outranks everything that was ever said
-about an older one. And a packet is named for ever by sender, start and number.
+A node raises its incarnation to refute that it is suspect or dead, and forgets it when it ends. So
+the upper bits are the start, which the journal counts: a new start outranks everything that was
+said about an older one. Sender, start and number name a packet for ever.
 """
 
 NUMBER_MAX = 2**63 - 1  # of what stands on the wire

@@ -24,7 +24,7 @@ class Span(NamedTuple):
     """What is to be remembered of one range above the prefix."""
 
     prev: bytes  # of its first entry
-    link: bytes  # of its last one
+    chain_hash: bytes  # of its last one
     total: int  # the sum of its tags
 
 
@@ -47,18 +47,18 @@ class Log:
         "_naming",
         "_spans",
         "begun",
+        "chain_hash",
         "claimed",
         "count",
         "head",
         "held",
         "id",
-        "link",
+        "last_line",
         "named",
         "probed",
         "rivals",
         "tagged",
         "tags",
-        "told",
         "total",
     )
 
@@ -66,7 +66,7 @@ class Log:
         self.id = log
         self.held = SeqSet()
         self.head = b""  # tag of the entry at the prefix
-        self.link = GENESIS  # what the entry after the prefix must carry as prev
+        self.chain_hash = GENESIS  # what the entry after the prefix must carry as prev
         self._naming = naming
         self._forked = False
         self._disputed = False
@@ -77,7 +77,7 @@ class Log:
         self.rivals: dict[int, dict[bytes, Entry]] = {}
         self.named = 1  # where the next window of named entries begins
         self.probed = 0  # where looking for what a peer did not name stopped, 0: nowhere
-        self.told: Line | None = None  # the last line, as long as it is true
+        self.last_line: Line | None = None  # the last line, as long as it is true
         self.total = 0  # the sum of the hashes of all entries held, rivals too
         self.count = 0  # of these entries
         self.begun = 0  # the larger, the later this log was begun here
@@ -151,16 +151,16 @@ class Log:
 
     def append(self, entry: Entry) -> None:
         """Take a position that was free. Links are checked as soon as both ends are held."""
-        self.told = None
+        self.last_line = None
         seq = entry.dot.seq
         in_order = seq == self.held.prefix + 1
         self.held.add(seq)
         after = self._spans.pop(seq + 1, None) if self._spans else None
         if in_order and after is None:
-            self._follow(entry.prev, entry.link)
+            self._follow(entry.prev, entry.chain_hash)
             return
-        number = _number(entry.link)
-        span = Span(entry.prev, entry.link, number)
+        number = _number(entry.chain_hash)
+        span = Span(entry.prev, entry.chain_hash, number)
         if after is not None:
             span = self._joined(span, after)
         if not in_order:
@@ -168,14 +168,14 @@ class Log:
             self._keep(seq, span)
             return
         self._above -= span.total - number
-        self._follow(span.prev, span.link)
+        self._follow(span.prev, span.chain_hash)
 
-    def _follow(self, prev: bytes, link: bytes) -> None:
+    def _follow(self, prev: bytes, chain_hash: bytes) -> None:
         """The prefix goes on with what has this predecessor, up to what has this link."""
-        if prev != self.link:
+        if prev != self.chain_hash:
             self.forked = True
-        self.link = link
-        self.head = link[:TAG_BYTES]
+        self.chain_hash = chain_hash
+        self.head = chain_hash[:TAG_BYTES]
         if self.tagged:  # it will be asked for, and need not be read for that
             self.keep_tag(self.held.prefix, self.head)
 
@@ -187,9 +187,9 @@ class Log:
         self._spans[first] = span
 
     def _joined(self, one: Span, after: Span) -> Span:
-        if one.link != after.prev:
+        if one.chain_hash != after.prev:
             self.forked = True
-        return Span(one.prev, after.link, one.total + after.total)
+        return Span(one.prev, after.chain_hash, one.total + after.total)
 
     def part(self, turn: int, ranges_max: int) -> Part:
         """All ranges if they are so few, else a share of them; as many turns tell all of them."""
@@ -213,13 +213,13 @@ class Log:
             total += span.total
         return _bytes_of(total)
 
-    def settle(self, link: bytes, loose: Iterable[tuple[int, bytes, bytes]]) -> None:
+    def settle(self, chain_hash: bytes, loose: Iterable[tuple[int, bytes, bytes]]) -> None:
         """After `held` was filled at once: the link of the entry at the prefix, and of each above
         it (seq, prev, link), ascending. No link between two entries below the prefix may be wrong.
         """
-        self.told = None
-        self.link = link
-        self.head = link[:TAG_BYTES] if self.prefix else b""
+        self.last_line = None
+        self.chain_hash = chain_hash
+        self.head = chain_hash[:TAG_BYTES] if self.prefix else b""
         for seq, prev, own in loose:
             self._keep(seq, Span(prev, own, _number(own)))
             self._above += _number(own)
@@ -234,5 +234,5 @@ def _bytes_of(total: int) -> bytes:
     return (total & _TAG_MASK).to_bytes(TAG_BYTES, "big")
 
 
-def _number(link: bytes) -> int:
-    return int.from_bytes(link[:TAG_BYTES], "big")
+def _number(chain_hash: bytes) -> int:
+    return int.from_bytes(chain_hash[:TAG_BYTES], "big")

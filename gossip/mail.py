@@ -1,4 +1,8 @@
-"""Mail: the packets that wait to be sent, and the number of each."""
+"""Mail: packets that wait to be sent, each with its number.
+
+A number is used once in a start of the node; with the start it makes the token by which a reply
+names its packet (`gossip.incarnation.token_of`). The engine takes the mail at each `flush`.
+"""
 
 from gossip.incarnation import token_of
 from gossip.membership import Membership

@@ -97,7 +97,7 @@ class Membership:
         self.suspecting = True  # somebody may be suspect
         self.dead_count = 0
         self._names: dict[tuple[State, ...], list[str]] = {}  # by states; emptied by a change
-        self._telling = False  # some belief may still have to be passed on
+        self._has_news = False  # some belief may still have to be passed on
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members.values())
@@ -166,7 +166,7 @@ class Membership:
         ends = [m.since_ms + self._dead_ms for m in self if m.state is State.SUSPECT]
         return min(ends, default=None)
 
-    def told(self, opinion: Opinion, now_ms: int) -> None:
+    def receive(self, opinion: Opinion, now_ms: int) -> None:
         """A third node passes on what it believes."""
         state = _STATES[opinion.state]
         if opinion.name == self.node:
@@ -211,7 +211,7 @@ class Membership:
         if state is State.ALIVE:
             member.misses = 0
         member.retells = self._retells
-        self._telling = True
+        self._has_news = True
         if member.state is not state:
             self._names.clear()
             self.suspecting = True
@@ -224,22 +224,22 @@ class Membership:
 
     def next_opinions(self, peer: str) -> list[Opinion]:
         """What rides on a packet to this peer; the freshest news first."""
-        told: list[Opinion] = []
-        if not (self._telling or self.suspecting or self.dead_count or self._own_retells):
-            return told
+        opinions: list[Opinion] = []
+        if not (self._has_news or self.suspecting or self.dead_count or self._own_retells):
+            return opinions
         about = self._members.get(peer)
         if about is not None and about.state is not State.ALIVE:
             # Whoever is doubted must hear it, or it can never refute.
-            told.append(Opinion(peer, about.state, about.incarnation))
+            opinions.append(Opinion(peer, about.state, about.incarnation))
         if self._own_retells:
             self._own_retells -= 1
-            told.append(Opinion(self.node, State.ALIVE, self.incarnation))
-        if not self._telling:
-            return told
-        self._telling = any(member.retells for member in self)
+            opinions.append(Opinion(self.node, State.ALIVE, self.incarnation))
+        if not self._has_news:
+            return opinions
+        self._has_news = any(member.retells for member in self)
         hot = [m for m in self if m.retells and m.name != peer]
         hot.sort(key=lambda member: -member.retells)
-        for member in hot[: OPINIONS_PER_PACKET_MAX - len(told)]:
+        for member in hot[: OPINIONS_PER_PACKET_MAX - len(opinions)]:
             member.retells -= 1
-            told.append(Opinion(member.name, member.state, member.incarnation))
-        return told
+            opinions.append(Opinion(member.name, member.state, member.incarnation))
+        return opinions

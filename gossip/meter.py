@@ -1,4 +1,4 @@
-"""A meter: how much one packet may make a node read, whatever it asks for.
+"""A meter: bounds how much one packet may make a node read, in bytes, whatever it asks for.
 
 What is read is counted in bytes: those that the store had to fetch for it (a store that keeps its
 bytes in a journal fetches the chunk around an entry), and a share for each entry looked at, for it

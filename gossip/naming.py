@@ -1,6 +1,7 @@
-"""The logs whose entries are named by tag, because positions do not tell which are meant.
+"""The index of logs whose entries lines name by tag: forked ones, and disputed ones.
 
-They register themselves here, so that nobody has to look through all logs for the few.
+In such a log a position does not say which entry is meant. A log registers itself with `mark` when
+it becomes one and when it ends to be one, so that no packet has to look through all logs.
 """
 
 from domain.dot import LogId

@@ -1,4 +1,5 @@
-"""Places: how many logs a node keeps of whom: invented ones never take an honest one's room.
+"""Places: bounds how many logs a node keeps of each origin, so that invented logs take no real
+one's room.
 
 Rules
 - A name in the configuration (a peer's or the node's own) has places of its own. They depend on no

@@ -1,4 +1,9 @@
-"""Pushing: the fast path. Own new entries go out at once, and rumors are told on while hot."""
+"""Pushes news to peers without being asked: the fast path; anti-entropy repairs what it misses.
+
+Up to `direct_peers_max` peers, own new entries go straight to all of them (`direct`). With more,
+they are rumors (`gossip.rumor`), told to `fanout` random peers every `rumor_ms`. Peers that hold
+back (`gossip.holders`) get none.
+"""
 
 from random import Random
 

@@ -1,4 +1,8 @@
-"""The root: a short hash that names a set of entries by the sum of their hashes."""
+"""The root: ROOT_BYTES that name a set of entries, hashed from the sum and count of their hashes.
+
+The sum is modulo 2^256, so the order of arrival does not matter. Two equal roots mean two equal
+sets, up to a hash collision (docs/adr/0006).
+"""
 
 from hashlib import blake2b
 

@@ -34,7 +34,7 @@ class Rumor(Struct):
     run: Run
     size: int
     useless: int = 0
-    told: int = 0
+    times_sent: int = 0
 
 
 class Rumors:
@@ -56,7 +56,7 @@ class Rumors:
         self._hot += made
         self._bytes += sum(rumor.size for rumor in made)
         if len(self._hot) > RUMORS_MAX or self._bytes > RUMOR_BYTES_MAX:
-            self._hot.sort(key=lambda rumor: rumor.told)
+            self._hot.sort(key=lambda rumor: rumor.times_sent)
             while len(self._hot) > RUMORS_MAX or self._bytes > RUMOR_BYTES_MAX:
                 self._forget(self._hot.pop())
                 self.dropped += 1
@@ -67,18 +67,18 @@ class Rumors:
 
     def tell(self, token: int, budget_bytes: int) -> list[Run]:
         """The runs for a push with this token, hottest first, within the budget."""
-        told: list[Rumor] = []
+        pushed: list[Rumor] = []
         size = entries = 0
-        for rumor in sorted(self._hot, key=lambda rumor: rumor.told):
+        for rumor in sorted(self._hot, key=lambda rumor: rumor.times_sent):
             size, entries = size + rumor.size, entries + len(rumor.run.data)
-            if told and (size > budget_bytes or entries > ENTRIES_MAX):
+            if pushed and (size > budget_bytes or entries > ENTRIES_MAX):
                 break
-            rumor.told += 1
-            told.append(rumor)
-        self._pushes[token] = told
+            rumor.times_sent += 1
+            pushed.append(rumor)
+        self._pushes[token] = pushed
         while len(self._pushes) > PUSHES_REMEMBERED_MAX:
             del self._pushes[next(iter(self._pushes))]
-        return [rumor.run for rumor in told]
+        return [rumor.run for rumor in pushed]
 
     def feedback(self, token: int, useful: list[bool]) -> None:
         """The answer to a push: for each run, whether it brought anything new. Counts once."""

@@ -225,7 +225,7 @@ def _plan(given: _Given, config: "ClusterConfig", cluster_id: str) -> "Plan":
         write_note=log.write,
         addresses=directory.current,
         reread=given.reread,
-        told=applied(config, name, policy, cluster_id),
+        applied=applied(config, name, policy, cluster_id),
         reopen_log=log.reopen,
         ready=given.ready or (lambda: None),
         trace_dir=paths.dir / "trace" if config.trace else None,

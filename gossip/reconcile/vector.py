@@ -148,7 +148,7 @@ def _by_log(lines: Iterable[Line]) -> dict[LogId, Line]:
 
 def _is_ours(line: Line, log: Log) -> bool:
     """What we would say: nothing is to be learnt, and nothing lacks."""
-    return line == log.told and not log.tagged
+    return line == log.last_line and not log.tagged
 
 
 def _unheld(log: Log, line: Line, first: int, last: int) -> list[tuple[int, int]]:

@@ -131,15 +131,15 @@ def believing(rng: Random) -> None:
                 model.tick(now_ms)
             case 5:
                 said = Opinion("n1", rng.randrange(3), max(_near(rng, model.incarnation), 0))
-                members.told(said, now_ms)
+                members.receive(said, now_ms)
                 model.told_of_itself(said, now_ms)
             case 6:
                 said = Opinion(peer.name, rng.randrange(3), max(_near(rng, peer.incarnation), 0))
-                members.told(said, now_ms)
+                members.receive(said, now_ms)
                 model.told(peer, said, now_ms)
             case _:
                 members.heard("x9", START, now_ms)
-                members.told(Opinion("x9", State.DEAD, START), now_ms)
+                members.receive(Opinion("x9", State.DEAD, START), now_ms)
                 told = members.next_opinions(peer.name)
                 same(f"opinions for {peer.name}", told, model.opinions_for(peer.name))
         _look(members, model)

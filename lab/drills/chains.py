@@ -16,7 +16,7 @@ def chain(dot: Dot, count: int, prev: bytes = GENESIS, branch: str = "") -> list
         here = Dot(dot.origin, dot.epoch, seq)
         data = prev + f"{here}{branch}".encode()
         made.append(Entry(here, prev, hash_of(data), data))
-        prev = made[-1].link
+        prev = made[-1].chain_hash
     return made
 
 
@@ -34,7 +34,7 @@ def logs_of(rng: Random, origin: str, logs: int, longest: int, forks: int = 0) -
         made += trunk
         for branch in BRANCHES[: forks if rng.random() < 0.7 else 0]:
             at = rng.randint(0, len(trunk))
-            prev = trunk[at - 1].link if at else GENESIS
+            prev = trunk[at - 1].chain_hash if at else GENESIS
             made += chain(Dot(origin, epoch, at + 1), rng.randint(1, 3), prev, branch)
     return made
 

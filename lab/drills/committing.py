@@ -326,7 +326,7 @@ def _writing(rng: Random) -> None:
 
 
 def _look(writing: WriteState, model: Handed) -> None:
-    same("state", writing.state, model.state)
+    same("state", writing.phase, model.state)
     same("waits", (writing.records, writing.bytes), (len(model.all), model.bytes))
     same("trouble", writing.trouble, model.trouble)
     taking = model.state is WritePhase.RUNNING or model.state is WritePhase.DOUBTED

@@ -108,7 +108,7 @@ class Net:
     def write(self, node: Node, count: int, *, receipt: bool) -> None:
         last = node.own[-1] if node.own else None
         dot = Dot(node.name, OWN, last.dot.seq + 1 if last else 1)
-        for entry in chain(dot, count, last.link if last else GENESIS):
+        for entry in chain(dot, count, last.chain_hash if last else GENESIS):
             node.engine.offer(entry, receipt)
             node.own.append(entry)
             node.held.add(entry.data)

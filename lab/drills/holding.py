@@ -52,7 +52,7 @@ class Model:
         rows = self.logs[log]
         if any(len(many) > 1 for many in rows.values()):
             return True
-        links = {seq: many[0].link for seq, many in rows.items()} | {0: GENESIS}
+        links = {seq: many[0].chain_hash for seq, many in rows.items()} | {0: GENESIS}
         return any(many[0].prev != links.get(seq - 1, many[0].prev) for seq, many in rows.items())
 
     def line(self, log: LogId) -> Line:
@@ -183,7 +183,7 @@ def _look_at_log(
             holds("one of them", data in [one.data for one in rows[seq]])
             link = hash_of(data)
             same("tag", frontier.tag_at(log.id, seq), link[:TAG_BYTES])
-            same("link", frontier.link_at(log.id, seq), link[:PREV_BYTES])
+            same("link", frontier.chain_hash_at(log.id, seq), link[:PREV_BYTES])
     if not model.forked(log.id) and not disputed:
         same("line", frontier.next_line(log), model.line(log.id))
         above = [one for one in model.runs(log.id) if one[0] > 1]

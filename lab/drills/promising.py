@@ -30,8 +30,8 @@ def _many(rng: Random) -> None:
             text="",
             rules=(),
         )
-        promises.make(one)
-        promises.kept(number - open_, 0, lambda _: 0)
+        promises.add(one)
+        promises.reached(number - open_, 0, lambda _: 0)
         noted = sum(map(len, promises._due.values()))
         holds("no more is noted than is open", noted <= 2 * (len(promises) + 1) + 65)
 
@@ -48,14 +48,14 @@ def _steps(rng: Random) -> None:
                 for _ in range(rng.randint(1, 4)):
                     number, ticket = number + 1, ticket + 1
                     one = _drawn(rng, ticket, number, now_ms)
-                    promises.make(one)
+                    promises.add(one)
                     waiting.append(one)
             case 3:
                 written = rng.randint(written, number)
                 durable = rng.randint(durable, written)
                 for one in waiting:
                     copies[one.dot] = copies.get(one.dot, 0) + rng.randrange(2)
-                answers = promises.kept(written, durable, lambda dot: copies.get(dot, 0))
+                answers = promises.reached(written, durable, lambda dot: copies.get(dot, 0))
                 kept = [one for one in waiting if _holds(one, written, durable, copies)]
                 same("kept", answers, [_acked(one) for one in _in_levels(kept)])
                 waiting = [one for one in waiting if one not in kept]

@@ -81,7 +81,7 @@ def receipting(rng: Random) -> None:
                 same("due", receipts.take_due(), due)
             case 6:
                 peer, prefix, own = rng.choice("ab"), rng.randint(1, TOP), LogId("n1", 1)
-                receipts.told(peer, Stored(own.origin, own.epoch, prefix, b""))
+                receipts.receive(peer, Stored(own.origin, own.epoch, prefix, b""))
                 model.word[own, peer] = max(prefix, model.word.get((own, peer), 0))
                 for seq in range(1, TOP + 1):
                     copies = sum(said >= seq for said in model.word.values())
@@ -117,7 +117,7 @@ def _filled(frontier: Frontier, log: LogId) -> list[bytes]:
         data = f"{log} {seq}".encode()
         one = Entry(Dot(log.origin, log.epoch, seq), prev, hash_of(data), data)
         frontier.add(one)
-        prev = one.link
+        prev = one.chain_hash
         tags.append(one.hash[:TAG_BYTES])
     return tags
 

@@ -16,7 +16,7 @@ from lab.drills.beside import holds, same
 from lab.drills.loops import Loop
 from lab.drills.sockets import Context, Part, Socket
 from node.core.ports import Note
-from node.network.compression import MAGIC, SQUEEZED_BYTES_MIN, expanded, squeezed
+from node.network.compression import MAGIC, SQUEEZED_BYTES_MIN, compressed, expanded
 from node.network.link_faults import FaultTable, LinkFault
 from node.network.transport import NOTE_EVERY_S, Transport
 from node.security.key_files import KEY_BYTES, KeyPair, Trusted, TrustedKey
@@ -141,7 +141,7 @@ class Bench:
         )  # fmt: skip
         self.transport.gate._named[b"who"] = cast(Passage, Gossip())
         self.transport._router = Socket().as_zmq  # as `start` does, but for the listener
-        for link in self.transport._links.values():
+        for link in self.transport._senders.values():
             link.open()
         for peer in PEERS:
             self._opened(peer)
@@ -150,7 +150,7 @@ class Bench:
         self.unreachable[0] += 1
 
     def dealer(self, peer: str) -> Socket:
-        return cast(Socket, self.transport._links[peer]._dealer)
+        return cast(Socket, self.transport._senders[peer]._dealer)
 
     def _opened(self, peer: str) -> None:
         way = self.ways[peer]
@@ -208,7 +208,7 @@ class Bench:
     def _bytes_of(self, data: bytes) -> bytes:
         if not self.compress or len(data) < SQUEEZED_BYTES_MIN:
             return data
-        small = squeezed(data)
+        small = compressed(data)
         holds("it shrinks, and can be had again", len(small) < len(data) == len(expanded(small)))
         return small
 
@@ -438,7 +438,7 @@ class Bench:
             received = told.received_packets, told.received_bytes
             same("received", received, (way.received, way.received_bytes))
             same("dropped", told.dropped, way.dropped)
-            same("waits", self.transport._links[peer].queued_bytes, way.size)
+            same("waits", self.transport._senders[peer].queued_bytes, way.size)
             if way.open:
                 same("went out", [one[0] for one in self.dealer(peer).sent], way.sent)
                 self.dealer(peer).sent.clear()
@@ -479,4 +479,4 @@ def sending(rng: Random) -> None:
     for peer, way in bench.ways.items():
         bench._close(peer)
         same("dropped", bench.transport.traffic(peer).dropped, way.dropped)
-        holds("and nothing waits", not bench.transport._links[peer].queued_bytes)
+        holds("and nothing waits", not bench.transport._senders[peer].queued_bytes)

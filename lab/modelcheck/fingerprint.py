@@ -47,13 +47,13 @@ ABSTRACTED: dict[type, frozenset[str]] = {
     Holders: frozenset({"held"}),
     Pushing: frozenset({"_counters", "_config"}),
     # Values kept at hand: what they are follows from the rest.
-    Log: frozenset({"told", "total", "count", "begun", "tags", "_naming"}),
+    Log: frozenset({"last_line", "total", "count", "begun", "tags", "_naming"}),
     Frontier: frozenset({"_root", "_sorted", "_origins", "_held", "_begun", "naming"}),
     Membership: frozenset({"_names"}),
     Timeline: frozenset({"_causal", "_pending", "_last_key", "_sum", "_summed"}),
     # Parts of the replica, which has them itself.
     Projections: frozenset(
-        {"_bodies", "_codec", "_engine", "_emitter", "presence", "quiet", "timeline"}
+        {"_store", "_codec", "_engine", "_emitter", "presence", "quiet", "timeline"}
     ),
     # Begun anew with each packet; and no search is long enough to use up an allowance.
     Meter: frozenset({"_before", "_fetched", "_left"}),

@@ -18,7 +18,7 @@ from node.core.replica import Replica
 from node.storage.files import StorageError
 from node.storage.record_reader import RecordPages
 from node.storage.recovered import Recovery
-from node.storage.scan import survey
+from node.storage.scan import scan_journal
 from node.storage.segments import read_records
 
 
@@ -27,7 +27,7 @@ def records_of(disk: SimDisk, recovery: Recovery) -> list[Record]:
     if not recovery.recalled:
         return list(recovery.records)
     with disk.as_written():
-        there = survey(disk)
+        there = scan_journal(disk)
         recalled = list(islice(read_records(disk, there.segments), recovery.recalled))
     assert len(recalled) == recovery.recalled, "checkpoints tell of records that never were"
     return [*recalled, *recovery.records]

@@ -309,7 +309,7 @@ class SimProcess:
         progress, placed, seals = report
         if self._pages is not None:
             self._pages.placed(placed)
-            self.replica.past.seal(seals)
+            self.replica.projections.seal(seals)
         cause: int | None = None
         if type(progress) is Persisted:
             if not self._lean:

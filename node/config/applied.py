@@ -1,7 +1,7 @@
-"""What a node runs with, as texts by name: to tell whether a running one has what its file says.
+"""The settings that a node runs with, as texts by name: to compare a running node with its file.
 
-The same function is asked by the node, when it starts or reads its file again, and by whoever
-compares. What only says where the state is (`name`, `data_dir`) is not in it: that cannot change.
+The node calls `applied` when it starts or reads its file again, and `chatlab up --apply` when it
+compares. `name` and `data_dir` are not in it: they say where the state is, and cannot change.
 """
 
 from hashlib import blake2b
@@ -21,7 +21,7 @@ def applied(config: ClusterConfig, name: str, policy: Policy, cluster_id: str) -
     own = config.node(name)
     peers = [f"{one.name}@{one.listen or ''}" for one in config.nodes if one.name != name]
     words = blake2b(msgspec.json.encode(policy), digest_size=8).hexdigest()
-    told: dict[str, object] = {
+    values: dict[str, object] = {
         "id": cluster_id,
         "peers": " ".join(sorted(peers)),
         "durability": own.durability or config.durability,
@@ -32,8 +32,8 @@ def applied(config: ClusterConfig, name: str, policy: Policy, cluster_id: str) -
         **{key: getattr(config, key) for key in (*_COMMON, *_MORE)},
     }
     for prefix, part in (("gossip", config.gossip), ("restarts", config.restarts)):
-        told |= {f"{prefix}.{key}": value for key, value in msgspec.structs.asdict(part).items()}
-    return {key: "" if value is None else str(value) for key, value in told.items()}
+        values |= {f"{prefix}.{key}": value for key, value in msgspec.structs.asdict(part).items()}
+    return {key: "" if value is None else str(value) for key, value in values.items()}
 
 
 def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:

@@ -55,12 +55,14 @@ class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def addresses(self) -> list[tuple[Path_, str]]:
         """Every address that it listens on, and under which key that is said."""
-        doors: list[tuple[Path_, str]] = [] if self.listen is None else [(("listen",), self.listen)]
+        addresses: list[tuple[Path_, str]] = (
+            [] if self.listen is None else [(("listen",), self.listen)]
+        )
         if self.control is not None:
-            doors.append((("control", "listen"), self.control.listen))
+            addresses.append((("control", "listen"), self.control.listen))
         if self.feed is not None:
-            doors.append((("feed", "listen"), self.feed.listen))
-        return doors
+            addresses.append((("feed", "listen"), self.feed.listen))
+        return addresses
 
 
 class RuleConfig(Struct, frozen=True, forbid_unknown_fields=True):

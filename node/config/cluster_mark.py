@@ -1,4 +1,4 @@
-"""The mark: a small file in a state folder that says which cluster the folder belongs to.
+"""The cluster mark: a small file in a state folder that says which cluster the folder belongs to.
 
     <state folder>/cluster.json   {"id", "file", "root", "made_at_ms", "folder"}
 

@@ -1,4 +1,4 @@
-"""What is wrong in a file, in the words of the file: msgspec's sentence, the place, a near word.
+"""Turns a validation error of msgspec into one line: the place, what was expected, a similar key.
 
 nodes[1].listen: expected text, got a whole number: put it in quotes
 durabilty: unknown key: did you mean durability?

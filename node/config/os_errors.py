@@ -1,4 +1,4 @@
-"""What the system refused, in one line for a person: what, where, and what to do about it."""
+"""Turns an OSError into one line for a person: where, what the system said, and what helps."""
 
 import errno
 import os

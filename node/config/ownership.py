@@ -1,4 +1,4 @@
-"""Whose state a folder holds: the mark that the first `cluster up` leaves in it, and what it means.
+"""Decides whose state a folder holds, by the mark that the first `cluster up` leaves in it.
 
     <state folder>/cluster.json   {"id", "file", "root", "made_at_ms", "folder"}
 

@@ -1,4 +1,4 @@
-"""YAML with places: every value of a file, and the line and column where it stands.
+"""Reads YAML with positions: every value of a file, and the line and column where it stands.
 
 YAML readers forget where a value came from, and take the last of two equal keys in silence. Here
 the text is composed to a tree of marked nodes, duplicates are refused, and the plain values are

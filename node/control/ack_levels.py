@@ -1,4 +1,9 @@
-"""Acknowledgement levels between the words of a request and those of the replica."""
+"""Translates ack levels: the text in a request to the replica's level, outcomes to replies. Pure.
+
+`written`, `durable` and `replicated:K` are what a client may ask; the empty text asks for what the
+node's durability promises. A level that this node cannot reach raises `AckError`, before anything
+is submitted.
+"""
 
 from typing import Literal, assert_never
 

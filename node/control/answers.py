@@ -1,7 +1,8 @@
-"""Answers to the clients of a control: what waits for one of them, and how it goes into frames.
+"""What waits for each client of the control socket, and how replies are packed into frames.
 
-A read is answered when its client has taken most of what was answered before: until then only the
-question waits, and those are few.
+`ClientQueue` holds one client's replies, frames and unanswered questions, bounded in bytes and in
+number; `Packer` encodes replies into frames of about `REPLY_BYTES` and counts what a client had no
+room for. A read is answered only when its client has taken most of the answers before it.
 """
 
 from collections import deque

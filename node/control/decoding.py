@@ -1,6 +1,6 @@
-"""Reading a frame of requests: each one, or why it is none. Nothing raises.
+"""Decodes a frame of requests: yields each one, or a `Bad` with the reason. Never raises. Pure.
 
-The whole list is decoded at once. Only if that fails are its parts looked at one by one, so that a
+The whole list is decoded at once. Only if that fails are its parts decoded one by one, so that a
 bad request costs its own reply and not those of its neighbours.
 """
 

@@ -1,4 +1,4 @@
-"""The feed: every arrival of this node, published to whoever watches. One way.
+"""The feed: a worker that publishes every arrival of this node to subscribed observers. One way.
 
 An XPUB socket on ipc, and one on TCP for those who have an observer key, if asked for
 (`node.security.curve`); one frame per arrival. Nothing is encoded while nobody subscribes. An

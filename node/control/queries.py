@@ -1,6 +1,6 @@
-"""What a node shows of itself: api structs, built from the read-only side of its parts.
+"""Answers reads: builds the structs of `node.control.messages` from a replica's read-only parts.
 
-Looking changes nothing. A timeline is read page by page, and each page names the snapshot it
+A query changes nothing. A timeline is read page by page, and each page names the snapshot it
 belongs to (how many arrivals it takes in), so that a long timeline is read as it stood at one
 moment. Participants and logs are read page by page, too: whatever there is, one answer is bounded
 in bytes and in the time that it takes, for nothing else happens meanwhile. The selections behind
@@ -145,16 +145,16 @@ class NodeQueries:
     def _select(self, request: ReadTimeline, arrivals: int) -> Indices:
         last = request.last if request.last is None else max(request.last, 0)
         key = ReadTimeline(0, request.order, last, request.as_of_ms, arrivals)
-        found = self._selections.pop(key, None)
-        if found is None:
-            found = self._replica.timeline.pick(
+        selection = self._selections.pop(key, None)
+        if selection is None:
+            selection = self._replica.timeline.pick(
                 request.order, arrivals=arrivals, as_of_ms=request.as_of_ms, last=last
             )
-        if request.offset + 1 < len(found):  # more pages may follow
-            self._selections[key] = found
+        if request.offset + 1 < len(selection):  # more pages may follow
+            self._selections[key] = selection
             while len(self._selections) > SELECTIONS_MAX:
                 self._selections.popitem(last=False)
-        return found
+        return selection
 
     # --- the rest -------------------------------------------------------------------------------
 

@@ -1,4 +1,8 @@
-"""Questions to a node, other than commands: answered from its views, or by changing its faults."""
+"""Answers requests other than commands: reads, from the views; and changes of link faults.
+
+Every request gets a reply. A view that raises answers `Failed internal` and writes a note; a
+journal that cannot be read answers `Failed storage_error` and reports the damage (`on_damage`).
+"""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -1,11 +1,11 @@
-"""The control socket: what people's commands come in by, and the answers go out.
+"""The control socket: a worker that receives people's requests and sends the replies.
 
 A ROUTER on ipc, one frame in each direction holding a list of requests or of replies
 (`node.control.messages`). A second one on TCP, if asked for, is for those who have a client key
 (`node.security.curve`).
 
-Control knows nothing of the rules of the chat. It turns posts and presence into `Submit`s with
-a ticket, outcomes back into replies, and hands everything that reads to `views`.
+It knows nothing of the rules of the chat: it turns posts and presence into `Submit`s with a ticket,
+outcomes back into replies, and hands every read to `node.control.reader`.
 
 Rules
 - Every request gets exactly one reply, also the ones that make no sense: `Failed`, with the reason.
@@ -208,22 +208,22 @@ class ControlServer:
 
     def answer(self, ticket: int, outcome: Outcome) -> None:
         """Queue the reply to a command; it goes out with the next `flush`."""
-        told = self._tickets.pop(ticket, None)
-        if told is None:
+        command = self._tickets.pop(ticket, None)
+        if command is None:
             return  # submitted in a life of this worker that has ended
-        client = self._clients.get(told.client)
+        client = self._clients.get(command.client)
         if client is not None:
             client.flying -= 1
-            client.ready.append(reply_of(told.id, outcome))
-            self._talking.add(told.client)
+            client.ready.append(reply_of(command.id, outcome))
+            self._talking.add(command.client)
 
     def fail_all(self, code: FailureCode, reason: str) -> None:
         """Answer everything that is in flight: it is not known how it ends."""
-        for told in self._tickets.values():
-            client = self._clients.get(told.client)
+        for command in self._tickets.values():
+            client = self._clients.get(command.client)
             if client is not None:
                 client.flying -= 1
-                self._reply(told.client, Failed(told.id, code, reason))
+                self._reply(command.client, Failed(command.id, code, reason))
         self._tickets.clear()
 
     def flush(self) -> None:

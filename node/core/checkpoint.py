@@ -67,14 +67,14 @@ class Checkpointer:
 
     def __init__(
         self,
-        bodies: PagedEntryStore,
+        store: PagedEntryStore,
         timeline: Timeline,
         presence: Presence,
         quiet: Quiet,
         engine: Engine[Event],
         emitter: Emitter,
     ) -> None:
-        self._bodies = bodies
+        self._store = store
         self._timeline, self._presence, self._quiet = timeline, presence, quiet
         self._engine, self._emitter = engine, emitter
         self._node = emitter.own.node
@@ -89,10 +89,10 @@ class Checkpointer:
         self._mark()
 
     def _mark(self) -> None:
-        history = self._bodies.history
+        history = self._store.history
         self._first = len(history)
         self._named = (history.named, self._timeline.named)
-        self._jumps = self._bodies.jumps
+        self._jumps = self._store.jumps
         self._sums.clear()
         self._due = self._seals[0].last if self._seals else _NEVER
 
@@ -126,13 +126,13 @@ class Checkpointer:
             self._seals.clear()
             self._mark()
             return
-        history, first = self._bodies.history, self._first
+        history, first = self._store.history, self._first
         self._stamp = max(self._stamp, history.last_stamp(first))
         checkpoint = Checkpoint(
             seal=seal,
             first_arrival=first,
             history=history.rows(first, self._named[0]),
-            offsets=self._bodies.offsets(self._jumps),
+            offsets=self._store.offsets(self._jumps),
             timeline=self._timeline.rows(first, self._named[1]),
             presence=self._presence.rows(first),
             logs=tuple([self._log_rows(log, rows) for log, rows in history.positions(first)]),
@@ -143,7 +143,7 @@ class Checkpointer:
         self._mark()
 
     def _log_rows(self, log: LogName, rows: list[tuple[int, int]]) -> LogRows:
-        numbers = self._bodies.numbers_of([index for _, index in rows], self._jumps)
+        numbers = self._store.numbers_of([index for _, index in rows], self._jumps)
         return LogRows(LogId(*log), _ranges_of(rows), numbers.tobytes(), self._sums[log])
 
     # --- taking back ----------------------------------------------------------------------------
@@ -154,7 +154,7 @@ class Checkpointer:
         epoch = 0
         heads: tuple[Dot, ...] = ()
         for one in checkpoints:
-            assert one.seal.first == last + 1 and one.first_arrival == len(self._bodies.history)
+            assert one.seal.first == last + 1 and one.first_arrival == len(self._store.history)
             self._take(one)
             last, epoch, heads, self._stamp = one.seal.last, one.seal.epoch, one.heads, one.stamp
         if epoch:
@@ -168,31 +168,31 @@ class Checkpointer:
         return last
 
     def _take(self, one: Checkpoint) -> None:
-        bodies, receipts = self._bodies, self._engine.receipts
-        before = len(bodies.history)
-        bodies.history.take_rows(one.history)
-        bodies.take_offsets(*one.offsets)
+        store, receipts = self._store, self._engine.receipts
+        before = len(store.history)
+        store.history.take_rows(one.history)
+        store.take_offsets(*one.offsets)
         held: list[tuple[LogName, int, int]] = []
         for rows in one.logs:
-            bodies.take_rows(rows)
+            store.take_rows(rows)
             self._engine.frontier.fill(rows.log, rows.ranges, rows.total)
             for first, last in rows.ranges:
                 held.append(((rows.log.origin, rows.log.epoch), first, last))
                 if rows.log.origin != self._node:
                     receipts.durable(rows.log, first, last)
-        count = len(bodies.history) - before
+        count = len(store.history) - before
         self._timeline.take_rows(one.timeline, count, held)
         self._presence.take_rows(one.presence)
         self._quiet.take_rows(count)
 
     def _settle(self, log: Log, codec: EventCodec) -> None:
         """Links are in the bodies, and not written down a second time."""
-        link = self._engine.frontier.link_at(log.id, log.prefix)
+        chain_hash = self._engine.frontier.chain_hash_at(log.id, log.prefix)
         loose: list[tuple[int, bytes, bytes]] = []
         for first, last in log.held.above_prefix():
-            for seq, data in enumerate(self._bodies.span(log.id, first, last), first):
+            for seq, data in enumerate(self._store.span(log.id, first, last), first):
                 loose.append((seq, codec.decode(data).prev, hash_of(data)[:PREV_BYTES]))
-        log.settle(link, loose)
+        log.settle(chain_hash, loose)
 
 
 def _ranges_of(rows: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

@@ -1,9 +1,13 @@
-"""Pending: what was handed out to the journal, and what people were promised about it.
+"""Tracks what the replica handed to the journal: how far it got, and who waits for an answer.
 
-Trouble. When a write fails, own events that are not written never come to be: their senders hear
-of it, and the caller takes them back. What came from others cannot be taken back, for the frontier
-holds it: it is kept, and handed out again after `RETRY_MS`, in the order in which it came. What is
-taken in meanwhile, and when it is over, `node.core.write_state` decides.
+It joins three parts: `inflight` (records that are not visible yet), `pending_acks` (commands that
+wait for their ack) and `write_state` (whether writing works). Records are numbered as the journal
+numbers them, from 1.
+
+When a write fails, own events that are not written never exist: their senders are told, and the
+caller takes them back (`persist_failed` returns both). Entries of other nodes cannot be taken back,
+because the frontier holds them: they are kept, and handed out again after `RETRY_MS`, in the order
+in which they came. What is accepted meanwhile is decided by `node.core.write_state`. Pure.
 """
 
 from msgspec import Struct
@@ -32,33 +36,33 @@ class CommitTracker:
     """Mutable; not thread-safe."""
 
     def __init__(self, bounds: WriteBounds) -> None:
-        self.intake = Inflight()
-        self.promises = PendingAcks()
-        self.writing = WriteState(bounds)
+        self.inflight = Inflight()
+        self.pending_acks = PendingAcks()
+        self.write_state = WriteState(bounds)
         self._persist: list[Record] = []
         self._waiting: list[Incoming] = []  # not in the journal, and to be handed out again
         self._retry_ms = 0
 
     def arrivals(self) -> list[Arrival]:
         """All that is not visible yet."""
-        handed = (*self.intake.unseen(), *self._waiting)
+        handed = (*self.inflight.unseen(), *self._waiting)
         return [one.arrival for one in handed if one.arrival is not None]
 
     def invisible(self) -> list[Entry]:
         """Entries of other origins that the frontier holds and nobody here has seen."""
         waiting = [one.entry for one in self._waiting if one.entry is not None]
-        return [*self.intake.invisible(), *waiting]
+        return [*self.inflight.invisible(), *waiting]
 
-    def hindrance(self) -> Unmet | None:
+    def refusal(self) -> Unmet | None:
         """Why no command can be taken now."""
-        writing = self.writing
-        if writing.refuses:
-            trouble = writing.trouble
+        write_state = self.write_state
+        if write_state.refuses:
+            trouble = write_state.trouble
             assert trouble is not None
             return Unmet(trouble.code, trouble.reason)
-        if writing.full:
-            return Unmet("busy", f"{writing.records} records wait for the disk: try again soon")
-        if len(self.promises) >= SUBMITTED_MAX:
+        if write_state.full:
+            return Unmet("busy", f"{write_state.records} records wait for the disk: try again soon")
+        if len(self.pending_acks) >= SUBMITTED_MAX:
             return Unmet("busy", f"{SUBMITTED_MAX} commands wait for the disk: try again soon")
         return None
 
@@ -71,20 +75,20 @@ class CommitTracker:
         own: bool = False,
         receipt: bool = False,
     ) -> None:
-        number = self.intake.handed + 1
-        self.intake.take(
+        number = self.inflight.handed + 1
+        self.inflight.take(
             Incoming(
                 number=number, record=record, arrival=arrival, entry=entry, own=own, receipt=receipt
             )
         )
         self._persist.append(record)
-        self.writing.handed_out(record)
+        self.write_state.handed_out(record)
 
-    def promise(self, submit: Submit, event: Event, rules: tuple[str, ...], now_ms: int) -> None:
+    def await_ack(self, submit: Submit, event: Event, rules: tuple[str, ...], now_ms: int) -> None:
         """What was handed out last is this event, and its sender waits to hear how safe it is."""
-        promise = PendingAck(
+        pending_ack = PendingAck(
             ticket=submit.ticket,
-            number=self.intake.handed,
+            number=self.inflight.handed,
             dot=event.dot,
             level=submit.ack,
             copies=submit.copies,
@@ -92,33 +96,33 @@ class CommitTracker:
             text=event.text if type(event) is MessagePosted else "",
             rules=rules,
         )
-        self.promises.make(promise)
+        self.pending_acks.add(pending_ack)
 
     def take_persist(self) -> list[Record]:
         if not self._persist:
             return []  # never the list that goes on: what was drained does not change any more
         persist, self._persist = self._persist, []
-        self.writing.sent(self.intake.handed)
+        self.write_state.sent(self.inflight.handed)
         return persist
 
     def persisted(self, progress: Persisted, *, always: bool) -> bool:
         """The journal got on. True: writing works again after some trouble."""
         visible = progress.durable if always else progress.written
-        self.intake.reached(visible, progress.durable)
-        resumed = self.writing.written(progress.written)
+        self.inflight.reached(visible, progress.durable)
+        resumed = self.write_state.written(progress.written)
         if resumed:
             self._hand_out_again()
         return resumed
 
     def persist_failed(self, failure: PersistFailed, now_ms: int) -> Failing:
         self._retry_ms = now_ms + RETRY_MS
-        lost = self.intake.failed(failure.kept)
+        lost = self.inflight.failed(failure.kept)
         # What waits already came before all that was handed out since.
         self._waiting += [one for one in lost if not one.own]
-        self.writing.failed(failure, waits=bool(self._waiting))
+        self.write_state.failed(failure, waits=bool(self._waiting))
         own = [one for one in reversed(lost) if one.own]
         unmet = Unmet(failure.code, failure.reason)
-        return Failing(own, self.promises.failed(failure.kept, unmet))
+        return Failing(own, self.pending_acks.failed(failure.kept, unmet))
 
     def retry(self, now_ms: int) -> None:
         """Hand out again what waits, if it is time."""
@@ -132,14 +136,14 @@ class CommitTracker:
 
     @property
     def _final(self) -> bool:
-        return self.writing.state is WritePhase.READ_ONLY
+        return self.write_state.phase is WritePhase.READ_ONLY
 
-    def kept_promises(self, copies_of: CopiesOf) -> list[Answer]:
-        return self.promises.kept(self.intake.visible, self.intake.durable, copies_of)
+    def reached_acks(self, copies_of: CopiesOf) -> list[Answer]:
+        return self.pending_acks.reached(self.inflight.visible, self.inflight.durable, copies_of)
 
     @property
     def wake_at_ms(self) -> int | None:
-        wake_ms = self.promises.wake_at_ms
+        wake_ms = self.pending_acks.wake_at_ms
         if self._waiting and not self._final and (wake_ms is None or self._retry_ms < wake_ms):
             wake_ms = self._retry_ms
         return wake_ms

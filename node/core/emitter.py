@@ -77,7 +77,7 @@ class Emitter:
             if type(verdict) is Rejected:
                 return Denied("moderation", event.reason, rules_of(verdict.hits))
             return Denied("domain", event.reason, ())
-        prev = self.own.link
+        prev = self.own.chain_hash
         data = self._codec.encode(event, prev)
         entry = Entry(event.dot, prev, hash_of(data), data)
         self.own.append(entry)

@@ -1,8 +1,11 @@
-"""Bodies: the bytes of the events that this node holds, in memory at first, then in the journal.
+"""The bytes of all entries that this node holds, by position; and the history of arrivals.
 
-An entry is kept in memory until its record is in the journal, and a little longer, for what is new
-is what peers send twice. From then on its position is known by record number alone, and its bytes
-are read when somebody asks. Four bytes an event.
+`PagedEntryStore` keeps an entry in memory until its record is in the journal, and then for another
+`RECENT_BYTES` of newer ones, because new entries are the ones that peers send twice. After that it
+keeps the record number alone, four bytes an event, and reads the bytes from the journal when they
+are asked for. `MemoryEntryStore` keeps everything in memory: for tests and the simulator.
+
+Implements `gossip.store.Store`. Reading may raise what `node.core.ports.Pages` raises.
 """
 
 from array import array
@@ -95,7 +98,7 @@ class PagedEntryStore:
         self.recent_bytes = recent_bytes
         self._recent: deque[tuple[_LogBytes, int, int]] = deque()  # with seq and size
         self._recent_bytes = 0
-        self._shelves: dict[LogId, _LogBytes] = {}
+        self._logs: dict[LogId, _LogBytes] = {}
         # Arrival i is record i + offset, for as long as no record came between that is no arrival.
         self._firsts = array("Q")
         self._offsets = array("Q")
@@ -110,26 +113,30 @@ class PagedEntryStore:
         self.history.append(arrival)
 
     def put(self, entry: Entry) -> None:
-        shelf = self._shelves.get(entry.dot.log)
-        if shelf is None:
-            shelf = self._shelves[entry.dot.log] = _LogBytes()
+        log_bytes = self._logs.get(entry.dot.log)
+        if log_bytes is None:
+            log_bytes = self._logs[entry.dot.log] = _LogBytes()
         seq = entry.dot.seq
-        settled = seq <= len(shelf.numbers) or seq in shelf.loose
-        (shelf.instead if settled else shelf.fresh)[seq] = entry.data
+        settled = seq <= len(log_bytes.numbers) or seq in log_bytes.loose
+        (log_bytes.instead if settled else log_bytes.fresh)[seq] = entry.data
 
     def get(self, log: LogId, seq: int) -> bytes:
-        shelf = self._shelves[log]
-        data = shelf.instead.get(seq) or shelf.fresh.get(seq)
-        return self._pages.events([shelf.number(seq)])[0] if data is None else data
+        log_bytes = self._logs[log]
+        data = log_bytes.instead.get(seq) or log_bytes.fresh.get(seq)
+        return self._pages.events([log_bytes.number(seq)])[0] if data is None else data
 
     @property
     def fetched_bytes(self) -> int:
         return self._pages.fetched_bytes
 
     def span(self, log: LogId, first: int, last: int) -> list[bytes]:
-        shelf = self._shelves[log]
-        if not shelf.instead and last <= len(shelf.numbers) and first not in shelf.fresh:
-            return self._pages.events(shelf.numbers[first - 1 : last])
+        log_bytes = self._logs[log]
+        if (
+            not log_bytes.instead
+            and last <= len(log_bytes.numbers)
+            and first not in log_bytes.fresh
+        ):
+            return self._pages.events(log_bytes.numbers[first - 1 : last])
         return [self.get(log, seq) for seq in range(first, last + 1)]
 
     # --- rows, to be written down and taken back ------------------------------------------------
@@ -156,23 +163,23 @@ class PagedEntryStore:
 
     def take_rows(self, rows: LogRows) -> None:
         """These positions are in these records."""
-        shelf = self._shelves.setdefault(rows.log, _LogBytes())
+        log_bytes = self._logs.setdefault(rows.log, _LogBytes())
         numbers = array("I", rows.numbers)
         at = 0
         for first, last in rows.ranges:
             part = numbers[at : at + last - first + 1]
-            shelf.extend(first, part)
+            log_bytes.extend(first, part)
             at += len(part)
 
     # --- inside ---------------------------------------------------------------------------------
 
     def _settle(self, entry: Entry, number: int) -> None:
-        shelf, seq = self._shelves[entry.dot.log], entry.dot.seq
-        if shelf.fresh.get(seq) is not entry.data:
+        log_bytes, seq = self._logs[entry.dot.log], entry.dot.seq
+        if log_bytes.fresh.get(seq) is not entry.data:
             return  # a rival has the position
-        shelf.settle(seq, number)
+        log_bytes.settle(seq, number)
         size = len(entry.data)
-        self._recent.append((shelf, seq, size))
+        self._recent.append((log_bytes, seq, size))
         self._recent_bytes += size
         while self._recent_bytes > self.recent_bytes:
             old, seq, size = self._recent.popleft()

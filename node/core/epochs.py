@@ -52,7 +52,7 @@ class Epochs:
         if log is not None:
             if log.missing or log.forked:
                 must_open = must_open or "own events are missing or forked"
-            self._own.go_on_after(log.prefix, log.link)
+            self._own.go_on_after(log.prefix, log.chain_hash)
         return must_open if self._own.epoch else must_open or "new log"
 
     def open(self, reason: str, wall_ms: int) -> tuple[EpochRecord, Note]:

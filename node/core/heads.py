@@ -1,9 +1,9 @@
 """The heads seen since this node's last own event: the causal parents of its next one.
 
-An own log that is closed has a head like any other: the first event of a new epoch names it.
-
-Per log only the newest is a head, for a log is a chain. An event names a bounded number of
-parents, the latest seen first; what it does not name is left for the next one.
+A head is the newest dot of one log. An event names at most `PARENTS_MAX` of them as parents, the
+latest seen first; the others are left for the next event. A closed log of this node has a head like
+any other, so the first event of a new epoch names it; the log being written has none, because its
+chain names the predecessor.
 """
 
 from collections.abc import Sequence

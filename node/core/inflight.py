@@ -1,9 +1,13 @@
-"""The intake: arrivals on their way to the disk, in the order of their journal records.
+"""Records in flight: handed to the journal and not visible yet, in the order of their numbers.
 
-An arrival becomes visible here (applied, published, acknowledged) once its record is as safe as
-the node's durability mode promises, and in record order: what people saw is then what a restart
-shows, in the same order. Entries of other nodes are in the frontier already, so that nobody sends
-them twice; own entries enter it only when they become visible, so that nothing leaves before.
+A record becomes visible (applied, published, acknowledged) once it is as safe as the node's
+durability promises, and in record order: so a restart shows what people saw, in the same order.
+Entries of other nodes are in the frontier already, so that no peer sends them twice; own entries
+enter it only when they become visible, so that none leaves the node before.
+
+`ExpectedPresence` is the presence that the decider judges commands by: that of the projections,
+with the own events in flight applied. Without it a participant could join twice within one sync.
+Pure.
 """
 
 from collections import deque
@@ -13,6 +17,7 @@ from msgspec import Struct
 
 from domain.arrival import Arrival
 from domain.dot import Dot
+from domain.presence import Presence, PresenceOf, presence_of
 from gossip.entry import Entry
 from node.core.ports import Record
 
@@ -97,3 +102,15 @@ class Inflight:
             if one.own and one.arrival is not None and one.arrival.event.author == author:
                 return one.arrival
         return None
+
+
+class ExpectedPresence:
+    """Presence as it will be once the own events in flight are visible: what `decide` is given."""
+
+    def __init__(self, presence: Presence, inflight: Inflight) -> None:
+        self._presence = presence
+        self._inflight = inflight
+
+    def of(self, author: str) -> PresenceOf | None:
+        pending = self._inflight.pending_of(author)
+        return self._presence.of(author) if pending is None else presence_of(pending.event)

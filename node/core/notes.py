@@ -1,4 +1,7 @@
-"""What a replica says of itself, as values: the notes of its log, and what it thinks of peers."""
+"""Builds the notes that a replica logs, and the states of peers that `status` shows. Values only.
+
+The names of notes are registered in `node.process.structured_log`; docs/notes.md explains them.
+"""
 
 from collections.abc import Sequence
 from typing import Literal

@@ -1,10 +1,12 @@
-"""Promises: commands whose event exists and whose sender still waits to hear how safe it is.
+"""Commands whose event exists and whose sender still waits for an ack, by the level asked for.
 
     written     the event is visible: as durable as the node's mode promises
     durable     it survives power loss here
     replicated  durable here, and at so many peers by their own receipts
 
-A promise ends in exactly one outcome: kept, failed with the journal, or overdue.
+Each pending ack ends in exactly one answer: reached, failed with the journal, or overdue (after the
+command's `timeout_ms`; its event exists all the same). The caller reports progress by `reached`,
+`failed` and `overdue`, and sends the answers that these return. Pure.
 """
 
 from collections import deque
@@ -42,7 +44,7 @@ class PendingAcks:
         self.replicated: dict[
             int, PendingAck
         ] = {}  # by ticket: those that wait for copies elsewhere
-        # What is promised in one turn is mostly due at one time: a heap of times with tickets.
+        # Commands of one turn mostly have one deadline: a heap of deadlines, each with its tickets.
         self._deadlines: list[int] = []
         self._due: dict[int, list[int]] = {}  # in the order of their making, also closed ones
         self._noted = 0  # tickets in `_due`
@@ -50,21 +52,21 @@ class PendingAcks:
     def __len__(self) -> int:
         return len(self._open)
 
-    def make(self, promise: PendingAck) -> None:
-        ticket = promise.ticket
-        self._open[ticket] = promise
-        if promise.level is AckLevel.WRITTEN:
-            self._written.append(promise)
-        elif promise.level is AckLevel.DURABLE:
-            self._durable.append(promise)
+    def add(self, pending_ack: PendingAck) -> None:
+        ticket = pending_ack.ticket
+        self._open[ticket] = pending_ack
+        if pending_ack.level is AckLevel.WRITTEN:
+            self._written.append(pending_ack)
+        elif pending_ack.level is AckLevel.DURABLE:
+            self._durable.append(pending_ack)
         else:
-            self.replicated[ticket] = promise
+            self.replicated[ticket] = pending_ack
         if self._noted > 2 * len(self._open) + 64:
             self._forget_closed()
-        tickets = self._due.get(promise.deadline_ms)
+        tickets = self._due.get(pending_ack.deadline_ms)
         if tickets is None:
-            tickets = self._due[promise.deadline_ms] = []
-            heappush(self._deadlines, promise.deadline_ms)
+            tickets = self._due[pending_ack.deadline_ms] = []
+            heappush(self._deadlines, pending_ack.deadline_ms)
         tickets.append(ticket)
         self._noted += 1
 
@@ -77,49 +79,55 @@ class PendingAcks:
         self._noted = sum(map(len, self._due.values()))
         self._deadlines = sorted(self._due)
 
-    def kept(self, visible: int, durable: int, copies_of: CopiesOf) -> list[Answer]:
-        """The promises that hold now that records 1..visible and 1..durable are that far."""
+    def reached(self, visible: int, durable: int, copies_of: CopiesOf) -> list[Answer]:
+        """The acks that are due now that records 1..visible and 1..durable are that far."""
         answers: list[Answer] = []
         for queue, upto in ((self._written, visible), (self._durable, durable)):
             while queue and queue[0].number <= upto:
-                self._keep(queue.popleft(), answers)
-        for promise in list(self.replicated.values()):
-            if promise.number <= durable and copies_of(promise.dot) >= promise.copies:
-                del self.replicated[promise.ticket]
-                self._keep(promise, answers)
+                self._answer(queue.popleft(), answers)
+        for pending_ack in list(self.replicated.values()):
+            if pending_ack.number <= durable and copies_of(pending_ack.dot) >= pending_ack.copies:
+                del self.replicated[pending_ack.ticket]
+                self._answer(pending_ack, answers)
         return answers
 
-    def _keep(self, promise: PendingAck, answers: list[Answer]) -> None:
-        if self._open.pop(promise.ticket, None) is not None:  # else overdue, and answered
-            acked = Acked(promise.dot, promise.level, promise.copies, promise.text, promise.rules)
-            answers.append((promise.ticket, acked))
+    def _answer(self, pending_ack: PendingAck, answers: list[Answer]) -> None:
+        if self._open.pop(pending_ack.ticket, None) is not None:  # else overdue, and answered
+            acked = Acked(
+                pending_ack.dot,
+                pending_ack.level,
+                pending_ack.copies,
+                pending_ack.text,
+                pending_ack.rules,
+            )
+            answers.append((pending_ack.ticket, acked))
 
     def failed(self, kept: int, failure: Unmet) -> list[Answer]:
         """The records after `kept` are not in the journal: these events do not exist."""
-        gone = [promise for promise in self._open.values() if promise.number > kept]
-        for promise in gone:
-            self._close(promise)
+        gone = [pending_ack for pending_ack in self._open.values() if pending_ack.number > kept]
+        for pending_ack in gone:
+            self._close(pending_ack)
         for queue in (self._written, self._durable):
             while queue and queue[-1].number > kept:
                 queue.pop()
-        return [(promise.ticket, failure) for promise in gone]
+        return [(pending_ack.ticket, failure) for pending_ack in gone]
 
     def overdue(self, now_ms: int) -> list[Answer]:
-        """The promises whose time is over. Their events exist, or are about to."""
+        """Answers to commands whose time is over. Their events exist, or are about to."""
         answers: list[Answer] = []
         while self._deadlines and self._deadlines[0] <= now_ms:
             tickets = self._due.pop(heappop(self._deadlines))
             self._noted -= len(tickets)
             for ticket in tickets:
-                promise = self._open.get(ticket)
-                if promise is not None:
-                    self._close(promise)
-                    answers.append((ticket, _too_late(promise)))
+                pending_ack = self._open.get(ticket)
+                if pending_ack is not None:
+                    self._close(pending_ack)
+                    answers.append((ticket, _too_late(pending_ack)))
         return answers
 
-    def _close(self, promise: PendingAck) -> None:
-        del self._open[promise.ticket]
-        self.replicated.pop(promise.ticket, None)
+    def _close(self, pending_ack: PendingAck) -> None:
+        del self._open[pending_ack.ticket]
+        self.replicated.pop(pending_ack.ticket, None)
 
     @property
     def wake_at_ms(self) -> int | None:
@@ -134,8 +142,8 @@ class PendingAcks:
         return None
 
 
-def _too_late(promise: PendingAck) -> Unmet:
-    reason = f"not {promise.level} in time; it may still become so"
-    if promise.level is AckLevel.REPLICATED:
-        reason = f"not durable on {promise.copies} other nodes in time; it may still be"
-    return Unmet("ack_timeout", reason, promise.dot)
+def _too_late(pending_ack: PendingAck) -> Unmet:
+    reason = f"not {pending_ack.level} in time; it may still become so"
+    if pending_ack.level is AckLevel.REPLICATED:
+        reason = f"not durable on {pending_ack.copies} other nodes in time; it may still be"
+    return Unmet("ack_timeout", reason, pending_ack.dot)

@@ -1,7 +1,9 @@
-"""The past: every event that is visible at this node, and what it makes of them.
+"""The projections of one node: timeline, presence and quiet, over every event visible here.
 
-One way in for all of them, whether they became visible just now, are restored from the journal
-record by record, or are recalled from checkpoints at once.
+All events enter by `evolve`, in the order of their journal records: those that became visible just
+now, and at a start those that `restore` reads from the journal. `recall` restores the first part of
+the journal at once, from checkpoints. It also keeps the store of entries and the emitter's clock
+and heads in step with what is visible, and makes new checkpoints. Pure.
 """
 
 from collections.abc import Iterable
@@ -25,29 +27,29 @@ class Projections:
 
     def __init__(
         self,
-        bodies: EntryStore,
+        store: EntryStore,
         codec: EventCodec,
         engine: Engine[Event],
         emitter: Emitter,
         quiet_ms: int,
     ) -> None:
-        self._bodies = bodies
+        self._store = store
         self._codec = codec
         self._engine = engine
         self._emitter = emitter
-        self.timeline = Timeline(history=bodies.history)
-        self.presence = Presence(bodies.history)
-        self.quiet = Quiet(quiet_ms, bodies.history)
+        self.timeline = Timeline(history=store.history)
+        self.presence = Presence(store.history)
+        self.quiet = Quiet(quiet_ms, store.history)
         self._checkpointer: Checkpointer | None = None  # what is in memory alone has none
-        if isinstance(bodies, PagedEntryStore):
+        if isinstance(store, PagedEntryStore):
             projections = (self.timeline, self.presence, self.quiet)
-            self._checkpointer = Checkpointer(bodies, *projections, engine, emitter)
+            self._checkpointer = Checkpointer(store, *projections, engine, emitter)
 
     def evolve(self, arrival: Arrival, entry: Entry, number: int) -> None:
         """This event, record `number` of the journal, is a fact here."""
         if self._checkpointer is not None:
             self._checkpointer.meet(arrival, entry, number)
-        self._bodies.take(arrival, entry, number)
+        self._store.take(arrival, entry, number)
         self.timeline.apply(arrival)
         self.presence.apply(arrival)
         self.quiet.apply(arrival)

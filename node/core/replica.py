@@ -40,8 +40,8 @@ from node.core.commit_tracker import CommitTracker
 from node.core.emitter import Emitted, Emitter
 from node.core.entry_store import EntryStore, MemoryEntryStore, PagedEntryStore
 from node.core.epochs import Epochs
-from node.core.foreseen import ExpectedPresence
 from node.core.forks import Forks
+from node.core.inflight import ExpectedPresence
 from node.core.interface import (
     Denied,
     Input,
@@ -109,7 +109,7 @@ class Replica:
         self.incarnation = incarnation
         self._config = config
         self._codec = codec
-        self._bodies: EntryStore = (
+        self._store: EntryStore = (
             MemoryEntryStore() if pages is None else PagedEntryStore(pages, codec)
         )
         self.engine: Engine[Event] = Engine(
@@ -119,23 +119,25 @@ class Replica:
             peers=config.peers,
             config=config.gossip,
             rng=rng,
-            store=self._bodies,
+            store=self._store,
             strategy=Vector(),
             open_entry=partial(opened, codec),
         )
         self._emitter = Emitter(config.node, codec, moderator or Moderator(config.policy))
-        self.past = Projections(self._bodies, codec, self.engine, self._emitter, config.quiet_ms)
-        self.timeline, self.presence = self.past.timeline, self.past.presence
-        self.quiet = self.past.quiet
+        self.projections = Projections(
+            self._store, codec, self.engine, self._emitter, config.quiet_ms
+        )
+        self.timeline, self.presence = self.projections.timeline, self.projections.presence
+        self.quiet = self.projections.quiet
         self._epochs = Epochs(self._emitter.own, self.engine.frontier, rng)
-        self._pending = CommitTracker(config.unwritten)
+        self._commits = CommitTracker(config.unwritten)
         self._outbox = Outbox()
         self._now_ms = 0
         self._wall_ms = 0
         self._booted = False
         self._others_before: Stamp | None = None  # of the past that this life began with
         self._is_ahead = False  # own stamps run ahead of the clock, and that was told
-        self._writing = self._pending.writing.state  # as it was told last
+        self._reported_phase = self._commits.write_state.phase  # as it was told last
         self._sleep_until_ms = 0  # after a drain, until the next step: before that no Tick matters
         self._forks = Forks(self.engine.frontier)
         self._counters = dict.fromkeys((*COUNTERS, "restored", "unwritable"), 0)
@@ -145,19 +147,19 @@ class Replica:
     def recall(self, checkpoints: Iterable[Checkpoint]) -> None:
         """The first part of the node's own past, at once; before any record is restored."""
         assert not self._booted
-        self._pending.intake.handed = self.past.recall(checkpoints)
+        self._commits.inflight.handed = self.projections.recall(checkpoints)
         self._counters["restored"] = len(self.timeline)
 
     def restore(self, records: Iterable[Record]) -> None:
         """The node's own past, from the journal, in order. May be called many times."""
         assert not self._booted
-        intake = self._pending.intake
+        inflight = self._commits.inflight
         for record in records:
-            intake.handed += 1
+            inflight.handed += 1
             if type(record) is EpochRecord:
                 self._emitter.own.open(record.epoch)
             elif type(record) is EventRecord:
-                self._counters["restored"] += self.past.restore(record, intake.handed)
+                self._counters["restored"] += self.projections.restore(record, inflight.handed)
             else:
                 assert_never(record)
 
@@ -167,7 +169,7 @@ class Replica:
         `unsynced` of the restored records are not durable yet: a `Persisted` will say when.
         """
         assert not self._booted
-        self._pending.intake.boot(unsynced)
+        self._commits.inflight.boot(unsynced)
         self.engine.receipts.vouched = not unsynced
         self._booted = True
         self._now_ms, self._wall_ms = now_ms, wall_ms
@@ -197,14 +199,14 @@ class Replica:
             self._on_persist_failed(item)
         else:
             assert_never(item)
-        if self._pending.writing.state is not self._writing:
-            self._watch_writing()
+        if self._commits.write_state.phase is not self._reported_phase:
+            self._watch_write_state()
 
     def drain(self) -> Outbox:
         """Hand over what the steps since the last drain want done."""
-        self.engine.awaits_receipts = bool(self._pending.promises.replicated)
+        self.engine.awaits_receipts = bool(self._commits.pending_acks.replicated)
         out, self._outbox = self._outbox, Outbox()
-        out.persist, out.send = self._pending.take_persist(), self.engine.flush()
+        out.persist, out.send = self._commits.take_persist(), self.engine.flush()
         if self.engine.members.changes:
             out.note += map(membership_note, self.engine.members.take_changes())
         if (places := self.frontier.places).news:
@@ -218,7 +220,7 @@ class Replica:
 
     def _next_due_ms(self) -> int:
         wake_ms = self.engine.wake_at_ms
-        pending_ms, recover_ms = self._pending.wake_at_ms, self._epochs.until_ms
+        pending_ms, recover_ms = self._commits.wake_at_ms, self._epochs.until_ms
         if pending_ms is not None and pending_ms < wake_ms:
             wake_ms = pending_ms
         if recover_ms is not None and recover_ms < wake_ms:
@@ -240,7 +242,7 @@ class Replica:
     @property
     def root(self) -> bytes:
         """The root of what is visible here."""
-        return self.frontier.root_without(self._pending.invisible())
+        return self.frontier.root_without(self._commits.invisible())
 
     @property
     def epoch(self) -> int:
@@ -250,7 +252,7 @@ class Replica:
     def state(self) -> Health:
         if not self._booted:
             return "starting"
-        if self._pending.writing.refuses:
+        if self._commits.write_state.refuses:
             return "read_only"
         return "running" if self._epochs.until_ms is None else "recovering"
 
@@ -280,35 +282,35 @@ class Replica:
             return
         self._sleep_until_ms = 0
         self.engine.tick(tick.now_ms)
-        self._answer(self._pending.promises.overdue(tick.now_ms))
-        self._pending.retry(tick.now_ms)
+        self._answer(self._commits.pending_acks.overdue(tick.now_ms))
+        self._commits.retry(tick.now_ms)
         if why := self._epochs.pulled_back(tick.now_ms):
             self._open_epoch(why)
 
     # --- commands -------------------------------------------------------------------------------
 
     def _on_submit(self, submit: Submit) -> None:
-        hindrance = self._hindrance()
-        if hindrance is not None:
-            self._answer([(submit.ticket, hindrance)])
+        refusal = self._refusal()
+        if refusal is not None:
+            self._answer([(submit.ticket, refusal)])
             return
         self._follow_time()
-        known = ExpectedPresence(self.presence, self._pending.intake)
+        known = ExpectedPresence(self.presence, self._commits.inflight)
         emitted = self._emitter.emit(submit.command, known, self._wall_ms)
         if type(emitted) is Denied:
             self._counters["rejected" if emitted.by == "moderation" else "refused"] += 1
             self._outbox.reply.append((submit.ticket, emitted))
         elif type(emitted) is Emitted:
-            self._promise(submit, emitted)
+            self._hand_out_own(submit, emitted)
         else:
             assert_never(emitted)
 
-    def _promise(self, submit: Submit, emitted: Emitted) -> None:
+    def _hand_out_own(self, submit: Submit, emitted: Emitted) -> None:
         """Hand an own event out, and remember what its sender was promised."""
         arrival, entry = emitted.arrival, emitted.entry
         receipt = submit.ack is AckLevel.REPLICATED
-        self._pending.hand_out(emitted.record, arrival, entry, own=True, receipt=receipt)
-        self._pending.promise(submit, arrival.event, emitted.rules, self._now_ms)
+        self._commits.hand_out(emitted.record, arrival, entry, own=True, receipt=receipt)
+        self._commits.await_ack(submit, arrival.event, emitted.rules, self._now_ms)
         self._counters["censored"] += bool(emitted.rules)
 
     @property
@@ -321,8 +323,8 @@ class Replica:
         ahead_ms = self.stamps_ahead_ms
         if self._emitter.is_far_ahead(self._wall_ms) and self._others_are_near():
             limit_ms = self._wall_ms + FAR_MS
-            pending = largest_stamp(self._pending.arrivals(), limit_ms)
-            self._emitter.set_back(max(self._bodies.history.largest_stamp(limit_ms), pending))
+            pending = largest_stamp(self._commits.arrivals(), limit_ms)
+            self._emitter.set_back(max(self._store.history.largest_stamp(limit_ms), pending))
             fields: dict[str, int] = {"were_ahead_ms": ahead_ms, "ahead_ms": self.stamps_ahead_ms}
             self._outbox.note.append(Note("stamps_set_back", "warning", {**fields}))
         elif ahead_ms > SKEW_MAX_MS and not self._is_ahead:
@@ -336,21 +338,23 @@ class Replica:
         nothing near to now, nobody knows, and the order is kept.
         """
         if self._others_before is None:
-            self._others_before = self._bodies.history.largest_of_others()
+            self._others_before = self._store.history.largest_of_others()
         others = max(self._emitter.others, self._others_before)
         return abs(others.ms - self._wall_ms) <= FAR_MS
 
-    def _hindrance(self) -> Unmet | None:
+    def _refusal(self) -> Unmet | None:
         """Why no command can be taken now."""
         if self._epochs.until_ms is not None:
             return Unmet("busy", "own events are pulled back from peers: try again soon")
-        return self._pending.hindrance()
+        return self._commits.refusal()
 
     # --- packets --------------------------------------------------------------------------------
 
     def _on_received(self, received: Received) -> None:
         packet = received.packet
-        if self._pending.writing.holds:  # it comes again by later rounds, for the roots will differ
+        if (
+            self._commits.write_state.holds
+        ):  # it comes again by later rounds, for the roots will differ
             self._counters["unwritable"] += 1
             packet = without_runs(packet)
         learnt = self.engine.receive(packet, self._now_ms)
@@ -360,8 +364,8 @@ class Replica:
         if learnt:
             self._outbox.note.append(received_note(packet.sender, via, learnt))
             self._outbox.note += self._forks.watch([one.entry for one in learnt])
-        if self._pending.promises.replicated:
-            self._keep_promises()
+        if self._commits.pending_acks.replicated:
+            self._send_acks()
         self._watch_own_log(packet.sender)
 
     def _take_in(self, learnt: Learnt[Event], via: Via, sender: str) -> None:
@@ -370,7 +374,7 @@ class Replica:
             via = "recovery"
         record = EventRecord(entry.data, self._wall_ms, via, sender)
         arrival = self._emitter.arrival(event, entry, self._wall_ms, via)
-        self._pending.hand_out(record, arrival, entry)
+        self._commits.hand_out(record, arrival, entry)
         self._counters["received"] += 1
         self._counters["skewed"] += arrival.skewed
 
@@ -378,9 +382,9 @@ class Replica:
 
     def _on_persisted(self, persisted: Persisted) -> None:
         always = self._config.durability == "always"
-        if self._pending.persisted(persisted, always=always):
+        if self._commits.persisted(persisted, always=always):
             self._outbox.note.append(Note("writes_resumed", "info", {}))
-        intake = self._pending.intake
+        intake = self._commits.inflight
         posted: list[Entry] = []
         for one in intake.take_visible():
             if one.arrival is None or one.entry is None:
@@ -389,7 +393,7 @@ class Replica:
                 self._emitter.own.show(one.entry.dot)
                 self.engine.offer(one.entry, one.receipt)
                 posted.append(one.entry)
-            self.past.evolve(one.arrival, one.entry, one.number)
+            self.projections.evolve(one.arrival, one.entry, one.number)
             self._outbox.publish.append((len(self.timeline), one.arrival))
         self.engine.receipts.vouched = intake.vouched
         for dot in intake.take_durable():
@@ -398,15 +402,15 @@ class Replica:
             self._counters["posted"] += len(posted)
             self._outbox.note.append(posted_note(posted))
             self._outbox.note += self._forks.watch(posted)
-        self._keep_promises()
+        self._send_acks()
 
-    def _keep_promises(self) -> None:
-        if self._pending.promises:
+    def _send_acks(self) -> None:
+        if self._commits.pending_acks:
             copies = self.engine.receipts.copies
-            self._answer(self._pending.kept_promises(lambda dot: copies(dot.log, dot.seq)))
+            self._answer(self._commits.reached_acks(lambda dot: copies(dot.log, dot.seq)))
 
     def _on_persist_failed(self, failure: PersistFailed) -> None:
-        failing = self._pending.persist_failed(failure, self._now_ms)
+        failing = self._commits.persist_failed(failure, self._now_ms)
         self._answer(failing.answers)
         for one in failing.own:
             assert one.entry is not None
@@ -415,15 +419,15 @@ class Replica:
         fields: Fields = {"code": failure.code, "final": failure.final}
         self._outbox.note.append(Note("writes_refused", "error", fields))
 
-    def _watch_writing(self) -> None:
+    def _watch_write_state(self) -> None:
         """How writing goes has changed: peers hold back where nothing of them can be kept."""
-        writing = self._pending.writing
-        before, self._writing = self._writing, writing.state
+        writing = self._commits.write_state
+        before, self._reported_phase = self._reported_phase, writing.phase
         self.engine.holding = writing.holds
         fields: Fields = {"records": writing.records, "bytes": writing.bytes}
-        if writing.state is WritePhase.BEHIND:
+        if writing.phase is WritePhase.BEHIND:
             self._outbox.note.append(Note("writes_behind", "warning", fields))
-        elif before is WritePhase.BEHIND and writing.state is WritePhase.RUNNING:
+        elif before is WritePhase.BEHIND and writing.phase is WritePhase.RUNNING:
             self._outbox.note.append(Note("writes_caught_up", "info", fields))
 
     def _answer(self, answers: list[Answer]) -> None:
@@ -436,7 +440,7 @@ class Replica:
     def _open_epoch(self, reason: str) -> None:
         record, note = self._epochs.open(reason, self._wall_ms)
         self.frontier.places.write(self._emitter.own.log)
-        self._pending.hand_out(record)
+        self._commits.hand_out(record)
         self._outbox.note.append(note)
 
     def _watch_own_log(self, peer: str) -> None:

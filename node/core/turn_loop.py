@@ -1,9 +1,10 @@
-"""Turns: how a replica is driven, in a process and in the simulator.
+"""Drives a replica turn by turn: takes inputs, steps them, drains once, executes the Outbox.
 
     inputs (packets, commands, journal progress)  ->  step(Tick), step*, drain once  ->  Outbox
     Outbox, in field order: persist, send, publish, reply, note; then checkpoints, then the timer
 
-The world is behind `TurnPorts`: a clock, a timer, and whoever executes the parts of an Outbox.
+A process (`node.process.runtime`) and the simulator (`lab.sim`) use the same loop. The world is
+behind `TurnPorts`: a clock, a timer, and whoever executes the parts of an Outbox.
 
 Rules
 - Inputs that come while a turn waits to run share it: that batches syncs, packets and replies. One
@@ -188,7 +189,7 @@ class TurnLoop:
         self._execute(replica.drain())
         if self.over:
             return
-        checkpoints = replica.past.take_checkpoints()
+        checkpoints = replica.projections.take_checkpoints()
         if checkpoints:
             ports.keep(checkpoints)
         self.runs += 1

@@ -1,6 +1,6 @@
-"""Writing: how a replica's records get on to the disk, and what it takes in meanwhile.
+"""A state machine: how writing to the journal goes, and what the replica accepts meanwhile.
 
-One small machine decides it, by the table `NEXT`. Whoever hands out records feeds it.
+The table `NEXT` is all of its transitions; `node.core.commit_tracker` reports the events.
 
     running    records are written
     behind     more was handed out than may wait: nothing is taken in from peers
@@ -90,7 +90,7 @@ class WriteState:
 
     def __init__(self, bounds: WriteBounds) -> None:
         self._bounds = bounds
-        self.state = WritePhase.RUNNING
+        self.phase = WritePhase.RUNNING
         self.trouble: PersistFailed | None = None  # the last failure, until something is written
         self.records = 0  # handed out and not written
         self.bytes = 0
@@ -100,12 +100,12 @@ class WriteState:
     @property
     def holds(self) -> bool:
         """Nothing is taken in from peers."""
-        return self.state not in TAKING
+        return self.phase not in TAKING
 
     @property
     def refuses(self) -> bool:
         """No command is taken, because of `trouble`."""
-        return self.state is WritePhase.STUCK or self.state is WritePhase.READ_ONLY
+        return self.phase is WritePhase.STUCK or self.phase is WritePhase.READ_ONLY
 
     @property
     def full(self) -> bool:
@@ -136,7 +136,7 @@ class WriteState:
             self.records -= records
             self.bytes -= size
         resumed = False
-        if self.trouble is not None and upto > self.trouble.kept and self.state in TROUBLED:
+        if self.trouble is not None and upto > self.trouble.kept and self.phase in TROUBLED:
             self._happens(WriteEvent.WRITTEN)
             self.trouble = None
             resumed = True
@@ -158,4 +158,4 @@ class WriteState:
             self._happens(WriteEvent.WAITS if waits else WriteEvent.LOST)
 
     def _happens(self, what: WriteEvent) -> None:
-        self.state = NEXT[self.state].get(what, self.state)
+        self.phase = NEXT[self.phase].get(what, self.phase)

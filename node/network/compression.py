@@ -1,8 +1,8 @@
-"""Large packets made small, where the cluster file asks for it: fewer bytes for processor time.
+"""Compresses large packets, where the cluster file asks for it: fewer bytes for processor time.
 
 A compressed packet is one Zstandard frame (RFC 8878) that says its size, a plain one is
 MessagePack: the first bytes tell. Every node understands both; `compress: true` says how it sends.
-Small packets stay as they are: they would not shrink, and they are in a hurry.
+Small packets stay as they are, because they would not shrink.
 """
 
 import zstandard
@@ -15,7 +15,7 @@ _compressor = zstandard.ZstdCompressor(level=1)
 _decompressor = zstandard.ZstdDecompressor()
 
 
-def squeezed(data: bytes) -> bytes:
+def compressed(data: bytes) -> bytes:
     """The same packet in fewer bytes, or as it is."""
     if len(data) < SQUEEZED_BYTES_MIN:
         return data

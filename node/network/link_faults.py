@@ -1,4 +1,4 @@
-"""Faults of links: what happens to a packet on its way from this node to one peer.
+"""Faults of links: decides what happens to a packet from this node to one peer. Pure.
 
 A fault belongs to a link and acts where the link begins, on the sending side, so that one side of a
 partition can be cut alone. The transport asks `plan` for every packet that it is about to send, and

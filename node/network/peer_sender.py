@@ -1,4 +1,4 @@
-"""The way to one peer: a DEALER that only sends, the queue in front of it, and what was counted.
+"""Sends to one peer: a DEALER socket, the bounded queue in front of it, and its counters.
 
 ZeroMQ takes a packet only for a connection that stands and has room. What it does not take waits
 here: at most `bytes_max` bytes (delayed packets included) and at most `age_s` seconds, since older

@@ -1,7 +1,7 @@
-"""Penalties: whoever abuses a key is not listened to for a while, and longer each time.
+"""Penalties: packets of a peer that abused its key are ignored for a while, longer each time. Pure.
 
-Only for names that are proved by a key. A name that a packet merely claims is nobody's to be
-punished under: anybody could have another one silenced.
+Only a name that is proved by a key is penalized. A name that a packet merely claims is not, or
+anybody could silence another node by using its name.
 """
 
 from collections.abc import Callable

@@ -31,7 +31,7 @@ import zmq
 from gossip.packets import Packet
 from gossip.wire import PACKET_BYTES_MAX, WireError, decode, encode
 from node.core.ports import Note
-from node.network.compression import expanded, squeezed
+from node.network.compression import compressed, expanded
 from node.network.link_faults import FaultTable
 from node.network.peer_sender import QUEUE_AGE_S, QUEUE_BYTES_MAX, PeerSender, Traffic
 from node.network.penalties import Penalties
@@ -113,7 +113,7 @@ class Transport:
         self._noted: dict[str, tuple[float, int]] = {}  # trouble -> when told, its count then
         self._encoded: tuple[Packet, bytes] | None = None
         self.rejected: dict[str, int] = {}  # frames that were no packets for us, by reason
-        self._links = {
+        self._senders = {
             peer: PeerSender(
                 loop=loop,
                 context=context,
@@ -134,19 +134,19 @@ class Transport:
         return self._listen
 
     def traffic(self, peer: str) -> Traffic:
-        return self._links[peer].traffic
+        return self._senders[peer].traffic
 
     def connected(self, peer: str) -> bool:
-        return self._links[peer].connected
+        return self._senders[peer].connected
 
     @property
     def queued_bytes(self) -> int:
-        return sum(link.queued_bytes for link in self._links.values())
+        return sum(sender.queued_bytes for sender in self._senders.values())
 
     @property
     def counters(self) -> dict[str, int]:
         """Over all peers."""
-        traffic = [link.traffic for link in self._links.values()]
+        traffic = [sender.traffic for sender in self._senders.values()]
         return {
             **{f"rejected_{reason}": count for reason, count in self.rejected.items()},
             "packets_sent": sum(one.sent_packets for one in traffic),
@@ -183,14 +183,14 @@ class Transport:
             on_frames=frames,
             receive=self.gate.message,
         )
-        for link in self._links.values():
-            link.open()
+        for sender in self._senders.values():
+            sender.open()
         self._tell_keyless()
 
     def stop(self) -> None:
         """Close everything at once; what is queued is lost, as on any bad day."""
-        for link in self._links.values():
-            link.close()
+        for sender in self._senders.values():
+            sender.close()
         self.gate.close()
         if self._pump is not None:
             self._pump.close()
@@ -201,34 +201,36 @@ class Transport:
 
     def set_endpoint(self, peer: str, endpoint: str | None) -> None:
         """The peer listens somewhere else now."""
-        link = self._links[peer]
-        if link.endpoint == endpoint:
+        sender = self._senders[peer]
+        if sender.endpoint == endpoint:
             return
-        link.close()
-        link.endpoint = endpoint
+        sender.close()
+        sender.endpoint = endpoint
         if self._router is not None:
-            link.open()
+            sender.open()
 
     def _follow_keys(self) -> None:
         """Dial anew where the list of trusted keys has another key, or none any more."""
         if self._keyring is None or self._keyring.trusted is self._trusted:
             return
         self._trusted = self._keyring.trusted
-        for link in self._links.values():
-            if self._router is not None and link.key != self._trusted.public_of(link.peer, "peer"):
-                link.close()
-                link.open()
+        for sender in self._senders.values():
+            if self._router is not None and sender.key != self._trusted.public_of(
+                sender.peer, "peer"
+            ):
+                sender.close()
+                sender.open()
         self._tell_keyless()
 
     def _tell_keyless(self) -> None:
-        keyless = [link.peer for link in self._links.values() if link.key is None]
+        keyless = [sender.peer for sender in self._senders.values() if sender.key is None]
         if self._keyring is not None and keyless:
             self._on_note(Note("peers_without_key", "warning", {"peers": keyless}))
 
     def send(self, peer: str, packet: Packet) -> None:
         self._follow_keys()
-        link = self._links.get(peer)
-        if link is None:
+        sender = self._senders.get(peer)
+        if sender is None:
             self._reject("unknown_peer", f"a packet to {peer[:32]!r}, who is no peer of this node")
             return
         try:
@@ -237,22 +239,22 @@ class Transport:
             self._reject("unsendable", f"a packet to {peer}: {error}")
             return
         if self.faults.whole(peer):
-            link.put(data)
+            sender.put(data)
             return
         delays_ms = self.faults.plan(peer)
         if not delays_ms:
-            link.traffic.drop("blocked" if self.faults.get(peer).blocked else "lost")
+            sender.traffic.drop("blocked" if self.faults.get(peer).blocked else "lost")
         for delay_ms in delays_ms:
             if delay_ms > 0:
-                link.put_later(data, delay_ms)
+                sender.put_later(data, delay_ms)
             else:
-                link.put(data)
+                sender.put(data)
 
     def _bytes_of(self, packet: Packet) -> bytes:
         """One packet to many peers comes in a row, and is encoded once."""
         if self._encoded is None or self._encoded[0] is not packet:
             data = encode(packet)
-            self._encoded = (packet, squeezed(data) if self._compress else data)
+            self._encoded = (packet, compressed(data) if self._compress else data)
         return self._encoded[1]
 
     # --- receiving ------------------------------------------------------------------------------
@@ -295,10 +297,10 @@ class Transport:
         if packet.sender == self._node:
             self._reject("own_name", "a packet from another node that uses the name of this one")
             return
-        link = self._links.get(packet.sender)
-        if link is not None:
-            link.traffic.received_packets += 1
-            link.traffic.received_bytes += len(data)
+        sender = self._senders.get(packet.sender)
+        if sender is not None:
+            sender.traffic.received_packets += 1
+            sender.traffic.received_bytes += len(data)
             self.gate.know(parts[0], packet.sender)
         self._on_packet(packet, len(data), (time.thread_time_ns() - began_ns) // 1000)
 
@@ -324,7 +326,7 @@ class Transport:
             if self._on_unreachable is not None:
                 self._on_unreachable()
             return
-        count = self._links[peer].traffic.dropped[reason]
+        count = self._senders[peer].traffic.dropped[reason]
         if self._due(f"{peer} {reason}", count):
             self._note("packets_dropped", reason, count, peer=peer)
 

@@ -68,7 +68,7 @@ class Plan(Struct, frozen=True):
     write_note: WriteNote
     addresses: Addresses
     reread: Callable[[], "Plan"]  # as the file is now; raises ValueError with one clear line
-    told: dict[str, str]  # what it says, see `node.config.applied`
+    applied: dict[str, str]  # what it says, see `node.config.applied`
     reopen_log: Callable[[], None]
     ready: Callable[[], None]  # called once, by the first life that answers
     trace_dir: Path | None = None  # recordings go there
@@ -229,7 +229,7 @@ class Life:
             degraded=degraded,
             keyring=plan.keyring,
         )
-        runtime.running.settings = plan.told
+        runtime.running.settings = plan.applied
         if recorder is not None:
             traffic = runtime.transport.traffic
             recorder.dropped_of = lambda: {peer: traffic(peer).dropped for peer in peers}
@@ -269,7 +269,7 @@ class Life:
         self._runtime = runtime
         if self._stopping.asked:
             runtime.stop(self._stopping.asked)
-        elif differing(plan.told, self._legacy.plan.told):
+        elif differing(plan.applied, self._legacy.plan.applied):
             runtime.reload()  # it was read again while this life began
         else:
             settings = plan.settings
@@ -289,10 +289,10 @@ class Life:
         if self._recorder is not None and clean and ending.crash is None:
             self._recorder.ended(runtime.running.written, runtime.running.durable)
         took_ms = round((time.monotonic() - began_s) * 1000)
-        told: Fields = {"clean": clean, "ms": took_ms}
+        stopped: Fields = {"clean": clean, "ms": took_ms}
         if not clean:
-            told["reason"] = closed.unclean
-        self._note("node_stopped", "info" if clean else "error", told)
+            stopped["reason"] = closed.unclean
+        self._note("node_stopped", "info" if clean else "error", stopped)
         if ending.reopen and closed.over:
             return msgspec.structs.replace(ending, unclean=closed.unclean)
         return ending if clean or ending.code else unclean(closed.unclean)
@@ -317,7 +317,7 @@ class Life:
         except (ValueError, OSError) as error:
             self._note("policy_kept", "error", {"reason": str(error)})
             return
-        changed = differing(plan.told, legacy.plan.told)
+        changed = differing(plan.applied, legacy.plan.applied)
         if changed and changed != [MODERATION]:
             self._note("settings_read", "info", {"changed": changed})
             if self._runtime is not None:
@@ -327,7 +327,7 @@ class Life:
         if self._replica is not None:
             self._replica.set_policy(policy)
         if self._runtime is not None:
-            self._runtime.running.settings = legacy.plan.told
+            self._runtime.running.settings = legacy.plan.applied
         self._note("policy_read", "info", {"rules": len(policy.rules)})
 
     # --- notes ----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What follows when a life of a node ends: the decisions, without the world they act in. Pure.
+"""Decides what follows when a life of a node ends: another life, or the end of the process. Pure.
 
     Life ends -> `after` -> Again (so soon, on the journal as it is then) or Over (the process ends)
 

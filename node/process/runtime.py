@@ -1,4 +1,6 @@
-"""The runtime: one node's parts around one event loop. A turn: see `node.core.turn_loop`.
+"""The runtime of one life: the event loop, the workers and the committer around one replica.
+
+It implements the ports of `node.core.turn_loop`, which says what a turn is.
 
 Rules
 - Only a turn touches the replica, and only the loop runs turns. Nothing else shares state; the
@@ -132,7 +134,11 @@ class Runtime:
             known=self._addresses(),
             keyring=keyring,
         )
-        self.doors, self.transport, self.control = workers.doors, workers.transport, workers.control
+        self.authenticator, self.transport, self.control = (
+            workers.authenticator,
+            workers.transport,
+            workers.control,
+        )
         self.feed, self.telemetry = workers.feed, workers.telemetry
         guard = self.supervisor.guard
         self.send = guard("transport", self._send_all)
@@ -144,8 +150,8 @@ class Runtime:
         """Start the workers and run the first turn. Raises OSError if a socket cannot be bound."""
         start = self.supervisor.start
         start(JournalWorker(self._committer))
-        if self.doors is not None:
-            start(self.doors)
+        if self.authenticator is not None:
+            start(self.authenticator)
         await start_transport(start, self.transport)
         start(self.feed)
         start(self.control)
@@ -194,7 +200,7 @@ class Runtime:
         self, progress: Progress, placed: list[WrittenFrame], seals: list[Seal]
     ) -> None:
         self._pages.placed(placed)
-        self._replica.past.seal(seals)
+        self._replica.projections.seal(seals)
         if type(progress) is Persisted:
             self.running.written, self.running.durable = progress.written, progress.durable
         elif type(progress) is PersistFailed:
@@ -369,7 +375,7 @@ class Runtime:
             **self._replica.counters,
             **self.control.counters,
             **self.transport.counters,
-            **(self.doors.counters if self.doors is not None else {}),
+            **(self.authenticator.counters if self.authenticator is not None else {}),
             **(self.scrub.counters if self.scrub is not None else {}),
             "journal_queued_records": self._committer.queued_records,
             "journal_commits": self._committer.commits,

@@ -1,10 +1,9 @@
-"""The scrub: a running node reads its own journal again, slowly, and looks for bytes that changed.
+"""The scrub worker: reads the journal of a running node again, slowly, to find changed bytes.
 
 A disk loses bits of what nobody reads for months, and a node reads its journal only at a start. So
 this worker makes one pass after the other (`node.storage.scrub_passes`), at a bounded rate. It
 reads with a reader of its own, changes nothing, and finds what a start would find, for it is the
-same survey (`node.storage.scan`). What becomes of a finding is for whoever is told
-(`node.process.lifecycle`).
+same scan (`node.storage.scan`). What becomes of a finding is decided by `node.process.lifecycle`.
 
 - Steps run in a thread beside the event loop. So the loop never waits for the disk, and for
   Python's lock a millisecond. Nobody waits for that thread either: a disk that does not answer
@@ -71,7 +70,7 @@ class Scrub:
         self._passes = Passes(ColdReader(folder), scrubbed, bytes_per_s, pause_s=pause_s)
         self._on_damage, self._on_trouble = on_damage, on_trouble
         self._on_pass = on_pass
-        self._told = ""
+        self._reported = ""
         self._guard = guard
         self._begin = guard(self._step)
         self._timer: asyncio.TimerHandle | None = None
@@ -127,10 +126,10 @@ class Scrub:
         if isinstance(found, Exception):
             raise found
         self._timer = self._loop.call_later(self._passes.rest_s, self._begin)
-        if self._passes.trouble != self._told:
-            self._told = self._passes.trouble
-            if self._told:
-                self._on_trouble(self._told)
+        if self._passes.trouble != self._reported:
+            self._reported = self._passes.trouble
+            if self._reported:
+                self._on_trouble(self._reported)
         if found is not None:
             self._on_pass()
         if found:

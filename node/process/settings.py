@@ -1,4 +1,4 @@
-"""What a runtime is told about its node, and what it tells when it ends."""
+"""What a runtime is given (`NodeSettings`) and what it returns (`Closed`, `Ending`). Values."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Signals of a node process, and the one owner of what they ask, through all of its lives.
+"""Handles the signals of a node process, through all of its lives, and keeps what they asked for.
 
     SIGTERM, SIGINT: stop in order; a second one: at once, as kill -9 would
     SIGHUP: read the lists again; kept until somebody can do that

@@ -141,8 +141,8 @@ class StructuredLog:
         if self.lost:
             lost, self.lost = self.lost, 0
             note = {"event": "log_lines_lost", "level": "error", "worker": "log", "lines": lost}
-            told = _rendered(self, "", _add_time(self, "error", {"node": self._node} | note))
-            if not self._written(told):
+            lost_line = _rendered(self, "", _add_time(self, "error", {"node": self._node} | note))
+            if not self._written(lost_line):
                 self.lost = lost
         if self.lost or not self._written(line):
             self.lost += 1

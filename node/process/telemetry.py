@@ -1,7 +1,7 @@
-"""Telemetry: every few seconds one note with the counters, if there is anything to tell.
+"""The telemetry worker: every few seconds one note with the counters, if any of them changed.
 
-An idle node says nothing: the traffic of its idle rounds is no news. How late the loop is, is
-measured with the same slow timer, and by the turns themselves; a stall is told at once.
+An idle node writes none: the traffic of its idle rounds is no news. The same slow timer, and each
+turn, measure how late the loop is (ms); a stall is reported at once.
 """
 
 import asyncio
@@ -37,12 +37,12 @@ class Telemetry:
         self._period_s = period_s
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0
-        self._told: dict[str, int] = {}
+        self._last_news: dict[str, int] = {}
         self.lag_ms_max = 0.0  # since the last note
         self.turn_ms_max = 0.0
 
     def start(self) -> None:
-        self._told = self._news()
+        self._last_news = self._news()
         self._arm()
 
     def stop(self) -> None:
@@ -66,9 +66,9 @@ class Telemetry:
         self.lag_ms_max = max(self.lag_ms_max, (self._loop.time() - self._due_s) * 1000)
         self._arm()
         news = self._news()
-        if news == self._told:
+        if news == self._last_news:
             return
-        self._told = news
+        self._last_news = news
         fields: Fields = {
             "counters": self._counters(),
             "loop_lag_ms_max": round(self.lag_ms_max, 1),

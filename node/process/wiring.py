@@ -1,8 +1,8 @@
-"""The workers of a node, made and wired: who is given what.
+"""Makes the workers of a node and connects them: each gets what it needs, and the hooks to call.
 
-Order of starting: the doors before whatever they guard, the transport before what can be asked of
-the node. Supervision stops them the other way round. `Hooks` is what they may call; nothing here
-runs by itself.
+Order of starting: the ZAP authenticator (worker `doors`) before the sockets that it guards, the
+transport before what can be asked of the node. Supervision stops them the other way round. `Hooks`
+is what they may call; nothing here runs by itself.
 """
 
 import asyncio
@@ -63,7 +63,7 @@ class Workers:
         keyring: Keyring | None,
     ) -> None:
         guard, note = supervisor.guard, hooks.on_note
-        self.doors = _doors(loop, context, supervisor, hooks, keyring)
+        self.authenticator = _authenticator(loop, context, supervisor, hooks, keyring)
         self.transport = Transport(
             loop,
             context,
@@ -103,7 +103,7 @@ class Workers:
             guard=partial(guard, "feed"),
             locked=_locked(settings.feed_listen, keyring),
         )
-        introduce(self.doors, self.transport, self.control, self.feed)
+        introduce(self.authenticator, self.transport, self.control, self.feed)
         self.telemetry = Telemetry(
             loop,
             news=partial(self._news, replica, running),
@@ -132,7 +132,9 @@ class Workers:
             "durable": running.durable,
             "rejected": sum(self.transport.rejected.values()),
             "bad": self.control.counters["control_bad"],
-            "refused": self.doors.counters["doors_refused"] if self.doors is not None else 0,
+            "refused": self.authenticator.counters["doors_refused"]
+            if self.authenticator is not None
+            else 0,
         }
 
 
@@ -148,7 +150,7 @@ async def start_transport(start: Callable[[Worker], None], transport: Transport)
         await asyncio.sleep(BIND_WAIT_S)
 
 
-def _doors(
+def _authenticator(
     loop: asyncio.AbstractEventLoop,
     context: RawContext,
     supervisor: Supervisor,
@@ -163,14 +165,14 @@ def _doors(
 
 
 def introduce(
-    doors: ZapAuthenticator | None, transport: Transport, control: ControlServer, feed: Feed
+    authenticator: ZapAuthenticator | None, transport: Transport, control: ControlServer, feed: Feed
 ) -> None:
     """Tell the doors, if there are any, who is outside: libzmq knows no addresses any more."""
-    if doors is None:
+    if authenticator is None:
         return
-    doors.newcomers["gossip"] = transport.gate.newcomers
-    doors.newcomers["control"] = control.gates[1].newcomers
-    doors.newcomers["feed"] = feed.gates[1].newcomers
+    authenticator.newcomers["gossip"] = transport.gate.newcomers
+    authenticator.newcomers["control"] = control.gates[1].newcomers
+    authenticator.newcomers["feed"] = feed.gates[1].newcomers
 
 
 def _locked(listen: str | None, keyring: Keyring | None) -> CurveListener | None:

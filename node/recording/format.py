@@ -1,4 +1,4 @@
-"""A recording of one life of a node: the form of the file, and how it is read.
+"""The file format of a recording of one life of a node, and the functions that read it.
 
 Fed back through the same code, the inputs give every output again (`lab.sim.conformance`), and with
 the outputs all that the node did. `node.recording.recorder` writes these files.

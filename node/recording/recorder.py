@@ -1,11 +1,11 @@
-"""The recorder: what goes into the core of one node, and a hash of all that comes out of it.
+"""Records one life of a node: every input of its core, and a hash of every Outbox.
 
 With `trace: true` each life of a node leaves a file in its folder `trace/`
 (`node.recording.format`): what its replica was made of, every input in order, and after each drain
 a hash of the Outbox.
 
 Rules
-- Raw and cheap: one append a drain, of what is at hand anyway. Whoever reads pays for the rest.
+- It costs one append a drain, of bytes that exist already; the reader does the rest of the work.
 - An entry is in the file before the Outbox that it speaks of is executed; one of an empty Outbox
   may wait for the next. What a node did before kill -9 is therefore all there; the last of what is
   there was perhaps not done.

@@ -1,6 +1,6 @@
-"""CURVE on a socket: how a door is locked, and how one dials a locked one.
+"""CURVE on sockets: locks a listening one, and dials a locked one.
 
-A door is a listening TCP socket with a ZAP domain of its own, and each domain opens for one role:
+A door is a locked listening TCP socket with a ZAP domain of its own; each domain admits one role:
 
     gossip    peer       packets between nodes
     control   client     people's commands

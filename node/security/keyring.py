@@ -1,8 +1,8 @@
 """The keyring of a running node: its own key, and whom it trusts now.
 
-The list of trusted keys is looked at again at most once a second, and read again when it changed:
-a new key opens from then on, and one that was taken off the list does not. Whoever asks compares
-`trusted` with what he had: another object is another list.
+The file is checked at most once a second, and read again when it changed: a new key is trusted from
+then on, and one that was taken off the list is not. A caller notices a change by comparing the
+object `trusted` with the one that it had: another object is another list.
 
 A list that cannot be read trusts nobody. That is hard on a typo, and the only answer that cannot
 let in somebody who has just been taken off it; an error in the log says so.

@@ -1,4 +1,6 @@
-"""Doors: who may come in. Answers libzmq's question about each new connection (ZAP, RFC 27).
+"""The ZAP authenticator: a worker that tells libzmq who may connect (ZAP, RFC 27).
+
+Its worker name in logs and `status` is `doors`.
 
 For a socket that `node.security.curve` has locked, libzmq asks at an inproc address, before
 anything that the other side sends is read: this domain, this address, this public key? The answer
@@ -55,7 +57,7 @@ class ZapAuthenticator:
         self._pump: Pump | None = None
         # By domain: the addresses of those who come in at this moment. libzmq knows the gate's.
         self.newcomers: dict[str, Callable[[], list[str]]] = {}
-        self._told: dict[tuple[str, bytes], float] = {}  # domain and key -> when
+        self._refused_at: dict[tuple[str, bytes], float] = {}  # domain and key -> when
         self.counters = {"doors_let_in": 0, "doors_refused": 0}
 
     def start(self) -> None:
@@ -108,12 +110,12 @@ class ZapAuthenticator:
     def _refuse(self, domain: str, key: bytes, why: Why) -> None:
         self.counters["doors_refused"] += 1
         now_s = self._loop.time()
-        for known, told_s in list(self._told.items()):
+        for known, told_s in list(self._refused_at.items()):
             if now_s - told_s >= SAME_KEY_EVERY_S:
-                del self._told[known]
-        if (domain, key) in self._told or len(self._told) >= NOTES_MAX:
+                del self._refused_at[known]
+        if (domain, key) in self._refused_at or len(self._refused_at) >= NOTES_MAX:
             return
-        self._told[domain, key] = now_s
+        self._refused_at[domain, key] = now_s
         addresses = self.newcomers[domain]() if domain in self.newcomers else []
         fields: Fields = {
             "door": domain,

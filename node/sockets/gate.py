@@ -1,4 +1,4 @@
-"""The gate: what stands between a listening port and the ZeroMQ socket behind it.
+"""A gate: accepts connections at a port and passes bounded bytes on to a ZeroMQ socket behind it.
 
     somebody --tcp or ipc--> [listener, Passage] --ipc, no name--> ROUTER or XPUB --> pump
 

@@ -1,4 +1,9 @@
-"""Listening, and being reached: what is asked of the system for a gate (`node.sockets.gate`)."""
+"""Listeners and descriptors for a gate (`node.sockets.gate`): what it asks of the system.
+
+`listen_tcp` opens the port, `bind_unnamed` binds the ZeroMQ socket behind the gate where nobody
+else can reach it, `spare` and `connections_max` keep descriptors in reserve, because libzmq ends
+the process when it finds none. Errors are OSError.
+"""
 
 import contextlib
 import os

@@ -1,6 +1,6 @@
-"""The pump: raw ZeroMQ sockets on an asyncio loop, by their file descriptor.
+"""A pump: reads a raw ZeroMQ socket on an asyncio loop, by its file descriptor.
 
-Rules, each of which has cost somebody a day
+Rules
 - The descriptor of a ZeroMQ socket says "something happened inside", not "there is a message". It
   stays readable until libzmq has looked, so every wake-up must read or ask for EVENTS; a callback
   that does neither spins at 100 % CPU.

@@ -1,4 +1,4 @@
-"""The way back on a connection to a peer, on which nothing has reason to come.
+"""Bounds what a peer may send on a connection that this node dialled, where nothing is expected.
 
 libzmq reads whatever a peer sends there, and keeps a message of endless frames in memory as long as
 it goes on. So the descriptor of the connection is watched from here as well: whoever has sent more

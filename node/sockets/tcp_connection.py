@@ -1,4 +1,4 @@
-"""The connection that a frame came by, where libzmq has no name for it and no call to end it.
+"""Identifies and ends the TCP connection that a frame came by: libzmq offers neither.
 
 libzmq puts the number of the descriptor on a frame. A frame may be read after its connection has
 ended, and the number be that of another file, so a connection is known by its inode as well, and

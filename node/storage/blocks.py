@@ -1,4 +1,8 @@
-"""Blocks: the records of one append as frames, ready to be written at the end of a segment."""
+"""Encodes the records of one append as block frames, to be written at the end of a segment. Pure.
+
+A block holds at most `BLOCK_RECORDS` and about `BLOCK_BYTES`; a larger append becomes several. The
+form of a frame is in `node.storage.frames`, that of a block in `node.storage.codec`.
+"""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,6 +1,7 @@
-"""Checkpoints to bytes and back: see `Checkpoint` in the disk schema.
+"""Encodes checkpoints as frame payloads and decodes them: `Checkpoint` in proto/node/disk.
 
-In memory a column has the byte order of the machine, on disk it is little-endian.
+In memory a column has the byte order of the machine, on disk it is little-endian. Decoding raises
+`CodecError` and nothing else.
 """
 
 import sys

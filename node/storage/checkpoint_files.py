@@ -35,7 +35,7 @@ _HEADER_BYTES_MAX = 4096  # of the frame that begins a segment
 class CheckpointedPrefix(Struct):
     """The first segments as their checkpoints tell of them."""
 
-    survey: ScanResult
+    scan: ScanResult
     checkpoints: list[Checkpoint] = field(default_factory=list)
     crc: int = 0  # of the last checkpoint's last frame: what the next one has as `previous`
 
@@ -64,19 +64,19 @@ def remove_from(storage: Storage, segment: int) -> None:
 # --- reading ------------------------------------------------------------------------------------
 
 
-def believed(reader: Reader, node: str, directory_id: bytes) -> CheckpointedPrefix:
+def trusted_prefix(reader: Reader, node: str, directory_id: bytes) -> CheckpointedPrefix:
     """As many of the first segments as have a checkpoint that fits. Raises OSError."""
-    found = CheckpointedPrefix(ScanResult(directory_id=directory_id))
+    prefix = CheckpointedPrefix(ScanResult(directory_id=directory_id))
     names, arrivals = set(reader.names()), 0
     for number, segment in enumerate(list_segments(reader)[:-1], 1):
         name = checkpoint_name(number)
         if segment.number != number or name not in names:
             break
-        loaded = load(reader, name, found.crc)
+        loaded = load(reader, name, prefix.crc)
         if loaded is None:
             break
         one, owner, crc = loaded
-        known = found.survey
+        known = prefix.scan
         if not (
             owner == directory_id
             and one.first_arrival == arrivals
@@ -86,9 +86,9 @@ def believed(reader: Reader, node: str, directory_id: bytes) -> CheckpointedPref
             break
         _go_on(known, segment, one.seal)
         arrivals += len(one.history.columns[0]) // 8
-        found.checkpoints.append(one)
-        found.crc = crc
-    return found
+        prefix.checkpoints.append(one)
+        prefix.crc = crc
+    return prefix
 
 
 def load(reader: Reader, name: str, previous: int) -> tuple[Checkpoint, bytes, int] | None:
@@ -199,16 +199,16 @@ class Sealer:
     Where anything is wrong with the journal, nothing is sealed.
     """
 
-    def __init__(self, found: ScanResult) -> None:
-        self._whole = not (found.holes or found.missing or found.foreign)
-        self._epoch, self._epoch_number = found.epoch or 0, found.epoch_number
-        self._first = found.began + 1
+    def __init__(self, scan: ScanResult) -> None:
+        self._whole = not (scan.holes or scan.missing or scan.foreign)
+        self._epoch, self._epoch_number = scan.epoch or 0, scan.epoch_number
+        self._first = scan.began + 1
         self._points = OffsetIndex()
-        if found.segments:
-            number = found.segments[-1].number
-            self._points.take_rows(number, found.index.rows(number), found.records)
+        if scan.segments:
+            number = scan.segments[-1].number
+            self._points.take_rows(number, scan.index.rows(number), scan.records)
         self._seals: list[Seal] = []
-        self.tail = found.tail  # where the last frame begins
+        self.tail = scan.tail  # where the last frame begins
 
     def wrote(self, placed: Sequence[WrittenFrame], records: Sequence[Record], number: int) -> None:
         """These blocks with these records; `number` is in the first frame."""

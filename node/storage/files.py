@@ -1,4 +1,4 @@
-"""Storage: one flat directory of append-only files, as the journal needs it and nothing more.
+"""Storage: a flat directory of append-only files, with only what the journal needs.
 
 The journal runs on any `Storage`: a real directory, memory with a model of what a power cut leaves
 behind (`MemoryStorage`), and one that fails at the n-th call (`FaultyStorage`).

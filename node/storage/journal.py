@@ -1,4 +1,4 @@
-"""The journal: a node's append-only log of records, in segments of frames. Sans thread, sans clock.
+"""The journal: a node's append-only log of records, in segments of frames. No thread, no clock.
 
 Who drives it: at a start `Journal.open`, then `append` and `sync` from one thread at a time, and
 `close` at the end. The process uses `node.storage.committer` for that, the simulator calls it
@@ -108,10 +108,10 @@ class Journal:
                 known=known,
             )
             journal = cls(storage, options, start.now)
-            journal._begin(start.found, doubted=bool(start.doubted))
-            if start.needs_segment and journal._segment == start.found.last_segment:
+            journal._begin(start.scan, doubted=bool(start.doubted))
+            if start.needs_segment and journal._segment == start.scan.last_segment:
                 journal._rotate()
-            journal._keeper = CheckpointKeeper(storage, start.now.directory_id, start.told.crc)
+            journal._keeper = CheckpointKeeper(storage, start.now.directory_id, start.prefix.crc)
             if not journal.unrenewed:
                 journal._remember(start.saved)
         except OSError as error:
@@ -256,20 +256,20 @@ class Journal:
             what = f"journal: {astray} while the node ran; put it back and restart the node"
             raise self._fail(StorageError(what, final=True))
 
-    def _begin(self, found: ScanResult, *, doubted: bool) -> None:
+    def _begin(self, scan: ScanResult, *, doubted: bool) -> None:
         """Take up the log where the survey found its end."""
-        self._next_number, self._crc, self._sealer = found.next_number, found.crc, Sealer(found)
-        self.written = self.durable = found.records
-        self._started = found.started
-        last = found.segments[-1] if found.segments else None
+        self._next_number, self._crc, self._sealer = scan.next_number, scan.crc, Sealer(scan)
+        self.written = self.durable = scan.records
+        self._started = scan.started
+        last = scan.segments[-1] if scan.segments else None
         if last is None:
             self._new_segment(1)
         else:
             self._segment, self._name = last.number, last.name
-            self._size = found.torn.offset if found.torn else last.size
+            self._size = scan.torn.offset if scan.torn else last.size
             readable = last.ranges[-1][1] if last.ranges else 0
             damaged = last.skipped or readable != self._size
-            if self._size and not found.clean_stop and not last.skipped:
+            if self._size and not scan.clean_stop and not last.skipped:
                 # The next start looks for doubt in the last segment only.
                 self._renew_left(last, doubted=doubted, may_wait=not damaged)
             if damaged:
@@ -277,19 +277,19 @@ class Journal:
                 self._new_segment(last.number + 1)
             elif self._size == 0:
                 self._write_header()
-        self._append_marks(found)
+        self._append_marks(scan)
         self._storage.sync(self._name)
         self._storage.sync_dir()
         self._durable_size = self._size
 
-    def _append_marks(self, found: ScanResult) -> None:
+    def _append_marks(self, scan: ScanResult) -> None:
         """Say what this start found, and that it was."""
-        for hole in found.holes:
+        for hole in scan.holes:
             if not hole.known:
                 mark = Quarantined(hole.segment, hole.offset, hole.length, hole.records)
                 # Nothing behind it says how much was in a lost end: so the mark counts for it.
-                self._append_mark(mark, hole.records if hole is found.lost_end else 0)
-        for healed in found.healed:
+                self._append_mark(mark, hole.records if hole is scan.lost_end else 0)
+        for healed in scan.healed:
             self._append_mark(healed)
         if self._started < self._identity.incarnation:
             with suppress(DiskFull):  # IDENTITY counts, too

@@ -1,4 +1,4 @@
-"""Which journal a node has, noted beside its folder: `<node>.journal` in the cluster's folder.
+"""A note of which journal a node has, kept beside its folder: `<node>.journal`.
 
 The journal names itself in its file IDENTITY. If its folder is moved away, removed, or on a disk
 that is not mounted, nothing there can say so, and an empty place looks like that of a new node. So

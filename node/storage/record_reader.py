@@ -1,4 +1,4 @@
-"""The journal as something to read from: the bytes of any event by its record number.
+"""Reads the bytes of any event from the journal, by record number.
 
 What was read is checked again, frame by frame. Where a frame is not whole any more, the disk has
 changed under a running node: `StorageError`, which ends this life of the node. The next start looks

@@ -1,4 +1,10 @@
-"""The opening of a journal: what a start finds, sets right, and tells."""
+"""Opens a journal: scans it, repairs its tail, and hands the result (`Recovery`) to a start.
+
+`begin` decides and changes the disk, in the order that survives a crash at any point: IDENTITY
+first, then the copy of a torn tail, then the cut. `Recovery.restore` gives a replica its records
+and checkpoints. What is decided is in `node.storage.recovery`. Raises `RecoveryRefused` where
+nothing was changed, `StorageError` or OSError where the disk failed.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -10,11 +16,11 @@ from node.core.checkpoint import Checkpoint, Seal
 from node.core.ports import Record
 from node.core.replica import Replica
 from node.storage import recovery
-from node.storage.checkpoint_files import CheckpointedPrefix, believed, remove_from
+from node.storage.checkpoint_files import CheckpointedPrefix, remove_from, trusted_prefix
 from node.storage.files import Reader, Storage
 from node.storage.headers import Identity
 from node.storage.offset_index import OffsetIndex
-from node.storage.scan import Hole, ScanResult, survey
+from node.storage.scan import Hole, ScanResult, scan_journal
 from node.storage.segments import Segment, names_of_range, read_records
 
 RESTORE_BATCH = 4096  # records between two looks at signals
@@ -64,11 +70,11 @@ class Recovery(Struct, frozen=True):
         """
         replica.recall(_taken_from(self.checkpoints))
         yield
-        replica.past.seal(self.seals)
+        replica.projections.seal(self.seals)
         records = iter(self.records)
         while batch := list(islice(records, RESTORE_BATCH)):
             replica.restore(batch)
-            for one in replica.past.take_checkpoints():
+            for one in replica.projections.take_checkpoints():
                 keep(one)
             yield
 
@@ -88,36 +94,36 @@ class JournalStart(Struct, frozen=True):
     identity: Identity | None  # as IDENTITY said; None if nothing is to be made of it
     now: Identity  # of this start
     saved: Identity  # what IDENTITY says for the time being
-    found: ScanResult
-    told: CheckpointedPrefix
+    scan: ScanResult
+    prefix: CheckpointedPrefix
     doubted: str  # the mode of a process that may have left bytes that no sync writes
     kept_as: str
 
     @property
     def needs_segment(self) -> bool:
-        return recovery.needs_segment(self.now, self.found)
+        return recovery.needs_segment(self.now, self.scan)
 
     def recovery(self, reader: Reader, unsynced: int) -> Recovery:
         """What is to be told of it, once the journal can be written to."""
-        found, told, torn = self.found, self.told, self.found.torn
+        scan, prefix, torn = self.scan, self.prefix, self.scan.torn
         return Recovery(
-            records=Records(reader, found.segments, found.records - told.records),
-            checkpoints=told.checkpoints,
-            seals=found.seals,
-            recalled=told.records,
-            index=found.index,
-            count=found.records,
-            epoch=found.epoch,
+            records=Records(reader, scan.segments, scan.records - prefix.records),
+            checkpoints=prefix.checkpoints,
+            seals=scan.seals,
+            recalled=prefix.records,
+            index=scan.index,
+            count=scan.records,
+            epoch=scan.epoch,
             must_open_epoch=self.now.must_open_epoch,
             incarnation=self.now.incarnation,
-            clean=recovery.stopped_clean(self.identity, found),
+            clean=recovery.stopped_clean(self.identity, scan),
             torn_bytes=torn.length if torn else 0,
             torn_cause=torn.cause if torn and torn.length else "",
             kept_as=self.kept_as,
-            quarantined=recovery.holes_as_told(self.identity, found),
-            missing=tuple(names_of_range(*gap) for gap in found.missing),
-            segments=len(found.segments),
-            size_bytes=sum(segment.size for segment in found.segments),
+            quarantined=recovery.holes_to_report(self.identity, scan),
+            missing=tuple(names_of_range(*gap) for gap in scan.missing),
+            segments=len(scan.segments),
+            size_bytes=sum(segment.size for segment in scan.segments),
             unsynced=unsynced,
         )
 
@@ -138,21 +144,21 @@ def begin(
     """
     identity = recovery.load_identity(storage)
     directory_id = identity.directory_id if identity else b""
-    told = CheckpointedPrefix(ScanResult(directory_id=directory_id))
+    prefix = CheckpointedPrefix(ScanResult(directory_id=directory_id))
     if directory_id and trust:
-        told = believed(storage, node, directory_id)
-    found = survey(storage, directory_id, told.survey)
-    recovery.refuse_to_begin_anew(mode, identity, found, known)
-    identity = recovery.compare(recovery.informed(identity, known), found)
-    recovery.refuse_unless_ours(node, mode, identity, found)
-    now = recovery.next_identity(storage, node, durability, identity, found, wall_ms)
+        prefix = trusted_prefix(storage, node, directory_id)
+    scan = scan_journal(storage, directory_id, prefix.scan)
+    recovery.refuse_to_begin_anew(mode, identity, scan, known)
+    identity = recovery.compare(recovery.informed(identity, known), scan)
+    recovery.refuse_unless_ours(node, mode, identity, scan)
+    now = recovery.next_identity(storage, node, durability, identity, scan, wall_ms)
     # Until what is left has been written anew, the mode that it was left in counts.
-    doubted = recovery.doubted_mode(identity, found)
+    doubted = recovery.doubted_mode(identity, scan)
     saved = replace(now, durability=doubted or now.durability)
     recovery.save_identity(storage, saved)
-    if damaged := found.damaged_from:
+    if damaged := scan.damaged_from:
         remove_from(storage, damaged)
-    kept_as = recovery.repair_tail(storage, found.torn) if found.torn else ""
+    kept_as = recovery.repair_tail(storage, scan.torn) if scan.torn else ""
     for name in storage.names():
         if name.endswith(recovery.PART_SUFFIX):
             storage.remove(name)
@@ -160,8 +166,8 @@ def begin(
         identity=identity,
         now=now,
         saved=saved,
-        found=found,
-        told=told,
+        scan=scan,
+        prefix=prefix,
         doubted=doubted,
         kept_as=kept_as,
     )

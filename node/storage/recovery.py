@@ -1,4 +1,4 @@
-"""Recovery: what to do about what a survey of the journal directory found.
+"""Recovery: decides what to do about what a scan of the journal directory found.
 
 - A torn tail: `repair_tail` keeps a copy (`NAME.torn-1`), then cuts it off.
 - A hole is never cut off. The journal notes it (a quarantine mark) and skips it, and the events
@@ -111,7 +111,7 @@ class Known(Struct, frozen=True):
 
 
 def refuse_to_begin_anew(
-    mode: Mode, identity: Identity | None, found: ScanResult, known: Known | None
+    mode: Mode, identity: Identity | None, scan: ScanResult, known: Known | None
 ) -> None:
     """A node that has had a journal does not begin an empty one, nor go on in another.
 
@@ -120,30 +120,30 @@ def refuse_to_begin_anew(
     """
     if known is None or mode == "salvage":
         return
-    there = identity.directory_id if identity is not None else found.directory_id
-    if identity is None and not found.segments:
+    there = identity.directory_id if identity is not None else scan.directory_id
+    if identity is None and not scan.segments:
         raise RecoveryRefused(GONE)
     if known.next_number and there != known.directory_id:
         raise RecoveryRefused("another journal is in the place of the one that this node wrote")
 
 
-def refuse_unless_ours(node: str, mode: Mode, identity: Identity | None, found: ScanResult) -> None:
+def refuse_unless_ours(node: str, mode: Mode, identity: Identity | None, scan: ScanResult) -> None:
     """Raises RecoveryRefused where this mode must not go on. Nothing has been changed yet."""
-    owner = identity.node if identity is not None else _node_of(found)
+    owner = identity.node if identity is not None else _node_of(scan)
     if owner is not None and owner != node:
         raise RecoveryRefused(f"this journal belongs to node {owner}, not to {node}")
     if mode == "salvage":
         return
     hint = "put it back, or go on without it by recovery mode salvage"
-    if found.missing:
-        raise RecoveryRefused(f"{names_of_range(*found.missing[0])} is missing; {hint}")
-    if found.foreign:
+    if scan.missing:
+        raise RecoveryRefused(f"{names_of_range(*scan.missing[0])} is missing; {hint}")
+    if scan.foreign:
         raise RecoveryRefused(
-            f"{found.foreign[0]} belongs to another journal; move it away, or skip it by recovery "
+            f"{scan.foreign[0]} belongs to another journal; move it away, or skip it by recovery "
             "mode salvage"
         )
-    if mode == "strict" and (found.holes or (found.torn and found.torn.length)):
-        bad: Hole | TornTail | None = found.holes[0] if found.holes else found.torn
+    if mode == "strict" and (scan.holes or (scan.torn and scan.torn.length)):
+        bad: Hole | TornTail | None = scan.holes[0] if scan.holes else scan.torn
         assert bad is not None
         raise RecoveryRefused(
             f"{bad.name}: {bad.length} damaged bytes at offset {bad.offset}: {bad.cause}; recovery "
@@ -151,25 +151,25 @@ def refuse_unless_ours(node: str, mode: Mode, identity: Identity | None, found: 
         )
 
 
-def _node_of(found: ScanResult) -> str | None:
-    return next((s.header.node for s in found.segments if s.header and not s.skipped), None)
+def _node_of(scan: ScanResult) -> str | None:
+    return next((s.header.node for s in scan.segments if s.header and not s.skipped), None)
 
 
-def _unsettled(identity: Identity, found: ScanResult) -> bool:
+def _unsettled(identity: Identity, scan: ScanResult) -> bool:
     """The last start asked for an epoch, and did not come to open it."""
-    settled = found.epoch is not None and found.epoch_number >= identity.must_open_from
+    settled = scan.epoch is not None and scan.epoch_number >= identity.must_open_from
     return bool(identity.must_open_epoch) and not settled
 
 
-def holes_as_told(identity: Identity | None, found: ScanResult) -> tuple[Hole, ...]:
+def holes_to_report(identity: Identity | None, scan: ScanResult) -> tuple[Hole, ...]:
     """The holes, those among them known that a node has lived with.
 
     A start that set a hole aside and then failed has told nobody.
     """
-    if identity is None or not _unsettled(identity, found):
-        return tuple(found.holes)
+    if identity is None or not _unsettled(identity, scan):
+        return tuple(scan.holes)
     first = identity.must_open_from
-    return tuple([replace(h, known=h.known and h.marked < first) for h in found.holes])
+    return tuple([replace(h, known=h.known and h.marked < first) for h in scan.holes])
 
 
 def informed(identity: Identity | None, known: Known | None) -> Identity | None:
@@ -183,30 +183,30 @@ def informed(identity: Identity | None, known: Known | None) -> Identity | None:
     )
 
 
-def compare(identity: Identity | None, found: ScanResult) -> Identity | None:
+def compare(identity: Identity | None, scan: ScanResult) -> Identity | None:
     """Note in `found` what IDENTITY knows of, and is not there. Returns None if it is an old one,
     put back: a later start has left its marks.
     """
-    if identity is None or identity.incarnation < found.started:
+    if identity is None or identity.incarnation < scan.started:
         return None
-    found.lost_end = end = _lost_end(identity, found)
+    scan.lost_end = end = _lost_end(identity, scan)
     if end is not None:
-        found.holes.append(end)
+        scan.holes.append(end)
     return identity
 
 
-def _lost_end(identity: Identity, found: ScanResult) -> Hole | None:
+def _lost_end(identity: Identity, scan: ScanResult) -> Hole | None:
     """What was durable, and is not behind the last frame that is there."""
     # An older chatlab only wrote what it had found at its start.
-    lost = (identity.next_number or identity.must_open_from) - found.next_number
-    emptied = found.torn is not None and not found.torn.length
-    if lost <= 0 and identity.last_segment <= found.last_segment - emptied:
+    lost = (identity.next_number or identity.must_open_from) - scan.next_number
+    emptied = scan.torn is not None and not scan.torn.length
+    if lost <= 0 and identity.last_segment <= scan.last_segment - emptied:
         return None
-    last = found.segments[-1] if found.segments else Segment(1, segment_name(1), 0)
-    offset = found.torn.offset if found.torn else last.size
+    last = scan.segments[-1] if scan.segments else Segment(1, segment_name(1), 0)
+    offset = scan.torn.offset if scan.torn else last.size
     cause = "the journal ends before what was durable"
-    if identity.last_segment > found.last_segment:
-        first = found.last_segment + 1
+    if identity.last_segment > scan.last_segment:
+        first = scan.last_segment + 1
         cause += f": {names_of_range(first, identity.last_segment)} is missing"
     elif emptied:
         cause += f": {last.name} is empty"
@@ -216,40 +216,40 @@ def _lost_end(identity: Identity, found: ScanResult) -> Hole | None:
     )
 
 
-def epoch_reason(identity: Identity | None, found: ScanResult, place: str) -> str:
+def epoch_reason(identity: Identity | None, scan: ScanResult, place: str) -> str:
     """Why a new epoch must be opened; "" if own events can go on where they ended."""
     reasons: list[str] = []
-    if identity is not None and _unsettled(identity, found):
+    if identity is not None and _unsettled(identity, scan):
         reasons.append(identity.must_open_epoch)
-    if not reasons and found.epoch is None and not found.holes:
+    if not reasons and scan.epoch is None and not scan.holes:
         reasons.append("new log")
-    if found.torn is not None and found.torn.length:
+    if scan.torn is not None and scan.torn.length:
         reasons.append("tail repaired")
-    if found.lost_end is not None:
+    if scan.lost_end is not None:
         reasons.append("the end of the journal is lost")
-    if any(not hole.known and hole is not found.lost_end for hole in found.holes):
+    if any(not hole.known and hole is not scan.lost_end for hole in scan.holes):
         reasons.append("damage in the journal")
-    if identity is None and found.segments:
+    if identity is None and scan.segments:
         reasons.append("the identity file is lost")
     if identity is not None and identity.place != place:
         reasons.append("the data directory is a copy")
     mode = identity.durability if identity is not None else "always"
-    if mode != "always" and found.epoch is not None and not stopped_clean(identity, found):
+    if mode != "always" and scan.epoch is not None and not stopped_clean(identity, scan):
         reasons.append(f"unclean stop in mode {mode}")
     return "; ".join(dict.fromkeys(reasons))
 
 
-def stopped_clean(identity: Identity | None, found: ScanResult) -> bool:
+def stopped_clean(identity: Identity | None, scan: ScanResult) -> bool:
     """Whether the last start that there was came to an orderly end, and all of it is here."""
-    return identity is not None and found.clean_stop == identity.incarnation
+    return identity is not None and scan.clean_stop == identity.incarnation
 
 
-def doubted_mode(identity: Identity | None, found: ScanResult) -> str:
+def doubted_mode(identity: Identity | None, scan: ScanResult) -> str:
     """The mode of a process that may have left bytes that no sync writes; "" if none did.
 
     In mode `always` what a failed sync left is cut off at once; in the others it stays.
     """
-    if not found.segments or found.clean_stop:
+    if not scan.segments or scan.clean_stop:
         return ""
     if identity is None:
         return "interval"
@@ -261,24 +261,24 @@ def next_identity(
     node: str,
     durability: str,
     identity: Identity | None,
-    found: ScanResult,
+    scan: ScanResult,
     at_ms: int,
 ) -> Identity:
     """The identity of the start that is under way: one incarnation on, with its wish."""
     if identity is not None:
         directory_id, incarnation = identity.directory_id, identity.incarnation
     else:
-        directory_id = found.directory_id or storage.nonce(DIRECTORY_ID_BYTES)
-        seen = max(found.started, _counted_by_files(found))
-        incarnation = seen + LOST_IDENTITY_JUMP if found.segments else 0
+        directory_id = scan.directory_id or storage.nonce(DIRECTORY_ID_BYTES)
+        highest = max(scan.started, _counted_by_files(scan))
+        incarnation = highest + LOST_IDENTITY_JUMP if scan.segments else 0
     return Identity(
         node=node,
         directory_id=directory_id,
         place=storage.place(),
         incarnation=incarnation + 1,
         durability=durability,
-        must_open_epoch=epoch_reason(identity, found, storage.place()),
-        must_open_from=found.next_number,
+        must_open_epoch=epoch_reason(identity, scan, storage.place()),
+        must_open_from=scan.next_number,
         started_at_ms=at_ms,
         # What is found may be in the kernel's memory alone: see `Journal`.
         next_number=identity.next_number if identity is not None else 1,
@@ -286,20 +286,18 @@ def next_identity(
     )
 
 
-def needs_segment(now: Identity, found: ScanResult) -> bool:
+def needs_segment(now: Identity, scan: ScanResult) -> bool:
     """Whether this start must begin a segment, so that it cannot be counted a second time.
 
     If IDENTITY gets lost, the count goes on from what is left of the journal. A start that is not
     below that must leave a file behind it, whatever may become of what is in the file. It may not
     be the first start that finds out: the one that did may have failed.
     """
-    return bool(found.segments) and (
-        now.incarnation > _counted_by_files(found) + LOST_IDENTITY_JUMP
-    )
+    return bool(scan.segments) and (now.incarnation > _counted_by_files(scan) + LOST_IDENTITY_JUMP)
 
 
-def _counted_by_files(found: ScanResult) -> int:
-    return max(found.incarnation, found.last_segment * LOST_IDENTITY_JUMP)
+def _counted_by_files(scan: ScanResult) -> int:
+    return max(scan.incarnation, scan.last_segment * LOST_IDENTITY_JUMP)
 
 
 def repair_tail(storage: Storage, torn: TornTail) -> str:

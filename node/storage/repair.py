@@ -1,4 +1,4 @@
-"""Offline repair of a journal: make it whole again, keep every byte that was there before.
+"""Repairs a journal offline: makes it whole again, and keeps a copy of every byte it changes.
 
 A node repairs its torn tail itself and goes on beside holes. This is for a person who wants a
 journal without findings: damaged ranges are taken out and a quarantine mark with the number of
@@ -35,7 +35,7 @@ from node.storage.recovery import (
     replace_file,
     save_identity,
 )
-from node.storage.scan import Hole, ScanResult, survey
+from node.storage.scan import Hole, ScanResult, scan_journal
 from node.storage.segments import Segment, journal_dir, read_frames, segment_name
 
 STAND_INS_MAX = 1000  # missing segments that get one; more is no journal any more
@@ -63,42 +63,42 @@ def repair(path: Path) -> Repaired:
 def repair_storage(storage: Storage) -> Repaired:
     """The same on any storage."""
     identity = load_identity(storage)
-    found = survey(storage, identity.directory_id if identity else b"")
-    identity = compare(identity, found)
-    if not found.segments:
+    scan = scan_journal(storage, identity.directory_id if identity else b"")
+    identity = compare(identity, scan)
+    if not scan.segments:
         raise StorageError("there is no journal here (no *.seg file)")
-    missing = sum(last - first + 1 for first, last in found.missing)
+    missing = sum(last - first + 1 for first, last in scan.missing)
     if missing > STAND_INS_MAX:
         raise StorageError(f"{missing} segments are missing: this is no journal to repair")
-    torn = found.torn if found.torn is not None and found.torn.length else None
-    if torn is None and not found.holes and identity is not None:
+    torn = scan.torn if scan.torn is not None and scan.torn.length else None
+    if torn is None and not scan.holes and identity is not None:
         return Repaired((), (), 0)
-    identity = _save_wish(storage, identity, found)
+    identity = _save_wish(storage, identity, scan)
     actions: list[str] = []
     kept: list[str] = []
     if torn is not None:
         kept.append(repair_tail(storage, torn))
         actions.append(f"{torn.name}: cut {torn.length} torn bytes off at offset {torn.offset}")
-    if found.holes:
-        rewriter = _Rewriter(storage, identity, found)
+    if scan.holes:
+        rewriter = _Rewriter(storage, identity, scan)
         rewriter.run()
         actions += rewriter.actions
         kept += rewriter.kept
-        last = found.last_segment
+        last = scan.last_segment
         save_identity(storage, replace(identity, next_number=rewriter.number, last_segment=last))
-    return Repaired(tuple(actions), tuple(kept), sum(hole.records for hole in found.holes))
+    return Repaired(tuple(actions), tuple(kept), sum(hole.records for hole in scan.holes))
 
 
-def _save_wish(storage: Storage, identity: Identity | None, found: ScanResult) -> Identity:
+def _save_wish(storage: Storage, identity: Identity | None, scan: ScanResult) -> Identity:
     if identity is None:
-        node = next((s.header.node for s in found.segments if s.header and not s.skipped), "")
+        node = next((s.header.node for s in scan.segments if s.header and not s.skipped), "")
         if not node:
             raise StorageError("neither IDENTITY nor a segment header says whose journal this is")
-        identity = next_identity(storage, node, "interval", None, found, 0)
+        identity = next_identity(storage, node, "interval", None, scan, 0)
     else:
-        reason = epoch_reason(identity, found, identity.place)
+        reason = epoch_reason(identity, scan, identity.place)
         if reason:
-            identity = replace(identity, must_open_epoch=reason, must_open_from=found.next_number)
+            identity = replace(identity, must_open_epoch=reason, must_open_from=scan.next_number)
     save_identity(storage, identity)
     return identity
 
@@ -106,17 +106,17 @@ def _save_wish(storage: Storage, identity: Identity | None, found: ScanResult) -
 class _Rewriter:
     """Writes the segments anew where that changes anything."""
 
-    def __init__(self, storage: Storage, identity: Identity, found: ScanResult) -> None:
+    def __init__(self, storage: Storage, identity: Identity, scan: ScanResult) -> None:
         self.storage = storage
         self.identity = identity
-        self.found = found
+        self.scan = scan
         self.crc = 0
         self.number = 1
         self.actions: list[str] = []
         self.kept: list[str] = []
 
     def run(self) -> None:
-        segments = {segment.number: segment for segment in self.found.segments}
+        segments = {segment.number: segment for segment in self.scan.segments}
         for number in range(1, max(segments) + 1):
             name = segment_name(number)
             segment = segments.get(number)
@@ -135,7 +135,7 @@ class _Rewriter:
 
     def _segment(self, number: int, segment: Segment | None) -> bytes:
         """The bytes that this segment should have."""
-        holes = [hole for hole in self.found.holes if hole.segment == number]
+        holes = [hole for hole in self.scan.holes if hole.segment == number]
         out = bytearray()
         whole = list(read_frames(self.storage, segment)) if segment is not None else []
         if not whole or whole[0][0].type != frames.SEGMENT_HEADER:

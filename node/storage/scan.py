@@ -1,4 +1,4 @@
-"""The survey of a journal directory: what is readable, and what is wrong. It changes nothing.
+"""Scans a journal directory: what is readable, and what is damaged. It changes nothing.
 
 Every segment is read once, and every byte of it ends up as one of these:
 
@@ -97,7 +97,7 @@ class ScanResult(Struct):
         return min([hole.segment for hole in self.holes], default=0)
 
 
-def survey(
+def scan_journal(
     reader: Reader, directory_id: bytes = b"", begun: ScanResult | None = None
 ) -> ScanResult:
     """Read everything once. Raises RecoveryRefused only for a format that is too new.
@@ -105,16 +105,16 @@ def survey(
     `directory_id` is the one from IDENTITY, if known; segments with another one are foreign.
     `begun`: what is known of the first segments, which are then not read. It is gone on with.
     """
-    surveyor = Scanner(directory_id, begun)
+    scanner = Scanner(directory_id, begun)
     segments = list_segments(reader)
-    for index in range(len(surveyor.result.segments), len(segments)):
+    for index in range(len(scanner.result.segments), len(segments)):
         segment, is_last = segments[index], index == len(segments) - 1
         data = reader.read(segment.name, 0, segment.size)
-        for _ in surveyor.steps(segment, data, is_last=is_last):
+        for _ in scanner.steps(segment, data, is_last=is_last):
             pass
         if not is_last:
-            surveyor.seal(segment)
-    return surveyor.done()
+            scanner.seal(segment)
+    return scanner.done()
 
 
 class Scanner:

@@ -1,4 +1,4 @@
-"""Passes of a scrub over a journal, step by step: what is read next, and what is a finding.
+"""One pass after the other over a journal, in small steps: what to read next, what is damage.
 
 The worker of a process drives them (`node.process.scrub`), and so does the simulator, over its own
 disk and clock. Nothing here waits: `rest_s` says how long the driver is to rest before the next
@@ -7,8 +7,8 @@ step.
 - A step reads, or checks, a bounded piece. The rate is bytes of a step over the rest after it.
 - The end of the last segment is being written. Bytes there that are no whole frame are no finding;
   only damage with a whole frame behind it is.
-- A finding counts when a second pass, at once and without rests, finds the same. Then it is told
-  once.
+- A finding counts when a second pass, at once and without rests, finds the same. Then `step`
+  returns it, once.
 """
 
 from collections.abc import Generator, Iterable

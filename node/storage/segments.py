@@ -1,4 +1,8 @@
-"""Segments: the files of a journal, by number, and what is read of a surveyed one."""
+"""The segment files of a journal: their names and numbers, and how the records of one are read.
+
+`list_segments` finds them in order. The readers need a `Segment` that `node.storage.scan` has
+scanned: it says which byte ranges hold valid frames. Bytes that changed since raise `StorageError`.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,7 +21,7 @@ JOINED_BYTES = 64 * 1024  # of frames parsed at once
 
 
 class Segment(Struct):
-    """One file as surveyed: its valid frames that hold records, as byte ranges."""
+    """One file as scanned: its valid frames that hold records, as byte ranges."""
 
     number: int
     name: str

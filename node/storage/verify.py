@@ -1,4 +1,4 @@
-"""Reading a journal offline: is it whole, and what is in it. Nothing is changed, no lock is kept.
+"""Verifies and lists a journal offline: is it whole, what is in it. Changes nothing, keeps no lock.
 
 `verify` checks on two levels. Frames: header CRC, payload CRC, place, number, chain (see
 `node.storage.scan`). Events: each is decodable, follows its predecessor in its own log by hash
@@ -27,7 +27,7 @@ from node.storage.files import LOCK, FileReader, Reader, StorageError
 from node.storage.headers import CleanStop, Healed, Mark, Quarantined, Started, decode_mark
 from node.storage.recovery import compare, load_identity
 from node.storage.repair import Repaired, repair
-from node.storage.scan import Hole, ScanResult, TornTail, survey
+from node.storage.scan import Hole, ScanResult, TornTail, scan_journal
 from node.storage.segments import Segment, block, journal_dir, read_frames
 
 __all__ = ["Finding", "Repaired", "Report", "examine", "inspect", "repair", "verify"]
@@ -72,9 +72,9 @@ def verify(path: Path) -> list[Finding]:
 
 def examine(path: Path) -> Report:
     """Verify, and count."""
-    found_at = journal_dir(path)
+    folder = journal_dir(path)
     try:
-        return examine_storage(FileReader(found_at), str(found_at), is_open=_is_locked(found_at))
+        return examine_storage(FileReader(folder), str(folder), is_open=_is_locked(folder))
     except OSError as error:
         raise StorageError(f"{path}: cannot be read: {error.strerror or error}") from None
 
@@ -107,10 +107,10 @@ class _Examiner:
         self.is_open = is_open
         self.identity = load_identity(reader)
         directory_id = self.identity.directory_id if self.identity else b""
-        self.found = survey(reader, directory_id)
-        identity = compare(self.identity, self.found)
+        self.scan = scan_journal(reader, directory_id)
+        identity = compare(self.identity, self.scan)
         self.stale = self.identity is not None and identity is None
-        self.node = _node_of(self.found) or (self.identity.node if self.identity else "")
+        self.node = _node_of(self.scan) or (self.identity.node if self.identity else "")
         self.codec = ProtobufCodec()
         self.findings: list[Finding] = []
         # Of each log: the links (hash heads) of every branch at each seq.
@@ -119,14 +119,14 @@ class _Examiner:
         self.opened: set[int] = set()
         self.own_epoch = self.own_seq = 0
         self.events = 0
-        self.holes = list(self.found.holes)  # not yet passed by
+        self.holes = list(self.scan.holes)  # not yet passed by
 
     def report(self) -> Report:
         if self.identity is None or self.stale:
             why = "older than the journal" if self.stale else "absent or damaged"
             self._add("note", "IDENTITY", 0, 0, f"{why}: the next start opens a new epoch")
         self._check_frames()
-        for segment in self.found.segments:
+        for segment in self.scan.segments:
             self._check_records(segment)
         for finding, dot, prev in self.later:
             links = self.links[(dot.origin, dot.epoch)].get(dot.seq - 1)
@@ -136,9 +136,9 @@ class _Examiner:
         return Report(
             path=self.path,
             node=self.node,
-            segments=len(self.found.segments),
-            size_bytes=sum(segment.size for segment in self.found.segments),
-            records=self.found.records,
+            segments=len(self.scan.segments),
+            size_bytes=sum(segment.size for segment in self.scan.segments),
+            records=self.scan.records,
             events=self.events,
             epochs=len(self.opened),
             logs=len(self.links),
@@ -149,14 +149,14 @@ class _Examiner:
         self.findings.append(Finding(severity, file, offset, length, what))
 
     def _check_frames(self) -> None:
-        for hole in self.found.holes:
+        for hole in self.scan.holes:
             lost = f", {hole.records} records lost" if hole.records else ""
             known = ", quarantined" if hole.known else ""
             what = f"{hole.length} bytes damaged{lost}{known}: {hole.cause}"
-            if hole is self.found.lost_end:
+            if hole is self.scan.lost_end:
                 what = f"{hole.cause}{lost}"
             self._add("damage", hole.name, hole.offset, hole.length, what)
-        torn = self.found.torn
+        torn = self.scan.torn
         if torn is None or not torn.length:
             return
         if self.is_open:
@@ -200,17 +200,17 @@ class _Examiner:
             self.findings.append(structs.replace(at, severity="damage", what=what))
             return
         dot = decoded.event.dot
-        link = hash_of(record.data)[:PREV_BYTES]
+        chain_hash = hash_of(record.data)[:PREV_BYTES]
         log = self.links.setdefault((dot.origin, dot.epoch), {})
         branches = log.get(dot.seq, ())
-        if link in branches:
+        if chain_hash in branches:
             what = f"{dot} is stored twice"
             self.findings.append(structs.replace(at, severity="note", what=what))
         elif branches:
             what = f"{dot} exists in {len(branches) + 1} versions: its origin forked"
             self.findings.append(structs.replace(at, severity="note", what=what))
-        if link not in branches:
-            log[dot.seq] = (*branches, link)
+        if chain_hash not in branches:
+            log[dot.seq] = (*branches, chain_hash)
         if dot.seq == 1:
             assert decoded.prev == GENESIS  # the codec lets nothing else pass
         elif decoded.prev not in log.get(dot.seq - 1, ()):
@@ -235,8 +235,8 @@ class _Examiner:
         self.own_epoch, self.own_seq = dot.epoch, dot.seq
 
 
-def _node_of(found: ScanResult) -> str:
-    return next((s.header.node for s in found.segments if s.header and not s.skipped), "")
+def _node_of(scan: ScanResult) -> str:
+    return next((s.header.node for s in scan.segments if s.header and not s.skipped), "")
 
 
 # --- what is in it ------------------------------------------------------------------------------
@@ -250,10 +250,10 @@ def inspect(path: Path) -> Iterator[dict[str, object]]:
 def inspect_storage(reader: Reader) -> Iterator[dict[str, object]]:
     """The same on any storage."""
     identity = load_identity(reader)
-    found = survey(reader, identity.directory_id if identity else b"")
+    scan = scan_journal(reader, identity.directory_id if identity else b"")
     codec = ProtobufCodec()
-    damage = _damage_items(found)
-    for segment in found.segments:
+    damage = _damage_items(scan)
+    for segment in scan.segments:
         for frame, payload in read_frames(reader, segment):
             while damage and damage[0][0] <= (segment.number, frame.offset):
                 yield damage.pop(0)[1]
@@ -289,11 +289,11 @@ def inspect_storage(reader: Reader) -> Iterator[dict[str, object]]:
     yield from (item for _, item in damage)
 
 
-def _damage_items(found: ScanResult) -> list[tuple[tuple[int, int], dict[str, object]]]:
+def _damage_items(scan: ScanResult) -> list[tuple[tuple[int, int], dict[str, object]]]:
     """What cannot be read, each with its place (segment, offset), in order."""
-    bad: list[tuple[str, Hole | TornTail]] = [("damage", hole) for hole in found.holes]
-    if found.torn is not None and found.torn.length:
-        bad.append(("torn", found.torn))
+    bad: list[tuple[str, Hole | TornTail]] = [("damage", hole) for hole in scan.holes]
+    if scan.torn is not None and scan.torn.length:
+        bad.append(("torn", scan.torn))
     return [
         (
             (item.segment, item.offset),

@@ -109,7 +109,7 @@ def _opening(call: str, nth: int = 1) -> Callable[[Callable[[], None]], None]:
 def _surveying(send: Callable[[], None]) -> None:
     import node.storage.recovered
 
-    before(node.storage.recovered, "survey", send)
+    before(node.storage.recovered, "scan_journal", send)
 
 
 def _replica(call: str, nth: int = 1) -> Callable[[Callable[[], None]], None]:

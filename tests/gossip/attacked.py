@@ -151,7 +151,7 @@ class Honest:
         event = MessagePosted(dot, Stamp(now_ms, 0), (), f"anna-{self.name}", f"hello {dot}")
         data = self._codec.encode(event, self._link)
         made = Entry(dot, self._link, hash_of(data), data)
-        self._seq, self._link = dot.seq, made.link
+        self._seq, self._link = dot.seq, made.chain_hash
         self.engine.offer(made, receipt=False)
         self.held.add(made.hash)
         return made

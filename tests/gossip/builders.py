@@ -43,10 +43,10 @@ def chain(
 ) -> list[Entry]:
     """The next `count` entries of a log, after its beginning or after an entry."""
     made: list[Entry] = []
-    prev, seq = (after.link, after.dot.seq) if after else (GENESIS, 0)
+    prev, seq = (after.chain_hash, after.dot.seq) if after else (GENESIS, 0)
     for at in range(seq + 1, seq + 1 + count):
         made.append(entry(origin, at, prev, branch, size, epoch))
-        prev = made[-1].link
+        prev = made[-1].chain_hash
     return made
 
 

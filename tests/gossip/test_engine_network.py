@@ -146,7 +146,7 @@ def test_a_packet_is_named_by_sender_start_and_number() -> None:
             packet = net.flying[-1].packet
             names.add((packet.sender, start_of(packet.incarnation), packet.number))
             net.settle()
-            net["n1"].members.told(Opinion("n1", 1, packet.incarnation), net.now_ms)
+            net["n1"].members.receive(Opinion("n1", 1, packet.incarnation), net.now_ms)
     assert len(names) == 6
 
 

@@ -103,7 +103,7 @@ def test_entries_in_order_lengthen_the_prefix() -> None:
     frontier = holding(entries)
     log = frontier.get(N1)
     assert log is not None
-    assert (log.prefix, log.head, log.link) == (3, entries[2].tag, entries[2].link)
+    assert (log.prefix, log.head, log.chain_hash) == (3, entries[2].tag, entries[2].chain_hash)
     assert (log.above, frontier.missing, len(frontier)) == (b"", 0, 1)
 
 
@@ -144,8 +144,8 @@ def test_positions_that_are_held_give_their_bytes_and_others_none() -> None:
 def test_the_link_for_a_successor_is_that_of_the_entry_or_of_the_beginning() -> None:
     entries = chain("n1", 2)
     frontier = holding(entries)
-    assert frontier.link_at(N1, 0) == GENESIS
-    assert frontier.link_at(N1, 2) == entries[1].link
+    assert frontier.chain_hash_at(N1, 0) == GENESIS
+    assert frontier.chain_hash_at(N1, 2) == entries[1].chain_hash
     assert frontier.tag_at(N1, 2) == entries[1].tag
 
 
@@ -409,9 +409,9 @@ def test_a_frontier_that_is_filled_at_once_is_one_that_was_told_entry_by_entry(
     for log in quickly:
         if told:
             quickly.next_line(log)
-        loose = [(seq, entries[seq].prev, entries[seq].link) for seq in sorted(seqs)]
+        loose = [(seq, entries[seq].prev, entries[seq].chain_hash) for seq in sorted(seqs)]
         loose = [one for one in loose if one[0] > log.prefix]
-        log.settle(entries[log.prefix].link if log.prefix else GENESIS, loose)
+        log.settle(entries[log.prefix].chain_hash if log.prefix else GENESIS, loose)
     for seq in [*more, *range(1, 15)]:
         assert quickly.root == slowly.root
         assert quickly.next_lines() == slowly.next_lines()

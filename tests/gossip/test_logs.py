@@ -99,7 +99,7 @@ class Histories(RuleBasedStateMachine):
                 self.frontier.store.put(one)
             total = sum(int.from_bytes(one.hash, "big") for one in entries)
             self.frontier.fill(LogId(origin, epoch), [(1, count)], total)
-            self.frontier.ensure(LogId(origin, epoch)).settle(entries[-1].link, [])
+            self.frontier.ensure(LogId(origin, epoch)).settle(entries[-1].chain_hash, [])
 
     @rule(origin=ORIGINS, bounds=st.lists(st.integers(1, 80), min_size=2, max_size=2))
     def opened(self, origin: str, bounds: list[int]) -> None:

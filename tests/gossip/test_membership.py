@@ -34,7 +34,7 @@ def of(membership: Membership, name: str = "n2") -> Member:
 def in_state(state: State, incarnation: int, now_ms: int = 0) -> Membership:
     """n2 is in this state; nothing is left to be told or reported about it."""
     membership = members()
-    membership.told(Opinion("n2", state, incarnation), now_ms)
+    membership.receive(Opinion("n2", state, incarnation), now_ms)
     membership.take_changes()
     while membership.next_opinions("n3"):
         pass
@@ -80,7 +80,7 @@ def test_the_table_of_opinions(
     state: State, incarnation: int, opinion: tuple[State, int], after: State, known: int
 ) -> None:
     membership = in_state(state, incarnation)
-    membership.told(Opinion("n2", *opinion), 10)
+    membership.receive(Opinion("n2", *opinion), 10)
     member = of(membership)
     assert (member.state, member.incarnation) == (after, known)
     changed = [Change("n2", after, known, "told")] if after is not state else []
@@ -145,23 +145,23 @@ def test_an_answer_in_between_starts_the_count_anew() -> None:
 def test_whoever_was_heard_just_now_is_not_doubted_because_of_others(state: State) -> None:
     membership = members()
     membership.heard("n2", 3, 1000)
-    membership.told(Opinion("n2", state, 3), 1000 + TRUST_MS)
+    membership.receive(Opinion("n2", state, 3), 1000 + TRUST_MS)
     assert of(membership).state is ALIVE
-    membership.told(Opinion("n2", state, 3), 1001 + TRUST_MS)
+    membership.receive(Opinion("n2", state, 3), 1001 + TRUST_MS)
     assert of(membership).state is state
 
 
 def test_good_news_is_believed_of_whoever_was_heard_just_now() -> None:
     membership = members()
     membership.heard("n2", 3, 1000)
-    membership.told(Opinion("n2", ALIVE, 8), 1001)
+    membership.receive(Opinion("n2", ALIVE, 8), 1001)
     assert of(membership).incarnation == 8
 
 
 def test_a_suspicion_of_a_newer_incarnation_has_its_own_time() -> None:
     """It once inherited the old one's, and a node that had just refuted was declared dead."""
     membership = in_state(SUSPECT, 5, now_ms=0)
-    membership.told(Opinion("n2", SUSPECT, 6), DEAD_MS - 1)
+    membership.receive(Opinion("n2", SUSPECT, 6), DEAD_MS - 1)
     membership.tick(DEAD_MS)
     assert of(membership).state is SUSPECT
     membership.tick(2 * DEAD_MS - 1)
@@ -171,7 +171,7 @@ def test_a_suspicion_of_a_newer_incarnation_has_its_own_time() -> None:
 def test_strangers_change_nothing() -> None:
     membership = members()
     membership.heard("n9", 1, 10)
-    membership.told(Opinion("n9", DEAD, 9), 10)
+    membership.receive(Opinion("n9", DEAD, 9), 10)
     assert membership.get("n9") is None
     assert membership.take_changes() == []
     assert [member.name for member in membership] == ["n2", "n3"]
@@ -201,7 +201,7 @@ def test_only_doubt_about_itself_raises_a_nodes_incarnation(
     opinion: tuple[State, int], incarnation: int
 ) -> None:
     membership = members(incarnation=5)
-    membership.told(Opinion("n1", *opinion), 10)
+    membership.receive(Opinion("n1", *opinion), 10)
     assert membership.incarnation == incarnation
     refuted = Opinion("n1", ALIVE, incarnation) in membership.next_opinions("n2")
     assert refuted is (incarnation > 5)
@@ -216,16 +216,16 @@ def test_a_doubted_node_hears_of_it_refutes_and_is_believed_by_all() -> None:
     for _ in range(MISSES):
         n1.missed("n2", 100)
     for opinion in n1.next_opinions("n3"):
-        n3.told(opinion, 110)
+        n3.receive(opinion, 110)
     assert of(n3).state is SUSPECT
     for opinion in n3.next_opinions("n2"):
-        n2.told(opinion, 120)
+        n2.receive(opinion, 120)
     assert n2.incarnation == 2
     for opinion in n2.next_opinions("n3"):
-        n3.told(opinion, 130)
+        n3.receive(opinion, 130)
     assert of(n3).state is ALIVE
     for opinion in n3.next_opinions("n1"):
-        n1.told(opinion, 140)
+        n1.receive(opinion, 140)
     assert (of(n1).state, of(n1).incarnation) == (ALIVE, 2)
 
 
@@ -250,7 +250,7 @@ def test_incarnations_never_fall_and_changes_tell_the_whole_story(
             membership.missed("n2", now_ms)
         else:
             assert isinstance(what, State)
-            membership.told(Opinion("n2", what, number), now_ms)
+            membership.receive(Opinion("n2", what, number), now_ms)
         membership.tick(now_ms)
         assert of(membership).incarnation >= incarnation
         incarnation = of(membership).incarnation
@@ -266,9 +266,9 @@ def test_opinions_settle_on_the_same_whatever_their_order(
 ) -> None:
     one, other = members(), members()
     for each in opinions:
-        one.told(Opinion("n2", *each), 10)
+        one.receive(Opinion("n2", *each), 10)
     for each in data.draw(st.permutations(opinions)):
-        other.told(Opinion("n2", *each), 10)
+        other.receive(Opinion("n2", *each), 10)
     assert (of(one).state, of(one).incarnation) == (of(other).state, of(other).incarnation)
 
 
@@ -296,12 +296,12 @@ def test_a_packet_carries_few_opinions_and_the_freshest_first() -> None:
     peers = tuple(f"n{i}" for i in range(2, 40))
     membership = members(*peers)
     for name in peers[:20]:
-        membership.told(Opinion(name, SUSPECT, 0), 0)
+        membership.receive(Opinion(name, SUSPECT, 0), 0)
     first = [opinion.name for opinion in membership.next_opinions("n39")]
     assert first == list(peers[:OPINIONS_PER_PACKET_MAX])
     second = [opinion.name for opinion in membership.next_opinions("n39")]
     assert second == list(peers[OPINIONS_PER_PACKET_MAX : 2 * OPINIONS_PER_PACKET_MAX])
-    membership.told(Opinion("n1", DEAD, 1), 0)
+    membership.receive(Opinion("n1", DEAD, 1), 0)
     full = membership.next_opinions("n2")
     assert full[:2] == [Opinion("n2", SUSPECT, 0), Opinion("n1", ALIVE, 2)]
     assert len(full) == OPINIONS_PER_PACKET_MAX
@@ -321,23 +321,23 @@ def test_the_doubted_one_is_told_for_as_long_as_it_is_doubted() -> None:
 def test_an_opinion_about_another_raises_its_incarnation_by_a_bounded_step() -> None:
     membership = members()
     for made_up in (LEAP_MAX + 1, NUMBER_MAX):
-        membership.told(Opinion("n2", DEAD, made_up), 10_000)
+        membership.receive(Opinion("n2", DEAD, made_up), 10_000)
         assert of(membership).state is ALIVE
-    membership.told(Opinion("n2", DEAD, LEAP_MAX), 10_000)
+    membership.receive(Opinion("n2", DEAD, LEAP_MAX), 10_000)
     assert of(membership).state is DEAD
-    membership.told(Opinion("n2", DEAD, 2 * LEAP_MAX), 10_000)
+    membership.receive(Opinion("n2", DEAD, 2 * LEAP_MAX), 10_000)
     assert of(membership).incarnation == LEAP_MAX, "one step, and then it can be refuted"
-    membership.told(Opinion("n2", DEAD, 2 * LEAP_MAX), 20_000)
+    membership.receive(Opinion("n2", DEAD, 2 * LEAP_MAX), 20_000)
     assert of(membership).incarnation == 2 * LEAP_MAX
 
 
 def test_a_node_goes_towards_a_made_up_incarnation_of_itself_in_steps() -> None:
     membership = members(incarnation=5)
-    membership.told(Opinion("n1", DEAD, NUMBER_MAX - 1), 10_000)
+    membership.receive(Opinion("n1", DEAD, NUMBER_MAX - 1), 10_000)
     assert membership.incarnation == 5 + LEAP_MAX + 1
-    membership.told(Opinion("n1", DEAD, NUMBER_MAX - 1), 10_100)
+    membership.receive(Opinion("n1", DEAD, NUMBER_MAX - 1), 10_100)
     assert membership.incarnation == 5 + LEAP_MAX + 1
-    membership.told(Opinion("n1", DEAD, NUMBER_MAX - 1), 20_000)
+    membership.receive(Opinion("n1", DEAD, NUMBER_MAX - 1), 20_000)
     assert membership.incarnation == 5 + 2 * (LEAP_MAX + 1)
 
 
@@ -370,5 +370,5 @@ def test_a_peer_that_was_spoofed_comes_back_by_itself() -> None:
         now_ms = 20_000 + 2_000 * round_number
         n1.heard("n2", n2.incarnation, now_ms)
         for opinion in n1.next_opinions("n2"):
-            n2.told(opinion, now_ms)
+            n2.receive(opinion, now_ms)
     assert of(n1).state is ALIVE

@@ -210,7 +210,7 @@ def test_what_is_kept_at_hand_about_members_is_what_a_look_at_each_would_say(
         elif what == "missed":
             members.missed(peer, now_ms)
         else:
-            members.told(Opinion(peer, State[what], number), now_ms)
+            members.receive(Opinion(peer, State[what], number), now_ms)
         members.tick(now_ms)
         states = {member.name: member.state for member in members}
         assert members.dead_count == list(states.values()).count(State.DEAD)

@@ -28,7 +28,7 @@ def cluster(size: int, seed: int = 1) -> tuple[Membership, Rounds]:
 
 def bury(members: Membership, *names: str) -> None:
     for name in names:
-        members.told(Opinion(name, DEAD, 1), 0)
+        members.receive(Opinion(name, DEAD, 1), 0)
 
 
 def called(rounds: Rounds, until_ms: int, from_ms: int = 0) -> list[tuple[int, str]]:
@@ -82,7 +82,7 @@ def test_a_live_peer_is_called_within_two_passes_whatever_happens_to_others(
             elif fate == "s":
                 rounds.opened(peer, Exchange(number, now_ms, said_lines=True))
             elif fate == "d":
-                members.told(Opinion(peer, DEAD, number), now_ms)
+                members.receive(Opinion(peer, DEAD, number), now_ms)
 
 
 def test_a_peer_that_has_just_agreed_is_not_called_within_the_pause() -> None:

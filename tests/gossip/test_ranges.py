@@ -15,8 +15,8 @@ from domain.dot import LogId
 from domain.seqset import SEQ_MAX
 from gossip.config import GossipConfig
 from gossip.frontier import RANGES_SHARED, Frontier
+from gossip.line_turns import LOGS_MAX, LineTurns
 from gossip.packets import Line, Syn
-from gossip.tellings import LOGS_MAX, Tellings
 from gossip.wire import decode
 from tests.gossip.builders import chain, entry, exchange, held, holding, lacks_of
 from tests.gossip.engines import Flying, Net, sent_by
@@ -173,7 +173,7 @@ def test_each_listener_is_told_all_parts_of_each_log_in_whichever_packets_they_a
 
 
 def test_turns_are_remembered_of_a_bounded_number_of_logs() -> None:
-    tellings = Tellings()
+    tellings = LineTurns()
     logs = [LogId("n3", epoch) for epoch in range(1, LOGS_MAX + 2)]
     assert [tellings.turn("n1", log) for log in logs] == [0] * len(logs)
     assert [tellings.turn("n1", log) for log in logs[-3:]] == [1] * 3
@@ -235,7 +235,7 @@ def test_a_past_that_is_filled_at_once_remembers_the_same_links() -> None:
     told, filled = holding(LOG[3:9], LOG[20:30]), Frontier(holding(LOG).store, 16)
     total = told.ensure(N3).total
     filled.fill(N3, [(4, 9), (21, 30)], total)
-    rows = [(one.dot.seq, one.prev, one.link) for one in [*LOG[3:9], *LOG[20:30]]]
+    rows = [(one.dot.seq, one.prev, one.chain_hash) for one in [*LOG[3:9], *LOG[20:30]]]
     filled.ensure(N3).settle(bytes(16), rows)
     assert filled.ensure(N3)._spans == told.ensure(N3)._spans
     assert filled.next_lines() == told.next_lines()

@@ -77,9 +77,9 @@ def test_the_answer_to_a_question_names_all_that_is_durable_of_its_origin() -> N
 def test_a_peers_word_only_rises_and_copies_are_counted_by_peer() -> None:
     receipts = receipts_of()
     assert receipts.copies(N1, 1) == 0
-    receipts.told("n2", stored(5))
-    receipts.told("n2", stored(3))
-    receipts.told("n3", stored(4))
+    receipts.receive("n2", stored(5))
+    receipts.receive("n2", stored(3))
+    receipts.receive("n3", stored(4))
     assert [receipts.copies(N1, seq) for seq in (3, 4, 5, 6)] == [2, 2, 1, 0]
     assert receipts.copies(LogId("n1", 2), 1) == 0
 

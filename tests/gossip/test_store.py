@@ -26,7 +26,7 @@ def test_the_bytes_of_a_position_come_back_one_by_one_or_as_a_span() -> None:
 def test_an_entry_names_itself_by_parts_of_its_hash() -> None:
     first, second = chain("n1", 2)
     assert first.prev == GENESIS
-    assert second.prev == first.link == first.hash[:PREV_BYTES]
+    assert second.prev == first.chain_hash == first.hash[:PREV_BYTES]
     assert first.tag == first.hash[:TAG_BYTES]
     assert len(first.hash) == HASH_BYTES
 

@@ -169,7 +169,7 @@ def test_what_was_not_looked_at_is_looked_at_later() -> None:
     """A fork at the end of a log, and one packet may read but a little of it."""
     trunk = chain("n3", 300)
     one, other = holding_with(trunk, chain("n3", 1, after=trunk[-1], branch="a"))
-    other.add(entry("n3", 301, trunk[-1].link, "b"))
+    other.add(entry("n3", 301, trunk[-1].chain_hash, "b"))
     vector = Vector()
     legs, found = 0, [(0, b"")]
     while 301 not in {seq for seq, _ in found}:

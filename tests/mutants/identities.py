@@ -214,18 +214,20 @@ def fork_unsaid() -> Swaps:
 @planted(
     "ack-at-once",
     "A command is acknowledged when its event is handed out, before any disk has seen it.",
-    "node.core.replica.Replica._promise",
+    "node.core.replica.Replica._hand_out_own",
     "C1",
     "calm",
 )
 def ack_at_once() -> Swaps:
-    original = Replica._promise
+    original = Replica._hand_out_own
 
     def promise(self: Replica, submit: Submit, emitted: Emitted) -> None:
         original(self, submit, emitted)
-        self._answer(self._pending.promises.kept(self._pending.intake.handed, 2**62, lambda dot: 9))
+        self._answer(
+            self._commits.pending_acks.reached(self._commits.inflight.handed, 2**62, lambda dot: 9)
+        )
 
-    return [(Replica, "_promise", promise)]
+    return [(Replica, "_hand_out_own", promise)]
 
 
 @planted(
@@ -285,7 +287,7 @@ def refused_and_emitted() -> Swaps:
         emitted = self._emitter.emit(command, self.presence, self._wall_ms)
         self._emitter._moderator = moderator
         if type(emitted) is Emitted:
-            self._pending.hand_out(emitted.record, emitted.arrival, emitted.entry, own=True)
+            self._commits.hand_out(emitted.record, emitted.arrival, emitted.entry, own=True)
 
     return [(Replica, "_on_submit", on_submit)]
 
@@ -300,19 +302,19 @@ class _Lenient:
 @planted(
     "promise-kept-twice",
     "A promise that was kept is answered once more when its time is over.",
-    "node.core.pending_acks.PendingAcks._keep",
+    "node.core.pending_acks.PendingAcks._answer",
     "C2",
     "lossy",
 )
 def promise_kept_twice() -> Swaps:
-    original = PendingAcks._keep
+    original = PendingAcks._answer
 
     def keep(self: PendingAcks, promise: PendingAck, answers: list[tuple[int, object]]) -> None:
         original(self, promise, answers)  # type: ignore[arg-type]
         acked = Acked(promise.dot, promise.level, promise.copies, promise.text, promise.rules)
         answers.append((promise.ticket, acked))
 
-    return [(PendingAcks, "_keep", keep)]
+    return [(PendingAcks, "_answer", keep)]
 
 
 # --- a life -------------------------------------------------------------------------------------

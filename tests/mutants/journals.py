@@ -244,13 +244,13 @@ def _only_sync(self: Journal, name: str) -> None:
 @planted(
     "one-record-too-many",
     "With a torn tail, the last whole block before it is cut off too.",
-    "node.storage.recovered.survey",
+    "node.storage.recovered.scan_journal",
     "C5 C1",
     "power-cuts",
     "torn-twice",
 )
 def one_record_too_many() -> Swaps:
-    original: Callable[[Reader, bytes, ScanResult], ScanResult] = standing(opening, "survey")
+    original: Callable[[Reader, bytes, ScanResult], ScanResult] = standing(opening, "scan_journal")
 
     def survey(reader: Reader, directory_id: bytes, begun: ScanResult) -> ScanResult:
         again = deepcopy(begun)  # a survey goes on with what it is given
@@ -268,7 +268,7 @@ def one_record_too_many() -> Swaps:
         again.torn = TornTail(torn.segment, torn.name, at, length, torn.cause)
         return again
 
-    return [(opening, "survey", survey)]
+    return [(opening, "scan_journal", survey)]
 
 
 class _Cut:
@@ -317,19 +317,19 @@ def crc_ignored() -> Swaps:
 @planted(
     "holes-unsaid",
     "Damage in the middle of the journal is skipped, and nobody hears of it.",
-    "node.storage.recovered.survey",
+    "node.storage.recovered.scan_journal",
     "C5 C3",
     "bit-rot",
 )
 def holes_unsaid() -> Swaps:
-    original: Callable[[Reader, bytes, ScanResult], ScanResult] = standing(opening, "survey")
+    original: Callable[[Reader, bytes, ScanResult], ScanResult] = standing(opening, "scan_journal")
 
     def survey(reader: Reader, directory_id: bytes, begun: ScanResult) -> ScanResult:
         found = original(reader, directory_id, begun)
         found.holes = []
         return found
 
-    return [(opening, "survey", survey)]
+    return [(opening, "scan_journal", survey)]
 
 
 @planted(

@@ -278,7 +278,7 @@ def a_receipt_waits_for_the_disk() -> bool:
 @probes("own-copy-counted")
 def copies_are_elsewhere() -> bool:
     receipts, log = Receipts(holding()), LogId("n1", 1)
-    receipts.told("n2", Stored("n1", 1, 3, b"head"))
+    receipts.receive("n2", Stored("n1", 1, 3, b"head"))
     return receipts.copies(log, 3) == 1
 
 
@@ -293,8 +293,8 @@ def what_is_rejected_is_not_emitted() -> bool:
 def a_promise_has_one_outcome() -> bool:
     promises = PendingAcks()
     dot = chain("n1", 1)[0].dot
-    promises.make(PendingAck(1, 1, dot, AckLevel.DURABLE, 0, 10, "", ()))
-    return len(promises.kept(1, 1, lambda _: 0)) == 1
+    promises.add(PendingAck(1, 1, dot, AckLevel.DURABLE, 0, 10, "", ()))
+    return len(promises.reached(1, 1, lambda _: 0)) == 1
 
 
 @probes("served-before-replay")

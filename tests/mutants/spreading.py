@@ -115,8 +115,8 @@ def claimed_as_held() -> Swaps:
             return told
         last = log.held.last
         # Kept as the true one is: `next_lines` says it again without asking.
-        log.told = Line(told.origin, told.epoch, last, self.tag_at(log.id, last), [])
-        return log.told
+        log.last_line = Line(told.origin, told.epoch, last, self.tag_at(log.id, last), [])
+        return log.last_line
 
     return [(Frontier, "next_line", line)]
 

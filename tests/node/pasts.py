@@ -134,12 +134,21 @@ def known(replica: Replica) -> dict[str, object]:
     timeline, frontier, emitter = replica.timeline, replica.frontier, replica._emitter
     logs = [
         (
-            *(log.id, log.held, log.head, log.link, log.forked, log.total, log.count, log.begun),
+            *(
+                log.id,
+                log.held,
+                log.head,
+                log.chain_hash,
+                log.forked,
+                log.total,
+                log.count,
+                log.begun,
+            ),
             *(log.above, dict(log._spans), sorted(log.rivals)),
         )
         for log in frontier
     ]
-    receipts = [(log, held) for log, held in replica.engine.receipts._durable.items()]
+    receipts = [(log, held) for log, held in replica.engine.receipts._durable_here.items()]
     middle_ms = WALL_MS + 5 * len(timeline)
     return {
         "root": (replica.root, frontier.count, frontier.missing),
@@ -153,13 +162,13 @@ def known(replica: Replica) -> dict[str, object]:
         "named": (timeline._unheld, timeline._named_by, timeline._charged, timeline.overlooked),
         "presence": replica.presence.participants(),
         "prints": [p.fingerprint() for p in (timeline, replica.presence, replica.quiet)],
-        "own": (emitter.own.epoch, emitter.own.seq, emitter.own.link),
+        "own": (emitter.own.epoch, emitter.own.seq, emitter.own.chain_hash),
         "clock": emitter._clock.last,
         "heads": emitter._heads.all,
-        "handed": replica._pending.intake.handed,
+        "handed": replica._commits.inflight.handed,
         "counters": replica.counters,
         "bodies": [
-            replica._bodies.span(log.id, first, last)
+            replica._store.span(log.id, first, last)
             for log in frontier
             for first, last in log.held.ranges()
         ],
@@ -175,7 +184,7 @@ def turned(replica: Replica) -> tuple[object, ...]:
         out = replica.drain()
         said += [out.persist, out.send, out.publish, out.reply, out.note]
     own = replica._emitter.own
-    return (*said, own.epoch, own.seq, own.link)
+    return (*said, own.epoch, own.seq, own.chain_hash)
 
 
 def rewound(replica: Replica) -> Iterator[tuple[object, ...]]:

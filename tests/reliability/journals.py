@@ -15,7 +15,7 @@ from node.storage.files import MemoryStorage
 from node.storage.journal import Journal
 from node.storage.recovered import Recovery
 from node.storage.recovery import load_identity
-from node.storage.scan import survey
+from node.storage.scan import scan_journal
 from node.storage.segments import list_segments, read_frames
 from tests.node.journals import Writer, commit, open_journal
 from tests.node.replicas import Node, exchange
@@ -65,7 +65,7 @@ class Whole:
         assert len(self.names) == SEGMENTS
         self.sizes = {name: self.storage.size(name) for name in self.names}
         self.frames: list[Layout] = []
-        for segment in survey(self.storage).segments:
+        for segment in scan_journal(self.storage).segments:
             for frame, _ in read_frames(self.storage, segment):
                 at = self.frames[-1].last if self.frames else 0
                 made_of = Layout(segment.name, frame.offset, frame.end, at, at + frame.count)

@@ -195,7 +195,7 @@ def test_receipts_for_logs_that_nobody_knows_are_not_remembered() -> None:
         1, bytes(16), 1, [], [], False, [Stored("n1", e, 9, bytes(8)) for e in range(1, 60)]
     )
     hear(net, same)
-    assert receipts._word == {}
+    assert receipts._durable_there == {}
 
 
 # --- a replica under a hostile peer -------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from node.storage.files import FileReader
-from node.storage.scan import survey
+from node.storage.scan import scan_journal
 from tests.cluster.conftest import ROOT, Lab
 from tests.cluster.conftest import lab as lab  # noqa: PLC0414  (the fixture)
 from tests.cluster.conftest import until as until  # noqa: PLC0414
@@ -67,7 +67,7 @@ def test_what_a_stop_says_of_itself_is_the_same_everywhere(
     finally:
         code = node.stop()
     stopped = node.said("node_stopped")
-    marked = bool(survey(FileReader(node.dir / "journal")).clean_stop)
+    marked = bool(scan_journal(FileReader(node.dir / "journal")).clean_stop)
     # In mode always everything is synced long before, and only the mark is left to be.
     assert (code, stopped["clean"], marked) == ((5, False, False) if switch else (0, True, True))
     lines = node.err.read_text().splitlines()

@@ -92,8 +92,8 @@ class AcksEarly(Replica):
 
 
 class GossipsEarly(Replica):
-    def _promise(self, submit: Submit, emitted: object) -> None:
-        super()._promise(submit, emitted)  # type: ignore[arg-type]
+    def _hand_out_own(self, submit: Submit, emitted: object) -> None:
+        super()._hand_out_own(submit, emitted)  # type: ignore[arg-type]
         self.engine.offer(emitted.entry, receipt=False)  # type: ignore[attr-defined]
 
 

@@ -29,13 +29,15 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def ack_before_sync(patch: pytest.MonkeyPatch) -> None:
-    persisted, kept = CommitTracker.persisted, PendingAcks.kept
+    persisted, kept = CommitTracker.persisted, PendingAcks.reached
 
     def hasty(self: CommitTracker, progress: Persisted, *, always: bool) -> bool:
         return persisted(self, progress, always=False)
 
     patch.setattr(CommitTracker, "persisted", hasty)
-    patch.setattr(PendingAcks, "kept", lambda self, seen, _, copies: kept(self, seen, seen, copies))
+    patch.setattr(
+        PendingAcks, "reached", lambda self, seen, _, copies: kept(self, seen, seen, copies)
+    )
 
 
 def no_sync(patch: pytest.MonkeyPatch) -> None:

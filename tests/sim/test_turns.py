@@ -87,7 +87,7 @@ def test_a_full_disk_lets_nothing_more_in_while_it_is_tried_again_and_again() ->
     def look(_: object) -> None:
         process = world.hosts["n1"].process
         assert process is not None
-        held.append(process.replica._pending.writing.records)
+        held.append(process.replica._commits.write_state.records)
         if world.agenda.now_us < 5 * S:
             world.agenda.at(world.agenda.now_us + 10_000, look)
 

@@ -281,9 +281,9 @@ def test_a_living_node_writes_what_a_start_would() -> None:
             continue
         journal.sync()
         life.pages.placed(journal.take_placed())
-        replica.past.seal(journal.take_seals())
+        replica.projections.seal(journal.take_seals())
         replica.step(Persisted(journal.written, journal.durable))
-        for one in replica.past.take_checkpoints():
+        for one in replica.projections.take_checkpoints():
             assert journal.keep(one) == ""
     left = life.storage.killed()
     files = checkpoints_of(left)

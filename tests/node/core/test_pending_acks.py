@@ -26,11 +26,11 @@ def test_deadlines_are_those_of_the_promises_that_are_open(seed: int) -> None:
     now_ms = durable = 0
     for ticket in range(1, 400):
         deadline_ms = now_ms + rng.choice((50, 50, 50, 7, 400))
-        promises.make(promise(ticket, deadline_ms))
+        promises.add(promise(ticket, deadline_ms))
         table[ticket] = deadline_ms
         if rng.random() < 0.3:
             durable = rng.randint(durable, ticket)
-            kept = tickets(promises.kept(durable, durable, lambda _: 0))
+            kept = tickets(promises.reached(durable, durable, lambda _: 0))
             assert kept == [one for one in table if one <= durable]
             for one in kept:
                 del table[one]
@@ -46,18 +46,18 @@ def test_deadlines_are_those_of_the_promises_that_are_open(seed: int) -> None:
 
 def test_what_is_closed_is_not_remembered_for_its_deadline() -> None:
     promises = PendingAcks()
-    promises.make(promise(1, 10**9, AckLevel.REPLICATED))  # stays open, with the last deadline
+    promises.add(promise(1, 10**9, AckLevel.REPLICATED))  # stays open, with the last deadline
     for ticket in range(2, 5000):
-        promises.make(promise(ticket, 10**8))
-        promises.kept(ticket, ticket, lambda _: 0)
+        promises.add(promise(ticket, 10**8))
+        promises.reached(ticket, ticket, lambda _: 0)
     assert promises._noted < 100
     assert promises.wake_at_ms == 10**9
 
 
 def test_an_overdue_promise_says_what_was_not_reached_and_is_never_kept() -> None:
     promises = PendingAcks()
-    promises.make(promise(1, 5))
-    promises.make(promise(2, 5, AckLevel.REPLICATED))
+    promises.add(promise(1, 5))
+    promises.add(promise(2, 5, AckLevel.REPLICATED))
     answers = promises.overdue(5)
     assert [type(outcome) for _, outcome in answers] == [Unmet, Unmet]
     reasons = [outcome.reason for _, outcome in answers if type(outcome) is Unmet]
@@ -65,5 +65,5 @@ def test_an_overdue_promise_says_what_was_not_reached_and_is_never_kept() -> Non
         "not durable in time; it may still become so",
         "not durable on 1 other nodes in time; it may still be",
     ]
-    assert promises.kept(2, 2, lambda _: 1) == []
+    assert promises.reached(2, 2, lambda _: 1) == []
     assert not any(type(outcome) is Acked for _, outcome in answers)

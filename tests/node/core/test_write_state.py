@@ -64,11 +64,11 @@ def test_behind_until_half_is_written() -> None:
     for number in range(1, 6):
         writing.handed_out(record())
         writing.sent(number)
-    assert (writing.state, writing.holds, writing.refuses) == (WritePhase.BEHIND, True, False)
+    assert (writing.phase, writing.holds, writing.refuses) == (WritePhase.BEHIND, True, False)
     writing.written(2)
-    assert writing.state is WritePhase.BEHIND, "three of four are left"
+    assert writing.phase is WritePhase.BEHIND, "three of four are left"
     assert not writing.written(3)
-    assert (writing.state, writing.records, writing.bytes) == (WritePhase.RUNNING, 2, 2 * 74)
+    assert (writing.phase, writing.records, writing.bytes) == (WritePhase.RUNNING, 2, 2 * 74)
 
 
 def test_bytes_count_too_and_commands_have_as_much_again() -> None:
@@ -85,13 +85,13 @@ def test_in_doubt_no_more_is_risked_than_may_wait() -> None:
     writing.handed_out(record())
     writing.sent(1)
     writing.failed(failure(), waits=False)
-    assert (writing.state, writing.records, writing.holds) == (WritePhase.DOUBTED, 0, False)
+    assert (writing.phase, writing.records, writing.holds) == (WritePhase.DOUBTED, 0, False)
     for _ in range(5):
         writing.handed_out(record())
-    assert writing.state is WritePhase.STUCK
+    assert writing.phase is WritePhase.STUCK
     writing.sent(5)
     assert writing.written(5)
-    assert (writing.state, writing.trouble) == (WritePhase.RUNNING, None)
+    assert (writing.phase, writing.trouble) == (WritePhase.RUNNING, None)
 
 
 @given(
@@ -133,9 +133,9 @@ def test_what_is_counted_is_what_was_handed_out_and_not_written(
         over = len(left) > FEW.records or writing.bytes > FEW.bytes
         if over:
             assert writing.holds
-        assert writing.holds == (writing.state not in TAKING)
+        assert writing.holds == (writing.phase not in TAKING)
         assert (writing.trouble is not None) == (
-            writing.state in (WritePhase.DOUBTED, WritePhase.STUCK)
+            writing.phase in (WritePhase.DOUBTED, WritePhase.STUCK)
         )
 
 

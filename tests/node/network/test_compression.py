@@ -6,7 +6,7 @@ import pytest
 import zstandard
 
 from gossip.wire import PACKET_BYTES_MAX, WireError, encode
-from node.network.compression import MAGIC, expanded, squeezed
+from node.network.compression import MAGIC, compressed, expanded
 from tests.node.ends import Pair, large
 from tests.node.loops import run, until
 
@@ -38,8 +38,8 @@ def test_what_claims_to_be_compressed_is_a_packet_or_a_count() -> None:
     """Bombs, cut ones, ones that do not say their size, garbage behind the magic."""
     bomb = zstandard.ZstdCompressor().compress(bytes(PACKET_BYTES_MAX + 1))
     unsaid = zstandard.ZstdCompressor(write_content_size=False).compress(encode(large(1)))
-    whole = squeezed(encode(large(7)))
-    bad = [bomb, unsaid, whole[:-5], MAGIC, MAGIC + b"\xff" * 40, squeezed(bytes(9000))]
+    whole = compressed(encode(large(7)))
+    bad = [bomb, unsaid, whole[:-5], MAGIC, MAGIC + b"\xff" * 40, compressed(bytes(9000))]
 
     async def main() -> None:
         async with Pair() as pair:
@@ -59,6 +59,6 @@ def test_what_claims_to_be_compressed_is_a_packet_or_a_count() -> None:
 
 def test_small_packets_and_those_that_do_not_shrink_stay_as_they_are() -> None:
     noise = Random(1).randbytes(50_000)
-    assert squeezed(b"x" * 100) == b"x" * 100
-    assert squeezed(noise) == noise == expanded(noise)
-    assert expanded(squeezed(bytes(50_000))) == bytes(50_000)
+    assert compressed(b"x" * 100) == b"x" * 100
+    assert compressed(noise) == noise == expanded(noise)
+    assert expanded(compressed(bytes(50_000))) == bytes(50_000)

@@ -7,7 +7,7 @@ import pytest
 from node.process.lives import Again, Lives, Over, not_restored, reopening, stopped_instead
 from node.process.restart_budget import RestartBudget
 from node.process.settings import Ending
-from node.storage.scan import survey
+from node.storage.scan import scan_journal
 from tests.node.journals import damaged, small_journal
 
 CRASH = Ending("the replica failed", 1, ValueError("an impossible state"))
@@ -68,7 +68,7 @@ def test_a_past_that_is_not_taken_in_is_read_record_by_record_and_once() -> None
 
 def test_a_finding_reopens_the_journal_but_in_mode_strict() -> None:
     storage, _ = small_journal()
-    holes = survey(damaged(storage, "00000001.seg", 300)).holes
+    holes = scan_journal(damaged(storage, "00000001.seg", 300)).holes
     assert reopening(holes, "strict") == ""
     for mode in ("tail", "salvage"):
         assert reopening(holes, mode) == (f"00000001.seg is damaged at offset {holes[0].offset}")

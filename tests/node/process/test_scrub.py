@@ -13,7 +13,7 @@ import pytest
 from node.process.scrub import ColdReader, Scrub
 from node.storage.files import FileStorage, MemoryStorage, StorageError
 from node.storage.journal import JournalOptions
-from node.storage.scan import Hole, survey
+from node.storage.scan import Hole, scan_journal
 from node.storage.scrub_passes import STEP_BYTES, Passes, Scrubbed
 from tests.node.journals import Writer, commit, damaged, open_journal, small_journal
 from tests.node.loops import PATIENCE_S, run, until
@@ -62,7 +62,7 @@ def test_a_flipped_byte_is_found_as_a_start_would_find_it_and_told_once(seed: in
     assert passed(passes) == [], "the first pass only suspects"
     assert passes.confirming
     found = passed(passes)
-    assert found == survey(after).holes
+    assert found == scan_journal(after).holes
     assert not passes.confirming
     assert passed(passes) == passed(passes) == []
     assert scrubbed.counters["scrub_damaged"] == len(found) > 0

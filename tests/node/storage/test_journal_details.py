@@ -17,7 +17,7 @@ from node.storage.headers import Quarantined, decode_mark
 from node.storage.offset_index import OffsetIndex
 from node.storage.recovery import replace_file
 from node.storage.repair import repair_storage
-from node.storage.scan import survey
+from node.storage.scan import scan_journal
 from node.storage.segments import list_segments, read_frames
 from node.storage.verify import examine_storage
 from tests.node.journals import (
@@ -71,7 +71,7 @@ def test_a_new_file_is_synced_before_it_takes_the_place_of_the_old_one() -> None
 def marks_of(storage: MemoryStorage) -> list[object]:
     return [
         decode_mark(payload)
-        for segment in survey(storage).segments
+        for segment in scan_journal(storage).segments
         for frame, payload in read_frames(storage, segment)
         if frame.type == frames.MARK
     ]
@@ -132,7 +132,7 @@ def swapped(storage: MemoryStorage) -> tuple[MemoryStorage, int]:
 def test_whole_frames_that_do_not_chain_have_a_hole_of_no_length_between_them() -> None:
     storage, _ = small_journal()
     after, at = swapped(storage)
-    (hole,) = survey(after).holes
+    (hole,) = scan_journal(after).holes
     assert (hole.segment, hole.offset, hole.length) == (2, at, 0)
     assert "does not follow" in hole.cause
 
@@ -142,7 +142,7 @@ def test_the_mark_of_a_hole_of_no_length_stands_before_the_frame_that_was_behind
     after, at = swapped(storage)
     repair_storage(after)
     assert examine_storage(after).whole
-    segment = survey(after).segments[1]
+    segment = scan_journal(after).segments[1]
     kinds = {frame.offset: (frame.type, payload) for frame, payload in read_frames(after, segment)}
     kind, payload = kinds[at]
     assert kind == frames.MARK

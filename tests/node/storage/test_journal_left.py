@@ -8,7 +8,7 @@ import pytest
 
 from node.core.ports import Durability
 from node.storage.files import DiskFull, FaultyStorage, MemoryStorage, StorageError
-from node.storage.scan import survey
+from node.storage.scan import scan_journal
 from node.storage.segments import SEGMENT_SUFFIX
 from tests.node.journals import Crowded, Writer, commit, open_journal
 
@@ -64,7 +64,7 @@ def test_a_stop_whose_sync_fails_is_not_clean_whatever_survives(
     with pytest.raises(StorageError, match="Input/output error"):
         journal.close(clean=True)
     assert journal.durable == (2 if nth == 1 else 5)
-    assert not survey(storage).clean_stop
+    assert not scan_journal(storage).clean_stop
     _, found = open_journal(storage.killed(), durability=durability)
     assert not found.clean
     assert found.count == (2 if nth == 1 and durability == "always" else 5)
@@ -149,8 +149,8 @@ def test_no_segment_begins_behind_one_that_is_in_doubt() -> None:
     storage = left_unclean("interval")
     storage.too_large = ".seg.part"
     data = storage.read("00000001.seg", 0, 10**9)
-    whole = survey(storage).segments[0].ranges[0][1]
-    moved = data[: survey(storage).tail] + bytes(40) + data[survey(storage).tail :]
+    whole = scan_journal(storage).segments[0].ranges[0][1]
+    moved = data[: scan_journal(storage).tail] + bytes(40) + data[scan_journal(storage).tail :]
     storage.set("00000001.seg", moved[: whole + 40])  # damage at the end, and a whole frame in it
     for _ in range(2):
         with pytest.raises(StorageError, match="No space left"):

@@ -14,7 +14,7 @@ from node.storage.checkpoint_files import checkpoint_name
 from node.storage.files import FileStorage, MemoryStorage
 from node.storage.recovery import IDENTITY_FILE, load_identity, save_identity
 from node.storage.repair import repair_storage
-from node.storage.scan import RecoveryRefused, survey
+from node.storage.scan import RecoveryRefused, scan_journal
 from node.storage.segments import list_segments, read_frames
 from node.storage.verify import examine_storage, repair
 from tests.node.journals import (
@@ -31,7 +31,7 @@ LOST = "the end of the journal is lost"
 
 
 def ends_of_frames(storage: MemoryStorage, name: str) -> list[int]:
-    (segment,) = [one for one in survey(storage).segments if one.name == name]
+    (segment,) = [one for one in scan_journal(storage).segments if one.name == name]
     return [frame.end for frame, _ in read_frames(storage, segment)]
 
 
@@ -52,7 +52,7 @@ def cuts(storage: MemoryStorage) -> list[tuple[int, int, int]]:
     """Every (segment, size, records left) at which a journal can end without a torn tail."""
     found = [(1, 0, 0)]
     count = 0
-    for segment in survey(storage).segments:
+    for segment in scan_journal(storage).segments:
         for frame, _ in read_frames(storage, segment):
             count += frame.count
             found.append((segment.number, frame.end, count))
@@ -76,7 +76,7 @@ def test_after_a_clean_stop_every_loss_of_a_record_at_the_end_is_seen() -> None:
         # The numbers of what is lost are not given out a second time.
         writer = Writer(epoch=EPOCH + 1)
         commit(journal, [writer.opening(), *writer.events(2)])
-        assert survey(after).next_number == len(held) + 1 + 3
+        assert scan_journal(after).next_number == len(held) + 1 + 3
         journal.close(clean=True)
         _, again = open_journal(after.killed())
         assert (again.must_open_epoch, again.quarantined, again.count) == ("", (), left + 3)
@@ -109,7 +109,7 @@ def test_the_wish_and_the_loss_outlive_a_crash_at_any_moment() -> None:
         for _ in range(3):
             journal, found = open_journal(again)
             assert LOST in found.must_open_epoch
-            assert survey(again).next_number == len(held) + 1
+            assert scan_journal(again).next_number == len(held) + 1
             again = crash(again)
         commit(open_journal(again)[0], [EpochRecord(EPOCH + 1, LOST, 1)])
         assert open_journal(again)[1].must_open_epoch == ""
@@ -157,7 +157,7 @@ def test_verify_calls_a_lost_end_damage_until_it_is_repaired(tmp_path: Path) -> 
         assert repair_storage(after).actions == ()
         _, found = open_journal(after)
         assert LOST in found.must_open_epoch
-        assert survey(after).next_number == len(held) + 1
+        assert scan_journal(after).next_number == len(held) + 1
     path = tmp_path / "j"
     path.mkdir()
     for name in after.names():

@@ -10,7 +10,7 @@ from node.core.ports import Durability, EpochRecord
 from node.storage.files import FileStorage, MemoryStorage, Storage
 from node.storage.headers import FORMAT_VERSION, Identity
 from node.storage.recovery import IDENTITY_FILE, LOST_IDENTITY_JUMP, load_identity, save_identity
-from node.storage.scan import RecoveryRefused, survey
+from node.storage.scan import RecoveryRefused, scan_journal
 from node.storage.segments import list_segments, read_frames
 from tests.node.journals import (
     EPOCH,
@@ -33,7 +33,7 @@ def frames_of(storage: Storage) -> list[tuple[str, int, int, int]]:
     """Every frame as (file, offset, end, records in it)."""
     return [
         (segment.name, frame.offset, frame.end, frame.count)
-        for segment in survey(storage).segments
+        for segment in scan_journal(storage).segments
         for frame, _ in read_frames(storage, segment)
     ]
 

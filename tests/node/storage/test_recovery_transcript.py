@@ -31,7 +31,7 @@ from node.storage.codec import ProtobufCodec
 from node.storage.files import MemoryStorage, StorageError
 from node.storage.journal import Journal, JournalOptions
 from node.storage.repair import repair_storage
-from node.storage.scan import survey
+from node.storage.scan import scan_journal
 from node.storage.segments import list_segments, read_frames, read_records
 from node.storage.verify import examine_storage
 from tests.node.journals import Writer
@@ -145,7 +145,7 @@ class Bench:
 
     def do_frames(self) -> str:
         lines: list[str] = []
-        for segment in survey(self.storage).segments:
+        for segment in scan_journal(self.storage).segments:
             for frame, _ in read_frames(self.storage, segment):
                 line = f"{segment.name} {frame.offset:4}-{frame.end:<4} {TYPES[frame.type]:8}"
                 if frame.count:
@@ -154,7 +154,7 @@ class Bench:
         return "\n".join(lines)
 
     def events(self) -> Iterator[EventRecord]:
-        for record in read_records(self.storage, survey(self.storage).segments):
+        for record in read_records(self.storage, scan_journal(self.storage).segments):
             if type(record) is EventRecord:
                 yield record
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from node.storage.files import FaultyStorage, MemoryStorage, StorageError
 from node.storage.journal import Journal, JournalOptions
 from node.storage.recovery import IDENTITY_FILE, LOST_IDENTITY_JUMP, load_identity, save_identity
-from node.storage.scan import survey
+from node.storage.scan import scan_journal
 from node.storage.segments import list_segments
 from tests.node.journals import Crowded, Writer, commit, open_journal, small_journal
 
@@ -130,10 +130,10 @@ def test_a_full_disk_keeps_no_start_from_being_counted() -> None:
 def test_the_journal_tells_of_each_start_once() -> None:
     storage, _ = small_journal(segments=1)
     size = storage.size("00000001.seg")
-    assert survey(storage).started == 1  # by the header of the segment that it began
+    assert scan_journal(storage).started == 1  # by the header of the segment that it began
     for number in (2, 3):
         started(storage)
-        assert survey(storage).started == number
+        assert scan_journal(storage).started == number
     added = storage.size("00000001.seg") - size
     assert added == 2 * (40 + 4)
     assert len(list_segments(storage)) == 1

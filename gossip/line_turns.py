@@ -1,7 +1,8 @@
-"""Which part of a log each peer is told next, where all its ranges are too many for one line.
+"""Turns of lines: which part of a log is sent to a peer next, where one line cannot hold all of it.
 
-Each log has its own turns with each peer. A count of packets, or one for all logs, could keep step
-with the packets of an exchange: then the same part would be told in each, and another one never.
+A log with more ranges than a line may hold is sent in parts, one a packet. Each log counts its own
+turns with each peer. One count for all logs could keep step with the packets of an exchange: then
+the same part would be sent in each, and another one never.
 """
 
 from domain.dot import LogId
@@ -10,7 +11,7 @@ from domain.dot import LogId
 LOGS_MAX = 256
 
 
-class Tellings:
+class LineTurns:
     """Mutable; not thread-safe."""
 
     def __init__(self) -> None:
