@@ -22,7 +22,7 @@ from domain.events import Event
 
 Load = Callable[[int], Event]  # the event of the arrival with this index; it was appended before
 
-LogName = tuple[str, int]  # origin, epoch: a LogId that is cheaper to build
+LogKey = tuple[str, int]  # origin, epoch: a LogId that is cheaper to build
 
 _VIAS: tuple[Via, ...] = get_args(Via)
 _VIA_NUMBERS: dict[Via, int] = {via: number for number, via in enumerate(_VIAS)}
@@ -122,7 +122,7 @@ class HistoryRows(Struct, frozen=True):
     # Each column as the bytes of its array: stamps, logs, seqs, tags, authors, received. Logs and
     # authors are 4 bytes an arrival, the others 8.
     columns: tuple[bytes, ...]
-    log_names: tuple[LogName, ...]  # of the logs that these rows are the first to speak of
+    log_names: tuple[LogKey, ...]  # of the logs that these rows are the first to speak of
     author_names: tuple[str, ...]
 
 
@@ -137,8 +137,8 @@ class PagedHistory:
         self._tags = array("Q")
         self._authors = array("I")
         self._received = array("Q")  # ms, whether skewed, which way
-        self._log_names: list[LogName] = []
-        self._log_numbers: dict[LogName, int] = {}
+        self._log_names: list[LogKey] = []
+        self._log_numbers: dict[LogKey, int] = {}
         self._author_names: list[str] = []
         self._author_numbers: dict[str, int] = {}
 
@@ -236,7 +236,7 @@ class PagedHistory:
             self._author_numbers[author] = len(self._author_names)
             self._author_names.append(author)
 
-    def positions(self, first: int) -> list[tuple[LogName, list[tuple[int, int]]]]:
+    def positions(self, first: int) -> list[tuple[LogKey, list[tuple[int, int]]]]:
         """Of the arrivals from this index on, by log: (seq, index), sorted."""
         found: dict[int, list[tuple[int, int]]] = {}
         rows = zip(self._logs[first:], self._seqs[first:], strict=True)

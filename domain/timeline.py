@@ -32,7 +32,7 @@ from msgspec import Struct
 
 from domain.arrival import Arrival, OrderKey
 from domain.dot import Dot
-from domain.history import History, LogName
+from domain.history import History, LogKey
 from domain.projection import FINGERPRINT_BYTES, Fold, fingerprint_of
 from domain.seqset import SeqSet
 
@@ -55,7 +55,7 @@ class TimelineRows(Struct, frozen=True):
     raised_by: bytes  # undo: which of them named a further parent, 4 bytes each
     raised_logs: bytes  # in which log, by number, 4 bytes each
     raised_before: bytes  # and what had been named there before, 8 bytes each
-    names: tuple[LogName, ...]  # of the logs that got a number here
+    names: tuple[LogKey, ...]  # of the logs that got a number here
     mentioned: tuple[tuple[int, int], ...]  # what is named last: log number, seq
 
 
@@ -69,19 +69,19 @@ class Timeline(Fold):
         self._pending = array("I")  # late ones since the last reading, in arrival order
         self._late = array("I")  # those that were late
         self._last_key = _FIRST  # of the last one in causal order, which is never pending
-        self._held: dict[LogName, SeqSet] = {}
+        self._held: dict[LogKey, SeqSet] = {}
         self._branches: dict[Dot, int] = {}  # further branches held of a dot that is held already
         self._crowds: dict[Dot, list[tuple[bytes, int]]] = {}  # those shown: tag, index; sorted
         self._gone: dict[int, int] = {}  # arrivals that are not shown: because of which other one
         self._gone_by: dict[int, int] = {}  # the other way round
-        self._mentioned: dict[LogName, int] = {}  # the last seq named by parents, beyond the held
+        self._mentioned: dict[LogKey, int] = {}  # the last seq named by parents, beyond the held
         # Of each log in it, also of one that is held by now: the arrival that named it first.
-        self._charged: dict[LogName, int] = {}
+        self._charged: dict[LogKey, int] = {}
         self._unheld = 0  # how many of them are not held, and as named first by which log
-        self._named_by: dict[LogName, int] = {}
+        self._named_by: dict[LogKey, int] = {}
         self._overlooked_by = array("I")  # arrivals that named what is not remembered
-        self._mentioned_names: list[LogName] = []
-        self._mentioned_numbers: dict[LogName, int] = {}
+        self._mentioned_names: list[LogKey] = []
+        self._mentioned_numbers: dict[LogKey, int] = {}
         # Undo: which arrival named more than was named before, of which log, and what was before.
         self._raised_by = array("I")
         self._raised_logs = array("I")
@@ -191,7 +191,7 @@ class Timeline(Fold):
         )
 
     def take_rows(
-        self, rows: TimelineRows, count: int, held: Iterable[tuple[LogName, int, int]]
+        self, rows: TimelineRows, count: int, held: Iterable[tuple[LogKey, int, int]]
     ) -> None:
         """Apply so many of the next arrivals at once, which the history has.
 
@@ -322,7 +322,7 @@ class Timeline(Fold):
         if gone is not None:
             del self._gone[gone]
 
-    def _mention(self, index: int, by: LogName, log: LogName, seq: int) -> None:
+    def _mention(self, index: int, by: LogKey, log: LogKey, seq: int) -> None:
         held = self._held.get(log)
         if held is not None and seq <= held.last:
             return  # the log itself tells of it, and will as long as this arrival is applied
@@ -341,18 +341,18 @@ class Timeline(Fold):
         self._raised_before.append(before)
         self._mentioned[log] = seq
 
-    def _charge(self, log: LogName, index: int) -> None:
+    def _charge(self, log: LogKey, index: int) -> None:
         """This arrival is the first that names this log."""
         self._charged[log] = index
         self._count(log, 1)
 
-    def _hold(self, log: LogName) -> SeqSet:
+    def _hold(self, log: LogKey) -> SeqSet:
         """Something of this log is about to be held."""
         self._count(log, -1)
         held = self._held[log] = SeqSet()
         return held
 
-    def _count(self, log: LogName, change: int) -> None:
+    def _count(self, log: LogKey, change: int) -> None:
         """This log begins or ceases to be one that is named, and of which nothing is held."""
         index = self._charged.get(log)
         if index is None or log in self._held:
@@ -364,7 +364,7 @@ class Timeline(Fold):
         if not self._named_by[by]:
             del self._named_by[by]
 
-    def _number(self, log: LogName) -> int:
+    def _number(self, log: LogKey) -> int:
         number = self._mentioned_numbers.get(log)
         if number is None:
             number = self._mentioned_numbers[log] = len(self._mentioned_names)

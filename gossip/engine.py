@@ -470,12 +470,12 @@ class Engine(Generic[Value]):
         return learnt
 
     def _on_stored(self, peer: str, stored: list[Stored]) -> None:
-        for one in stored:
-            log = self.frontier.get(LogId(one.origin, one.epoch))
-            if one.origin == self.node and log is not None:
-                self.frontier.claim(log.id, one.prefix)
-                if self.frontier.confirm(log, one.prefix, one.head):
-                    self.receipts.receive(peer, one)
+        for receipt in stored:
+            log = self.frontier.get(LogId(receipt.origin, receipt.epoch))
+            if receipt.origin == self.node and log is not None:
+                self.frontier.claim(log.id, receipt.prefix)
+                if self.frontier.confirm(log, receipt.prefix, receipt.head):
+                    self.receipts.receive(peer, receipt)
 
     def _hear_opinions(self, body: Syn | Same | SynAck) -> None:
         for opinion in body.members:

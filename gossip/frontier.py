@@ -97,13 +97,13 @@ class Frontier:
         return self._logs.get(log)
 
     def ensure(self, log: LogId) -> Log:
-        found = self._logs.get(log)
-        if found is None:
-            found = self._logs[log] = self._empty[log] = Log(log, self.naming)
+        known = self._logs.get(log)
+        if known is None:
+            known = self._logs[log] = self._empty[log] = Log(log, self.naming)
             self._begun += 1
-            found.begun = self._begun
+            known.begun = self._begun
             self._sorted = []
-        return found
+        return known
 
     def claim(self, log_id: LogId, last: int) -> Log | None:
         """A peer says that it holds this log up to here. None: too many such logs are unknown."""
@@ -171,8 +171,8 @@ class Frontier:
 
     def data_if_held(self, log: LogId, seq: int) -> bytes | None:
         """The bytes first seen at this position."""
-        found = self._logs.get(log)
-        return self._read(log, seq) if found is not None and seq in found.held else None
+        known = self._logs.get(log)
+        return self._read(log, seq) if known is not None and seq in known.held else None
 
     def _read(self, log: LogId, seq: int) -> bytes:
         data = self.store.get(log, seq)
@@ -393,8 +393,10 @@ class Frontier:
         windows = sum(log.count for log in naming) // _NAMED_MAX + len(naming) - len(named)
         self.summaries_needed = min(max(turns, 0) + windows, SUMMARIES_MAX)
         return [
-            told
-            if (told := log.last_line) is not None and not log.tagged and len(told.ranges) <= share
+            last_line
+            if (last_line := log.last_line) is not None
+            and not log.tagged
+            and len(last_line.ranges) <= share
             else named.get(log.id) or self.next_line(log, 0, share)
             for log in logs
         ]

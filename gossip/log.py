@@ -186,10 +186,10 @@ class Log:
             span = self._joined(self._spans[first], span)
         self._spans[first] = span
 
-    def _joined(self, one: Span, after: Span) -> Span:
-        if one.chain_hash != after.prev:
+    def _joined(self, before: Span, after: Span) -> Span:
+        if before.chain_hash != after.prev:
             self.forked = True
-        return Span(one.prev, after.chain_hash, one.total + after.total)
+        return Span(before.prev, after.chain_hash, before.total + after.total)
 
     def part(self, turn: int, ranges_max: int) -> Part:
         """All ranges if they are so few, else a share of them; as many turns tell all of them."""

@@ -106,10 +106,10 @@ class Membership:
         return self._members.get(name)
 
     def names(self, *states: State) -> list[str]:
-        found = self._names.get(states)
-        if found is None:
-            found = self._names[states] = [m.name for m in self if m.state in states]
-        return found[:]
+        names = self._names.get(states)
+        if names is None:
+            names = self._names[states] = [m.name for m in self if m.state in states]
+        return names[:]
 
     def take_changes(self) -> list[Change]:
         """What changed since the last call."""

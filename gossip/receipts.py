@@ -24,7 +24,7 @@ class Receipts:
         self.vouched = True
         self._durable_here: dict[LogId, SeqSet] = {}  # of other origins, here
         self._owed: dict[LogId, int] = {}  # the origin waits until this seq is durable here
-        self._touched: dict[LogId, None] = {}  # owed logs that have grown since the last telling
+        self._touched: dict[LogId, None] = {}  # owed logs that have grown since the last receipt
         self._durable_there: dict[
             LogId, dict[str, int]
         ] = {}  # own log -> peer -> durable prefix there
@@ -55,7 +55,7 @@ class Receipts:
         return bool(self._touched)
 
     def take_due(self) -> dict[str, list[Stored]]:
-        """What has become worth telling, by the origin that waits for it."""
+        """The receipts that are due, by the origin that waits for them."""
         due: dict[str, list[Stored]] = {}
         if not self.vouched:
             return due

@@ -47,7 +47,7 @@ def read_ahead(store: Store, log: LogId, first: int, last: int) -> Iterator[tupl
 
 class MemoryStore:
     def __init__(self) -> None:
-        self._shelves: dict[LogId, dict[int, bytes]] = {}
+        self._logs: dict[LogId, dict[int, bytes]] = {}
 
     @property
     def fetched_bytes(self) -> int:
@@ -55,11 +55,11 @@ class MemoryStore:
 
     def put(self, entry: Entry) -> None:
         dot = entry.dot
-        self._shelves.setdefault(dot.log, {})[dot.seq] = entry.data
+        self._logs.setdefault(dot.log, {})[dot.seq] = entry.data
 
     def get(self, log: LogId, seq: int) -> bytes:
-        return self._shelves[log][seq]
+        return self._logs[log][seq]
 
     def span(self, log: LogId, first: int, last: int) -> list[bytes]:
-        shelf = self._shelves[log]
-        return [shelf[seq] for seq in range(first, last + 1)]
+        entries = self._logs[log]
+        return [entries[seq] for seq in range(first, last + 1)]

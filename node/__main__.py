@@ -237,8 +237,8 @@ def _plan(given: _Given, config: "ClusterConfig", cluster_id: str) -> "Plan":
 def _check_libzmq() -> None:
     import zmq
 
-    found = zmq.zmq_version_info()
-    if found < LIBZMQ_MIN:
+    version = zmq.zmq_version_info()
+    if version < LIBZMQ_MIN:
         wanted = ".".join(map(str, LIBZMQ_MIN))
         raise OSError(
             f"libzmq {zmq.zmq_version()} has known holes: {wanted} or newer is needed; "

@@ -16,7 +16,7 @@ from lab.drills.beside import holds, same
 from lab.drills.loops import Loop
 from lab.drills.sockets import Context, Part, Socket
 from node.core.ports import Note
-from node.network.compression import MAGIC, SQUEEZED_BYTES_MIN, compressed, expanded
+from node.network.compression import COMPRESSED_BYTES_MIN, MAGIC, compressed, expanded
 from node.network.link_faults import FaultTable, LinkFault
 from node.network.transport import NOTE_EVERY_S, Transport
 from node.security.key_files import KEY_BYTES, KeyPair, Trusted, TrustedKey
@@ -173,7 +173,7 @@ class Bench:
         body: Receipt | Push = Receipt([])
         size = rng.choice((1, 20, 90, 200, 400))
         if rng.random() < 0.1:
-            size = SQUEEZED_BYTES_MIN
+            size = COMPRESSED_BYTES_MIN
         if rng.random() < 0.9:
             body = Push([Run("n1", 1, 1, [b"\0" * size])], direct=True)
         packet = Packet(
@@ -206,7 +206,7 @@ class Bench:
             self._reject("unknown_peer")
 
     def _bytes_of(self, data: bytes) -> bytes:
-        if not self.compress or len(data) < SQUEEZED_BYTES_MIN:
+        if not self.compress or len(data) < COMPRESSED_BYTES_MIN:
             return data
         small = compressed(data)
         holds("it shrinks, and can be had again", len(small) < len(data) == len(expanded(small)))

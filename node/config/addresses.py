@@ -117,7 +117,7 @@ def _bindable(endpoint: str) -> str:
     except ValueError:
         pass
     try:
-        found = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+        resolved = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
     except OSError as error:
         raise OSError(f"{endpoint}: cannot find the host {host}: {error.strerror}") from None
-    return f"tcp://{found[0][4][0]}:{port}"
+    return f"tcp://{resolved[0][4][0]}:{port}"

@@ -19,7 +19,7 @@ MODERATION = "moderation"  # the one that a node takes over in the middle of its
 def applied(config: ClusterConfig, name: str, policy: Policy, cluster_id: str) -> dict[str, str]:
     """Of this node of the cluster; `policy` is that of the file, with its words."""
     own = config.node(name)
-    peers = [f"{one.name}@{one.listen or ''}" for one in config.nodes if one.name != name]
+    peers = [f"{peer.name}@{peer.listen or ''}" for peer in config.nodes if peer.name != name]
     words = blake2b(msgspec.json.encode(policy), digest_size=8).hexdigest()
     values: dict[str, object] = {
         "id": cluster_id,
@@ -36,6 +36,6 @@ def applied(config: ClusterConfig, name: str, policy: Policy, cluster_id: str) -
     return {key: "" if value is None else str(value) for key, value in values.items()}
 
 
-def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
+def differing(left: dict[str, str], right: dict[str, str]) -> list[str]:
     """The names of what is not the same, sorted."""
-    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+    return sorted(key for key in left.keys() | right.keys() if left.get(key) != right.get(key))

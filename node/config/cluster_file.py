@@ -156,7 +156,7 @@ def _convert(document: Located) -> ClusterConfig:
         raise LocatedError("expected keys and values, at least `nodes: [n1, n2]`")
     nodes = value.get("nodes")
     if isinstance(nodes, list):  # a plain name stands for a mapping with nothing else
-        named: list[Value] = [one if isinstance(one, dict) else {"name": one} for one in nodes]
+        named: list[Value] = [item if isinstance(item, dict) else {"name": item} for item in nodes]
         value = {**value, "nodes": named}
     try:
         return msgspec.convert(value, ClusterConfig)

@@ -105,7 +105,7 @@ def node_dirs(root: Path) -> list[str]:
     """The names of the folders in which nodes run or have kept their journals, former ones too."""
     try:
         with os.scandir(root) as entries:
-            return sorted(one.name for one in entries if _is_of_node(Path(one.path)))
+            return sorted(entry.name for entry in entries if _is_of_node(Path(entry.path)))
     except OSError:
         return []
 
@@ -127,7 +127,9 @@ def is_empty(folder: Path) -> bool:
     """Nothing is in it but folders of which the same is true: as a start that failed leaves it."""
     try:
         with os.scandir(folder) as entries:
-            return all(one.is_dir(follow_symlinks=False) and is_empty(Path(one)) for one in entries)
+            return all(
+                entry.is_dir(follow_symlinks=False) and is_empty(Path(entry)) for entry in entries
+            )
     except FileNotFoundError:
         return True
     except OSError:
@@ -137,10 +139,10 @@ def is_empty(folder: Path) -> bool:
 def folder_id(folder: Path) -> str:
     """Device and inode: a folder that is renamed keeps them, a copy has others. "" if unknown."""
     try:
-        seen = folder.stat()
+        status = folder.stat()
     except OSError:
         return ""
-    return f"{seen.st_dev:x}:{seen.st_ino}"
+    return f"{status.st_dev:x}:{status.st_ino}"
 
 
 def text_of(path: Path) -> str:

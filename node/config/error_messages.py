@@ -38,7 +38,7 @@ def explained(text: str, document: Located, schema: type[Struct]) -> LocatedErro
         return wrong(document, path, f"{missing[1]} is missing")
     value = _value_at(document.value, path)
     if "Invalid enum value" in what and typing.get_origin(kind) is Literal:
-        allowed = [str(one) for one in typing.get_args(kind)]
+        allowed = [str(choice) for choice in typing.get_args(kind)]
         hint = hint_of(str(value), allowed, "one of", always=True)
         return wrong(document, path, f"{shown(value)} is not possible here: {hint}")
     if "matching regex" in what:
@@ -54,7 +54,7 @@ def explained(text: str, document: Located, schema: type[Struct]) -> LocatedErro
 
 def _keys_of(kind: Any) -> list[str]:
     is_struct = isinstance(kind, type) and issubclass(kind, Struct)
-    return [one.name for one in msgspec.structs.fields(kind)] if is_struct else []
+    return [field.name for field in msgspec.structs.fields(kind)] if is_struct else []
 
 
 def _in_plain_words(what: str) -> str:
@@ -100,7 +100,7 @@ def _type_at(path: Path_, schema: type[Struct]) -> Any:
             options = typing.get_args(kind)
             kind = options[0] if options else None
         elif isinstance(kind, type) and issubclass(kind, Struct):
-            kind = {one.name: one.type for one in msgspec.structs.fields(kind)}.get(str(part))
+            kind = {field.name: field.type for field in msgspec.structs.fields(kind)}.get(str(part))
         else:
             return None
         kind = _stripped(kind)
@@ -116,7 +116,7 @@ def _stripped(kind: Any) -> Any:
         options = typing.get_args(kind)
         if not {type(None), UnsetType}.intersection(options):
             return kind
-        kind = next(one for one in options if one not in (type(None), UnsetType))
+        kind = next(option for option in options if option not in (type(None), UnsetType))
     return None
 
 

@@ -121,10 +121,10 @@ def _original(mark: ClusterMark, here: Path) -> bool:
     try:
         if os.path.samestat(there.stat(), here.stat()):
             return False
-        found = read_mark(there)
+        known = read_mark(there)
     except (OSError, MarkError):
         return False
-    return found is not None and found.id == mark.id
+    return known is not None and known.id == mark.id
 
 
 def _means(file: Path, root: str) -> bool:

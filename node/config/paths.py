@@ -120,10 +120,10 @@ def private_dir(folder: Path) -> None:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-    seen = folder.lstat() if folder.parent == SHORT_DIR else folder.stat()
-    if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
+    status = folder.lstat() if folder.parent == SHORT_DIR else folder.stat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to somebody else: remove it or set data_dir")
-    if stat.S_IMODE(seen.st_mode) & 0o077:
+    if stat.S_IMODE(status.st_mode) & 0o077:
         folder.chmod(0o700)
 
 

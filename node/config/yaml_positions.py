@@ -154,11 +154,11 @@ def _check_lines(text: str, first: _Mark | None, last: _Mark | None) -> None:
 
 
 def _check_text(text: str, line: int, column: int) -> None:
-    found = _SPACES.search(text)
-    if found is not None:
-        name = unicodedata.name(found[0], "a control").lower()
-        what = f"there is a {name} (U+{ord(found[0]):04X}) here, which YAML takes for a letter"
-        place = YamlPosition(line + 1, column + 1 + found.start())
+    match = _SPACES.search(text)
+    if match is not None:
+        name = unicodedata.name(match[0], "a control").lower()
+        what = f"there is a {name} (U+{ord(match[0]):04X}) here, which YAML takes for a letter"
+        place = YamlPosition(line + 1, column + 1 + match.start())
         raise LocatedError(f"{what}: use a plain space", place)
 
 

@@ -160,9 +160,9 @@ class Feed:
     def watched(self) -> bool:
         """Whether anybody subscribes. Those who have gone are forgotten as they are met."""
         while self._subscribed:
-            one = self._subscribed.pop()
-            if one.is_open:
-                self._subscribed.add(one)
+            connection = self._subscribed.pop()
+            if connection.is_open:
+                self._subscribed.add(connection)
                 return True
         return False
 

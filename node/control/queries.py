@@ -162,14 +162,14 @@ class NodeQueries:
         wall_ms = self._wall_ms()
         people = [
             Participant(
-                author=one.author,
-                active=one.active,
-                because=one.because,
-                dot=one.dot,
-                since_ms=one.since.ms,
-                ahead_ms=ahead if (ahead := one.since.ms - wall_ms) > SKEW_MAX_MS else 0,
+                author=participant.author,
+                active=participant.active,
+                because=participant.because,
+                dot=participant.dot,
+                since_ms=participant.since.ms,
+                ahead_ms=ahead if (ahead := participant.since.ms - wall_ms) > SKEW_MAX_MS else 0,
             )
-            for one in self._replica.presence.participants(request.after, PEOPLE_MAX)
+            for participant in self._replica.presence.participants(request.after, PEOPLE_MAX)
         ]
         return PresencePage(request.id, people, self._replica.presence.known)
 

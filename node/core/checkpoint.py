@@ -20,7 +20,7 @@ from domain.arrival import Arrival
 from domain.clock import Stamp
 from domain.dot import Dot, LogId
 from domain.events import Event
-from domain.history import HistoryRows, LogName
+from domain.history import HistoryRows, LogKey
 from domain.presence import Presence, PresenceRows
 from domain.quiet import Quiet
 from domain.timeline import Timeline, TimelineRows
@@ -36,7 +36,7 @@ _NEVER = 2**63  # above every record number
 
 
 class Seal(Struct, frozen=True):
-    """A segment that is sealed, and what a survey knows after it. Nothing up to it is damaged."""
+    """A segment that is sealed, and what a scan knows after it. Nothing up to it is damaged."""
 
     segment: int
     size: int
@@ -83,7 +83,7 @@ class Checkpointer:
         self._due = _NEVER  # the last record before the next cut
         self._made: list[Checkpoint] = []
         # Since the last cut; and, of what is a column, where it was.
-        self._sums: dict[LogName, int] = {}  # of the hashes of entries
+        self._sums: dict[LogKey, int] = {}  # of the hashes of entries
         self._heads = Heads()  # unlike the emitter's, of what is visible alone
         self._stamp = Stamp(0, 0)
         self._mark()
@@ -142,7 +142,7 @@ class Checkpointer:
         self._made.append(checkpoint)
         self._mark()
 
-    def _log_rows(self, log: LogName, rows: list[tuple[int, int]]) -> LogRows:
+    def _log_rows(self, log: LogKey, rows: list[tuple[int, int]]) -> LogRows:
         numbers = self._store.numbers_of([index for _, index in rows], self._jumps)
         return LogRows(LogId(*log), _ranges_of(rows), numbers.tobytes(), self._sums[log])
 
@@ -153,10 +153,13 @@ class Checkpointer:
         last = 0
         epoch = 0
         heads: tuple[Dot, ...] = ()
-        for one in checkpoints:
-            assert one.seal.first == last + 1 and one.first_arrival == len(self._store.history)
-            self._take(one)
-            last, epoch, heads, self._stamp = one.seal.last, one.seal.epoch, one.heads, one.stamp
+        for checkpoint in checkpoints:
+            seal = checkpoint.seal
+            assert seal.first == last + 1
+            assert checkpoint.first_arrival == len(self._store.history)
+            self._take(checkpoint)
+            last, epoch = seal.last, seal.epoch
+            heads, self._stamp = checkpoint.heads, checkpoint.stamp
         if epoch:
             self._emitter.own.open(epoch)
         for log in self._engine.frontier:
@@ -167,13 +170,13 @@ class Checkpointer:
         self._mark()
         return last
 
-    def _take(self, one: Checkpoint) -> None:
+    def _take(self, checkpoint: Checkpoint) -> None:
         store, receipts = self._store, self._engine.receipts
         before = len(store.history)
-        store.history.take_rows(one.history)
-        store.take_offsets(*one.offsets)
-        held: list[tuple[LogName, int, int]] = []
-        for rows in one.logs:
+        store.history.take_rows(checkpoint.history)
+        store.take_offsets(*checkpoint.offsets)
+        held: list[tuple[LogKey, int, int]] = []
+        for rows in checkpoint.logs:
             store.take_rows(rows)
             self._engine.frontier.fill(rows.log, rows.ranges, rows.total)
             for first, last in rows.ranges:
@@ -181,12 +184,12 @@ class Checkpointer:
                 if rows.log.origin != self._node:
                     receipts.durable(rows.log, first, last)
         count = len(store.history) - before
-        self._timeline.take_rows(one.timeline, count, held)
-        self._presence.take_rows(one.presence)
+        self._timeline.take_rows(checkpoint.timeline, count, held)
+        self._presence.take_rows(checkpoint.presence)
         self._quiet.take_rows(count)
 
     def _settle(self, log: Log, codec: EventCodec) -> None:
-        """Links are in the bodies, and not written down a second time."""
+        """Chain hashes are read from the entries: checkpoints do not hold them."""
         chain_hash = self._engine.frontier.chain_hash_at(log.id, log.prefix)
         loose: list[tuple[int, bytes, bytes]] = []
         for first, last in log.held.above_prefix():
@@ -200,12 +203,12 @@ def _ranges_of(rows: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     first, last = rows[0][0], rows[-1][0]
     if last - first + 1 == len(rows):
         return ((first, last),)
-    found: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int]] = []
     start = at = first
     for seq, _ in rows[1:]:
         if seq != at + 1:
-            found.append((start, at))
+            ranges.append((start, at))
             start = seq
         at = seq
-    found.append((start, at))
-    return tuple(found)
+    ranges.append((start, at))
+    return tuple(ranges)

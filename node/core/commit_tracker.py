@@ -46,11 +46,11 @@ class CommitTracker:
     def arrivals(self) -> list[Arrival]:
         """All that is not visible yet."""
         handed = (*self.inflight.unseen(), *self._waiting)
-        return [one.arrival for one in handed if one.arrival is not None]
+        return [incoming.arrival for incoming in handed if incoming.arrival is not None]
 
     def invisible(self) -> list[Entry]:
         """Entries of other origins that the frontier holds and nobody here has seen."""
-        waiting = [one.entry for one in self._waiting if one.entry is not None]
+        waiting = [incoming.entry for incoming in self._waiting if incoming.entry is not None]
         return [*self.inflight.invisible(), *waiting]
 
     def refusal(self) -> Unmet | None:
@@ -118,9 +118,9 @@ class CommitTracker:
         self._retry_ms = now_ms + RETRY_MS
         lost = self.inflight.failed(failure.kept)
         # What waits already came before all that was handed out since.
-        self._waiting += [one for one in lost if not one.own]
+        self._waiting += [incoming for incoming in lost if not incoming.own]
         self.write_state.failed(failure, waits=bool(self._waiting))
-        own = [one for one in reversed(lost) if one.own]
+        own = [incoming for incoming in reversed(lost) if incoming.own]
         unmet = Unmet(failure.code, failure.reason)
         return Failing(own, self.pending_acks.failed(failure.kept, unmet))
 
@@ -131,8 +131,8 @@ class CommitTracker:
 
     def _hand_out_again(self) -> None:
         again, self._waiting = self._waiting, []
-        for one in again:
-            self.hand_out(one.record, one.arrival, one.entry)
+        for incoming in again:
+            self.hand_out(incoming.record, incoming.arrival, incoming.entry)
 
     @property
     def _final(self) -> bool:

@@ -120,7 +120,7 @@ class Emitter:
         self._heads.meet(event, self.own.node)
 
     def recall(self, stamp: Stamp, heads: Iterable[Dot]) -> None:
-        """The past at once: the largest stamp of it, and its heads as they were last seen."""
+        """Restore at once: the largest stamp so far, and the heads as they were last seen."""
         self._clock.restore(stamp)
         self._heads = Heads()
         for dot in heads:

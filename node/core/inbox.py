@@ -182,7 +182,7 @@ class Inbox:
             return 0
         if not self._busy:
             return None
-        return min(one.rested_ms if one.rests else 0 for one in self._busy)
+        return min(lane.rested_ms if lane.rests else 0 for lane in self._busy)
 
     def packets(self, count: int) -> Iterator[Received]:
         """At most so many packets, for one turn. What is not asked for waits on."""

@@ -94,13 +94,21 @@ class Inflight:
 
     def invisible(self) -> list[Entry]:
         """Entries of other origins that the frontier holds and nobody here has seen."""
-        return [one.entry for one in self._invisible if one.entry is not None and not one.own]
+        return [
+            incoming.entry
+            for incoming in self._invisible
+            if incoming.entry is not None and not incoming.own
+        ]
 
     def pending_of(self, author: str) -> Arrival | None:
         """The last own arrival of this participant that is not visible yet."""
-        for one in reversed(self._invisible):
-            if one.own and one.arrival is not None and one.arrival.event.author == author:
-                return one.arrival
+        for incoming in reversed(self._invisible):
+            if (
+                incoming.own
+                and incoming.arrival is not None
+                and incoming.arrival.event.author == author
+            ):
+                return incoming.arrival
         return None
 
 

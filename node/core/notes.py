@@ -67,8 +67,8 @@ def places_note(whose: str, places: Places) -> Note:
 
 def received_note(peer: str, via: Via, learnt: Sequence[Learnt[Event]]) -> Note:
     """One note for all that a packet brought; `dot` is the last of them."""
-    size = sum(len(one.entry.data) for one in learnt)
-    return _events("events_received", size, [one.entry for one in learnt], peer=peer, via=via)
+    size = sum(len(item.entry.data) for item in learnt)
+    return _events("events_received", size, [item.entry for item in learnt], peer=peer, via=via)
 
 
 def posted_note(entries: Sequence[Entry]) -> Note:

@@ -135,7 +135,7 @@ class Replica:
         self._now_ms = 0
         self._wall_ms = 0
         self._booted = False
-        self._others_before: Stamp | None = None  # of the past that this life began with
+        self._others_before: Stamp | None = None  # among the events that this life began with
         self._is_ahead = False  # own stamps run ahead of the clock, and that was told
         self._reported_phase = self._commits.write_state.phase  # as it was told last
         self._sleep_until_ms = 0  # after a drain, until the next step: before that no Tick matters
@@ -359,11 +359,11 @@ class Replica:
             packet = without_runs(packet)
         learnt = self.engine.receive(packet, self._now_ms)
         via: Via = "rumor" if type(packet.body) is Push else "anti-entropy"
-        for one in learnt:
-            self._take_in(one, via, packet.sender)
+        for item in learnt:
+            self._take_in(item, via, packet.sender)
         if learnt:
             self._outbox.note.append(received_note(packet.sender, via, learnt))
-            self._outbox.note += self._forks.watch([one.entry for one in learnt])
+            self._outbox.note += self._forks.watch([item.entry for item in learnt])
         if self._commits.pending_acks.replicated:
             self._send_acks()
         self._watch_own_log(packet.sender)
@@ -384,19 +384,19 @@ class Replica:
         always = self._config.durability == "always"
         if self._commits.persisted(persisted, always=always):
             self._outbox.note.append(Note("writes_resumed", "info", {}))
-        intake = self._commits.inflight
+        inflight = self._commits.inflight
         posted: list[Entry] = []
-        for one in intake.take_visible():
-            if one.arrival is None or one.entry is None:
+        for incoming in inflight.take_visible():
+            if incoming.arrival is None or incoming.entry is None:
                 continue  # an epoch was opened
-            if one.own:
-                self._emitter.own.show(one.entry.dot)
-                self.engine.offer(one.entry, one.receipt)
-                posted.append(one.entry)
-            self.projections.evolve(one.arrival, one.entry, one.number)
-            self._outbox.publish.append((len(self.timeline), one.arrival))
-        self.engine.receipts.vouched = intake.vouched
-        for dot in intake.take_durable():
+            if incoming.own:
+                self._emitter.own.show(incoming.entry.dot)
+                self.engine.offer(incoming.entry, incoming.receipt)
+                posted.append(incoming.entry)
+            self.projections.evolve(incoming.arrival, incoming.entry, incoming.number)
+            self._outbox.publish.append((len(self.timeline), incoming.arrival))
+        self.engine.receipts.vouched = inflight.vouched
+        for dot in inflight.take_durable():
             self.engine.receipts.durable(dot.log, dot.seq)
         if posted:
             self._counters["posted"] += len(posted)
@@ -412,10 +412,10 @@ class Replica:
     def _on_persist_failed(self, failure: PersistFailed) -> None:
         failing = self._commits.persist_failed(failure, self._now_ms)
         self._answer(failing.answers)
-        for one in failing.own:
-            assert one.entry is not None
-            assert one.arrival is not None
-            self._emitter.take_back(one.entry, one.arrival.event)
+        for incoming in failing.own:
+            assert incoming.entry is not None
+            assert incoming.arrival is not None
+            self._emitter.take_back(incoming.entry, incoming.arrival.event)
         fields: Fields = {"code": failure.code, "final": failure.final}
         self._outbox.note.append(Note("writes_refused", "error", fields))
 

@@ -10,14 +10,14 @@ import zstandard
 from gossip.wire import PACKET_BYTES_MAX, WireError
 
 MAGIC = b"\x28\xb5\x2f\xfd"
-SQUEEZED_BYTES_MIN = 4 * 1024
+COMPRESSED_BYTES_MIN = 4 * 1024
 _compressor = zstandard.ZstdCompressor(level=1)
 _decompressor = zstandard.ZstdDecompressor()
 
 
 def compressed(data: bytes) -> bytes:
     """The same packet in fewer bytes, or as it is."""
-    if len(data) < SQUEEZED_BYTES_MIN:
+    if len(data) < COMPRESSED_BYTES_MIN:
         return data
     small = _compressor.compress(data)
     return small if len(small) < len(data) else data

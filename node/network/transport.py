@@ -149,11 +149,11 @@ class Transport:
         traffic = [sender.traffic for sender in self._senders.values()]
         return {
             **{f"rejected_{reason}": count for reason, count in self.rejected.items()},
-            "packets_sent": sum(one.sent_packets for one in traffic),
-            "bytes_sent": sum(one.sent_bytes for one in traffic),
-            "packets_received": sum(one.received_packets for one in traffic),
-            "bytes_received": sum(one.received_bytes for one in traffic),
-            "packets_dropped": sum(sum(one.dropped.values()) for one in traffic),
+            "packets_sent": sum(counts.sent_packets for counts in traffic),
+            "bytes_sent": sum(counts.sent_bytes for counts in traffic),
+            "packets_received": sum(counts.received_packets for counts in traffic),
+            "bytes_received": sum(counts.received_bytes for counts in traffic),
+            "packets_dropped": sum(sum(counts.dropped.values()) for counts in traffic),
             "link_queued_bytes": self.queued_bytes,
             **self.gate.counters,
         }
@@ -332,8 +332,8 @@ class Transport:
 
     def _due(self, trouble: str, count: int) -> bool:
         now_s = self._loop.time()
-        told = self._noted.get(trouble)
-        if told is not None and now_s - told[0] < NOTE_EVERY_S:
+        noted = self._noted.get(trouble)
+        if noted is not None and now_s - noted[0] < NOTE_EVERY_S:
             return False
         self._noted[trouble] = (now_s, count)
         return True

@@ -171,7 +171,7 @@ class Life:
         return self._make_runtime(loop, replica, journal, pages, degraded=degraded)
 
     def _pieces(self, restoring: Iterator[None]) -> Iterator[None]:
-        """Piece after piece of the past; all checkpoints together are one."""
+        """Restores piece by piece; all checkpoints together are one piece."""
         while True:
             with self._stopping.interrupts():
                 if next(restoring, True):
@@ -212,7 +212,7 @@ class Life:
         faults = FaultTable(peers, rng)
         if recorder is not None:
             faults = RecordedFaults(peers, rng, recorder)
-        faults.set({peer: one for peer, one in self._legacy.faults.items() if peer in peers})
+        faults.set({peer: fault for peer, fault in self._legacy.faults.items() if peer in peers})
         if recorder is not None:
             write_note = recorder.heard(write_note)
         runtime = Runtime(

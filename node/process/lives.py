@@ -77,7 +77,7 @@ def reopening(holes: list[Hole], mode: Mode) -> str:
 
 
 def not_restored(error: Exception, recalled: int, unclean: str) -> Ending | None:
-    """The past could not be taken in. None: nothing was believed, so another try is no better."""
+    """The journal could not be restored. None: without checkpoints, another try is no better."""
     return Ending(one_line(error), reopen=True, unclean=unclean) if recalled else None
 
 

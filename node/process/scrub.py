@@ -37,7 +37,7 @@ class ColdReader(FileReader):
     """
 
     def read(self, name: str, offset: int, length: int) -> bytes:
-        if name == max([one.name for one in list_segments(self)], default=name):
+        if name == max([segment.name for segment in list_segments(self)], default=name):
             return super().read(name, offset, length)
         fd = os.open(self.path / name, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -101,13 +101,13 @@ class Scrub:
     def _work(self, asked: "SimpleQueue[int | None]") -> None:
         """The thread: one step for each that is asked for."""
         while (life := asked.get()) is not None:
-            found: Found | Exception
+            outcome: Found | Exception
             try:
-                found = self._passes.step()
+                outcome = self._passes.step()
             except Exception as error:  # the worker's crash, in the loop
-                found = error
+                outcome = error
             with suppress(RuntimeError):  # the loop has closed: nobody is left to be told
-                self._loop.call_soon_threadsafe(self._after, found, life)
+                self._loop.call_soon_threadsafe(self._after, outcome, life)
 
     def _step(self) -> None:
         if self._running:  # of the life before: wait for it
@@ -117,20 +117,20 @@ class Scrub:
         self._running = True
         self._asked.put(self._life)
 
-    def _after(self, found: Found | Exception, life: int) -> None:
+    def _after(self, outcome: Found | Exception, life: int) -> None:
         self._running = False
         if life == self._life:
-            self._guard(lambda: self._stepped(found))()
+            self._guard(lambda: self._stepped(outcome))()
 
-    def _stepped(self, found: Found | Exception) -> None:
-        if isinstance(found, Exception):
-            raise found
+    def _stepped(self, outcome: Found | Exception) -> None:
+        if isinstance(outcome, Exception):
+            raise outcome
         self._timer = self._loop.call_later(self._passes.rest_s, self._begin)
         if self._passes.trouble != self._reported:
             self._reported = self._passes.trouble
             if self._reported:
                 self._on_trouble(self._reported)
-        if found is not None:
+        if outcome is not None:
             self._on_pass()
-        if found:
-            self._on_damage(found)
+        if outcome:
+            self._on_damage(outcome)

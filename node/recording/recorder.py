@@ -166,9 +166,9 @@ class Recorder:
         if self.dropped_of is not None:
             for peer, counts in self.dropped_of().items():
                 total = sum(counts.values())
-                before, seen = self._dropped.get(peer, (0, {}))
+                before, counted = self._dropped.get(peer, (0, {}))
                 if total != before:
-                    more = {why: count - seen.get(why, 0) for why, count in counts.items()}
+                    more = {why: count - counted.get(why, 0) for why, count in counts.items()}
                     dropped[peer] = {why: count for why, count in more.items() if count}
                     self._dropped[peer] = (total, dict(counts))
         if dropped or self._plans:

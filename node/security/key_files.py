@@ -156,14 +156,14 @@ def read_trusted(folder: Path) -> Trusted:
         return Trusted([])
     check_folder(folder)
     keys: list[TrustedKey] = []
-    seen: set[str | bytes] = set()
+    taken: set[str | bytes] = set()
     for number, line in enumerate(_read(path, 0o022, LIST_BYTES_MAX).splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
         key = _parse_line(line, f"{path}:{number}")
-        if key.name in seen or key.public in seen:
+        if key.name in taken or key.public in taken:
             raise ConfigError(f"{path}:{number}: a second line for this name or this key")
-        seen |= {key.name, key.public}
+        taken |= {key.name, key.public}
         keys.append(key)
     return Trusted(keys)
 
@@ -233,11 +233,11 @@ def _role(text: str) -> Role:
 
 def check_folder(folder: Path) -> None:
     try:
-        seen = folder.stat()
+        status = folder.stat()
     except OSError as error:
         hint = "`chatlab keys new NODE` makes keys"
         raise ConfigError(f"{folder}: no keys there ({error.strerror}): {hint}") from None
-    _check_mode(folder, seen, 0o077, "700")
+    _check_mode(folder, status, 0o077, "700")
 
 
 def _read(path: Path, forbidden: int, bytes_max: int) -> str:
@@ -258,10 +258,10 @@ def _read(path: Path, forbidden: int, bytes_max: int) -> str:
         raise ConfigError(f"{path}: byte {error.start} is not ASCII") from None
 
 
-def _check_mode(path: Path, seen: os.stat_result, forbidden: int, wanted: str) -> None:
-    if seen.st_uid not in (os.getuid(), 0):
+def _check_mode(path: Path, status: os.stat_result, forbidden: int, wanted: str) -> None:
+    if status.st_uid not in (os.getuid(), 0):
         raise ConfigError(f"{path}: belongs to another user: keys must be your own")
-    mode = stat.S_IMODE(seen.st_mode)
+    mode = stat.S_IMODE(status.st_mode)
     if mode & forbidden:
         raise ConfigError(f"{path}: is open to other users (mode {mode:04o}): chmod {wanted} it")
 

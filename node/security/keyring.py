@@ -61,10 +61,10 @@ class Keyring:
 
     def _look(self) -> Stamp | None:
         try:
-            seen = os.stat(self._folder / LIST)
+            status = os.stat(self._folder / LIST)
         except OSError:
             return None
-        return seen.st_mtime_ns, seen.st_ino, seen.st_size, seen.st_mode
+        return status.st_mtime_ns, status.st_ino, status.st_size, status.st_mode
 
     def _read(self) -> None:
         try:

@@ -121,7 +121,11 @@ class Gate:
         """The addresses of those who came just now and have not said a whole message yet."""
         since_s = self.loop.time() - HANDSHAKE_MS / 1000
         passages = self._passages.values()
-        return [one.address for one in passages if not one.heard and one.began_s >= since_s]
+        return [
+            passage.address
+            for passage in passages
+            if not passage.heard and passage.began_s >= since_s
+        ]
 
     def open(self, listener: socket.socket, behind: RawSocket) -> None:
         """Bind the socket behind, and let people in to it. The gate owns the listener from now."""
@@ -266,8 +270,8 @@ class Gate:
             self.known_held += charge
             if self._waiting and self.known_held < self.limits.known_bytes:
                 waiting, self._waiting = self._waiting, set()
-                for one in waiting:
-                    one.update()
+                for waiter in waiting:
+                    waiter.update()
             return
         self.strangers_held += charge
         while self.strangers_held > self.limits.strangers_bytes:
@@ -307,8 +311,10 @@ class Gate:
         self.took(passage, charge)
 
     def _longest_waiting(self) -> Passage:
-        strangers = [one for one in self._passages.values() if one.held and not one.known]
-        return min(strangers, key=lambda one: (not one.unread, one.read_at_s))
+        strangers = [
+            passage for passage in self._passages.values() if passage.held and not passage.known
+        ]
+        return min(strangers, key=lambda passage: (not passage.unread, passage.read_at_s))
 
     def _watch(self) -> None:
         if self._timer is None:
@@ -378,7 +384,7 @@ class Gate:
 
     def _let_in(self, outer: socket.socket, address: str) -> None:
         if len(self._passages) >= self.limits.connections:
-            silent = min(self._passages.values(), key=lambda one: (one.known, one.read_at_s))
+            silent = min(self._passages.values(), key=lambda other: (other.known, other.read_at_s))
             self.hang_up(silent, "connections_full")
         try:
             inner = self._dialled()

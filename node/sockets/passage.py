@@ -306,7 +306,7 @@ def drain(passages: list[Passage], until_s: float) -> None:
     Blocks, for the loop may be about to end, until that moment of the monotonic clock at most.
     """
     poller = select.poll()
-    open_ = {one.inner_fd: one for one in passages}
+    open_ = {passage.inner_fd: passage for passage in passages}
     for fd in open_:
         poller.register(fd, select.POLLIN)
     while open_ and (left_s := until_s - time.monotonic()) > 0:

@@ -29,17 +29,18 @@ _SEAL = (  # the fields of a Seal that have the same name in the message
 )
 
 
-def encode_checkpoint(one: Checkpoint, directory_id: bytes) -> bytes:
-    seal, history, timeline, stamp = one.seal, one.history, one.timeline, one.stamp
+def encode_checkpoint(checkpoint: Checkpoint, directory_id: bytes) -> bytes:
+    seal, stamp = checkpoint.seal, checkpoint.stamp
+    history, timeline = checkpoint.history, checkpoint.timeline
     message = pb.Checkpoint(
         format_version=CHECKPOINT_VERSION,
         directory_id=directory_id,
-        first_arrival=one.first_arrival,
+        first_arrival=checkpoint.first_arrival,
         author_names=history.author_names,
         stamp=stamp.ms << _COUNTER_BITS | stamp.counter,
         **{name: getattr(seal, name) for name in _SEAL},
     )
-    for name, width, data in _columns(one):
+    for name, width, data in _columns(checkpoint):
         setattr(message, name, _swapped(data, width))
     for origin, epoch in history.log_names:
         message.log_names.add(origin=origin, epoch=epoch)
@@ -47,9 +48,9 @@ def encode_checkpoint(one: Checkpoint, directory_id: bytes) -> bytes:
         message.raised_names.add(origin=origin, epoch=epoch)
     for log, seq in timeline.mentioned:
         message.mentioned.add(log=log, seq=seq)
-    for author, arrival in one.presence.deciding:
+    for author, arrival in checkpoint.presence.deciding:
         message.deciding.add(author=author, arrival=arrival)
-    for rows in one.logs:
+    for rows in checkpoint.logs:
         message.log_rows.add(
             origin=rows.log.origin,
             epoch=rows.log.epoch,
@@ -58,15 +59,15 @@ def encode_checkpoint(one: Checkpoint, directory_id: bytes) -> bytes:
             numbers=_swapped(rows.numbers, 4),
             total=rows.total.to_bytes(_TOTAL_BYTES, "big"),
         )
-    for dot in one.heads:
+    for dot in checkpoint.heads:
         message.heads.add(origin=dot.origin, epoch=dot.epoch, seq=dot.seq)
     return message.SerializeToString(deterministic=True)
 
 
-def _columns(one: Checkpoint) -> list[tuple[str, int, bytes]]:
+def _columns(checkpoint: Checkpoint) -> list[tuple[str, int, bytes]]:
     """Name, bytes of an integer, data."""
-    seal, timeline = one.seal, one.timeline
-    stamps, logs, seqs, tags, authors, received = one.history.columns
+    seal, timeline = checkpoint.seal, checkpoint.timeline
+    stamps, logs, seqs, tags, authors, received = checkpoint.history.columns
     return [
         ("point_records", 8, seal.points[0]),
         ("point_offsets", 4, seal.points[1]),
@@ -77,14 +78,14 @@ def _columns(one: Checkpoint) -> list[tuple[str, int, bytes]]:
         ("tags", 8, tags),
         ("authors", 4, authors),
         ("received", 8, received),
-        ("jump_arrivals", 8, one.offsets[0]),
-        ("jump_offsets", 8, one.offsets[1]),
+        ("jump_arrivals", 8, checkpoint.offsets[0]),
+        ("jump_offsets", 8, checkpoint.offsets[1]),
         ("order", 4, timeline.order),
         ("late", 4, timeline.late),
         ("raised_by", 4, timeline.raised_by),
         ("raised_logs", 4, timeline.raised_logs),
         ("raised_before", 8, timeline.raised_before),
-        ("before", 4, one.presence.before),
+        ("before", 4, checkpoint.presence.before),
     ]
 
 
@@ -116,11 +117,11 @@ def decode_checkpoint(payload: bytes) -> tuple[Checkpoint, bytes]:
             raised_logs=_swapped(message.raised_logs, 4),
             raised_before=_swapped(message.raised_before, 8),
             names=tuple([(name.origin, name.epoch) for name in message.raised_names]),
-            mentioned=tuple([(one.log, one.seq) for one in message.mentioned]),
+            mentioned=tuple([(row.log, row.seq) for row in message.mentioned]),
         ),
         presence=PresenceRows(
             _swapped(message.before, 4),
-            tuple([(one.author, one.arrival) for one in message.deciding]),
+            tuple([(row.author, row.arrival) for row in message.deciding]),
         ),
         logs=tuple([_log_rows(rows) for rows in message.log_rows]),
         heads=tuple([Dot(dot.origin, dot.epoch, dot.seq) for dot in message.heads]),

@@ -7,7 +7,7 @@ Rules
 - So a file may be missing, stale, half written or wrong at any time, and it needs no sync.
 - What is not read is not looked at: damage in it is found by the scrub, or when a body is read.
   That ends a life of the node, and the next one believes nothing (`JournalOptions.trust`).
-- Where a survey finds damage, the checkpoints from that segment on are removed before anything
+- Where a scan finds damage, the checkpoints from that segment on are removed before anything
   else: beside a hole there is nothing that a later start could believe.
 """
 
@@ -75,18 +75,18 @@ def trusted_prefix(reader: Reader, node: str, directory_id: bytes) -> Checkpoint
         loaded = load(reader, name, prefix.crc)
         if loaded is None:
             break
-        one, owner, crc = loaded
+        checkpoint, owner, crc = loaded
         known = prefix.scan
         if not (
             owner == directory_id
-            and one.first_arrival == arrivals
-            and one.seal.first == known.records + 1
-            and _fits(reader, segment, one.seal, known.crc, node, directory_id)
+            and checkpoint.first_arrival == arrivals
+            and checkpoint.seal.first == known.records + 1
+            and _fits(reader, segment, checkpoint.seal, known.crc, node, directory_id)
         ):
             break
-        _go_on(known, segment, one.seal)
-        arrivals += len(one.history.columns[0]) // 8
-        prefix.checkpoints.append(one)
+        _go_on(known, segment, checkpoint.seal)
+        arrivals += len(checkpoint.history.columns[0]) // 8
+        prefix.checkpoints.append(checkpoint)
         prefix.crc = crc
     return prefix
 
@@ -108,10 +108,10 @@ def load(reader: Reader, name: str, previous: int) -> tuple[Checkpoint, bytes, i
             at, previous, count = frame.end, frame.crc, frame.count
         if len(payloads) != count:
             return None
-        one, owner = decode_checkpoint(payloads[0] if count == 1 else b"".join(payloads))
+        checkpoint, owner = decode_checkpoint(payloads[0] if count == 1 else b"".join(payloads))
     except (OSError, CodecError, FrameTooNew, ValueError):
         return None
-    return one, owner, previous
+    return checkpoint, owner, previous
 
 
 def _fits(
@@ -138,7 +138,7 @@ def _fits(
 
 
 def _go_on(known: ScanResult, segment: Segment, seal: Seal) -> None:
-    """The survey as it was after this segment. Its ranges are left out: it is not read again."""
+    """The scan as it was after this segment. Its ranges are left out: it is not read again."""
     known.segments.append(segment)
     known.records, known.next_number, known.crc = seal.last, seal.next_number, seal.crc
     known.epoch, known.epoch_number = seal.epoch or None, seal.epoch_number
@@ -156,13 +156,13 @@ class CheckpointKeeper:
         self._directory_id = directory_id
         self._crc = crc
 
-    def keep(self, one: Checkpoint) -> str:
+    def keep(self, checkpoint: Checkpoint) -> str:
         """Write it, unless it is there. Returns why it could not be written, or "".
 
         One that is missing is made again by the next start, which reads its segment.
         """
-        storage, name = self._storage, checkpoint_name(one.seal.segment)
-        data = self._encode(one)
+        storage, name = self._storage, checkpoint_name(checkpoint.seal.segment)
+        data = self._encode(checkpoint)
         try:
             if name in storage.names() and storage.read(name, 0, len(data) + 1) == data:
                 return ""
@@ -173,8 +173,8 @@ class CheckpointKeeper:
             return f"{name}: {error.strerror or error}"
         return ""
 
-    def _encode(self, one: Checkpoint) -> bytes:
-        payload = encode_checkpoint(one, self._directory_id)
+    def _encode(self, checkpoint: Checkpoint) -> bytes:
+        payload = encode_checkpoint(checkpoint, self._directory_id)
         step = frames.PAYLOAD_BYTES_MAX
         starts = range(0, len(payload), step)
         parts: list[bytes] = []
@@ -185,7 +185,7 @@ class CheckpointKeeper:
                 type=frames.CHECKPOINT,
                 offset=offset,
                 previous=self._crc,
-                number=one.seal.first,
+                number=checkpoint.seal.first,
                 count=len(starts),
             )
             parts.append(part)

@@ -180,14 +180,16 @@ class FileStorage(FileReader):
             return f"{shown(self.path / LOCK)} was moved, removed or replaced"
         for name, size in sizes.items():
             try:
-                seen = os.stat(name, dir_fd=self._dir, follow_symlinks=False)
+                status = os.stat(name, dir_fd=self._dir, follow_symlinks=False)
             except FileNotFoundError:
                 return f"{shown(self.path / name)} was moved or removed"
             fd = self._appending.get(name)
-            if not stat.S_ISREG(seen.st_mode) or (fd is not None and not _same(fd, seen)):
+            if not stat.S_ISREG(status.st_mode) or (fd is not None and not _same(fd, status)):
                 return f"{shown(self.path / name)} was replaced"
-            if seen.st_size < size:
-                return f"{shown(self.path / name)} was cut: {seen.st_size} of {size} bytes are left"
+            if status.st_size < size:
+                return (
+                    f"{shown(self.path / name)} was cut: {status.st_size} of {size} bytes are left"
+                )
         return ""
 
     def create(self, name: str) -> None:
@@ -252,12 +254,12 @@ class FileStorage(FileReader):
 _Inode = tuple[int, int]  # device and number
 
 
-def _inode(found: os.stat_result) -> _Inode:
-    return found.st_dev, found.st_ino
+def _inode(status: os.stat_result) -> _Inode:
+    return status.st_dev, status.st_ino
 
 
-def _same(fd: int, found: os.stat_result) -> bool:
-    return _inode(os.fstat(fd)) == _inode(found)
+def _same(fd: int, status: os.stat_result) -> bool:
+    return _inode(os.fstat(fd)) == _inode(status)
 
 
 def _seen(path: Path, *, follow_symlinks: bool = False) -> _Inode | None:

@@ -158,19 +158,19 @@ def scan(data: bytes) -> Iterator[Frame | Damage]:
     """Every valid frame of a file and every damaged range between them, in order, no overlap."""
     at = 0
     while at < len(data):
-        found = parse(data, at)
-        if type(found) is Frame:
-            yield found
-            at = found.end
+        parsed = parse(data, at)
+        if type(parsed) is Frame:
+            yield parsed
+            at = parsed.end
             continue
-        start, cause, moved = at, str(found), False
+        start, cause, moved = at, str(parsed), False
         while at < len(data):
-            moved = moved or str(found).startswith(_MOVED)
+            moved = moved or str(parsed).startswith(_MOVED)
             at = data.find(MAGIC, at + 1)
             if at < 0:
                 at = len(data)
                 break
-            found = parse(data, at)
-            if type(found) is Frame:
+            parsed = parse(data, at)
+            if type(parsed) is Frame:
                 break
         yield Damage(start, at, cause, moved)

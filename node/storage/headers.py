@@ -105,10 +105,10 @@ def encode_mark(mark: Mark) -> bytes:
     message = pb.Mark()
     for name, kind in _MARKS.items():
         if type(mark) is kind:
-            one = getattr(message, name)
-            one.SetInParent()
+            part = getattr(message, name)
+            part.SetInParent()
             for field, value in _fields_of(mark).items():
-                setattr(one, field, value)
+                setattr(part, field, value)
     return message.SerializeToString()
 
 

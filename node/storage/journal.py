@@ -257,7 +257,7 @@ class Journal:
             raise self._fail(StorageError(what, final=True))
 
     def _begin(self, scan: ScanResult, *, doubted: bool) -> None:
-        """Take up the log where the survey found its end."""
+        """Go on with the journal where the scan found its end."""
         self._next_number, self._crc, self._sealer = scan.next_number, scan.crc, Sealer(scan)
         self.written = self.durable = scan.records
         self._started = scan.started

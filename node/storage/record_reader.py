@@ -52,13 +52,13 @@ class RecordPages:
 
     def events(self, numbers: Sequence[int]) -> list[bytes]:
         """The bytes of these events, in this order. Quick where the numbers come in runs."""
-        found: list[bytes] = []
+        events: list[bytes] = []
         first, chunk = self._last
         for number in numbers:
             if not 0 <= number - first < len(chunk):
                 first, chunk = self._last = self._chunk_with(number)
-            found.append(chunk[number - first])
-        return found
+            events.append(chunk[number - first])
+        return events
 
     def _chunk_with(self, number: int) -> tuple[int, list[bytes]]:
         """The number of its first record, and what its records hold, as far as this number."""

@@ -74,8 +74,8 @@ class Recovery(Struct, frozen=True):
         records = iter(self.records)
         while batch := list(islice(records, RESTORE_BATCH)):
             replica.restore(batch)
-            for one in replica.projections.take_checkpoints():
-                keep(one)
+            for checkpoint in replica.projections.take_checkpoints():
+                keep(checkpoint)
             yield
 
     @property

@@ -118,7 +118,7 @@ def scan_journal(
 
 
 class Scanner:
-    """A survey in small steps, one segment after the other. `survey` takes them all at once."""
+    """A scan in small steps, one segment after the other; `scan_journal` takes them all at once."""
 
     def __init__(self, directory_id: bytes, begun: ScanResult | None = None) -> None:
         self.result = ScanResult(directory_id=directory_id) if begun is None else begun
@@ -149,15 +149,15 @@ class Scanner:
             self._damage(gone, Damage(0, 0, cause, moved=False), torn=False)
         out.segments.append(segment)
         out.began = out.records
-        for found in frames.scan(data):
-            if type(found) is Frame:
-                self._frame(segment, data, found)
+        for piece in frames.scan(data):
+            if type(piece) is Frame:
+                self._frame(segment, data, piece)
                 if segment.skipped:
                     return
             else:
-                assert type(found) is Damage
-                self._damage(segment, found, torn=is_last and found.end == len(data))
-            yield found.end
+                assert type(piece) is Damage
+                self._damage(segment, piece, torn=is_last and piece.end == len(data))
+            yield piece.end
         if is_last and not data:  # a file made just before the crash: nothing was in it
             out.torn = TornTail(segment.number, segment.name, 0, 0, "the file is empty")
         elif not data:

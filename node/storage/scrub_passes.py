@@ -73,12 +73,12 @@ class Passes:
 
     def step(self) -> list[Hole] | None:
         """One bounded piece of work. None: the pass goes on. A list: it ended, with new damage."""
-        found = self._stepped()
+        holes = self._stepped()
         if self.confirming:
             self.rest_s = 0.0
         else:
-            self.rest_s = self._step_s if found is None else self._pause_s
-        return found
+            self.rest_s = self._step_s if holes is None else self._pause_s
+        return holes
 
     def _stepped(self) -> list[Hole] | None:
         try:
@@ -101,10 +101,10 @@ class Passes:
         self.trouble = why
         return []
 
-    def _judged(self, found: list[Hole]) -> list[Hole]:
+    def _judged(self, holes: list[Hole]) -> list[Hole]:
         self.counters["scrub_passes"] += 1
         self.trouble = ""
-        new = {place_of(hole): hole for hole in found if place_of(hole) not in self._known}
+        new = {place_of(hole): hole for hole in holes if place_of(hole) not in self._known}
         sure = [hole for place, hole in new.items() if place in self._suspects]
         self._suspects = set() if sure else set(new)
         self._known |= {place_of(hole) for hole in sure}
@@ -112,7 +112,7 @@ class Passes:
         return sure
 
     def _pass(self) -> Generator[None, None, list[Hole]]:
-        surveyor = Scanner(b"")
+        scanner = Scanner(b"")
         segments = list_segments(self._reader)
         for index, segment in enumerate(segments):
             is_last = index == len(segments) - 1
@@ -127,8 +127,8 @@ class Passes:
                 self.counters["scrub_bytes"] += len(part)
                 yield
             stop = self._step_bytes
-            for end in surveyor.steps(segment, b"".join(parts), is_last=is_last):
+            for end in scanner.steps(segment, b"".join(parts), is_last=is_last):
                 if end >= stop:
                     stop = end + self._step_bytes
                     yield
-        return surveyor.done().holes
+        return scanner.done().holes

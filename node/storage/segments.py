@@ -59,12 +59,12 @@ def journal_dir(path: Path) -> Path:
 
 
 def list_segments(reader: Reader) -> list[Segment]:
-    found = [(number, n) for n in reader.names() if (number := segment_number(n)) is not None]
-    return [Segment(number, name, reader.size(name)) for number, name in sorted(found)]
+    numbered = [(number, n) for n in reader.names() if (number := segment_number(n)) is not None]
+    return [Segment(number, name, reader.size(name)) for number, name in sorted(numbered)]
 
 
 def read_frames(reader: Reader, segment: Segment) -> Iterator[tuple[Frame, bytes]]:
-    """The valid frames of one surveyed segment, with their payloads."""
+    """The valid frames of one scanned segment, with their payloads."""
     if segment.skipped or not segment.ranges:
         return
     data = reader.read(segment.name, 0, segment.ranges[-1][1])
@@ -79,7 +79,7 @@ def read_frames(reader: Reader, segment: Segment) -> Iterator[tuple[Frame, bytes
 
 
 def read_records(reader: Reader, segments: Sequence[Segment]) -> Iterator[Record]:
-    """The records of surveyed segments, in order, one segment in memory at a time.
+    """The records of scanned segments, in order, one segment in memory at a time.
 
     Concatenated protobuf messages are one message with their repeated fields joined. So frames of
     few records, as a quiet node writes them, are parsed many at a time.
