@@ -22,7 +22,7 @@ from domain.events import Event
 
 Load = Callable[[int], Event]  # the event of the arrival with this index; it was appended before
 
-LogKey = tuple[str, int]  # origin, epoch: a LogId that is cheaper to build
+LogKey = tuple[str, int]  # the fields of a LogId, as a plain tuple: cheaper to build and to hash
 
 _VIAS: tuple[Via, ...] = get_args(Via)
 _VIA_NUMBERS: dict[Via, int] = {via: number for number, via in enumerate(_VIAS)}

@@ -1,7 +1,7 @@
 """Takes received runs of entries into the frontier: returns what is new, and counts the rest.
 
 `OpenEntry` tells the engine what it must not know: given a claimed dot and bytes, it returns the
-predecessor's link and any value of the caller's, or None if the bytes are not that entry.
+predecessor's chain hash and any value of the caller's, or None if the bytes are not that entry.
 """
 
 from collections.abc import Callable

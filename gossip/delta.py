@@ -1,4 +1,4 @@
-"""Cuts what a peer lacks into runs within a budget of bytes, so that no quiet voice starves.
+"""Cuts what a peer lacks into runs within a budget of bytes; no log waits for another's backlog.
 
 Deficit round-robin (Shreedhar and Varghese 1995) across logs; within a log in seq order, so that
 what arrives extends a prefix. A log with three entries is never stuck behind a backlog of a

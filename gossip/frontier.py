@@ -7,9 +7,9 @@ Rules
   one addition whatever the history, the order of arrival does not matter, and two equal roots prove
   two equal sets (up to a hash collision; see docs/adr/0006).
 - Entries of one log form a chain by `prev`. Where a dot is claimed by two different entries, or a
-  link does not fit, the log is `forked`: everything is kept, nothing is chosen, all nodes that hold
-  the same entries have the same root. The first entry seen at a position is the one in the store,
-  the others are its rivals; no answer to a peer depends on which is which.
+  `prev` does not fit, the log is `forked`: everything is kept, nothing is chosen, and all nodes
+  that hold the same entries have the same root. The first entry seen at a position is the one in
+  the store, the others are its rivals; no answer to a peer depends on which is which.
 - A line about a forked log names entries by tag, a window of positions at a time: windows take
   turns, and so do the logs, so that no entry stays unnamed, and lines do not grow without bound.
 - Bounded, whatever a peer invents: origins and logs (`gossip.places`), logs that are only claimed,

@@ -1,8 +1,8 @@
 """What one node holds of one log: positions, the head of the chain, and whether it is forked.
 
-In order arrival is the fast path: one comparison of links, one sum. Out of order, each range above
-the prefix keeps the links at its two ends until it meets the prefix or another range, so that each
-link is checked exactly once, and memory follows the ranges and not the entries in them.
+In order arrival is the fast path: one comparison of chain hashes, one sum. Out of order, each range
+above the prefix keeps the chain hashes at its two ends until it meets the prefix or another range:
+so each is compared exactly once, and memory follows the ranges and not the entries in them.
 """
 
 from array import array
@@ -171,7 +171,7 @@ class Log:
         self._follow(span.prev, span.chain_hash)
 
     def _follow(self, prev: bytes, chain_hash: bytes) -> None:
-        """The prefix goes on with what has this predecessor, up to what has this link."""
+        """The prefix goes on with what has this predecessor, up to what has this chain hash."""
         if prev != self.chain_hash:
             self.forked = True
         self.chain_hash = chain_hash
@@ -214,8 +214,8 @@ class Log:
         return _bytes_of(total)
 
     def settle(self, chain_hash: bytes, loose: Iterable[tuple[int, bytes, bytes]]) -> None:
-        """After `held` was filled at once: the link of the entry at the prefix, and of each above
-        it (seq, prev, link), ascending. No link between two entries below the prefix may be wrong.
+        """After `held` was filled at once: the chain hash at the prefix, and of each entry above it
+        (seq, prev, chain hash), ascending. The chain below the prefix must be whole.
         """
         self.last_line = None
         self.chain_hash = chain_hash

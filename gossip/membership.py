@@ -1,4 +1,4 @@
-"""Who seems to be there: alive, suspect or dead, by missed exchanges, with incarnations.
+"""Believes each peer alive, suspect or dead, by missed exchanges, with incarnations.
 
 After SWIM (Das, Gupta, Motivala 2002, section 4.2), with anti-entropy exchanges as the probes.
 

@@ -1,4 +1,4 @@
-"""When to call whom: rounds, selection and backoff.
+"""Decides when to call which peer: rounds, selection and backoff.
 
 Rules
 - Peers are taken in a shuffled order, each once before any twice (SWIM, section 4.3): the time

@@ -1,4 +1,4 @@
-"""Who listens where: as the cluster file says, or else as the address book remembers.
+"""The address of each node: as the cluster file says, or else as the address book remembers.
 
 Usually a launcher has filled the book before a node starts. A node that is started alone and finds
 no address for itself gives one to every node that has none, so that the ones started later agree.

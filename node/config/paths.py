@@ -1,4 +1,4 @@
-"""Where the things of a cluster live. Path arithmetic; only `make` and the address book do I/O.
+"""Computes the paths of a cluster's files. Only `make` and the address book do I/O.
 
     <folder of cluster.yaml>/<data_dir, or .chatlab>/<cluster>/    0700
         nodes.json  launcher.pid  launcher.sock  <node>.journal

@@ -1,8 +1,8 @@
 """The control protocol: what a client may ask one node, and what it answers. msgspec MessagePack.
 
 One ZeroMQ frame holds a list of requests, or a list of replies: a client that has many to send
-puts many in a frame. Replies may come in any order; `id` ties them to requests. `ANY` reply to a
-request may be `Failed`. This module is values only; `node.control.server` serves it.
+puts many in a frame. Replies may come in any order; `id` ties them to requests. Any request may be
+answered by `Failed`. This module is values only; `node.control.server` serves it.
 """
 
 from typing import Literal, final

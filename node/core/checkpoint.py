@@ -1,14 +1,13 @@
-"""Checkpoints: what one sealed segment of the journal did to this node, so that a start need not
-take its records in again. Pure.
+"""Checkpoints: the rows that one sealed segment's records added to a node's state. Pure.
 
-Everything that grows with the history is columns that are only ever appended to. So a checkpoint
-is the rows that the records of one segment appended, cut exactly where the last of them had become
-visible, and never has to be changed. All checkpoints from the first segment on, in order, are the
-same as all those records.
+A start takes checkpoints in instead of reading their segments. Everything that grows with the
+history is kept in columns that are only appended to, so a checkpoint is the rows that the records
+of one segment appended, cut where the last of them had become visible, and is never changed. All
+checkpoints from the first segment on, in order, restore the same state as all those records.
 
-**Nothing unusual is written down.** From the first segment on after which a log is forked, or
-parents have named more logs than are remembered, none is made; a start then reads from there, and
-says the same.
+Unusual state is not written: from the first segment on after which a log is forked, or parents have
+named more logs than are remembered, no checkpoint is made. A start reads the journal from there on,
+with the same result.
 """
 
 from collections import deque

@@ -1,7 +1,8 @@
-"""The emitter: a command of a participant becomes an own event, or a reason why not.
+"""The emitter: turns a participant's command into an own event, or into a refusal. Pure.
 
-Moderate, decide, encode once, chain. Commands only: events of others never pass here, except that
-their stamps move the clock and their dots become the parents of the next own event.
+It moderates, decides, encodes the event once and chains it to the one before. Events of other nodes
+are never judged here; their stamps move the clock, and their dots become the parents of the next
+own event. The dot of an emitted event is used, unless `take_back` is called for the newest one.
 """
 
 from collections.abc import Iterable

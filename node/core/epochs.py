@@ -1,4 +1,4 @@
-"""Epochs: when this node must go on writing in a new log, so that no dot is ever used twice.
+"""Epochs: decides when this node must write in a new log, so that no dot is ever used twice. Pure.
 
 A peer that holds more of our log than we do proves that we lost something: a restored backup, a
 copied directory. Then our own events are pulled back first, and no command is taken meanwhile, so

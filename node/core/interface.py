@@ -1,7 +1,8 @@
-"""One turn of a replica: what goes in (`Input`) and what comes out (`Outbox`).
+"""The interface of a replica, as values: what goes in (`Input`) and what comes out (`Outbox`).
 
-The runtime steps any number of inputs and drains once. That batches fsync, packets and
-publications; the simulator does the same with the same objects.
+Whoever drives a replica steps any number of inputs and drains once, which batches syncs, packets
+and publications. The fields of an Outbox stand in the order in which they must be executed. Times
+are milliseconds: `now_ms` is monotonic, `wall_ms` since 1970.
 """
 
 from typing import Literal, final

@@ -1,7 +1,8 @@
-"""The seams of the pure core: what it hands out, and what it is given to work with.
+"""Values and Protocols between the core and its surroundings: records, notes, codec, journal.
 
-Everything here is a value or a Protocol; nothing here does I/O. The runtime (real process) and
-the simulator implement the same seams, so both drive the very same `Replica`.
+`EventRecord` and `EpochRecord` go to the journal, `Note` to the log; `EventCodec` and `Pages` are
+what the core needs from outside. A process and the simulator implement the same Protocols, so both
+drive the same `Replica`. Nothing here does I/O. Times are milliseconds since 1970 (wall clock).
 """
 
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ class Pages(Protocol):
 
 
 def opened(codec: EventCodec, dot: Dot, data: bytes) -> tuple[bytes, Event] | None:
-    """For the engine: these bytes as the event that they claim to be, and its link."""
+    """For the engine: these bytes as the event that they claim to be, and its `prev`."""
     try:
         decoded = codec.decode(data)
     except CodecError:

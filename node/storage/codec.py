@@ -1,7 +1,7 @@
-"""Bytes on disk to values and back.
+"""Encodes events and blocks of records as protobuf bytes, and decodes them.
 
-Two codecs live here. `ProtobufCodec` turns events into the bytes that are hashed, stored and
-shipped. The functions below it do the same for blocks of records. What a journal says about itself
+`ProtobufCodec` turns events into the bytes that are hashed, stored and sent. The functions below it
+do the same for blocks of records. What a journal says about itself
 is in `node.storage.headers`.
 
 An event is encoded once, by its origin. What `decode` accepts is kept and relayed byte for byte,

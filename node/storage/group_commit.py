@@ -1,4 +1,4 @@
-"""Group commit: what a committer does next, without a thread and without a clock.
+"""Group commit: decides what a committer does next. It has no thread and no clock.
 
 While one sync runs, everything that is submitted queues up and becomes one append and one sync:
 the busier the node, the more records share a sync, without any waiting for the sake of batching.

@@ -1,5 +1,8 @@
-"""What a journal says about itself: segment headers, marks and the file IDENTITY, as values and as
-bytes. Decoding raises `CodecError` and nothing else.
+"""Segment headers, marks and the file IDENTITY, as values and as bytes: a journal about itself.
+
+A mark is a frame between blocks that notes a start, a clean stop, damage that was set aside, or its
+healing. Decoding raises `CodecError` and nothing else. The bytes are described in
+docs/disk-format.md; fields are added, never changed.
 """
 
 from typing import Any, Literal, TypeVar, final

@@ -21,7 +21,7 @@ from node.storage.journal import Journal, JournalOptions
 from node.storage.recovery import IDENTITY_FILE
 from node.storage.repair import repair_storage
 from node.storage.segments import segment_name
-from tests.node.pasts import WALL_MS, Life, known, past, rewound, turned, written
+from tests.node.drawn_journals import WALL_MS, Life, known, past, rewound, turned, written
 
 SEGMENT_BYTES = 1500
 

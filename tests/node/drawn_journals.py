@@ -1,6 +1,6 @@
-"""Pasts for tests: journals of every kind of record in every order, and all that a replica knows.
+"""Drawn journals for tests: every kind of record in every order, and what a replica makes of them.
 
-A past is drawn from a seed: several logs, chained, with parents in each other, with gaps, late
+A journal is drawn from a seed: several logs, chained, with parents in each other, with gaps, late
 ones, skewed clocks, kinds of tomorrow and closed epochs of this node's own.
 """
 
