@@ -1,6 +1,8 @@
-"""What a chat is, as values and functions: no I/O, no clock, no randomness, no other layer.
+"""The chat as values and pure functions: no I/O, no clock, no randomness. It imports no other
+package.
 
-Reading order: `commands` (what people ask for), `events` (what then is a fact), `decider` (the way
-from one to the other), `moderation` (what may be said), `arrival` and `projection` (how facts
-become what a node shows): `timeline`, `presence`, `quiet`. Below them lie `dot`, `clock`, `seqset`.
+Reading order: `commands` (what users ask for), `events` (the facts), `decider` (from a command to
+an event), `moderation` (which texts are refused or censored), `arrival` and `projection` (from
+facts to what a node shows), then the projections `timeline`, `presence` and `quiet`. `dot`, `clock`
+and `seqset` are the values that all of these use.
 """

@@ -1,8 +1,10 @@
-"""An arrival: one event as one node met it. Projections are folds of arrivals in arrival order.
+"""An `Arrival` is one event together with how one node received it. Projections apply arrivals in
+the order in which the node received them.
 
-The event is the same everywhere; `received_at_ms` and `via` are local and differ from node to
-node. `tag` is the head of the hash of the event's exact bytes: it breaks the tie between the two
-branches of a fork, which share one dot.
+The event is the same on every node. `received_at_ms` (Unix milliseconds by this node's wall clock)
+and `via` (the way it came) are local, and differ from node to node. `tag` is the first 8 bytes of
+the hash of the event's exact bytes: it distinguishes and orders the branches of a fork, which share
+one dot.
 """
 
 from typing import Literal

@@ -1,18 +1,20 @@
-"""Hybrid logical clock: display time that never contradicts causality.
+"""A hybrid logical clock (HLC): time stamps for display whose order never contradicts causality.
 
-Kulkarni, Demirbas et al. 2014, "Logical Physical Clocks", section 3. A stamp is (ms, counter):
-the largest wall-clock millisecond known, and a counter for events within it. If event a could have
-caused event b, a's stamp is smaller. A stamp is for order on a screen; it is never identity.
+Source: Kulkarni, Demirbas et al. 2014, "Logical Physical Clocks", section 3. A stamp is (ms,
+counter): the largest wall-clock millisecond known, and a counter for events within it. If event a
+could have caused event b, a's stamp is smaller. A stamp orders events on a screen; it never
+identifies an event.
 
-The clock reads no time itself: the caller passes `wall_ms`. A remote stamp more than `skew_max_ms`
-ahead of the wall clock is refused by `observe`: it is kept and shown with its event, but it does
-not drag the local clock into the future.
+The clock reads no time itself: the caller passes `wall_ms` (Unix milliseconds). `observe` refuses a
+remote stamp that is more than `skew_max_ms` ahead of the wall clock: the event is kept and shown
+with that stamp, but the local clock does not move into the future.
 
-Nor does a wall clock that was wrong drag it for ever. A node's own stamps stay above what it has
-stamped and followed, so after a small glitch they run ahead until time has caught up. What is more
-than `FAR_MS` ahead of the wall clock was never the time, if the caller knows that this clock is
-right: then `set_back` goes on above the rest of the past, which the caller knows as well. Errors of
-a zone are less than that, and keep the order.
+A wall clock that was wrong does not spoil the node's own stamps for ever either. They stay above
+every stamp that the node has made or accepted, so after a small clock error they run ahead until
+the wall clock has caught up. A stamp more than `FAR_MS` ahead of the wall clock can only come from
+a clock that was wrong, if the caller knows that the clock is right now: then the caller uses
+`set_back` to continue above the largest stamp that is not far ahead. An error of a time zone is
+smaller than `FAR_MS`, and keeps the order.
 """
 
 from msgspec import Struct

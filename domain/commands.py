@@ -1,4 +1,6 @@
-"""Commands: what a participant asks for, in the imperative. A command may be refused."""
+"""Commands are what a participant asks a node to do: post a message, join, leave. `domain.decider`
+accepts a command as an event, or refuses it.
+"""
 
 from typing import final
 

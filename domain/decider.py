@@ -1,14 +1,15 @@
-"""The decider: a command becomes an event, or is refused. Nothing else happens.
+"""The decider turns a command into an event, or refuses it. It is a pure function and changes
+nothing.
 
-`decide` is a function of what it is given and raises nothing, whatever the text: a refusal is a
-value with one clear line for the person who asked. What an accepted event then changes is up to
-the projections, which evolve by `apply`. Events of other nodes never come here, because a fact
+`decide` raises no exception, whatever the text: a refusal is a value, `Refused`, with one line of
+text for the user. The effect of an accepted event on what a node shows is computed by the
+projections (`apply`). Events of other nodes never pass through here, because they are facts and
 cannot be refused.
 
-The rules. A message has text to show and fits its limits. An author has a name that can be shown on
-one line, and that moderation has nothing against. A participant who is known to have joined does
-not join again, nor leave twice; but what this node does not know it does not hold against anybody:
-one may have joined elsewhere.
+The rules. A message has visible text and stays within its size limits. An author's name can be
+shown on one line, and moderation accepts it. A participant who is known to have joined cannot join
+again, nor leave twice. What this node does not know is no reason to refuse: the participant may
+have joined at another node.
 """
 
 import unicodedata

@@ -1,8 +1,9 @@
-"""Identity of an event: the dot (origin, epoch, seq).
+"""A `Dot` is the identity of an event: (origin, epoch, seq). It names one event for ever.
 
-A dot names one event for ever. `origin` is the emitting node, `epoch` one incarnation of that
-node's log (random, 63 bits, never taken from a clock), `seq` counts from 1 without gaps. A dot is
-never reused: whatever could reuse one opens a new epoch instead. Dots say nothing about time.
+`origin` is the name of the emitting node. `epoch` is the number of one of that node's logs: 63
+random bits, never taken from a clock. `seq` counts from 1 without gaps. A dot is never reused:
+wherever a node could reuse one (after a restored backup, say), it opens a new epoch instead. The
+order of dots has no meaning in time.
 """
 
 from msgspec import Struct

@@ -1,9 +1,10 @@
-"""Events: facts, in the past tense, never changed and never deleted.
+"""Events are immutable facts of the chat: a message was posted, a participant joined or left. They
+are never changed or deleted.
 
-Every event has the same four header fields: its identity (`dot`), its display time (`stamp`), the
-heads its node had seen since that node's previous own event (`parents`), and the participant it
-speaks of (`author`). A kind that this version does not know is carried as `UnknownEvent`: kept,
-relayed and shown as unsupported, never dropped.
+Every event has the same four header fields: its identity (`dot`), its display time (`stamp`), its
+`parents` (the newest events of other nodes that its node had received since its own previous
+event), and the participant it is about (`author`). An event of a kind that this version does not
+know is an `UnknownEvent`: it is kept, relayed and shown as unsupported, never dropped.
 """
 
 from typing import final

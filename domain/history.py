@@ -1,12 +1,13 @@
-"""The history: every event that a node has met, in the order in which it met it.
+"""The history is the list of all events that a node has received, in the order of receipt.
+Projections keep indices into it and read from it what they show.
 
-Projections are views of a prefix of it: they keep indices into it, and ask it for what they show.
-Two forms with one contract. `MemoryHistory` keeps the arrivals themselves: for tests, and for what
-is short. `PagedHistory` keeps columns of what every event has (40 bytes an event) and has the rest
-loaded when somebody looks: for a node, whose journal holds it anyway.
+There are two implementations of one protocol, `History`. `MemoryHistory` keeps all arrivals in
+memory: it serves tests and short histories. `PagedHistory` keeps a few columns for every event (40
+bytes an event) and loads the rest on demand: it serves a node, whose journal holds the events
+anyway.
 
-A column is an array of machine integers, not a list of objects: that is what makes a million
-events cost 40 MiB instead of a gigabyte, and keeps them out of the garbage collector's way.
+A column is an array of machine integers and not a list of objects. So a million events take 40 MiB
+instead of a gigabyte, and the garbage collector does not traverse them.
 """
 
 from array import array
@@ -35,7 +36,9 @@ _COUNTER_MASK = (1 << _COUNTER_BITS) - 1
 
 
 class History(Protocol):
-    """Indices count from 0. Whoever owns the history appends to it before a projection applies."""
+    """All arrivals of a node. Indices count from 0. The owner appends an arrival first; then each
+    projection applies it.
+    """
 
     def append(self, arrival: Arrival) -> None: ...
 
@@ -54,24 +57,24 @@ class History(Protocol):
     def received_at_ms(self, index: int) -> int: ...
 
     def in_order(self, indices: Iterable[int]) -> Sequence[int]:
-        """These indices in the order of their keys."""
+        """These indices, sorted by `key`."""
         ...
 
     def largest_stamp(self, ms_max: int) -> Stamp:
-        """Of those up to so many ms that a clock follows; zero if there is none. Looks at all."""
+        """The largest stamp with ms <= `ms_max` that is not skewed; zero if there is none. O(n)."""
         ...
 
     def largest_of_others(self) -> Stamp:
-        """Of those that a clock follows and that were not said here. Looks at all."""
+        """The largest stamp that is not skewed, of events emitted elsewhere. Reads all: O(n)."""
         ...
 
     def of(self, dot: Dot) -> list[int]:
-        """All arrivals with this dot: many only where it is forked. Looks at all there are."""
+        """The indices of all arrivals with this dot: more than one only if it is forked. O(n)."""
         ...
 
 
 class MemoryHistory:
-    """Mutable; not thread-safe."""
+    """A history in memory. Mutable; not thread-safe."""
 
     def __init__(self) -> None:
         self._arrivals: list[Arrival] = []
@@ -127,7 +130,10 @@ class HistoryRows(Struct, frozen=True):
 
 
 class PagedHistory:
-    """Mutable; not thread-safe. `load` must give back the event that was appended."""
+    """A history in columns; the rest of an arrival is loaded on demand. Mutable; not thread-safe.
+
+    `load` must return the same event that was appended.
+    """
 
     def __init__(self, load: Load) -> None:
         self._load = load

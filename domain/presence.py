@@ -1,10 +1,10 @@
-"""Presence: who is here, as far as this node can tell.
+"""Presence is a projection: which participants are active, as far as this node knows.
 
-Derived from events alone. Of all that is known of a participant, the last event in causal order
-decides: having joined or posted makes them active, having left does not. So presence depends on
-the set of events and not on the order of their arrival, and it may change its mind about the past
-when a late event arrives. No clock is asked: somebody who says nothing for a year is as active as
-before. An event of a kind that this version does not know says nothing of presence.
+It is computed from events alone. Of all known events of a participant, the last one in causal order
+decides: a join or a post makes the participant active, a leave does not. So presence depends on the
+set of events and not on the order of their arrival, and a late event can change it for the past. No
+clock is used: a participant who posts nothing for a year stays active. An event of a kind that this
+version does not know does not affect presence.
 """
 
 from array import array
@@ -29,7 +29,7 @@ NO_CHANGE: Final = -2  # what decided before still does
 
 
 class PresenceOf(Struct, frozen=True):
-    """`because` of which event (`dot`, at `since`) the participant counts as active or not."""
+    """Whether a participant is active; the event (`dot`, with stamp `since`) that decides it."""
 
     author: str
     active: bool
@@ -39,7 +39,7 @@ class PresenceOf(Struct, frozen=True):
 
 
 class PresenceRows(Struct, frozen=True):
-    """What consecutive arrivals did to a presence."""
+    """The effect of consecutive arrivals on a presence, as it is stored in a checkpoint."""
 
     before: bytes  # undo, 4 bytes an arrival
     deciding: tuple[tuple[str, int], ...]  # those of them that decide: author, index

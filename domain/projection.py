@@ -1,15 +1,17 @@
-"""Projections: what a node shows, rebuilt at any time from the arrivals it has met.
+"""A projection is what a node shows, computed from its arrivals alone: it can be recomputed at any
+time.
 
-A projection is a fold. `apply` takes one arrival into account; `rewind` takes the newest one out
-again and leaves exactly the state from before, counters included, so that a person can scrub
-through what a node knew and when. Nothing else changes a projection, and a projection changes
-nothing else: several coexist over the same arrivals and may disagree about what matters.
+`apply` adds one arrival. `rewind` removes the newest one and restores exactly the state before it,
+counters included, so that a user can step back through what a node knew at an earlier time. Nothing
+else changes a projection, and a projection changes nothing else: several projections of the same
+arrivals coexist.
 
-The caller applies each event once: telling a duplicate from news is the frontier's work. Two
-branches of a fork share a dot and differ in their tag; they are two events, and both are applied.
+The caller applies each event once: the frontier of `gossip` recognises duplicates. The two branches
+of a fork share a dot and differ in their tag; they are two events, and both are applied.
 
-Projections of one node share its history (`domain.history`): whoever owns that appends an arrival
-to it, and then has each projection apply it. A projection made without a history keeps its own.
+The projections of one node share its history (`domain.history`): the owner of the history appends
+an arrival to it, and then has each projection apply it. A projection that is made without a history
+has one of its own.
 """
 
 from hashlib import blake2b
@@ -40,7 +42,7 @@ class Projection(Protocol):
 
 
 class Fold:
-    """What every projection is made of: a history, and how much of it is taken into account."""
+    """Base class of all projections: a history, and how many of its arrivals have been applied."""
 
     def __init__(self, history: History | None = None) -> None:
         self._own = history is None

@@ -1,16 +1,16 @@
-"""The quiet period: has anything arrived of late?
+"""The quiet period is a projection: for how long has this node received nothing new?
 
-A node that has met nothing new for a while may guess that its timeline is stable. The guess is
-local and can be wrong: behind a partition it is quiet too. Everything that arrives counts, whatever
-its kind and whoever it came from. Where nothing has ever arrived, there is no silence to measure:
-such a node is not quiet.
+A node that has received nothing new for a while may guess that its timeline is stable. The guess is
+local and can be wrong: behind a partition a node is quiet, too. Every arrival counts, whatever its
+kind and origin. If nothing has ever arrived, the node is not quiet.
 
-A process can speak only of what it has watched. While it was down others may have said anything,
-and the journal cannot tell of what never came: so silence counts from `watch`, when the process
-began to listen, however long ago the newest arrival of an earlier life came.
+A process knows only what it has observed. While it was down, others may have posted, and the
+journal cannot contain what never arrived. So the period counts from `watch`, when the process began
+to listen, even if the newest arrival of an earlier process is older.
 
-Time is the wall clock of this node, as noted in the arrivals. The newest arrival counts, not the
-largest time: where the clock has been set back, the silence begins anew instead of being negative.
+Time is this node's wall clock (Unix milliseconds), as recorded in the arrivals. The newest arrival
+counts, not the largest time: if the clock was set back, the period starts again instead of being
+negative.
 """
 
 from domain.arrival import Arrival

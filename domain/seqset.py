@@ -1,8 +1,9 @@
-"""A set of sequence numbers as sorted disjoint ranges: chat gaps are few and come in bursts.
+"""A `SeqSet` is a set of sequence numbers, stored as sorted disjoint ranges: gaps in a chat are few
+and consecutive.
 
-The first range usually starts at 1; its end is the contiguous prefix. Membership and insertion
-are O(log r), r the number of ranges. Used for what a log holds (gossip) and for what a timeline
-knows to be missing (domain). Mutable; not thread-safe.
+The first range usually starts at 1; its end is the contiguous prefix. Membership and insertion take
+O(log r), r being the number of ranges. It is used for the entries that a log holds (gossip) and for
+the events that a timeline knows to be missing (domain). Mutable; not thread-safe.
 """
 
 from bisect import bisect_right

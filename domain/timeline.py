@@ -1,26 +1,27 @@
-"""The timeline: all events a node has met, in an order that people can read.
+"""The timeline is a projection: all events that a node has received, in an order for users to read.
 
-Three orders over the same arrivals. *Causal* is `Arrival.key`: hybrid logical clock first, so that
-no answer stands above its question, and the same on every node that holds the same events.
-*Arrival* is the order in which this node met them, which is its own. *Author* groups the causal
-order by participant.
+There are three orders of the same arrivals. *Causal* sorts by `Arrival.key`: the hybrid logical
+clock first, so that no answer stands above its question; it is the same on every node that holds
+the same events. *Arrival* is the order of receipt at this node. *Author* groups the causal order by
+participant.
 
-Theory of operation. Most arrivals have the largest key so far, and are appended. The others are
-*late*: somebody may have read a timeline without them, and that churn is counted. Late ones wait
-in a pending list and are merged when the causal order is next read, with a few insertions or with
-one sort of the part that they fall into. So neither a shuffled history nor a slow trickle of late
-events costs more than one sort per reading.
+How it works. Most arrivals have the largest key so far, and are appended. The others are *late*: a
+user may have read the timeline without them, so they are counted (churn). Late arrivals wait in a
+pending list. When the causal order is next read they are merged, with a few insertions or with one
+sort of the part that they fall into. So neither a shuffled history nor a slow trickle of late
+events costs more than one sort per read.
 
-Of one dot that is claimed by a crowd of events only those with the smallest tags are shown, as only
-they are kept: so what is shown follows the set that is held, in whatever order it came. An arrival
-that stands aside for a later one is in the history all the same, and comes back with a rewind.
+If many events claim one dot, only those with the smallest tags are shown, because only these are
+kept. So the timeline depends on the set of events that is held, and not on their order of arrival.
+An arrival that is hidden by a later one remains in the history, and a rewind shows it again.
 
-What is missing is known from two sides: a log counts from 1 without gaps, and events name their
-parents. A hole says that an event exists somewhere, not what it says.
+Missing events are known from two facts: a log counts from 1 without gaps, and events name their
+parents. A hole says that an event exists somewhere, not what it contains.
 
-Names of parents can be invented. Of logs of which nothing is held a bounded number is remembered,
-in all and as named first by the events of one log; what is beyond that is *overlooked*, and then
-the holes are known to be incomplete. Of a log that is held everything is remembered.
+An event can name parents that do not exist. So of logs of which this node holds nothing, a bounded
+number is remembered: in total, and as first named by the events of one log. Beyond that limit they
+are counted in `overlooked`, which says that the holes are incomplete. Holes of logs of which this
+node holds something are always remembered.
 """
 
 from array import array
@@ -48,7 +49,7 @@ _FIRST: OrderKey = (-1, 0, "", 0, 0, b"")  # before every key
 
 
 class TimelineRows(Struct, frozen=True):
-    """What consecutive arrivals did to a timeline: columns as the bytes of their arrays."""
+    """The effect of consecutive arrivals on a timeline, in columns, each the bytes of an array."""
 
     order: bytes  # their indices in causal order, 4 bytes each; empty: that of their arrival
     late: bytes  # those of them that were late, 4 bytes each
@@ -222,7 +223,7 @@ class Timeline(Fold):
 
     @property
     def late(self) -> int:
-        """Churn: how many arrivals went in before something that was already there."""
+        """Churn: the number of arrivals inserted before an event that was already there."""
         return len(self._late)
 
     @property

@@ -1,4 +1,6 @@
-"""Verdicts: what moderation says of one text, and where its rules met it."""
+"""Verdicts are the results of moderating one text: clean, censored or rejected, with the places
+where rules matched.
+"""
 
 from typing import final
 
@@ -6,9 +8,10 @@ from msgspec import Struct
 
 
 class Hit(Struct, frozen=True, gc=False):
-    """A rule met the text at [start, end), in code points of the original; `view` says how.
+    """A rule matched the text at [start, end), in code points of the original.
 
-    The view is what had to be undone to read the word: see `domain.moderation.validation`.
+    `view` names the disguise that had to be undone to read the word: see
+    `domain.moderation.validation`.
     """
 
     rule: str
@@ -19,12 +22,12 @@ class Hit(Struct, frozen=True, gc=False):
 
 @final
 class Clean(Struct, frozen=True, gc=False):
-    """No rule has anything against it: the text goes out as it is."""
+    """No rule matches: the text is published unchanged."""
 
 
 @final
 class Censored(Struct, frozen=True, gc=False):
-    """The text may go out in this form: every code point of every hit is replaced."""
+    """The text may be published in this form: every code point of every hit is replaced."""
 
     text: str
     hits: tuple[Hit, ...]
@@ -32,7 +35,7 @@ class Censored(Struct, frozen=True, gc=False):
 
 @final
 class Rejected(Struct, frozen=True, gc=False):
-    """The text may not go out at all. The hits are those of the rejecting rules."""
+    """The text may not be published. The hits are those of the rejecting rules."""
 
     hits: tuple[Hit, ...]
 
@@ -41,5 +44,5 @@ Verdict = Clean | Censored | Rejected
 
 
 def rules_of(hits: tuple[Hit, ...]) -> tuple[str, ...]:
-    """The rules that were met, each once, in the order of the text."""
+    """The names of the rules that matched, each once, in the order of the text."""
     return tuple(dict.fromkeys(hit.rule for hit in hits))

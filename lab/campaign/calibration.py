@@ -1,16 +1,19 @@
-"""Bands: what the sound core shows over a batch of runs of a scenario, for C20. Kept in bands.json.
+"""Calibration measures the figures that the correct core shows over batches of runs of a scenario.
+C20 compares later batches with these bands, which are kept in bands.json.
 
-`chatlab lab calibrate` measures them: 3000 runs under seeds that nobody explores. Their batches are
-drawn from these runs again and again, so that the highest batch mean is that of one batch in many
-thousand, and exploring a hundred thousand seeds raises no false alarm. A band holds for a scenario
-as it was then; where the scenario has changed since, there is none, and C20 is not asked.
+`chatlab lab calibrate` measures them: 3000 runs under seeds that no exploration uses. Batches are
+resampled from these runs many times (a bootstrap), so that the highest batch mean is that of one
+batch in many thousand, and exploring a hundred thousand seeds raises no false alarm. A band is kept
+under the hash of its scenario: if the scenario has changed, there is no band, and C20 does not
+judge.
 
 Known limits. What a swarm draws differs so much from run to run that the limit of lag is 1.3 (calm)
 to 3.4 times its mean, mostly twice: a core that spreads twice as slowly may pass. Packets and the
-share that is relayed are told apart far better (1.1 to 1.2 times; a floor at 0.3 to 0.6). Where
-nearly nothing is relayed or repaired (calm), its share has no floor. Batches are drawn from the
-runs that were had: rarer ones are not in the band, and the margin of 15 % is all that allows for
-them. The bands that come along are of 600 runs each; the scenarios of single corners have none.
+share that is relayed are distinguished far better (1.1 to 1.2 times; a floor at 0.3 to 0.6). Where
+nearly nothing is relayed or repaired (calm), its share has no floor. Batches are resampled from the
+runs that were measured: rarer ones are not in the band, and only the margin of 15 % allows for
+them. The bands in the repository are of 600 runs each; scenarios of a single special case have
+none.
 """
 
 from pathlib import Path

@@ -1,11 +1,12 @@
-"""Variants: one scenario, changed in one place or several, under the same seeds, side by side.
+"""A comparison runs variants of one scenario under the same seeds and puts their figures side by
+side.
 
-    measured(WAYS of spreading a scenario ...)      `chatlab lab compare`
-    measured(grid of a scenario and values ...)     `chatlab lab sweep`
+    measured(ways(scenario, ...))      `chatlab lab compare`: ways of spreading events
+    measured(grid(scenario, ...))      `chatlab lab sweep`: values of settings
 
-Every variant has the same seeds, and a plan's streams are one for each item, so that what differs
-between two rows is the variant and not the luck of the draw. Figures are those of the simulator's
-ledger: packets and bytes as they go over the wire, per event of the chat.
+All variants have the same seeds, and each item of a plan draws from a random stream of its own. So
+two rows differ by the variant and not by chance. Figures are those of the simulator's ledger:
+packets and bytes as they are encoded, per event of the chat.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,7 +60,7 @@ class Variant(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """Of one variant. None: nothing was shown anywhere, so there is no such figure."""
+    """The figures of one variant. None: no event was shown at another node."""
 
     variant: str
     runs: int
@@ -167,7 +168,7 @@ def measured(
     jobs: int = 1,
     on_progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> list[Figures]:
-    """Each variant under the same seeds; `on_progress` hears how many runs of how many are done."""
+    """Run each variant under the same seeds; `on_progress` gets (runs done, runs in all)."""
     rows = []
     for number, variant in enumerate(variants):
         before = number * seeds

@@ -1,4 +1,5 @@
-"""Exploring: many seeds, on all cores, until something fails or the time is over.
+"""Exploration runs many seeds in worker processes on all cores, until the seeds or the time are
+used up. It reports each failure with its replay token.
 
     found = explore(Options(scenarios, first=1, seeds=1000, jobs=2), on_progress=print)
 
@@ -62,7 +63,7 @@ class Options(Struct, frozen=True):
 
 
 class SeedResult(Struct, frozen=True, array_like=True):
-    """What a worker tells of one run."""
+    """The result of one run, as a worker returns it."""
 
     seed: int
     outcome: Outcome
@@ -79,7 +80,7 @@ class SeedResult(Struct, frozen=True, array_like=True):
 
 
 class RoundResult(Struct, frozen=True):
-    """What came of one round on real processes, see `lab.real.rounds`."""
+    """The result of one round on real processes, see `lab.real.rounds`."""
 
     scenario: str
     seed: int
@@ -99,7 +100,7 @@ class SeedFailure(Struct, frozen=True):
 
 
 class BatchResult(Struct, frozen=True):
-    """A batch that C20 looked at."""
+    """The verdict of C20 on one batch."""
 
     scenario: str
     first: int
@@ -120,7 +121,7 @@ class ExploreRow(Struct):
 
 
 class ExploreResult(Struct):
-    """What exploring found so far. Mutable."""
+    """The results so far. Mutable."""
 
     options: Options
     runs: int = 0
@@ -268,7 +269,7 @@ class ExploreResult(Struct):
 def explore(
     options: Options, on_progress: Callable[[ExploreResult], None] = lambda _: None
 ) -> ExploreResult:
-    """Run the seeds, and tell how far it is. Ctrl-C ends it early; what is found stays."""
+    """Run the seeds and report progress. Ctrl-C ends it early and keeps the results so far."""
     began_s = monotonic()
     found = ExploreResult(options)
     try:
@@ -305,7 +306,7 @@ def _simulate(
 
 
 def look(options: Options, seed: int) -> SeedResult:
-    """Run a seed and say in a few figures how it went."""
+    """Run one seed and return a short summary of it."""
     if not options.reached:
         return seen_of(run_judged(options.scenario_of(seed), seed, only=options.only))
     reached = Reached()
@@ -403,6 +404,6 @@ def _work(first: int, count: int) -> tuple[float, list[SeedResult]]:
 
 
 def tune() -> None:
-    """Runs make few cycles, and live briefly: collect rarely."""
+    """Set the garbage collector to run rarely: runs are short and make few cycles."""
     gc.freeze()
     gc.set_threshold(100_000, 50, 50)

@@ -1,11 +1,12 @@
-"""Judging: one run, from what it is made of to its verdicts. The glue of simulator and checkers.
+"""A judged run is one plan, executed by the simulator and judged by the checkers. This module is
+the only place where simulator and checkers meet.
 
     source = opened("lossy")               or a scenario's YAML file, or a plan's JSON file
     judged = run_judged(source, seed=7)
     judged.outcome, judged.verdicts, judged.token
 
-A failure of the laboratory itself, an exception out of the simulator, the journal or a checker, is
-told as a verdict of the rule LAB, so that it can be replayed and shrunk like any other.
+An exception out of the simulator, the journal or a checker is a failure of the laboratory itself.
+It becomes a verdict of the rule LAB, so that it can be replayed and shrunk like any other failure.
 """
 
 import traceback
@@ -37,7 +38,7 @@ PLAN_BYTES_MAX = 16 * 1024 * 1024
 
 
 class Run(Protocol):
-    """What a run leaves, in the simulator or on real processes."""
+    """The result of a run, in the simulator or on real processes."""
 
     @property
     def plan(self) -> Plan: ...
@@ -50,7 +51,7 @@ class Run(Protocol):
 
 
 class JudgedRun(Struct, frozen=True):
-    """A run and what is said of it."""
+    """A run and its verdicts."""
 
     source: Source
     seed: int
@@ -167,7 +168,7 @@ def judged(
     limits: Thresholds | None = None,
     only: Collection[str] = (),
 ) -> JudgedRun:
-    """What the checkers say of a run that was had, wherever that was."""
+    """The verdicts of the checkers on a finished run, from the simulator or from real processes."""
     judge = Judge(limits or limits_for(source), only)
     judge.see_all(run.trace)
     verdicts = tuple(judge.verdicts())
@@ -186,7 +187,7 @@ def judged(
 
 
 def blamed(judged: JudgedRun) -> tuple[str, str]:
-    """Rule and reason of the first failure, else of the first unknown that counts."""
+    """Rule and reason of the first failure, or else of the first required rule that is unknown."""
     failed = judged.failed
     if failed is not None:
         return failed.rule, failed.reason

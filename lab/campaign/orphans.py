@@ -1,7 +1,7 @@
-"""A worker process ends with its parent, however that ends.
+"""A worker process ends when its parent process ends, even if the parent was killed.
 
-A parent that is killed tells nobody. Its workers would wait for work for ever, for each of them
-also holds the other ends of their pipes.
+A killed parent cannot notify its workers. They would wait for work for ever, because each of them
+also holds the other ends of the pipes.
 """
 
 import os

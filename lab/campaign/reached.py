@@ -1,13 +1,14 @@
-"""What runs reached: states and transitions of the core, counted as rows of one table.
+"""Coverage of the core: which of its states and transitions a run reached, counted as rows of a
+table.
 
     reached = Reached()
     World(plan, watch=reached).run()
     reached.look(world.trace); reached.counts     row -> times in this run
 
-`chatlab lab explore --reached` adds them up: what stands at zero is what no seed tests. Three
-things are looked at, and none is changed: the packets that are sent, a replica when its life ends,
-and the trace when the run is over. Rows are counted roughly where only the core knows more: a row
-says that a state was reached, and not how it was judged.
+`chatlab lab explore --reached` adds up the counts of all runs: a row at zero is a state that no
+seed tests. Three sources are read, and none is changed: the packets that are sent, a replica when
+its process ends, and the trace when the run is over. Counts are approximate where only the core
+knows more: a row says that a state was reached, and not whether the core behaved correctly there.
 """
 
 from collections import Counter
@@ -43,7 +44,7 @@ from node.storage.segments import SEGMENT_SUFFIX
 
 
 class Reached:
-    """Of one run. Mutable."""
+    """The counts of one run. Mutable."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -125,7 +126,7 @@ class Reached:
     # --- when it is over ------------------------------------------------------------------------
 
     def look(self, events: Iterable[Event]) -> None:
-        """All that the trace tells."""
+        """Count the rows that the trace shows."""
         told = _Told(self.counts)
         for event in events:
             told.see(event)

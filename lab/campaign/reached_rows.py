@@ -1,4 +1,6 @@
-"""Rows: the states and transitions of the core that `lab.campaign.reached` counts, by name."""
+"""The rows of the coverage table: names of the states and transitions of the core that
+`lab.campaign.reached` counts. A new row is added here and explained in docs/lab.md.
+"""
 
 EPOCHS = {  # by the reason that an epoch is opened for
     "new log": "epoch: new log",

@@ -1,4 +1,5 @@
-"""Replay tokens: one word that names a run exactly, and knows whether it can be had again.
+"""A replay token is one word that names a run exactly and tells whether this code can still
+reproduce it.
 
     crash-storm.4711.aB3dE5fG7hI9jK1l.x9Y8.Q2w3E4r5T6y7.k3s
     scenario    seed domain gossip   config trace      sum
