@@ -3,7 +3,8 @@
 Roads (United Kingdom, France, Germany, United States), seats and flights (IATA: rows and letters
 without I, two-letter designators), licence plates and postal codes (United Kingdom, Germany,
 France, Canada, Netherlands), colours and hexadecimal (CSS, C), versions (semver.org), prices, times
-(ISO 8601), models of things. Where letters alone spell a word of the list, a code is left out.
+(ISO 8601), models of things, UUIDs, addresses of network cards, accounts, books, telephones, serial
+numbers. Where letters alone spell a word of the list, a code is left out.
 """
 
 from collections.abc import Callable, Iterator
@@ -95,8 +96,39 @@ def model(rng: Random) -> str:
     return rng.choice((made, made + rng.choice(LETTERS), made.lower() if "-" in made else made))
 
 
+def uuid(rng: Random) -> str:
+    return "-".join("".join(rng.choices(HEX, k=size)) for size in (8, 4, 4, 4, 12))
+
+
+def hardware(rng: Random) -> str:
+    """Of a network card, by IEEE 802."""
+    return rng.choice(":-").join("".join(rng.choices(HEX, k=2)) for _ in range(6))
+
+
+def account(rng: Random) -> str:
+    """IBAN, in groups of four."""
+    digits = [f"{rng.randrange(10_000):04}" for _ in range(rng.randint(3, 5))]
+    return " ".join((f"{_letters(rng, 2)}{rng.randrange(100):02}", *digits))
+
+
+def book(rng: Random) -> str:
+    """ISBN-13."""
+    return f"978-{rng.choice('0123')}-{rng.randrange(10_000):04}-{rng.randrange(10_000):04}-6"
+
+
+def phone(rng: Random) -> str:
+    parts = (rng.randrange(1, 100), rng.randrange(100, 1000), rng.randrange(1000, 10_000))
+    return f"+{rng.choice(' -./').join(map(str, parts))}"
+
+
+def serial(rng: Random) -> str:
+    signs = LETTERS + "0123456789"
+    return "-".join("".join(rng.choices(signs, k=5)) for _ in range(4))
+
+
 KINDS: tuple[Callable[[Random], str], ...] = (
     *(road, seat, flight, plate, postcode, colour, hexadecimal, version, price, time, model),
+    *(uuid, hardware, account, book, phone, serial),
 )
 
 
