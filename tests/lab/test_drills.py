@@ -66,7 +66,7 @@ PLANTED: dict[str, Planted] = {
     "examining": (inspect, "compare", lambda *_: None),
     "exchanging": (Engine, "_on_stored", lambda *_: None),
     "framing": (frames, "HEADER_BYTES", 41),
-    "holding": (Frontier, "link_at", lambda *_: b""),
+    "holding": (Frontier, "chain_hash_at", lambda *_: b""),
     "inboxes": (Lane, "credit", property(lambda lane: CREDITS.get(id(lane), 0), _credit)),
     "journals": (recovery, "stopped_clean", lambda *_: False),
     "links": (FaultTable, "whole", lambda *_: True),
