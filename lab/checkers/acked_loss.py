@@ -1,14 +1,16 @@
 """C1: no acknowledged event is lost.
 
-An acknowledged event is in every live node's log at the end. Three things are told apart:
+An acknowledged event must be in the log of every live node at the end. If it is not, there are
+three cases:
 
-- *permitted loss*: every disk that was bound to hold it was destroyed, replaced or damaged, or it
-  was acknowledged as `written` only and the power went. It is counted, never hidden.
-- *out of reach*: nobody who lives shows it, but it is on the disk of a node that is down, or on its
-  way to a disk.
-- everything else is a loss, and so is a promise that was not yet true when it was given: `durable`
-  before the node was told of a sync, `replicated:k` before it was durable on k other disks. What
-  those lose afterwards is their loss; what was never synced there was never held.
+- *permitted loss*: every disk that had to hold it was destroyed, replaced or damaged, or it was
+  acknowledged as `written` only and the power failed. Permitted losses are counted and reported.
+- *out of reach*: no live node shows it, but it is on the disk of a node that is down, or on its way
+  to a disk.
+- *loss*: everything else. An acknowledgement that was not true when it was given counts as a loss,
+  too: `durable` before the node was told of a sync, `replicated:k` before the event was durable on
+  k other disks. If those disks lose it later, that is their loss; what was never synced on a disk
+  was never held there.
 """
 
 from typing import ClassVar

@@ -1,9 +1,9 @@
-"""C7: causes and effects.
+"""C7: causes and effects are shown as such.
 
-chatlab does not hold events back: an effect may be shown before its cause, and the timeline says
-what is missing. So out-of-order showings are counted and broken rules are these:
+chatlab does not hold events back: an effect may be shown before its cause, and then the timeline
+says what is missing. So showing an effect first is only counted, and these are the violations:
 
-- where a strategy claims causal delivery (`Limits.causal`), each of them is one;
+- where a strategy claims causal delivery (`Thresholds.causal`), each of them is one;
 - in the causal order no event stands above one of its parents, unless the parent's stamp was so
   far in the future that its child's author did not follow it, or goes behind it (C16). A parent is
   named by its dot. Where that is forked, the parent is the branch in the journal of the author's
@@ -29,7 +29,7 @@ RULE = CheckerRule(
 
 
 class _Names:
-    """What the own events of one node name as parents. Mutable."""
+    """The parents that the own events of one node have named. Mutable."""
 
     def __init__(self) -> None:
         self._own: list[tuple[int, tuple[str, ...]]] = []  # of this life: record, parents

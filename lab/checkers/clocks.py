@@ -1,13 +1,13 @@
-"""C16: whatever clocks say, stamps never contradict causality.
+"""C16: whatever the clocks of the machines show, stamps never contradict causality.
 
 - A node's own stamps rise: within a life, and above those that a restart finds on the disk.
 - An event's stamp is above its parents', unless a parent's was too far in the future to follow.
 - Both but for stamps that are more than a day ahead of the node's clock when it stamps
-  (`Limits.stamp_far_ms`): they were never the time, and a node goes back behind them.
+  (`Thresholds.stamp_far_ms`): they were never the time, and a node goes back behind them.
 - No stamp is ahead of every clock there has been. Clocks are known where records and starts tell
   them; what the plan does to clocks between is allowed for.
 - A stamp that came from elsewhere is called skewed, and not followed, exactly if it was too far
-  ahead of the clock of the node that received it (`Limits.stamp_ahead_ms`).
+  ahead of the clock of the node that received it (`Thresholds.stamp_ahead_ms`).
 - The causal order is the order of stamps, and not of the times of arrival.
 
 That C1 to C10 hold under clock faults too is seen from their own verdicts.

@@ -1,4 +1,6 @@
-"""A case: what a checker of one run is made from."""
+"""A `CheckContext` is what a checker of one run is constructed from: what has happened so far, what
+the disks hold, and the thresholds.
+"""
 
 from msgspec import Struct
 

@@ -1,12 +1,12 @@
-"""C6: the copies converge, within a bound.
+"""C6: live nodes converge within a time bound.
 
-At the end all live nodes hold the same events, and whatever is said of them (roots, fingerprints of
-projections) is equal exactly where they are. Agreement was reached, for good, within a bound: a
-calibrated one (`Limits.bound_us`), counted from the last fault, or else the one that the trace
-declares, counted from when nothing more is posted. Without either the verdict is unknown. In the
-simulator the bound is in the terms of the knobs of gossip (`lab.campaign.judged_run.calibrated`),
-at least 1.3 times the largest `healed_us` of 3,000 runs of the sound core. Convergence that comes
-late but in time is C20's business.
+At the end all live nodes hold the same events, and their roots and the fingerprints of their
+projections are equal exactly where the sets of events are equal. They must agree, and stay in
+agreement, within a bound. It is either calibrated (`Thresholds.bound_us`) and counts from the last
+fault, or it is declared by the trace and counts from the last post. Without either the verdict is
+unknown. In the simulator the bound is computed from the settings of gossip
+(`lab.campaign.judged_run.calibrated`); it is at least 1.3 times the largest `healed_us` of 3,000
+runs of the correct core. Convergence that is slow but within the bound is judged by C20.
 """
 
 from typing import ClassVar

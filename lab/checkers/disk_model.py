@@ -1,16 +1,17 @@
-"""Disks: which records each node's journal holds, and why records went missing.
+"""A model of each node's disk, for checkers: which records its journal holds, and why records are
+missing after a restart.
 
 Rules
-- Records are handed out under numbers 1, 2, ... within a life; those recovered at its boot come
-  first. What a crash must leave is everything up to a *floor*: what was written, or after a loss of
-  power what was synced. A failed sync counts as a loss of power, for nobody knows what it left.
-- A record that is gone after a boot was lost. The excuse is the mildest that covers it: the disk
-  was destroyed, an older copy was put back, bits or sectors of it were damaged, or the record was
-  above the floor. No excuse is "", and that is a lie of the journal.
-- What damage took may come back: a sector that the disk writes to the wrong place may bring the
-  very bytes that once stood there. Such a record stands where it stood, with the same number,
-  behind the same one, and is true again. So its place is kept in mind, and it may be found there,
-  and only there, at a start before which the disk was damaged once more.
+- Records get the numbers 1, 2, ... within a life; those recovered at its boot come first. A crash
+  must keep every record up to a *floor*: those written, or after a power failure those synced. A
+  failed sync counts as a power failure, because it is unknown what it left on the disk.
+- A record that is missing after a boot is lost. Its excuse is the mildest that covers it: the disk
+  was destroyed, an older copy was put back, bits or sectors were damaged, or the record was above
+  the floor. If there is no excuse, the excuse is "", and the journal has broken its promise.
+- Records that damage removed may come back: a misdirected write may restore exactly the bytes that
+  once stood there. Such a record has its old place and number, behind the same record as before,
+  and is valid again. So its place is remembered. It may come back only there, and only at a start
+  before which the disk was damaged once more.
 """
 
 from collections.abc import Sequence
@@ -39,7 +40,7 @@ GONE = frozenset({DESTROYED, OLDER, DAMAGED})  # excuses that cover what was syn
 
 
 class DiskLoss(Struct, frozen=True):
-    """Of a record, found at this boot."""
+    """The loss of one record, found at this boot."""
 
     excuse: str  # one of the above, "": there is none
     boot: int  # seq
@@ -58,12 +59,12 @@ class Reopening(Struct, frozen=True):
 
 
 def numbered(records: Sequence[str]) -> dict[str, int]:
-    """By name: the number of a record, from 1."""
+    """The number of each record, from 1, by its name."""
     return {name: at for at, name in enumerate(records, start=1)}
 
 
 class Disk:
-    """Of one node. Mutable."""
+    """The disk of one node. Mutable."""
 
     def __init__(self) -> None:
         self.records: list[str] = []  # refs and `epoch LOG`, by number - 1
@@ -88,14 +89,14 @@ class Disk:
         self.written, self.durable = data.written, max(data.durable, self.sure)
 
     def sync(self) -> None:
-        """Keep in mind what is durable now; a loss that comes later does not undo it."""
+        """Remember which records are durable now; a later loss does not change that."""
         upto = min(self.durable, len(self.records))
         if self.marked < upto:
             self.synced.update(self.records[self.marked : upto])
             self.marked = upto
 
     def cut(self, kept: int) -> None:
-        """Records after `kept` are not there."""
+        """Remove the records after `kept`."""
         del self.records[kept:]
         self.marked = min(self.marked, kept)
         self.number_of = numbered(self.records)
@@ -137,7 +138,7 @@ class Disk:
 
 
 class Disks:
-    """Mutable."""
+    """The disks of all nodes. Mutable."""
 
     def __init__(self) -> None:
         self.of: dict[str, Disk] = {}

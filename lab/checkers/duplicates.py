@@ -1,7 +1,7 @@
-"""C4: nothing is shown twice.
+"""C4: no event is shown twice.
 
-At any time, what a node shows are distinct events: in its arrivals, in the causal order, and in
-what a reader is given. Multiplicity counts, not membership.
+At any time the events that a node shows are distinct: in its arrivals, in its causal order, and in
+each reply to a read. The check counts occurrences; it does not only compare sets.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
-"""C17: the run was no empty exercise.
+"""C17: the run exercised what its plan contains.
 
-A fault that was planned and acted on nothing shows nothing, and so does a run in which nothing was
-acknowledged or nothing travelled. Such a run passes no checker in earnest: it is unknown. How many
-posts were concurrent is told; a batch in which none were is a batch that proves little.
+A run proves nothing if a planned fault never acted, if no op was acknowledged, or if no packet was
+sent. The verdict of such a run is unknown, and never pass. The number of concurrent posts is
+reported: a batch without any proves little.
 
-Where faults are drawn at random (`Limits.swarm`), one that found no occasion in this run, beside
-others that did, is the business of the batch: over all its runs every fault must have acted.
+If the faults are drawn at random (`Thresholds.swarm`), a fault may find no occasion in one run,
+provided that others did. Then the batch is judged: over all its runs every fault must have acted.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
-"""C2: an op whose outcome is unknown is atomic, and one that failed never happened.
+"""C2: an op with an unknown outcome is atomic, and an op that failed never happened.
 
-`info` says that nobody can tell: its event ends in all live logs or in none. `fail` says definitely
-not: its event is in no log at any time. An op has one answer.
+`info` says that the outcome is unknown: the op's event must end in all live logs or in none. `fail`
+says that the op definitely did not happen: its event must be in no log at any time. An op has one
+answer.
 """
 
 from typing import ClassVar

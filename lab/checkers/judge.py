@@ -1,7 +1,8 @@
-"""The judge: all checkers of one run, in one pass over its trace.
+"""The judge runs all checkers of one run in one pass over its trace.
 
-Each event goes to the history and the disks first, then to the checkers that want its kind, by one
-look-up of its class. A judge can be an observer of a trace, and then judges while it grows.
+Each event goes first to the history and the disks, and then to the checkers that want its kind,
+found by one look-up of its class. A judge can also be an observer of a trace, and then judges while
+the run goes on.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -38,7 +39,7 @@ from lab.trace.trace import Event
 
 
 class Single:
-    """A checker of one run, as it is registered."""
+    """The registration of a checker of one run."""
 
     def __init__(self, rule: CheckerRule, make: Callable[[CheckContext], Checker]) -> None:
         self.rule = rule
@@ -49,7 +50,7 @@ class Single:
         return self.rule.id
 
     def check(self, trace: Iterable[Event], limits: Thresholds | None = None) -> Verdict:
-        """This checker alone."""
+        """Run this checker alone."""
         (verdict,) = judge(trace, limits, only=(self.rule.id,))
         return verdict
 

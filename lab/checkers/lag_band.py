@@ -1,4 +1,5 @@
-"""C20: over a batch of runs, events spread no later, cost no more and come by no worse ways.
+"""C20: over a batch of runs, events spread as fast, as cheaply and in the same ways as in the
+calibration.
 
 Repair that works but slowly is seen by no checker of one run: a node that never relays still
 converges, for somebody else asks. So the mean lag over a batch, from posting to each other node,
@@ -74,7 +75,7 @@ def means_of(samples: Sequence[Sample]) -> dict[str, float] | None:
 
 
 def calibrate(batches: Sequence[Sequence[Sample]]) -> Band | None:
-    """What the sound core shows. None if these batches are too few, too small or empty."""
+    """The band of these batches. None if they are too few, too small or empty."""
     sizes = {len(batch) for batch in batches}
     if len(batches) < BATCHES_MIN or len(sizes) != 1 or min(sizes) < RUNS_MIN:
         return None

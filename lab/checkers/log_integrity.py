@@ -1,13 +1,13 @@
-"""C5: a log only grows, and a journal keeps its word.
+"""C5: a log only grows, and a journal keeps the promises that its node makes.
 
-- Within a life records are numbered without gaps, `written` and `durable` never go back, and what
-  becomes visible does so in the order of its records, once its record is as safe as the node's
-  durability promises. Nothing is heard of elsewhere before that.
-- Own events count 1, 2, ... in the log that is open; a log is opened once, by a record that stands
-  in the journal before its first event.
-- Across a crash: what was below the floor (`lab.checkers.disk_model`) comes back, nothing is
-  invented or changes its place, and where bits were flipped the journal says that something is
-  missing. What damage took may come back where it stood, if the disk was damaged again.
+- Within a life records are numbered without gaps, and `written` and `durable` never decrease.
+  Events become visible in the order of their records, and only once the record is as safe as the
+  node's durability promises. No other node receives an event before that.
+- Own events count 1, 2, ... in the open log. A log is opened once, by a record that precedes its
+  first event in the journal.
+- Across a crash: every record below the floor (`lab.checkers.disk_model`) comes back, no record is
+  invented or moved, and if bits were flipped the journal reports that records are missing. Records
+  that damage removed may come back at their old place, if the disk was damaged again.
 """
 
 from collections import deque

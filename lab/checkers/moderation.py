@@ -1,13 +1,14 @@
-"""C9: moderation never changes what was said.
+"""C9: moderation never changes an event, and decides by the text and the rules alone.
 
-- An event has the same bytes and the same facts everywhere and always, whatever rules a node has.
-- What was acknowledged is what was emitted, and where no rule is named it is what was asked for.
-- A decision depends on the text and the rules alone, and it is final: what censoring has left is
-  let through as it is.
-- A text that holds a forbidden word, plainly or in a disguise that is undone letter by letter, is
-  not let through. A text of plain words, none of which is forbidden, is let through as it is.
-- Censoring replaces code points by `*`, each by one, and changes nothing else; of a word that
-  stands there plainly it leaves none.
+- An event has the same bytes and the same content everywhere and always, whatever rules a node has.
+- The text of an acknowledged event is the one that was emitted, and if no rule is named it is the
+  one that was asked for.
+- A decision depends on the text and the rules alone, and it is stable: a censored text passes
+  unchanged when it is moderated again.
+- A text with a forbidden word, plain or in a disguise that can be undone letter by letter, does not
+  pass. A text of plain words, none of them forbidden, passes unchanged.
+- Censoring replaces each code point by one `*` and changes nothing else. It replaces all of a word
+  that is not disguised.
 """
 
 import re

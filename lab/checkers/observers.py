@@ -1,6 +1,6 @@
-"""C15: whoever looks on changes nothing.
+"""C15: observers change nothing.
 
-The same run with and without observers leaves the same trace, byte for byte.
+The same run with and without observers must leave the same trace, byte for byte.
 """
 
 from collections.abc import Iterable

@@ -1,12 +1,13 @@
-"""C18: no packet and no byte comes from nowhere or goes nowhere.
+"""C18: packets and bytes are conserved.
 
-Each transmission and each copy of it arrives once, or is dropped once, or is still on its way when
-the run ends. What arrives is what was sent, from and to whom it was sent. The parts of a packet sum
-up to its size, and the ledger of the transport says what the trace says.
+Each transmission and each copy of it arrives once, or is dropped once, or is in flight when the run
+ends. A packet arrives as it was sent, at the receiver to whom it was sent. The parts of a packet
+add up to its size, and the counters of the transport agree with the trace.
 
-A name begins with its sender and its life, or a later number of lives if the node had to refute
-that it is gone. It is given to one packet, which goes to each peer once. A node whose disk was put
-aside counts its lives anew, and with them its packets.
+The name of a packet is (sender, incarnation, number). The incarnation is the number of the sender's
+life, or a later one if the node refuted that it is dead. One name is given to one packet, which
+goes to each peer at most once. A node whose disk was replaced counts its lives, and with them its
+packets, from the start.
 """
 
 from typing import ClassVar

@@ -1,8 +1,8 @@
-"""C21: each part of the core does by itself what a plain model of it does.
+"""C21: each part of the core behaves like a plain model of it.
 
-Every run of the simulator drills some parts (`lab.drills`): the same random steps, and whatever a
-stranger could hand in, for the part and for a model of it that keeps everything and works it out
-anew each time. Only where they differ does the trace tell of it.
+Every run of the simulator drills some parts (`lab.drills`): it gives the part and its model the
+same random steps, including invalid input. The model keeps everything and computes each result from
+scratch. The trace has an event only where the two differ.
 """
 
 from typing import ClassVar

@@ -1,13 +1,13 @@
-"""C3: no phantom and no fork.
+"""C3: no event is invented, and no fork is unexplained.
 
-Each event in any log was posted by exactly one op, at the node that its dot names, and is of the
-kind and the author that were asked for. One dot has one content, at all nodes and at all times.
+Each event in any log was posted by exactly one op, at the node that its dot names, with the kind
+and the author that were asked for. One dot has one content, at all nodes and at all times.
 
-A fork is *declared* where an older copy of its origin's disk explains it: the copy lacked the one
-branch, and the other was written later, by somebody who could not know. It is legitimate, it is
-counted, and every node that holds both branches must say that its origin is forked. Nobody is
-accused of a fork that is not there. A node that is given back more of its open log than it had does
-know, and writes nothing more there.
+A fork is *declared* if an older copy of its origin's disk explains it: the copy lacked the one
+branch, and the other was written later, by a node that could not know the first. A declared fork is
+counted and permitted, and every node that holds both branches must report that its origin is
+forked. No node may report a fork that does not exist. A node that peers give back more of its open
+log than it had knows that its disk is older, and must write nothing more to that log.
 """
 
 from itertools import pairwise

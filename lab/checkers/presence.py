@@ -1,8 +1,9 @@
-"""C13: who is taken for gone, rightly and wrongly. Figures, and one optional rule.
+"""C13: how failure detection performs. It gives figures, and one optional rule.
 
-Found out: the time from the end of a life to the first suspicion of each other node. False
-suspicion: of a node that runs; a partition makes those, and they are no fault. The rule, where
-`Limits.unsuspected_us` is set: nobody who has lived in peace that long is suspected by anybody.
+Detection time: from the end of a life to the first suspicion by each other node. False suspicions:
+those of a node that runs; partitions cause them, and they are no violation. The rule applies if
+`Thresholds.unsuspected_us` is set: a node that has run without faults for that long is suspected by
+no other.
 """
 
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""C12: progress, and what it costs.
+"""C12: nodes make progress, and do not waste packets.
 
 - No live node that knows of something missing sleeps without a timer.
 - Nothing useless goes on without end. A node that is answered with entries again and again, and
@@ -14,7 +14,7 @@
   a rumor would be sent for ever. The rates of packets, bytes and rounds are then those of idling.
 - Before that no storm of packets goes on (`packets_per_event`).
 
-Each is judged where it is declared (`Limits`), and told in any case.
+Each is judged where it is declared (`Thresholds`), and told in any case.
 """
 
 from bisect import bisect_right

@@ -1,11 +1,11 @@
-"""C11: how often a quiet period lies. A curve, and never pass or fail.
+"""C11: how often a quiet period is wrong, as a curve over its length. It never passes or fails.
 
 A node claims to be quiet from `w` after its last arrival, or its start, until the next arrival. It
-is *stable* while it shows every event that was acknowledged anywhere so far, which only an oracle
-knows. Precision is the share of claimed time that is stable, recall the share of stable time that
-is claimed, delay the time from becoming stable to claiming so. No `w` makes precision 1: behind a
-partition it is quiet.
-Silence begins anew with each life of a node: it cannot know what it missed while it was down.
+is *stable* while it shows every event that was acknowledged anywhere so far, which only an observer
+of all nodes can know. Precision is the share of claimed time that is stable. Recall is the share of
+stable time that is claimed. Delay is the time from becoming stable to claiming so. No `w` makes
+precision 1, because a node behind a partition is quiet. The period starts again with each life of a
+node, which cannot know what it missed while it was down.
 
 An acknowledged event that all disks lost leaves everybody unstable for ever; C1 tells of those.
 """

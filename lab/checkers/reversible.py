@@ -1,9 +1,10 @@
-"""C10: projections are folds, and can be undone.
+"""C10: projections depend on their arrivals alone, and rewinding restores an earlier state.
 
-Folded anew from the arrivals, or with its last half rewound and applied again, a projection is what
-it was; with that half rewound it is what the first half alone folds to. What a node holds at the
-end is what it showed, in that order. Nodes that met the same events in different orders show one
-and the same causal order, and what readers were shown on the way was never in another.
+A projection that is recomputed from the arrivals equals the node's own, and so does one whose last
+half is rewound and applied again. With that half rewound it equals the projection of the first
+half. The arrivals that a node holds at the end are those that it showed, in that order. Nodes that
+received the same events in different orders show the same causal order, and no reply to a read
+contradicted it.
 """
 
 from typing import ClassVar

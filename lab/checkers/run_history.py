@@ -1,7 +1,8 @@
-"""The history: what several checkers need to know of a run, gathered once.
+"""The run history collects the facts of a run that several checkers need, so that each is computed
+once.
 
-It interprets nothing. It is shown every event before the checkers are, so that what it holds
-includes the event at hand.
+It judges nothing. It takes each event before the checkers do, so its contents include the event
+that a checker is looking at.
 """
 
 from lab.checkers.verdict import Wants

@@ -1,4 +1,6 @@
-"""The meter: what one run adds to a batch, taken while its checkers look."""
+"""The sample meter computes the figures of one run that batch checkers (C17, C20) compare. It reads
+the trace in the same pass as the checkers.
+"""
 
 from msgspec import Struct
 
@@ -26,7 +28,7 @@ def silent_of(totals: Totals) -> tuple[str, ...]:
 
 
 class Sample(Struct, frozen=True):
-    """Of one run. The seed must not be one of the calibration's."""
+    """The figures of one run. Its seed must not be one of the calibration's."""
 
     seed: int
     lag_us: int  # sum over showings

@@ -1,12 +1,13 @@
-"""C8: what a session can rely on.
+"""C8: the session guarantees of Terry et al. 1994 hold for sessions that use one node only.
 
-Read your writes: a read shows the session's own acknowledged events. Monotonic reads: it shows all
-that the read before showed. Monotonic writes: where two events of a session are shown, they are in
-its order. Writes follow reads: so are what it read and what it then wrote.
+Read your writes: a read shows the session's own acknowledged events. Monotonic reads: a read shows
+everything that the read before it showed. Monotonic writes: the events of a session are shown in
+the session's order. Writes follow reads: where an event and events that its session read before
+it are shown, they are in that order.
 
-A *sticky* session asks one node only, and for it all four are promised, across restarts too: what
-is acknowledged is as safe as the node's durability says. What a disk lost with an excuse it no
-longer owes. A *roaming* session is promised nothing; how often it is surprised is counted.
+A *sticky* session uses one node only. All four guarantees hold for it, across restarts too, because
+an acknowledged event is as safe as the node's durability says. Events that a disk lost with an
+excuse are exempt. A *roaming* session has no guarantees; its violations are counted.
 """
 
 from typing import ClassVar

@@ -1,15 +1,15 @@
-"""C14: what fails is restarted, alone and within its budget, and says so.
+"""C14: what fails is restarted, alone and within its restart budget, and this is logged.
 
-- An exception out of the core is a bug, also where a restart heals it.
-- A node whose life ended starts again before the run ends. It may refuse to start only where its
-  disk was damaged or failed.
-- A node that is up at the end runs. It may be read-only where its storage failed for good in this
-  life: a failed sync says so (`final`). A write for which there was no room excuses nothing, for
-  every fault has ended: the node must have written what it owes by then.
-- Lives are counted: each start has a higher number than those before it on the same disk. Another
-  disk counts by itself.
-- A worker that crashed runs again, or gave up, and is not restarted more often than its budget
-  allows. That nothing is lost thereby is C1's and C5's.
+- An exception out of the core is a violation, even if a restart follows.
+- A node whose life ended starts again before the run ends. It may refuse to start only if its disk
+  was damaged or failed.
+- A node that is up at the end works. It may be read-only only if its storage failed for good in
+  this life, which a failed sync reports (`final`). A write that found no room is no excuse, because
+  every fault has ended: the node must have retried it by then.
+- Lives are numbered: each start on a disk has a higher number than those before it. A replaced disk
+  has its own numbering.
+- A worker that crashed runs again, or has given up, and is not restarted more often than its budget
+  allows. That no event is lost by that is checked by C1 and C5.
 """
 
 from collections import deque

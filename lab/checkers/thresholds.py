@@ -1,4 +1,6 @@
-"""Limits: what a run is held to beyond what is always promised. Zero: not held to it."""
+"""Thresholds are the limits that a run is judged by, besides what is always required. Zero turns a
+limit off, unless its comment says otherwise.
+"""
 
 from msgspec import Struct
 

@@ -1,4 +1,4 @@
-"""Sameness: two traces that should be one, and where they first differ."""
+"""Comparison of two traces that must be equal. The verdict names the first event that differs."""
 
 from collections.abc import Iterable
 

@@ -1,8 +1,9 @@
-"""Verdicts: what a checker says of a run, and what a checker is.
+"""A verdict is the result of one checker on one run. This module also has the protocols that
+checkers implement.
 
-`pass`: the promise held wherever the trace lets it be seen. `fail`: it was broken, and the witness
-events show where. `unknown`: the run could not show it; nothing was acknowledged, nobody lived to
-the end, or there is nothing to measure against. Unknown is no kind of pass.
+`pass`: the promise held as far as the trace shows. `fail`: it was broken, and the witness events
+show where. `unknown`: the run could not show it, because no op was acknowledged, no node was up at
+the end, or there is no calibration. Unknown never counts as pass.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -36,7 +37,7 @@ class Verdict(Struct, frozen=True):
 
 
 class Checker(Protocol):
-    """Judges one run. It is shown the events that it wants, in order, and asked once at the end."""
+    """Judges one run. It gets the events that it wants, in order, and is asked once at the end."""
 
     rule: ClassVar[CheckerRule]
 
@@ -54,7 +55,7 @@ class PairChecker(Protocol):
 
 
 class Findings:
-    """What a checker has against a run. The first finding is told, the others are counted."""
+    """The violations of one run. The first is reported, the others are counted."""
 
     def __init__(self, rule: CheckerRule) -> None:
         self.rule = rule

@@ -1,20 +1,24 @@
-"""Real runs: a scenario on processes, and a trace of it as the simulator would have written it.
+"""Real runs: a scenario executed on real processes, and a trace of it in the simulator's schema.
 
     result = run_real(named("partition"), seed=7)
     result.trace            for the same checkers
-    result.not_possible     faults of the plan that no cluster of processes can be made to have
+    result.not_possible     faults of the plan that cannot be applied to processes
     result.conformance      every recorded turn, fed back through the core
 
-Rules
-- The plan is the one that the simulator would run: same scenario, same seed, same operations. What
-  is not possible here is left out and said aloud, and so is what is done in another way.
-- Nodes tell nothing but their recordings (`node.recording.recorder`). What a node did is told by
-  replaying its core on what it was fed; where an output differs, the conformance says so.
-- All times are those of one machine's monotonic clock. Nothing is told before its cause.
+Imported by the command line.
 
-How a run goes: `possible` takes out what cannot be; `driver` starts the nodes, does to them what
-the plan says while `sessions` ask, and collects the recordings; `lives` plays each life and tells
-what it did; `packets` ties receipts to sends; `merge` puts all that in order.
+Rules
+- The plan is the one that the simulator would run: same scenario, same seed, same operations. Each
+  fault that is left out, or applied in another way, is reported.
+- The only source inside a node is its recording (`node.recording.recorder`). Its events are
+  obtained by replaying its core on the recorded inputs; where an output differs, the conformance
+  says so.
+- All times are those of one machine's monotonic clock. No event precedes its cause.
+
+How a run goes: `feasibility` takes out what cannot be applied. `driver` starts the nodes and
+applies the plan while `client_sessions` ask, and collects the recordings. `life_events` replays
+each life. `packet_matching` assigns receipts to transmissions. `trace_merge` sorts everything into
+one trace.
 """
 
 from lab.real.run import RealError, RealResult, run_plan_real, run_real

@@ -1,8 +1,10 @@
-"""Sessions: clients that ask real nodes what a plan says, one thing at a time, each in a thread.
+"""Client sessions of a real run: each asks the nodes for the ops of a plan, one at a time, in a
+thread of its own.
 
-The answers are those of a careful client, as in `lab.sim.clients`: `fail` only where the op
-certainly did not and will not happen. Refs are not known here: something stands for each
-(`lab.real.draft_event.name_of`), and `lab.real.trace_merge` puts the ref there.
+The answers are those of a careful client, as in `lab.sim.clients`: `fail` only if the op certainly
+did not and will not happen, `info` if that is not known. The refs of events are not known yet while
+a run goes on: a placeholder stands for each (`lab.real.draft_event.name_of`), and
+`lab.real.trace_merge` replaces it by the ref.
 """
 
 import threading
@@ -32,7 +34,7 @@ _CERTAIN = frozenset({"busy", "disk_full", "bad_request"})
 
 
 class Clock:
-    """When a plan began, and what is left to be asked. Shared by all sessions."""
+    """When the run began, and the signals that end its phases. Shared by all sessions."""
 
     def __init__(self) -> None:
         self.began_ns = 0
@@ -46,7 +48,7 @@ class Clock:
 
 
 class Session(threading.Thread):
-    """One client. `faults_us`: ops after that belong to the end."""
+    """One client. Ops due after `faults_us` are asked in the phase of liveness."""
 
     def __init__(
         self,

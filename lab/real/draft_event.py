@@ -1,4 +1,4 @@
-"""Drafts: events of a trace before their order is known."""
+"""Draft events: events of a real run's trace before their order, and so their `seq`, is known."""
 
 from msgspec import Struct
 
@@ -7,12 +7,12 @@ from lab.trace.trace import MsgId
 
 
 def name_of(dot: str, stamp_ms: int, stamp_counter: int) -> str:
-    """What stands for a ref that is not known yet: the branches of a fork share a dot only."""
+    """The placeholder of a ref that is not known yet. Only the branches of a fork share one."""
     return f"{dot}@{stamp_ms}.{stamp_counter}"
 
 
 class Draft(Struct, eq=False):
-    """Mutable. An event of a trace, whose cause is another draft, and `seq` is given last."""
+    """An event whose cause is another draft. `seq` is set when all drafts are sorted. Mutable."""
 
     t_ns: int
     node: str
@@ -26,7 +26,7 @@ class Draft(Struct, eq=False):
 
 
 class DraftLog:
-    """What the driver did and saw. `add` may be called from any thread. Mutable."""
+    """What the driver did and observed. `add` may be called from any thread. Mutable."""
 
     def __init__(self) -> None:
         self.drafts: list[Draft] = []

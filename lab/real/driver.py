@@ -1,4 +1,5 @@
-"""The driver: starts real nodes, does to them what a plan says, and keeps what it did and saw.
+"""The driver executes a plan on real node processes: it starts them, applies the faults of the
+plan, and records what it did and observed.
 
 Phases are the simulator's. The phase of liveness may end early: as soon as all nodes agree and
 nobody waits for an answer, for nothing more would happen in it but rounds among equals.
@@ -58,7 +59,7 @@ class DriverRecord(Struct, frozen=True):
 
 
 class Visit(Protocol):
-    """See `lab.real.visit`."""
+    """The interface of a visit (`lab.real.visit`), as the driver calls it."""
 
     def fields(self) -> dict[str, Any]:
         """Of the cluster file, besides those of the plan."""

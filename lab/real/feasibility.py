@@ -1,7 +1,7 @@
-"""What of a plan can be done to processes on one machine, and what cannot.
+"""Feasibility: which faults of a plan can be applied to processes on one machine, and which cannot.
 
-Nothing is left out silently: `refused` says what is not done and why, `adapted` what is done in
-another way than the simulator does it.
+Nothing is left out silently: `refused` names each fault that is not applied, with the reason;
+`adapted` names each that is applied in another way than in the simulator.
 """
 
 from collections import Counter

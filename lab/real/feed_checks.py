@@ -1,7 +1,8 @@
-"""Observers: who watches the feeds of nodes at rest while some events are posted there.
+"""Checks of the feeds: observers subscribe to idle nodes while some events are posted, and each
+must receive exactly these events.
 
-`report` is called with one line for each thing that is not as it must be. What is posted is an op
-of the run like any other, and the checkers judge it as well.
+`report` is called with one line of text for each thing that is wrong. The posts are ops of the run
+like any other, so the checkers judge them as well.
 """
 
 import time
@@ -28,7 +29,7 @@ Reporter = Callable[[str], None]
 
 
 class Door(Struct, frozen=True):
-    """Where an observer comes in: a node's socket, or its locked door with keys for it."""
+    """An endpoint for an observer: a Unix socket, or a TCP endpoint with the keys for it."""
 
     node: str
     endpoint: str

@@ -1,7 +1,8 @@
-"""Strangers: who knocks at the doors of a node at rest, with rubbish, and what the node counts.
+"""Checks of hostile connections: strangers connect to every endpoint of an idle node and send
+garbage. The node must reject each and count it.
 
-`report` is called with one line for each thing that is not as it must be. Whoever comes is counted
-by the reason for which he is sent away, and afterwards nothing of him is left.
+`report` is called with one line of text for each thing that is wrong: a connection that is not
+counted under the reason of its rejection, or that leaves something behind in the process.
 """
 
 import os
@@ -42,7 +43,11 @@ def knock(
     public: bytes | None,
     report: Reporter,
 ) -> None:
-    """At all doors of one node. `own`, `public`: a trusted peer's key and the node's, or none."""
+    """Connect to all endpoints of one node as strangers of every kind, and check its counters.
+
+    `own`, `public`: the keys of a trusted peer and the node's public key, or none without
+    encryption.
+    """
     with Client(place.name, place.control, WITHIN_S) as client:
         if public is None:
             _rubbish(client, endpoint, report)
@@ -60,7 +65,7 @@ def counters_of(client: Client) -> dict[str, int]:
 
 
 def await_counters(client: Client, wanted: dict[str, int], report: Reporter, what: str) -> None:
-    """Until these counters are what they must be, and not more."""
+    """Wait until these counters have exactly the expected values; report those that do not."""
     until_s = time.monotonic() + WITHIN_S
     while True:
         counters = counters_of(client)

@@ -1,7 +1,8 @@
-"""Standing: what nodes at rest say of themselves, and what the system says of them.
+"""Checks of idle nodes: what a node at rest reports of itself must agree with what the operating
+system reports of its process (memory, descriptors, threads, CPU time).
 
-`report` is called with one line for each thing that is not as it must be. What is still under way
-may settle: everything is looked at until it is right, for `SETTLE_S` at most.
+`report` is called with one line of text for each thing that is wrong. Work may still be under way,
+so each check is repeated until it holds, for at most `SETTLE_S` seconds.
 """
 
 import os
@@ -39,7 +40,7 @@ Reporter = Callable[[str], None]
 
 
 class Level(Struct, frozen=True):
-    """What a process holds of the system."""
+    """The resources that a process holds."""
 
     descriptors: int
     threads: int
@@ -144,7 +145,7 @@ def _between(statuses: Mapping[str, Status], lives: Mapping[str, int]) -> list[s
 
 
 def look_idle(pids: Mapping[str, int], levels: Mapping[str, Level], report: Reporter) -> None:
-    """A node at rest sleeps, and gives back what visitors cost."""
+    """Check that an idle node sleeps, and that it has released what its visitors used."""
     before = {name: _used(pid) for name, pid in pids.items()}
     began_s = time.monotonic()
     time.sleep(REST_S)

@@ -1,6 +1,7 @@
-"""Leftovers: what a cluster that was stopped in order leaves on the disk, and what it logged.
+"""Checks of a stopped cluster: which files an orderly stop leaves on the disk, and what the nodes
+wrote to their logs.
 
-`report` is called with one line for each thing that is not as it must be.
+`report` is called with one line of text for each thing that is wrong.
 """
 
 import json
@@ -37,7 +38,9 @@ def look(
     killed: Mapping[str, int],
     report: Reporter,
 ) -> None:
-    """`lives`: how many each node had; `killed`: how many of them ended by kill -9."""
+    """Run the checks. `lives`: how many processes each node had; `killed`: how many ended by kill
+    -9.
+    """
     known = CLUSTER_LEFT | {Path(at.journal_id).name for at in place.nodes.values()}
     odd = {path.name for path in Path(place.root).iterdir()} - known - set(place.nodes)
     if odd:

@@ -1,9 +1,10 @@
-"""Lives: each recorded life is played, and what the node did in it is told as the simulator does.
+"""Events of one life: a recorded life of a real node is replayed by the core, and each of its steps
+becomes a draft event, as the simulator would record it.
 
-A turn of a real node takes many inputs and drains once. All that happened in it is told at the time
-when it began, in this order: what came in, then the Outbox in the order of its fields. That keeps
-causes before effects, for a packet is sent after its sender's turn began and comes before its
-receiver's does.
+A turn of a real node takes many inputs and drains once. All events of a turn have the time of its
+beginning, and this order: the inputs, then the Outbox in the order of its fields. That keeps causes
+before effects, because a packet is sent after its sender's turn began and arrives before its
+receiver's turn begins.
 """
 
 from collections import deque
@@ -50,7 +51,7 @@ _MILLION = 1_000_000
 
 
 class Asked:
-    """The ops of a run, to be found again where a node takes them up. Mutable."""
+    """The ops of a run, to be matched with the commands that nodes recorded. Mutable."""
 
     def __init__(self, drafts: list[Draft]) -> None:
         self._waiting: dict[tuple[str, str, str, str], deque[Draft]] = {}
@@ -64,7 +65,7 @@ class Asked:
                 self._over_ns[id(draft.cause)] = draft.t_ns
 
     def find(self, node: str, item: raw.SubmitIn, t_ns: int) -> Draft | None:
-        """The oldest that asked for this and waits; one that never came here has its answer."""
+        """The oldest op that asked for this and is not matched yet; None if there is none."""
         waiting = self._waiting.get((node, item.action, item.author, item.text))
         while waiting:
             draft = waiting.popleft()
@@ -74,7 +75,7 @@ class Asked:
 
 
 class LifeTale:
-    """One life of one node, told. Mutable; `tell` once."""
+    """The draft events of one life of one node. Mutable; call `tell` once."""
 
     def __init__(
         self, player: Player, known: NamingCodec, disk: str, origin_ns: int, *, full: bool

@@ -1,8 +1,8 @@
-"""Links: the faults of a plan that are in force, as settings of the nodes' transports.
+"""Link settings: the faults of a plan that are active now, as settings of the nodes' transports.
 
-Each node spoils the links that begin at it. Several faults of one link add up. What a node cannot
-be told now (it is down, or stopped) is told when it is back; until then it sends nothing, but for
-some milliseconds after a start.
+Each node applies the faults of the links that begin at it. Several faults of one link are combined.
+A node that is down or stopped cannot be set now: it is set when it answers again. Until then it
+sends nothing, except for some milliseconds after a start.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ STEP_MS = 100  # a delay until some moment is told anew so often
 
 
 class LinkSettings:
-    """Mutable."""
+    """The settings of all links. Mutable."""
 
     def __init__(self, place: ClusterLocation, nodes: tuple[str, ...]) -> None:
         self._place = place
@@ -39,11 +39,11 @@ class LinkSettings:
 
     @property
     def moving(self) -> bool:
-        """There is a delay that must be told anew soon."""
+        """Whether some delay changes with time and must be set again soon."""
         return any(type(timed.fault) is Hold for timed, _ in self._active.values())
 
     def tell(self, reachable: list[str]) -> None:
-        """Make the links of these nodes what they should be."""
+        """Set the links of these nodes as the active faults say."""
         now_ns = time.monotonic_ns()
         for node in reachable:
             changed: dict[str, LinkFault] = {}
@@ -58,7 +58,7 @@ class LinkSettings:
                     self._told[node, peer] = fault
 
     def forget(self, node: str) -> None:
-        """It starts anew: its links are whole."""
+        """The node starts again: its links are without faults."""
         for peer in self._nodes:
             self._told.pop((node, peer), None)
 

@@ -1,9 +1,11 @@
-"""Packets: which receipt belongs to which transmission, and what became of the others.
+"""Packet matching: which receipt of a packet belongs to which transmission, and what happened to
+the transmissions without a receipt.
 
-A transmission is named by sender, incarnation, number and receiver. What the sender's faults did to
-it is recorded; what its transport dropped is recorded by peer and reason, and given to the oldest
-of those that never arrived. The rest was on its way, or in a buffer, when one of the two processes
-ended, and went down with it. What is left after that is in flight at the end.
+A transmission is identified by sender, incarnation, number and receiver. What the sender's faults
+did to it is recorded. What its transport dropped is recorded as counts by peer and reason, and
+assigned to the oldest transmissions that never arrived. Of the rest, those that were in flight or
+in a buffer when one of the two processes ended were lost with it. All others are in flight at the
+end.
 """
 
 from bisect import bisect_right
@@ -23,7 +25,7 @@ Spans = Sequence[tuple[int, int, Fault]]
 
 
 class Transmission(Struct, eq=False):
-    """Mutable. `plan`: what faults made of it: delays of its copies; None: nothing."""
+    """One packet to one peer. `plan`: the delays of its copies; None: no fault. Mutable."""
 
     draft: Draft
     plan: list[float] | None = None
@@ -51,7 +53,7 @@ class Matched(Struct, frozen=True):
 
 
 def match(lives: Sequence[ReplayedLife], spans: Spans, end_ns: int) -> Matched:
-    """Gives receipts their causes, and tells of copies and drops. Of what was until `end_ns`."""
+    """Set the causes of receipts, and add events for copies and drops, up to `end_ns`."""
     ledger = Ledger()
     by_name: dict[tuple[object, str | None], list[Transmission]] = {}
     for life in lives:

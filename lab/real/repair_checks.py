@@ -1,7 +1,8 @@
-"""Repairs: copies of a journal that are damaged, found damaged, repaired, and whole again.
+"""Checks of repair: a copy of a journal is damaged; `verify` must find the damage, `repair` must
+remove it, and the result must be sound.
 
-`report` is called with one line for each thing that is not as it must be. The journal itself, of a
-node that has stopped, is only read.
+`report` is called with one line of text for each thing that is wrong. The node has stopped, and its
+own journal is only read.
 """
 
 import shutil

@@ -1,6 +1,8 @@
-"""Askers: clients that ask a node at rest for everything, right and wrong, and look at each answer.
+"""Checks of requests: a client sends an idle node every kind of request, valid and invalid, and
+checks each reply.
 
-`report` is called with one line for each answer that is not what it must be. Nothing here posts.
+`report` is called with one line of text for each reply that is wrong. No request here posts an
+event.
 """
 
 from collections import Counter
@@ -42,7 +44,7 @@ Reporter = Callable[[str], None]
 
 
 def ask(place: NodeLocation, peers: list[str], durability: str, report: Reporter) -> None:
-    """All of it, at one node. What is counted there must be what was asked."""
+    """Send all requests to one node. Its counters must agree with what was sent."""
     with Client(place.name, place.control, ANSWER_S) as client:
         before = client.expect(ReadStatus(client.new_id()), Status).counters
         requests = _read(client, report)

@@ -1,7 +1,8 @@
-"""The setting of a round: what its cluster file says beside the plan, and the keys that it needs.
+"""Settings of a round: what its cluster file contains besides the plan, and the keys that this
+needs.
 
-Every second round is encrypted and has locked doors for commands and for observers on TCP; every
-other pair compresses. All nodes read their journals again in the background.
+Every second round uses encryption, and TCP endpoints with keys for clients and observers; every
+other pair of rounds uses compression. All nodes scrub their journals in the background.
 """
 
 from collections.abc import Iterator
@@ -64,7 +65,7 @@ def setting_of(nodes: tuple[str, ...], seed: int) -> RoundSettings:
 
 
 def free_ports(among: range) -> Iterator[int]:
-    """In an order of chance: rounds may run side by side."""
+    """Free TCP ports in random order, because other rounds may run at the same time."""
     for port in SystemRandom().sample(among, len(among)):
         if is_free(f"tcp://127.0.0.1:{port}"):
             yield port

@@ -1,12 +1,12 @@
-"""Rounds: seeds on real processes, a few seconds each, judged by facts.
+"""Real rounds: seeds executed on real processes, a few seconds each, and judged.
 
     seen = look(scenario_of((), 3), seed=3)
     seen.outcome, seen.rule, seen.reason
 
-A round is the plan of a scenario and a seed with its phase of faults made short, and a visit when
-the nodes agree (`lab.real.visit`). It fails where the visit or a checker finds something, where a
-replay differs from what a node did, and where the run cannot be told at all.
-Times differ from run to run, and so may the outcome of a defect that is a race; facts do not.
+A round is the plan of a scenario and a seed, with its phase of faults shortened, and a visit once
+the nodes agree (`lab.real.visit`). It fails if the visit or a checker reports something, if the
+replay of a node differs from its recording, or if no trace can be made of the run. Times differ
+from run to run, and so may the outcome of a defect that is a race.
 """
 
 import time
@@ -29,7 +29,9 @@ RULE = "REAL"  # what is no checker's
 
 
 def scenario_of(given: Sequence[Scenario], seed: int) -> Scenario:
-    """Of those that are given, or else of those whose faults processes can have."""
+    """The scenario of a seed: one of those given, or else of those whose faults can be applied
+    here.
+    """
     if given:
         return given[seed % len(given)]
     return named(SCENARIOS[seed % len(SCENARIOS)])
@@ -38,7 +40,7 @@ def scenario_of(given: Sequence[Scenario], seed: int) -> Scenario:
 def explore_rounds(
     found: ExploreResult, on_progress: Callable[[ExploreResult], None] = lambda _: None
 ) -> None:
-    """After the seeds: one round after another, for each has several processes. Ctrl-C ends it."""
+    """Run the rounds after the seeds, one by one: each has several processes. Ctrl-C ends it."""
     options = found.options
     try:
         for seed in range(options.first, options.first + options.real):

@@ -1,4 +1,4 @@
-"""One real run, from a scenario and a seed to its trace. See `lab.real`."""
+"""One real run: from a scenario and a seed to a judged trace of real processes. See `lab.real`."""
 
 import shutil
 import tempfile
@@ -24,14 +24,14 @@ from node.recording.format import read_recording
 
 
 class RealError(Problem):
-    """The run cannot be told: a recording is missing or ends too early."""
+    """No trace can be made of the run: a recording is missing or ends too early."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, Exit.FAILED)
 
 
 class RealResult(Struct, frozen=True):
-    """What a run leaves: as `lab.sim.world.Result`, and what is particular to processes."""
+    """The result of a run: as `lab.sim.world.Result`, and what only real processes have."""
 
     plan: Plan  # what was done
     trace: Trace

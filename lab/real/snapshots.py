@@ -1,4 +1,6 @@
-"""Looking: a replayed replica as it stands at some moment of a run."""
+"""Snapshots: when to record the state of a replayed replica, and that state as an event of the
+trace.
+"""
 
 from msgspec import Struct
 

@@ -1,4 +1,6 @@
-"""Wrong starts: nodes that must not start, and say why in one line, with the right exit code."""
+"""Checks of invalid starts: a node with a wrong name, file or lock must not start. It must print
+one line that says why, and exit with the right code.
+"""
 
 import json
 import subprocess
@@ -30,7 +32,7 @@ Reporter = Callable[[str], None]
 
 
 def start_wrongly(place: ClusterLocation, report: Reporter) -> None:
-    """In turn: a name that is not in the file, a node that runs, files that are no good."""
+    """Try in turn: a name that is not in the file, a node that already runs, unusable files."""
     folder, running = Path(place.file).parent, next(iter(place.nodes))
     files = {
         "misspelt": ("nodes: [n1]\nintervall_ms: 5\n", "misspelt.yaml:2:1: ", "interval_ms"),

@@ -1,8 +1,8 @@
-"""Merging: what the driver saw and what the lives tell becomes one trace.
+"""Trace merge: the drafts of the driver and of all lives are sorted by time and become one trace.
 
-Drafts are put in the order of their times; what has the same time stays in the order in which it
-was told. A machine's monotonic clock is one for all its processes, so a cause comes before its
-effect by itself; where it does not, the receiver's life is put off until it does.
+Drafts with equal times keep the order in which they were recorded. All processes of a machine share
+one monotonic clock, so a cause usually has an earlier time than its effect. Where it has not, the
+events of the receiver's life are delayed until it has (`put_off`).
 """
 
 from collections.abc import Sequence
@@ -206,7 +206,7 @@ def _put_in_lives(log: list[Draft], tales: list[LifeTale]) -> None:
 
 
 def put_off(lives: Sequence[Sequence[Draft]]) -> int:
-    """Of lives, each in its order: no effect before its cause. Returns how many are moved."""
+    """Delay events of lives until no effect precedes its cause. Returns how many were delayed."""
     changed: set[int] = set()
     for _ in range(PASSES_MAX):
         again = False

@@ -1,10 +1,12 @@
-"""A visit: what people and strangers do to the nodes of a round, and what must be true afterwards.
+"""A visit: what clients, observers and hostile connections do to the nodes of a round, and the
+checks of what the nodes must do in return.
 
-It comes when the faults are over and all nodes agree, so that what must be seen is a fact: every
-request has its answer, every stranger his count, every byte that was sent is received. One node is
-then stopped, and comes back at another address; at the end all are looked at from outside.
+It runs when all faults are over and all nodes agree, so that the expected results are exact: each
+request has its reply, each hostile connection is counted, each byte that was sent is received. Then
+one node is stopped and starts again at another address. At the end the files and logs of all nodes
+are checked.
 
-`findings` has one line for each thing that is not as it must be.
+`findings` has one line of text for each thing that is wrong.
 """
 
 import os
@@ -47,7 +49,7 @@ FINDINGS_MAX = 20
 
 
 class Visit:
-    """Mutable. For one round."""
+    """The visit of one round. Mutable."""
 
     def __init__(self, plan: Plan, folder: Path, setting: RoundSettings) -> None:
         self.plan = plan
