@@ -167,6 +167,10 @@ def test_a_gap_that_differs_is_a_boundary() -> None:
         assert judge.judge(text) == Clean(), text
 
 
+def test_a_sign_that_is_read_as_several_letters_moves_nothing() -> None:
+    assert censored(MILD, "ﬁve æons of hell, ﬁve") == "ﬁve æons of ****, ﬁve"
+
+
 def test_marks_are_not_left_behind() -> None:
     assert censored(MILD, "hell\u0301\u0300!") == "******!"
     assert censored(MILD, "e\u0301 hell") == "e\u0301 ****"
