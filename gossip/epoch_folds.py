@@ -1,4 +1,4 @@
-"""Folds: the closed logs of one origin in one line, so that a summary does not grow with restarts.
+"""Epoch folds: many closed logs of one origin in one line, so that restarts do not grow a summary.
 
 Rules
 - A fold is a statement about a range of epochs: all that I hold there and name in no line of this

@@ -1,4 +1,4 @@
-"""What one node holds, and a short hash that proves it.
+"""The frontier: which entries one node holds, log by log, and the root that names exactly that set.
 
 Rules
 - Per log (origin, epoch): the set of positions held (a contiguous prefix and ranges above it), the

@@ -1,8 +1,9 @@
-"""The logs of one origin of which something is held, and what they add up to.
+"""The logs of one origin of which something is held, in order of epoch, with sums of their hashes.
 
-Folds are sums over ranges of epochs. The sum of all is kept with each change. Sums over parts are
-differences of prefix sums, made anew only after this origin has changed. So a packet costs what it
-says, and not what is held.
+Folds (`gossip.epoch_folds`) need the sum of hashes and the count of entries over a range of epochs.
+The sum over all logs is kept with each change. A sum over a part is the difference of two prefix
+sums, which are made again only after this origin has changed: a packet costs what it says, and not
+what is held.
 """
 
 from bisect import bisect_left, bisect_right, insort

@@ -1,4 +1,4 @@
-"""Where the bytes of entries are, by position. The frontier says which positions are held.
+"""The store of entries: their bytes by position. The frontier says which positions are held.
 
 In memory here; a node may back the same Protocol with its journal. Reads must not fail: whoever
 stores promises to give back.

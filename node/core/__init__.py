@@ -18,6 +18,6 @@ The caller's duties
 - Before anything else: `Replica.recall` or `restore` what the journal holds, then `boot` once.
 - Execute each Outbox in the order of its fields, persist first, and report `Persisted` or
   `PersistFailed` for each group of records.
-- Step a `Tick` before other inputs, and at `wake_at_ms` at the latest.
+- Step a `Tick` before the other inputs of a turn, and at `wake_at_ms` at the latest.
 - Never use a replica again after it raised: build another one from the journal.
 """

@@ -6,14 +6,14 @@ round-robin (Shreedhar and Varghese 1995), and one turn takes a bounded number o
 sooner where that takes long (`node.core.turn_loop`): so a peer that sends without a pause delays
 neither people nor the other peers by more than one turn.
 
-While people give commands, here or, as pushes tell, elsewhere, each sender has a small share of the
-node's time as well: what its packets took is owed, decoding included. Who owes too much rests until
-time has paid it back, and meanwhile nothing is read of it (`node.sockets.gate`). So of all that
-people wait for, at most that share is such a peer's work, whatever it asks and whatever an answer
-costs. What configured nodes write now pays for itself, and for some work more: peers who bring what
-people say need it for comparisons. Of all else that is new, what a long run takes is free, and what
-single entries take is owed: anybody can make up origins and epochs. It is processor time, so that
-nobody owes for a machine that others use.
+While people give commands (here, or elsewhere as pushes show), each sender has a small share of
+the node's processor time (`SHARE_US_PER_MS`). The time that its packets took, decoding included, is
+charged to it. A sender that owes more than `OWED_US_MAX` rests until time has paid it back, and
+meanwhile nothing is read of it (`node.sockets.gate`). So at most that share of what people wait for
+is one peer's work, whatever it asks. A new entry of a log that a configured node writes in pays
+`CURRENT_ENTRY_US`, because peers who bring what people say need time for comparisons as well. Of
+other new entries those of a long run are free and single ones are charged, because anybody can make
+up origins and epochs. Processor time is charged, not wall time: nobody owes for a busy machine.
 
 Rules
 - Each queue is bounded, in packets and bytes. What finds no room is dropped and counted: gossip

@@ -5,14 +5,14 @@
 The process drives this (`node.process.lifecycle`), and so does each host of the simulator.
 
 Rules
-- Checkpoints are believed by the first life of a process only. Whatever ended that one, what comes
-  after it looks at all of the journal.
-- A life that ended in order, for its file says something else now, is followed by one that believes
-  what it believed itself.
-- Damage that was found while the node ran ends a life in order; the next opening sets it aside. In
-  mode strict an opening would refuse, and the node works: there it is only told.
+- Only the first life of a process uses checkpoints. After any failure the next life reads the whole
+  journal.
+- A life that ended in order because the cluster file changed is followed by one that uses
+  checkpoints if it did so itself.
+- Damage that was found while the node ran ends a life in order, and the next opening sets it aside.
+  In mode strict an opening would refuse while the node works, so there the damage is only reported.
 - A core that failed begins again within a budget, after a wait.
-- Whoever was asked to stop begins no other life.
+- A process that was asked to stop begins no other life.
 """
 
 from typing import final

@@ -1,4 +1,4 @@
-"""The pid file: which process is this node, in a way that a re-used pid can never fool.
+"""The pid file: names the process of a node, so that a re-used pid is recognised.
 
 A pid names a process only as long as it lives; then the kernel gives the number to somebody else.
 So the file also holds the process's `birth`: boot identity and start time, which no two processes

@@ -1,4 +1,4 @@
-"""The standard streams of a process, whatever it was started with.
+"""Makes the standard streams of a process usable, whatever descriptors it was started with.
 
 - A descriptor from 0 to 2 that is closed is opened on the null device first. Otherwise the next
   file that is opened gets its number, and what is printed goes into a journal.

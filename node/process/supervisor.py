@@ -1,4 +1,4 @@
-"""Supervision: a worker that crashes is restarted alone, within a budget, and everybody is told.
+"""Supervision: a worker that crashes is restarted alone, within a budget, with a note each time.
 
 Rules
 - One for one: a crash stops and restarts the worker it happened in, and no other.

@@ -1,4 +1,4 @@
-"""Listens at a path of the file system, for its owner only (mode 0600).
+"""Listens at a path of the file system, for its owner only (umask 077).
 
 Whatever lies at the path is removed, for a killed process leaves its socket there. The lock on the
 data directory, which is taken before, keeps two nodes from doing that to each other. The path is

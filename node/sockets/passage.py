@@ -1,4 +1,4 @@
-"""One connection through a gate: bytes pass both ways, as they are, and what goes in is charged.
+"""One connection through a gate: passes bytes both ways unchanged, and counts what goes in.
 
 In: what libzmq holds of the connection is `held` bytes: what passed, and `FRAME_CHARGE` for each
 frame that began (libzmq keeps some 100 bytes for the smallest), less what was read out. While it

@@ -1,4 +1,4 @@
-"""Checkpoint files: `00000001.checkpoint` beside a sealed `00000001.seg`. A cache, never a truth.
+"""Checkpoint files: `00000001.checkpoint` beside a sealed `00000001.seg`. They are a cache.
 
 Rules
 - A file is believed only if it is whole, of this directory, follows the checkpoint before it, and

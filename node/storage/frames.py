@@ -1,4 +1,4 @@
-"""Frames: how a journal file is cut into pieces that vouch for themselves. Pure; bytes only.
+"""Frames: the pieces of a journal file, each with its own checksums and place. Pure; bytes only.
 
     offset size  field
          0    4  magic, F7 6C 61 62: not valid UTF-8, so that no text contains it
