@@ -1,4 +1,4 @@
-"""One node's control socket, from the outside: ask, or keep many requests in flight.
+"""A client of one node's control socket: it sends requests, one at a time or many in flight.
 
 `Client` is a blocking ZeroMQ DEALER. A frame holds a list of requests; replies come back in any
 order and are tied to requests by `id`. Nothing here retries: a request whose reply never came may

@@ -1,4 +1,5 @@
-"""Which cluster a command means, and where its parts are, without parsing YAML each time.
+"""Finds the cluster that a command is meant for, and the paths of its parts, without parsing YAML
+each time.
 
 Order: `--file`, then $CHATLAB_CLUSTER, then the generated cluster if `cluster up -n` made one
 here, then `./cluster.yaml`. Whoever has parsed the file leaves a digest of it beside the state

@@ -1,8 +1,8 @@
-"""The same question to many nodes at once: statuses for `ps`, frontiers for `wait` and `diff`.
+"""Sends the same request to many nodes at once: statuses for `ps`, frontiers for `wait` and `diff`.
 
-`Panel` keeps a connection to each node that it can reach, drops it when it breaks, and tries again
-on the next question. A node that does not answer in time has no answer in the result; that is data,
-since a cluster with a dead node is a normal sight here.
+A `Panel` keeps a connection to each reachable node, drops it when it breaks, and connects again for
+the next request. A node that does not answer in time is missing from the result. That is no error,
+because some nodes of a cluster may be down.
 """
 
 import time

@@ -1,8 +1,9 @@
-"""Many messages through one connection: lines in, a bounded window in flight, a summary out.
+"""Sends many messages over one connection, with a bounded number in flight, and reports the outcome
+of each.
 
-Every line gets exactly one fate: acked, refused (by moderation or the domain), failed (the node
-said that it could not, or the line was not sendable), or unknown (the node went away before it
-answered: the message may or may not exist there). A bad line never stops the lines after it.
+Every line of input has exactly one outcome: acked, refused (by moderation or the domain), failed
+(the node reported an error, or the line could not be sent), or unknown (the connection ended before
+the answer: the message may or may not exist). A bad line does not stop the lines after it.
 """
 
 import time

@@ -1,14 +1,14 @@
-"""A node elsewhere, spoken to over TCP: which key opens which of its doors, and why one stays shut.
+"""Connects to a node on another machine over TCP, with CURVE keys.
 
 `chatlab --control tcp://HOST:PORT --key FILE COMMAND NODE` needs no cluster file. A key has a role,
-and opens the door of that role: a client's the control, an observer's the feed. The node's own
-public key must be known before the first byte, or anybody could answer in its name: it is taken
-from the list `trusted` beside the key file, where `chatlab keys new --client NAME --out DIR` puts
-it, or from `--node-key`.
+client or observer: a client's key is accepted at the control endpoint, an observer's at the feed.
+The node's own public key must be known in advance, because otherwise any server could answer in its
+place. It comes from the list `trusted` beside the key file, where `chatlab keys new --client NAME
+--out DIR` puts it, or from `--node-key`.
 
-A node that does not want a key says nothing, it hangs up. One that has another key than the
-expected one hangs up as well, for it cannot read what it is told. So nobody can tell from outside
-which of the two it was, and the line that a person gets names both.
+A node that does not accept a key closes the connection without a reply. A node with another key
+than the expected one does the same, because it cannot decrypt the request. The two cases cannot be
+distinguished from outside, so the error message names both.
 """
 
 import time

@@ -1,9 +1,9 @@
-"""Reading a node's timeline: whole, page by page, or on and on.
+"""Reads a node's timeline: whole, page by page, or continuously.
 
-A page names the snapshot it belongs to (the number of arrivals), so that a long timeline is read as
-it stood at one moment although messages keep coming. Following reads the snapshot first, then
-the feed; feed messages carry arrival numbers, so a jump (a slow start, a full queue, a restart)
-is seen, and the missing arrivals are read from the timeline.
+A page names its snapshot (the number of arrivals), so that a long timeline is read as of one moment
+although messages keep arriving. Following reads the snapshot first and then the feed. Feed messages
+carry arrival numbers, so a gap (after a slow start, a full queue or a restart) is noticed, and the
+missing arrivals are read from the timeline.
 """
 
 import time

@@ -1,4 +1,6 @@
-"""Where the nodes of a cluster on this machine listen, for whoever starts or examines it."""
+"""The addresses at which the nodes of a cluster on this machine listen: assigned before a start,
+and read afterwards.
+"""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""A cluster of real node processes on this machine, as commands and tests handle it.
+"""A cluster of real node processes on this machine: the interface that commands and tests use.
 
-`Cluster` is the client side of the launcher. Starting and stopping go through the launcher, which
-is started when there is none; signals go straight to the processes that the pid files name.
-Nothing here prints: whoever calls decides what a person sees.
+`Cluster` is the client of the launcher, and starts one if there is none. The launcher starts and
+stops nodes; signals go directly to the processes that the pid files name. Nothing here prints: the
+caller decides what a user sees.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""One node in the foreground: runs here, in this process, and leaves a pid file while it runs."""
+"""Runs one node in this process, in the foreground, with a pid file while it runs."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How a node process begins: forked from a launcher that has already imported everything.
+"""Starts a node process by forking the launcher, which has already imported everything.
 
 Importing a node takes a tenth of a second and ten megabytes; forking from a process that has done
 it takes a millisecond, and the pages stay shared. Two rules make that safe: the launcher has one

@@ -1,7 +1,7 @@
-"""Are the keys of a cluster fit for use? One finding for each question, in one line.
+"""Checks of a cluster's keys for `doctor`. Each check returns its findings in one line of text.
 
-Nothing here talks to a node. What is found is what would keep a node from starting, or what would
-let in somebody who was not meant.
+Nothing here connects to a node. A finding is what would prevent a node from starting, or would
+admit a peer or client that should have no access.
 """
 
 from pathlib import Path

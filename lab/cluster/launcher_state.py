@@ -1,4 +1,6 @@
-"""What the launcher keeps of each node, and what it leaves in `launched.json` for `ps` to read."""
+"""The launcher's state for each node, and the part of it that it writes to `launched.json` for
+`ps`.
+"""
 
 import contextlib
 import socket

@@ -1,8 +1,9 @@
-"""Network faults in a running cluster: put into the nodes' transport, and kept across restarts.
+"""Network faults in a running cluster: set in the transports of the nodes, and restored after
+restarts.
 
-A fault belongs to a link, not to a process. The transport holds it in memory, so the faults are
-also written down here (`faults.json`), and a node that is restarted by hand gets them again as soon
-as it answers. (Between its start and that moment, some milliseconds, its links are whole.)
+A fault belongs to a link, not to a process. A transport keeps it in memory only, so the faults are
+also written to a file (`faults.json`), and a node that is restarted gets them again as soon as it
+answers. Between its start and that moment, some milliseconds, its links have no faults.
 """
 
 import contextlib

@@ -1,11 +1,11 @@
-"""Which process is a node: pid files that a re-used pid can never fool.
+"""Pid files: which process is a node. They stay correct when the system reuses a pid.
 
-A pid names a process only as long as it lives; then the kernel gives the number to somebody else.
-A pid file therefore also holds the process's `birth`: boot identity and start time, which no two
-processes with the same pid share, and which folder it was written in. A record whose birth does not
-match, or that lies in a copy of its folder, is stale: it is never trusted and never signalled.
-Signals go through a pidfd where the system has them, so that even the moment between the look and
-the kill is safe.
+The system gives the number of an ended process to a new one. So a pid file also holds the `birth`
+of the process, its boot identity and start time, which no two processes with the same pid share,
+and the folder in which the file was written. A record is stale if the birth does not match, or if
+it lies in a copy of its folder; a stale record is never trusted and its process never signalled.
+Signals go through a pidfd where the system has them, so that the process cannot be replaced between
+the check and the signal.
 """
 
 import os

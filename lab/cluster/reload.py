@@ -1,8 +1,9 @@
-"""Running nodes and a cluster file that has changed: who runs with what it no longer says.
+"""Reloading: makes running nodes read a changed cluster file, and reports which need a restart.
 
-A node reads its file again on SIGHUP, and takes over what a running process can. Whoever still runs
-with something else afterwards needs a restart: it was started by an older version, or from a file
-that has another name now, or it cannot read the file. A paused node reads it when it is resumed.
+On SIGHUP a node reads its file again, and applies the settings that a running process can change. A
+node that still runs with other settings afterwards needs a restart: it was started by an older
+version, or from a file that has another name now, or it cannot read the file. A paused node reads
+the file when it is resumed.
 """
 
 import time

@@ -1,9 +1,9 @@
-"""Removing what nodes stored, and nothing else.
+"""Deletes what nodes have stored, and nothing else.
 
-What is ours is known by name: the files of a node and of a launcher. Whatever else lies in a state
-folder is left there, and said to be. No link is followed: a node's folder, or its journal, that is
-a link to another disk is left, for what it holds is not in this folder. Nothing is reported as
-removed that is still there.
+Files are recognised by name: those of a node and those of a launcher. Other files in a state folder
+are left there and reported. Symbolic links are not followed: if a node's folder or journal is a
+link, it is left, because its target is outside the state folder. Only what is really gone is
+reported as removed.
 """
 
 import os

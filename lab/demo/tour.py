@@ -1,9 +1,9 @@
 """The guided tour: five real nodes in a temporary folder, from start to proof, in under a minute.
 
-Everything that is claimed is measured in this very run, on the processes and journals that the tour
-started. The verdict is true only if all of it holds: equal roots, byte-identical causal timelines,
-every acknowledged message in every timeline exactly once, and every journal verified. The tour
-leaves nothing behind: no process, no file.
+Every claim is measured during the tour, on the processes and journals that it started. The verdict
+is true only if all of this holds: the roots are equal, the causal timelines are identical byte for
+byte, every acknowledged message is in every timeline exactly once, and every journal is verified.
+At the end no process and no file is left.
 """
 
 import hashlib

@@ -1,4 +1,6 @@
-"""Lessons: what a broken promise means, for whoever meets it the first time."""
+"""One explanation for each checker: why its promise matters, for readers who are new to the field.
+`lab.explain.story` puts it at the end of a story.
+"""
 
 LESSONS = {
     "C1": "An acknowledgement is a promise about the future: whoever was told `durable` may "

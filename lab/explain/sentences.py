@@ -1,7 +1,8 @@
-"""Telling: one event of a trace as a sentence, and the cast of names that sentences use.
+"""Sentences: one event of a trace as one sentence, with short names for messages.
 
-A teller is shown the events of a story in order, and remembers what each node's journal holds, so
-that it can say what a crash took. A sentence about a message that is no part of the story is "".
+A `SentenceWriter` takes the events of a story in order. It remembers what each node's journal
+holds, so that it can say which records a crash lost. A sentence about a message that is not part of
+the story is "".
 """
 
 import re
@@ -51,7 +52,7 @@ _LOUD = frozenset({"disk_errors", "disk_full", "short_writes", "astray", *HARM})
 
 
 class Cast:
-    """Who is who: short names of events, and which op made which."""
+    """The short names of events (m1, m2, ...), and which op made which event."""
 
     def __init__(self, events: Iterable[Event]) -> None:
         self.names: dict[str, str] = {}  # by ref
@@ -93,7 +94,7 @@ class Cast:
 
 
 class SentenceWriter:
-    """Mutable."""
+    """Writes the sentences of one story. Mutable."""
 
     def __init__(
         self, cast: Cast, plan: Plan, refs: set[str], near: set[str], *, whole: bool

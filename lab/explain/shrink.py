@@ -1,16 +1,16 @@
-"""Shrinking: from a plan that fails to a small one that fails in the same checker.
+"""Shrinking: reduces a plan that fails to a smaller plan that fails in the same checker.
 
     small = shrink(plan, "C1", budget_s=30)
     small.plan, small.steps, small.runs
 
-How it goes, again and again until nothing helps any more or the time is over:
-1. Delta debugging (Zeller's ddmin) over the ops and faults of the plan. They draw from streams of
-   their own, so that what stays does what it did.
-2. Packets that a rate of loss took become cuts of one link for one microsecond, one for each, and
-   these are shrunk like any other fault (`lab.explain.shrink_passes.pinned`).
+The steps are repeated until nothing can be removed any more, or the time is over:
+1. Delta debugging (Zeller and Hildebrandt 2002, ddmin) over the ops and faults of the plan. Each
+   draws from a random stream of its own, so that what remains has the same effect as before.
+2. Each packet that a rate of loss took becomes a cut of one link for one microsecond, and these are
+   shrunk like any other fault (`lab.explain.shrink_passes.pinned`).
 3. Simplifications (`lab.explain.shrink_passes`): fewer nodes, shorter phases, rounder times,
-   plainer texts and links, one change at a time. A candidate counts if the same rule fails. Why it
-   fails may change on the way.
+   plainer texts and links, one change at a time. A candidate counts if the same rule fails; the
+   reason may be another one.
 """
 
 from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def size_of(plan: Plan) -> int:
 
 
 def fails(plan: Plan, rule: str) -> bool:
-    """Whether this checker fails on this plan. The other checkers are not asked."""
+    """Whether this checker fails on this plan. No other checker runs."""
     return broken_by(run_judged(plan, only=(rule,) if rule != LAB.id else ()), rule)
 
 

@@ -1,8 +1,9 @@
-"""Simplifying: plans that are a little plainer than a given one, the boldest first.
+"""Simplifications for the shrinker: plans that are slightly simpler than a given one, the largest
+steps first.
 
-Each function yields candidates that differ in one respect. None of them is known to fail: the
-shrinker tries, and keeps those that do. A candidate is never equal to the plan, and always nearer
-to the plain end, so that this comes to an end.
+Each function yields candidates that differ from the plan in one respect. Whether a candidate still
+fails is not known: the shrinker runs it, and keeps it if it does. A candidate never equals the
+plan, and is always simpler by the same measure, so that shrinking terminates.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The story: a failure told in sentences, each beside the event of the trace that it tells.
+"""A story explains a failed run in sentences, each with the event of the trace that it describes.
 
     for line in tell(judged):
         print(seconds(line.t_us), line.text, line.seq)

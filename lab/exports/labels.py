@@ -1,4 +1,4 @@
-"""An event of a trace in a few words, on one line, as a diagram shows it."""
+"""A trace event as a label of a few words on one line, for diagrams."""
 
 from collections.abc import Callable
 from typing import Any

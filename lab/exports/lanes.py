@@ -1,4 +1,6 @@
-"""What overlaps in a time line, where slices of one thread must nest: lanes, and waits."""
+"""Helpers for the Perfetto export, where the slices of one thread must nest: overlapping intervals
+are spread over lanes, or become pairs of asynchronous events.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,7 +13,7 @@ Interval = tuple[int, int, Row]
 
 
 def in_lanes(intervals: Iterable[Interval]) -> Iterator[tuple[int, Interval]]:
-    """Each interval with the first lane that is free when it begins."""
+    """Each interval with the number of the first lane that is free when it begins."""
     free_us: list[int] = []
     for interval in sorted(intervals, key=lambda one: one[:2]):
         from_us, to_us, _ = interval

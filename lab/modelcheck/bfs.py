@@ -1,4 +1,6 @@
-"""The search itself: states by breadth, each with the step that led to it first."""
+"""Breadth-first search over the states of the model. The step that first reached each state is
+kept, so the path to any state is a shortest one.
+"""
 
 from collections import deque
 from collections.abc import Callable

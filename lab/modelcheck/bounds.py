@@ -1,4 +1,6 @@
-"""What is searched, and how far."""
+"""The bounds of a search: the posts of each node, and the limits on rounds, crashes, steps, states
+and time.
+"""
 
 from typing import Literal
 

@@ -1,8 +1,9 @@
-"""When two states are one: a fingerprint over everything that an object is made of.
+"""The fingerprint of a state: a hash over the whole content of its objects. The search treats two
+states with equal fingerprints as one.
 
-Everything counts unless it is named here, so that a field which somebody adds is never forgotten:
-a search that takes two states for one does not look at what comes after the second. Dicts count
-with their order, for some mean something by it.
+Every field counts unless this module names it as excluded, so that a new field is never forgotten:
+if two different states were treated as one, what follows the second would not be searched. Dicts
+count with their order, because the order of some has a meaning.
 """
 
 from array import array

@@ -1,4 +1,5 @@
-"""What must hold in every state, as the checkers of `lab.checkers` have it for whole runs.
+"""Invariants: what must hold in every state of the search, as the checkers of `lab.checkers`
+require it of whole runs.
 
 C1  what was acknowledged is on the disk of its node and visible there, also after a crash
 C3  one dot has one content, wherever it is: on disks, on their way there, in packets

@@ -1,9 +1,8 @@
-"""Left alone, nodes must agree: no state may be a trap.
+"""Liveness: from every state the nodes must be able to reach agreement.
 
-From a state on, nothing goes wrong any more and nobody posts: disks take what they are given,
-packets arrive, exchanges that hang are given up, and each node has a round with each other. After a
-few such turns all must show the same. This is what checkers of whole runs call convergence (C6),
-asked of every state there is.
+From the given state on no fault happens and nobody posts: disks complete their writes, packets
+arrive, hanging exchanges are given up, and each node has a round with each other. After a few such
+turns all nodes must show the same events. It is C6 (convergence), checked for every state.
 """
 
 from msgspec import Struct

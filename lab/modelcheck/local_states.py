@@ -1,4 +1,6 @@
-"""Local states: one node's share of a state, by number. What an act does is computed once."""
+"""Local states: the part of a state that belongs to one node, identified by a number. The result of
+an act on a local state is computed once, by replaying the node's acts, and cached.
+"""
 
 from msgspec import Struct
 
@@ -28,7 +30,7 @@ class _Way(Struct, frozen=True):
 
 
 class LocalStateSet:
-    """Mutable: grows as the search goes on."""
+    """All local states reached so far. Mutable."""
 
     def __init__(self, workload: Workload, build: Build) -> None:
         self._shared = Shared(workload, build)

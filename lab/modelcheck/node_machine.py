@@ -1,7 +1,8 @@
-"""One node as the search drives it: a replica, a disk, and what it has said. Mutable.
+"""One node as the search drives it: a replica, a disk, and what it has acknowledged, shown and
+sent. Mutable.
 
-The disk is a list. What the replica hands out is `pending` until the search says that the disk has
-taken it; a crash loses it, or keeps it without anybody having been told.
+The disk is a list. Records that the replica hands out are `pending` until an act of the search
+writes them. A crash either loses them, or keeps them without the node having been notified.
 """
 
 from collections.abc import Callable

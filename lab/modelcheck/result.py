@@ -1,4 +1,4 @@
-"""What a search found, as values and as text."""
+"""The result of a search, as values and as text for users."""
 
 from msgspec import Struct
 

@@ -1,4 +1,4 @@
-"""The space that is searched: states, the steps out of each, and what a step leads to."""
+"""The state space: states, the possible steps out of each, and the state that a step leads to."""
 
 from collections.abc import Iterator
 

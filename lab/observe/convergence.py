@@ -1,4 +1,5 @@
-"""Has the cluster converged? Roots of all live nodes, compared; and what two frontiers differ by.
+"""Convergence of a cluster: compares the roots of all live nodes, and lists the ranges by which two
+frontiers differ.
 
 Equal roots prove equal sets. They are read one after another, so under traffic equal roots say
 "equal within these milliseconds"; with `quiet_s` they must also stay the same for that long. A node

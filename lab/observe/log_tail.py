@@ -1,4 +1,4 @@
-"""Reading the nodes' structured logs: merged by time, and followed for as long as it takes.
+"""Reads the structured logs of all nodes, merged by time, and follows them across rotation.
 
 A log file is followed by path and inode. When the path leads to another file (rotation, a wiped and
 restarted node) the old one is read to its end and the new one from its start; when the file gets

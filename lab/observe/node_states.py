@@ -1,4 +1,6 @@
-"""What `ps` shows of each node: its process, what the launcher saw, and what it says itself."""
+"""The state of each node, as `ps` shows it: its process, the launcher's record, and the node's own
+status.
+"""
 
 import contextlib
 import time

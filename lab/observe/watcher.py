@@ -1,7 +1,7 @@
-"""Watching: what changes in a cluster from one look to the next.
+"""Watches a cluster: polls the states of its nodes and reports what has changed.
 
-An observer only: it reads pid files and asks for statuses, and there is nothing that it could tell
-a node to do. A node that does not answer is data, and is shown as what its process says.
+It only observes: it reads pid files and sends status requests. A node that does not answer is no
+error; it is shown with the state of its process.
 """
 
 import time
@@ -21,7 +21,7 @@ class ClusterChange(Struct, frozen=True):
 
 
 def looks(cluster: Cluster, every_s: float) -> Iterator[tuple[int, list[NodeState]]]:
-    """When (wall ms), and all nodes in the order of the file; for ever."""
+    """Polls for ever: yields the wall time (ms) and the states of all nodes in the file's order."""
     while True:
         began_s = time.monotonic()
         yield int(time.time() * 1000), states_of(cluster)
@@ -29,7 +29,7 @@ def looks(cluster: Cluster, every_s: float) -> Iterator[tuple[int, list[NodeStat
 
 
 class Changes:
-    """What is new in each look. Mutable."""
+    """The changes from one poll to the next. Mutable."""
 
     def __init__(self) -> None:
         self._before: dict[str, NodeState] = {}

@@ -1,7 +1,8 @@
-"""Disguises: how people write a word that they may not write, and what merely looks like it.
+"""Disguises for the workload: functions that write a forbidden word so that moderation should still
+find it, and sentences that only resemble one.
 
-Each is a function of a plain word of Latin letters and a random generator. What a disguise is made
-of can be undone letter by letter, so that a checker can say what is meant without a moderator.
+Each function takes a plain word of Latin letters and a random generator. Each disguise can be
+undone letter by letter, so that the checker C9 knows the word without using the moderator.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
-"""Swarm: a scenario and a seed make a plan. Each seed gets its own set of faults and rates.
+"""The draw turns a scenario and a seed into a plan. Each seed gets its own set of faults and rates
+(swarm testing, Groce et al. 2012).
 
-Each kind of fault draws from a stream of its own, so that a scenario with one more kind of fault
-does to a seed what it did before, and that.
+Each kind of fault draws from a random stream of its own. So if a kind of fault is added to a
+scenario, the other faults of a seed stay as they were.
 """
 
 from collections.abc import Iterator
@@ -98,7 +99,9 @@ def _scrub_bytes_s(scenario: Scenario, seed: int) -> int:
 
 
 def victim(nodes: tuple[str, ...], seed: int) -> str:
-    """At most one disk of a run is damaged: whatever damages one takes that which `kill` takes."""
+    """The node whose disk may be damaged: at most one in a run, the same one for all kinds of
+    damage.
+    """
     rng = stream(seed, "swarm kill")
     rng.random()
     return rng.choice(nodes)

@@ -1,13 +1,12 @@
-"""Fault plans: everything that is done to a cluster, as data.
+"""Plans: all faults and operations of a run, with their times, as data.
 
-A `Plan` is fully expanded: timed faults and timed operations, with nothing left to draw but what
-happens per packet, per write and per turn. Those draws come from streams of their own, one for each
-item (`lab.plan.random_streams`), so that an item can be taken out, by a shrinker or by a person,
-and the others still do what they did. A plan and the code decide a run; the scenario and the seed
-that the plan was drawn from are only labels.
+A `Plan` is complete: only what happens per packet, per write and per turn is still random. Those
+draws come from one random stream per item (`lab.plan.random_streams`), so that an item can be
+removed, by the shrinker or by hand, and the others have the same effect as before. A run depends on
+the plan and the code only; the scenario and the seed that the plan was drawn from are labels.
 
-A fault that lasts is whole from `at_us` until `until_us`; at the latest it ends with the phase of
-faults. A fault of an instant acts at `at_us`, and `until_us` says when a process comes back.
+A fault with a duration is active from `at_us` until `until_us`, and ends with the phase of faults
+at the latest. An instantaneous fault acts at `at_us`; `until_us` says when a process starts again.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Shapes of partitions: which links are cut. The words are those of Jepsen's nemeses."""
+"""Shapes of partitions: the links that each shape cuts. The names are those of Jepsen's nemeses."""
 
 from random import Random
 from typing import assert_never

@@ -1,4 +1,4 @@
-"""Steps: what is done to a cluster, in words. Each op and each fault of a plan is one sentence."""
+"""A plan as text for users: one sentence for each op and each fault."""
 
 from typing import assert_never
 

@@ -1,4 +1,6 @@
-"""Streams: one generator of randomness for each concern, all from one seed."""
+"""Random streams: independent generators derived from one seed, one for each named concern. An
+additional draw from one stream does not change what the others give.
+"""
 
 from hashlib import blake2b
 from random import Random

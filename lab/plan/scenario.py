@@ -1,7 +1,8 @@
-"""Scenarios: what may go wrong, as ranges. A scenario and a seed make a plan (`lab.plan.draw`).
+"""A scenario is a YAML file that gives the faults and the workload of a run as ranges. With a seed
+it makes a plan (`lab.plan.draw`).
 
-A scenario is a YAML file; those that come along are in lab/plan/scenarios/. The classes below are
-the whole schema. Unknown keys are refused, and an error is one line that names the place:
+The scenarios of chatlab are in lab/plan/scenarios/. The classes below are the whole schema. Unknown
+keys are refused, and an error is one line that names the place:
 
     lossy.yaml:12:13: faults.loss.share: expected 2 numbers, from and to
 

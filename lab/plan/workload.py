@@ -1,4 +1,4 @@
-"""The workload: what clients will ask for, drawn from a scenario, as a list of ops."""
+"""The workload: the ops that clients will ask for, drawn from a scenario, each with its time."""
 
 from collections.abc import Callable
 from random import Random
@@ -24,7 +24,7 @@ ODD_TEXTS = (
 
 
 def ops(scenario: Scenario, nodes: tuple[str, ...], faults_us: int, rng: Random) -> tuple[Op, ...]:
-    """In the order of their times; a last read of each session comes long after the others."""
+    """All ops, sorted by time. The last read of each session comes long after the others."""
     load = scenario.workload
     sessions = [f"c{number}" for number in range(1, 1 + rng.randint(*load.sessions))]
     homes = {session: rng.choice(nodes) for session in sessions}

@@ -1,8 +1,9 @@
-"""What is told of a boot: the records that the node believes to hold, and what it shows of them.
+"""The `Boot` event of a simulated life, for the trace: the records that the node takes its journal
+to hold, and the events that it shows.
 
-A node that believes its checkpoints has not read the records behind them, and its disk may have
-lost them since. Whoever tells of a life reads the disk as it was written: that is for the trace
-alone, and no node ever decides by it.
+A node that trusts its checkpoints has not read the records behind them, and its disk may have lost
+them since. So these functions read the disk as it was written (`SimDisk.as_written`). The result
+goes into the trace only; no node decides anything by it.
 """
 
 from itertools import islice
@@ -23,7 +24,7 @@ from node.storage.segments import read_records
 
 
 def records_of(disk: SimDisk, recovery: Recovery) -> list[Record]:
-    """All of them, in order: those of its checkpoints, and those that it is about to read."""
+    """All records of the journal, in order: those of the checkpoints, and those that boot reads."""
     if not recovery.recalled:
         return list(recovery.records)
     with disk.as_written():
@@ -42,7 +43,7 @@ def boot_of(
     records: list[Record],
     recovery: Recovery | None,
 ) -> Boot:
-    """Without its time, and the reason for an epoch."""
+    """The event, without its time and without the reason for a new epoch."""
     node, disk = replica.node, bay.disk
     arrivals = _shown(disk, replica)
     if pages is not None and disk.rotten:

@@ -1,8 +1,9 @@
-"""Clients: sessions that ask nodes for things, one at a time, and note what they were told.
+"""Simulated clients: sessions that send ops to nodes, one at a time, and record the answers in the
+trace.
 
-An op is due at its time, and not before the op before it in its session has ended. The answers are
-those of a careful client: `ok`, `fail` only where the op certainly did not and will not happen,
-and `info` for everything else.
+An op is sent at its time, but not before the previous op of its session has ended. The answers are
+those of a careful client: `ok`, `fail` only if the op certainly did not and will not happen, and
+`info` for everything else.
 """
 
 from collections import deque

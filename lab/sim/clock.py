@@ -1,7 +1,8 @@
-"""A node's clocks: monotonic time, which drifts but never goes back, and a wall clock that steps.
+"""The two clocks of a simulated node: a monotonic clock, which drifts but never goes back, and a
+wall clock, which can also step.
 
-Both are pure functions of true time between two changes. `wake_us` is the inverse of `now_ms`: the
-first microsecond of true time at which the monotonic clock shows a given millisecond.
+Between two changes both are pure functions of true time (microseconds). `wake_us` is the inverse of
+the monotonic clock: the first microsecond of true time at which it shows a given millisecond.
 """
 
 WALL_EPOCH_MS = 1_700_000_000_000  # true time 0, as wall clocks show it
@@ -11,7 +12,7 @@ _MILLION = 1_000_000
 
 
 class NodeClock:
-    """Mutable."""
+    """The clocks of one node. Mutable."""
 
     __slots__ = ("_base_us", "_ppm", "_since_us", "offset_ms")
 

@@ -1,7 +1,9 @@
-"""The committer on simulated time: `node.storage.group_commit` on the same journal, no thread.
+"""The committer in simulated time: it drives `node.storage.group_commit`, the policy of real
+processes, on the same journal, without a thread.
 
-A sync takes time, and what is submitted meanwhile queues up; all else is done at once. The crash
-points are here: before the write, after it, after the sync; that within a write is the disk's.
+A sync takes time, and records that are submitted meanwhile are queued; everything else takes no
+time. The crash points before the write, after it, and after the sync are here; the one within a
+write is in `lab.sim.disk`.
 """
 
 from collections import deque
@@ -30,7 +32,7 @@ Report = tuple[Progress, list[WrittenFrame], list[Seal]]
 
 
 class NoJournal:
-    """Takes everything and keeps nothing: for runs in which no disk matters."""
+    """A journal that stores nothing: for runs in which the disk does not matter."""
 
     def __init__(self) -> None:
         self.written = self.durable = 0

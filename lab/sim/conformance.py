@@ -1,4 +1,5 @@
-"""Conformance: a recorded run, fed back through the core, must give every output again.
+"""Conformance: the recorded inputs of a run are fed to the core again, and it must produce the same
+outputs.
 
 A trace of detail `full` holds, for each life of a node, what its replica was made of (`life`), all
 that it was fed (`in_*`), and after each drain a hash of what it handed over (`out`). The simulator
@@ -41,7 +42,7 @@ from node.storage.codec import ProtobufCodec, decode_block, encode_block
 
 
 class Recorder:
-    """Tells the inputs and outputs of one life, as data for a trace."""
+    """Writes the inputs and outputs of one life to a trace."""
 
     def __init__(self, tell: Callable[[Data], object]) -> None:
         self._tell = tell
@@ -73,7 +74,7 @@ class Recorder:
 
 
 class OutputDifference(Struct, frozen=True):
-    """The first output of a life that is not what was recorded."""
+    """The first output of a life that differs from the recorded one."""
 
     node: str
     inc: int
@@ -149,7 +150,7 @@ def _moderator(policy: bytes) -> Moderator:
 
 
 class Conformance(Struct, frozen=True):
-    """What came of feeding recordings back."""
+    """The result of replaying recordings."""
 
     lives: int
     turns: int

@@ -1,4 +1,6 @@
-"""What the hosts of one world have in common."""
+"""What all hosts of one world share: the plan, the scheduler, the trace, the network, and the codec
+that names events.
+"""
 
 from domain.moderation import Moderator
 from lab.plan.faults import Plan
@@ -14,7 +16,7 @@ from node.storage.recovered import Recovery
 
 
 class SimContext:
-    """Mutable: the parts are, and the list of failures grows."""
+    """Mutable: its parts change, and the list of failures grows."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Crash points of a node: where it dies when it next comes there."""
+"""Crash points: named sites in a node's code at which a fault of the plan may end its process."""
 
 from random import Random
 
@@ -6,7 +6,7 @@ from lab.plan.faults import Point, Site
 
 
 class ArmedPoint:
-    """A crash point that waits for its occasion. Mutable."""
+    """A crash point that is switched on. Mutable."""
 
     def __init__(self, point: Point, rng: Random) -> None:
         self.point = point

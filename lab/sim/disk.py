@@ -1,14 +1,14 @@
-"""A simulated disk under the real journal: `node.storage.files.MemoryStorage`, which keeps written
-and synced bytes apart, plus what disks and kernels do wrong.
+"""A simulated disk, below the real journal. It is a `node.storage.files.MemoryStorage`, which keeps
+written and synced bytes apart, plus the faults of disks and kernels.
 
 Rules
-- What fails fails as the kernel says it: OSError with EIO or ENOSPC, a short count from a write.
-- A crash at a point inside the journal is `Died`, which no code of the node catches.
-- After a failed sync the kernel calls the pages clean: they can be read, no later sync writes them,
-  and a power cut takes them, also when the process has started again in between ("fsyncgate").
-- Every fault that acts is told to `fired`, so that nobody believes in a fault that never was.
-- What was damaged behind the journal's back is kept as it was written, for whoever tells what a
-  node believes to hold (`as_written`). No node ever reads that.
+- A fault appears as the kernel would report it: an OSError with EIO or ENOSPC, or a short write.
+- A crash at a point inside the journal raises `Died`, which no code of the node catches.
+- After a failed sync the kernel marks the pages as clean: they can be read, no later sync writes
+  them, and a power failure loses them, even if the process has restarted in between ("fsyncgate").
+- Every fault that acts is reported to `fired`, so that a planned fault that never acted is noticed.
+- For data that was damaged without the journal's knowledge, the bytes as they were written are kept
+  for the trace (`as_written`). No node reads them.
 """
 
 import errno

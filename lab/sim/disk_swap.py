@@ -1,4 +1,6 @@
-"""The bay of a machine: which disk is in it. Others are put in while its node is down."""
+"""Replacement of a node's disk while the node is down: by an empty one, an older copy, or that of
+another node.
+"""
 
 from typing import Literal
 
@@ -9,7 +11,7 @@ DiskIs = Literal["new", "same", "empty", "older", "other"]  # than at the end of
 
 
 class DiskSwap:
-    """Mutable. `disk` is always the same object; what is on it changes."""
+    """The disk of one machine. `disk` is always the same object; its contents change. Mutable."""
 
     def __init__(self, disk: SimDisk) -> None:
         self.disk = disk
@@ -18,11 +20,11 @@ class DiskSwap:
         self._own: Contents | None = None  # taken out, while that of another node is in
 
     def keep_copy(self, _: object) -> None:
-        """Somebody makes a backup of the directory, which will be put back one day."""
+        """Make a backup of the directory, which a later fault puts back."""
         self._old = self.disk.copied()
 
     def put(self, disk: Literal["empty", "older"]) -> None:
-        """Another disk."""
+        """Put in an empty disk, or the backup."""
         self._own = None
         if disk == "older" and self._old is not None:
             self.disk_is = "older"
@@ -33,19 +35,21 @@ class DiskSwap:
             self.disk.replaced(MemoryStorage(f"{self.disk.place()}'"))
 
     def move(self) -> None:
-        """The directory was copied to another place, as a backup is, and the node runs there."""
+        """Move the directory to another path, as when a backup is restored elsewhere."""
         disk = self.disk
         _, _, _, rot = disk.copied()
         disk.replaced(disk.files.copy(f"{disk.place()}'"), rot)
 
     def put_other(self, files: MemoryStorage) -> None:
-        """The disk of another node, by mistake."""
+        """Put in the disk of another node, as an operator might by mistake."""
         if self._own is None:
             self.disk_is = "other"
             self._own = self.disk.replaced(files.copy(self.disk.place()))
 
     def take_out(self) -> bool:
-        """Somebody reads why the node does not start. True: and puts its own disk back."""
+        """Undo `put_other`, as an operator does who reads the error. False if there is nothing to
+        undo.
+        """
         if self._own is None:
             return False
         self.disk.put_back(self._own)

@@ -1,9 +1,9 @@
-"""What is known of the events of a run, shared by all its nodes, for speed and for the trace.
+"""The codec that all nodes of a world share. It decodes each event once, and knows the refs by
+which the trace names events.
 
-Decoding is a pure function of the bytes, so the codec of a world remembers what it decoded: the
-first that asks pays, with the real codec, and the others get the same frozen value. Nobody gets the
-event that was encoded; what comes out of the bytes must be equal to it. Nothing else is shared
-between nodes.
+Decoding is a pure function of the bytes. So the first call uses the real codec, and later calls get
+the same frozen value. No node gets the object that was encoded: what the bytes decode to must equal
+it, and this is asserted. The nodes share nothing else.
 """
 
 from typing import Final

@@ -1,12 +1,13 @@
-"""A host: one machine, with its disk and clocks, and the node that lives on it, again and again.
+"""A host is one simulated machine: its disk, its clocks, and the node process that runs on it, one
+life after another.
 
 Rules
-- A process begins, and lives: open, restore, boot. What the disk gave is told in the trace. What
-  follows a life is decided as in a process, by the same object (`node.process.lives`); a process
+- A life begins with open, restore and boot; the trace gets what the disk returned. What follows the
+  end of a life is decided by the same object as in a real process (`node.process.lives`). A process
   that ends by itself is started again, as a launcher does.
-- Whatever a dead life had under way never happens, and its ops are unknown.
-- A start that fails is tried again, unless the directory is refused: that needs a person.
-- An exception out of the replica is a bug of the core: it is told, whatever heals it.
+- Whatever a dead life had under way never happens, and the outcome of its ops is unknown.
+- A start that fails is repeated, unless the journal refuses the directory: that needs an operator.
+- An exception out of the replica is a bug of the core: it is recorded, even if a restart follows.
 """
 
 import traceback
@@ -53,7 +54,7 @@ Death = Literal["kill", "power", "point", "core", "storage", "damage"]
 
 
 class Desk(Protocol):
-    """Who is told what becomes of ops."""
+    """The clients, as a host sees them: they are notified of the outcome of ops."""
 
     def answered(self, host: "Host", ticket: int, outcome: Outcome, cause: int | None) -> None: ...
 

@@ -1,4 +1,4 @@
-"""The injector: begins and ends the faults of a plan at their times, and tells the trace."""
+"""The injector begins and ends the faults of a plan at their times, and traces both."""
 
 from collections.abc import Callable
 from functools import partial
@@ -43,7 +43,7 @@ Row = TypeVar("Row")
 
 
 class Injector:
-    """Mutable."""
+    """Schedules the faults, and undoes those that last. Mutable."""
 
     def __init__(
         self, agenda: Scheduler, trace: Trace, network: Network, hosts: dict[str, Host], seed: int
@@ -64,7 +64,9 @@ class Injector:
                 self._agenda.at(timed.at_us // 2, host.bay.keep_copy)
 
     def end_all(self) -> None:
-        """The phase of faults is over: everything is whole, every node is up."""
+        """End all faults at the end of their phase: everything works again, and every node is
+        started.
+        """
         for timed, _ in list(self._undo.values()):
             self._end(timed)
         for host in self._hosts.values():
@@ -272,7 +274,7 @@ def _while(rows: list[Row], row: Row) -> Undo:
 
 
 def nodes_of(fault: Fault) -> tuple[str, ...]:
-    """Whom it is done to; none: everybody."""
+    """The nodes that a fault acts on; none means all."""
     if type(fault) is Hold or type(fault) is Partition:
         return tuple(sorted({name for cut in fault.cuts for name in cut}))
     node = getattr(fault, "node", "")

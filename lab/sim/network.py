@@ -1,4 +1,4 @@
-"""The simulated network: packets become bytes, bytes take time, and some never arrive.
+"""The simulated network encodes packets, delays their bytes, loses some, and counts all of them.
 
 Rules
 - Every packet is encoded by `gossip.wire`, and its bytes are counted by what they are for: digest

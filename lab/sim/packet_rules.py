@@ -1,9 +1,10 @@
-"""What a fault does to each packet while it lasts: one class for each fault of `lab.plan.faults`.
+"""Packet rules: the effect of each network fault (`lab.plan.faults`) on a packet, one class for
+each fault.
 
-A packet that a link takes up has a `Fate`, and every rule in force may change it. Each rule draws
-from a stream of its own. Loss, copies, delays and cuts are decided by the table that the transport
-of a node asks (`node.network.link_faults`), with a table for each sender; the rest is what no node
-can do to its own links.
+For a packet on a link there is a `Fate`, and every active rule may change it. Each rule draws from
+a random stream of its own. Loss, copies, delays and cuts are decided by the table that a real
+node's transport uses (`node.network.link_faults`), one table for each sender. The other rules are
+faults that no node can apply to its own links.
 """
 
 from random import Random
@@ -22,7 +23,7 @@ Pair = tuple[str, str]
 
 
 class Fate(Struct):
-    """What becomes of one packet on one link."""
+    """What happens to one packet on one link."""
 
     pair: Pair
     size: int

@@ -1,8 +1,8 @@
-"""A node process, simulated: one life of a replica, with its committer, its timer and its turns.
+"""A simulated node process: one life of a replica, with its committer, its timer and its turns.
 
-A turn is `node.core.turn_loop`, as in a process; here is the world behind its ports: the agenda,
-the network, the commits and the trace. Once the life has ended nothing of it happens any more,
-whatever was under way.
+A turn is `node.core.turn_loop`, as in a real process. This class implements the ports of a turn by
+the scheduler, the simulated network, the committer and the trace. Once the life has ended, nothing
+that it had under way happens any more.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,8 @@
-"""Refolding: projections made anew from their arrivals, half of it undone, and done again.
+"""The `Final` event of a node: what it shows at the end, and the same projections recomputed from
+the arrivals, rewound by half, and applied again. C10 compares them.
 
-A timeline's own fingerprint is of the set of its events. Here its order counts, too: what undoing
-breaks may be the order alone.
+A timeline's own fingerprint depends on the set of its events only. `print_of` depends on the order,
+too, because a wrong rewind may break only the order.
 """
 
 from collections.abc import Iterable, Sequence

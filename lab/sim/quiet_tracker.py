@@ -1,4 +1,6 @@
-"""Silence: when a replica holds itself to be quiet, as its own projection and its clock say."""
+"""The quiet tracker records in the trace when a replica considers itself quiet, by its own
+projection and its own clock.
+"""
 
 from collections.abc import Callable
 
@@ -7,7 +9,7 @@ from lab.trace.kinds import Quiet as Told
 
 
 class QuietTracker:
-    """Of one life. Mutable. `look` before anything is applied, and after it."""
+    """Tracks one life. Call `look` before an arrival is applied, and `heard` after it. Mutable."""
 
     __slots__ = ("_looked_us", "_not_before_ms", "_quiet", "_since_us", "_still_ms", "_tell")
 

@@ -1,4 +1,6 @@
-"""Who looks at what a run reaches, and changes nothing of it: see `lab.campaign.reached`."""
+"""The interface through which a world reports packets, opened journals and ended lives to coverage
+counting (`lab.campaign.reached`). An implementation must change nothing.
+"""
 
 from typing import Protocol
 

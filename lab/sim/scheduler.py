@@ -1,4 +1,6 @@
-"""The agenda: what is to happen when. The only clock of the simulator, and its only queue."""
+"""The scheduler runs the events of the simulation in the order of their times. It is the only clock
+of the simulator and its only queue; time is in integer microseconds.
+"""
 
 from collections.abc import Callable
 from heapq import heappop, heappush

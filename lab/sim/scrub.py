@@ -1,9 +1,10 @@
-"""The scrub of a simulated node: the passes of the real one, over its disk and on the agenda.
+"""Background scrubbing of a simulated node's journal: the passes of a real node, over the simulated
+disk and in simulated time.
 
-    node.storage.scrub_passes  what is read next, when a finding counts, how long to rest
-    here         who reads: one step at a time, in simulated time, while the process runs
+    node.storage.scrub_passes  decides what is read next, when a finding counts, how long to pause
+    this module                reads: one step at a time, while the process runs
 
-A process that stands still scrubs nothing; it goes on where it stopped.
+A paused process scrubs nothing; it continues where it stopped.
 """
 
 from typing import Protocol
@@ -31,7 +32,7 @@ class ScrubHost(Protocol):
 
 
 class Scrubbing:
-    """Of one life. Mutable."""
+    """The scrubbing of one life. Mutable."""
 
     def __init__(self, home: ScrubHost, scrubbed: Scrubbed) -> None:
         self._home = home

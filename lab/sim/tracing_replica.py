@@ -1,4 +1,4 @@
-"""A replica that tells what it is fed and what it hands over, for traces of detail full."""
+"""A replica that records its inputs and outputs, for traces of detail `full`."""
 
 from random import Random
 

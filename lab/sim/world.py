@@ -1,12 +1,13 @@
-"""The world: builds what a plan speaks of, and runs it through its phases. See `lab.sim`.
+"""The world builds the hosts, clients and network of a plan, and runs the plan through its phases.
+See `lab.sim`.
 
     result = run(load_scenario("lossy"), seed=7)      a scenario under a seed
-    result = run_plan(plan)                           an explicit plan, as a shrinker has it
-    World(plan).run()                                 the same, with the world at hand afterwards
+    result = run_plan(plan)                           an explicit plan, as the shrinker uses
+    World(plan).run()                                 the same, with access to the world afterwards
 
 Phases: `faults` lasts `plan.faults_us`. At `heal` every fault ends and every node starts; commands
-in flight have `SETTLE_US` to be answered. In `liveness` nothing is asked any more but reads, and
-the nodes have `plan.liveness_us` to agree. `end` is the last event.
+in flight have `SETTLE_US` to be answered. In `liveness` clients only read, and the nodes have
+`plan.liveness_us` to agree. `end` is the last event.
 """
 
 import gc
@@ -39,7 +40,7 @@ CLUSTER = "sim"
 
 
 class Result(Struct, frozen=True):
-    """What a run leaves. Verdicts are for checkers, who are given the trace."""
+    """The result of a run. Verdicts come from checkers, which read the trace."""
 
     plan: Plan
     trace: Trace
@@ -131,7 +132,7 @@ class World:
             self.agenda.at(op.at_us, self._ask, op)
 
     def heal(self) -> None:
-        """T_f: from here on nothing goes wrong any more."""
+        """T_f: the time from which no fault is active."""
         self.injector.end_all()
         self._phase(Phase("heal"))
 

@@ -1,9 +1,9 @@
-"""What a person's terminal may be shown: `display_safe`, and JSON that is pure ASCII.
+"""Safe output to a terminal: `display_safe` for text, and JSON that is pure ASCII.
 
 A chat carries text from strangers. A terminal obeys some characters (escape sequences), hides
 others (zero-width, tags) and reorders the line because of a third kind (bidi controls). So every
 untrusted text, whether a message, a participant's name, a node's error or a file name, passes
-`display_safe` at the edge of every human output. The stored event keeps its exact bytes.
+`display_safe` before a command prints it. The stored event keeps its exact bytes.
 
 Rules, in the order of the code:
 1. C0 and DEL become their control pictures (`␛`), line ends `⏎`, C1 becomes `\\x9b`.

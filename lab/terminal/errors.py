@@ -1,7 +1,7 @@
-"""What can go wrong for a person at the command line: one line of text, and an exit code.
+"""Errors of the command line: each is a `Problem` with one line of text and an exit code.
 
-A `Problem` says what is wrong, where, and what to do. Whatever text in it came from outside has
-passed `display_safe`, or passes it in `chatlab`'s main function, which prints every problem.
+The text says what is wrong, where, and what to do. Untrusted text in it has passed `display_safe`,
+or passes it in `chatlab`'s main function, which prints every problem.
 """
 
 from enum import IntEnum

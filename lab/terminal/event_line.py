@@ -1,4 +1,6 @@
-"""How one event reads, as a line: the same in a timeline and in a demo that compares timelines."""
+"""One event as one line of text. Timelines and the tour print it, and the tour compares these lines
+between nodes, so in causal order a line contains only what is the same on every node.
+"""
 
 from domain.events import MessagePosted, ParticipantJoined, ParticipantLeft
 from lab.terminal.display import display_safe

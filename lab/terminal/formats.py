@@ -1,4 +1,4 @@
-"""How values read in human output."""
+"""Formats of values in output for users: counts with units, dots, times."""
 
 import time
 

@@ -1,11 +1,11 @@
-"""Moments as people write them, for `--as-of`.
+"""Times as users write them, for `--as-of`, as Unix milliseconds.
 
-`30s` (ago), `now`, `14:03:10`, an ISO time, or a number of Unix milliseconds. Whatever chatlab
-prints is a moment as well: `2026-01-31 14:03:10.125Z/2` of a timeline, `14:03:10.125Z` of a log.
+Accepted are `30s` (ago), `now`, `14:03:10`, an ISO time, and a number of Unix milliseconds; also
+the times that chatlab prints: `2026-01-31 14:03:10.125Z/2` of a timeline, `14:03:10.125Z` of a log.
 
-A time without a zone is the local one of whoever asks. A time of the day without a date is the last
-one that was; the local hour that a clock shows twice in a year is the last one that was, too, and
-the hour that it leaves out is refused.
+A time without a zone is in the user's local zone. A time of day without a date is the most recent
+one. Of a local hour that occurs twice (the end of summer time) the most recent one is taken; an
+hour that does not exist is refused.
 """
 
 import datetime as dt

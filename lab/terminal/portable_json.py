@@ -1,8 +1,8 @@
-"""JSON that every reader reads alike.
+"""Epochs become text in JSON output, because most JSON readers would round them.
 
-Most readers keep numbers as floating point, which is exact up to 2^53 only; an epoch has 63 bits,
-and would come out as another one. So whatever is called `epoch` is text in all that chatlab prints,
-in the spelling that the logs have.
+Most readers keep numbers as floating point, which is exact up to 2^53 only, and an epoch has 63
+bits. So every field named `epoch` is text in all that chatlab prints, in lower-case hexadecimal as
+in the logs.
 """
 
 from typing import Any

@@ -1,7 +1,8 @@
-"""Another package of the same name that stands before the one that is meant.
+"""Explains an import error that is caused by another package of the same name.
 
-PYTHONPATH comes before what is installed. A folder there that happens to hold a package `domain`,
-or a module `typer.py`, is then imported instead, and what is missing in it is the error.
+Folders in PYTHONPATH are searched before installed packages. If one of them contains a package
+`domain`, or a module `typer.py`, Python imports that instead, and the error names whatever is
+missing there.
 """
 
 import os
@@ -14,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def shadowing(error: BaseException) -> str | None:
-    """Which one this error may come from, in one line; None if it is of another kind."""
+    """The package that causes this error, in one line; None if it is another kind of error."""
     if not isinstance(error, ImportError | AttributeError):
         return None
     folders = _foreign_folders()

@@ -1,7 +1,8 @@
-"""Tables and colours for people. Piped, both are plain; no text is cut unless a terminal is narrow.
+"""Tables and colours for terminals. Piped output has no colours; text is cut only if a terminal is
+too narrow.
 
-Every cell passes `display_safe`, so no caller can forget it. A colour is a name, and it is painted
-only by a `Paint` that is on.
+Every cell passes `display_safe`, so a caller cannot forget it. A colour is given by name, and it is
+applied only by a `Paint` that is on.
 """
 
 import os

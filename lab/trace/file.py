@@ -1,4 +1,4 @@
-"""A trace as a file: JSON, one event a line, and each line vouches for all before it.
+"""A trace as a file: JSON, one event a line. Each line has a hash of all events up to it.
 
     {"t_us", "seq", "node", "inc", "kind", "msg_id"?, "peer"?, "bytes"?, "cause_seq"?, "data",
      "hash"}

@@ -1,7 +1,8 @@
-"""What can happen in a run: the closed table of kinds, one class for each. See `lab.trace.trace`.
+"""The closed table of the kinds of trace events, one class for each. See `lab.trace.trace`.
 
-The classes hold what is particular to a kind; when and where it happened stands in the `Event`
-around it. The words for them in a file are `KINDS`, and docs/trace.md explains each.
+A class holds the fields that are particular to a kind; time, node and cause are in the `Event`
+around it. `KINDS` has the name of each kind in a file, and docs/trace.md explains each. Changing a
+class changes the encoding and so the hash of traces; then `SCHEMA` must be increased.
 """
 
 from typing import Any, Literal, get_args
