@@ -133,9 +133,9 @@ def test_every_drill_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in DRILLS:
         monkeypatch.setitem(DRILLS, name, counted(name))
-    for seed in range(200):
+    for seed in range(400):
         assert list(differences(Random(seed))) == []
-    assert sum(counts.values()) == 200 * EACH_RUN
+    assert sum(counts.values()) == 400 * EACH_RUN
     assert min(counts.values()) > 8
 
 
