@@ -37,7 +37,7 @@ JOINERS = "\u200c\u200d"
 
 
 class Known(Protocol):
-    """What is known of a participant: `domain.presence.Presence`, or a look ahead of it."""
+    """The known presence of participants: `domain.presence.Presence`, or one with pending events."""
 
     def of(self, author: str) -> PresenceOf | None: ...
 

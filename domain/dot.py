@@ -14,9 +14,9 @@ EPOCH_MAX = 2**63 - 1
 
 
 def epoch_hex(epoch: int) -> str:
-    """The one spelling of an epoch: lower-case hexadecimal. JSON, logs and traces have it whole,
-    people get its first digits. As a number it would be rounded by readers whose numbers are
-    floating point, which are exact up to 2^53 only.
+    """An epoch in lower-case hexadecimal, the only spelling. Output for programs has all digits,
+    output for users the first four. A number would be rounded by readers that use floating point,
+    which is exact up to 2^53 only.
     """
     return f"{epoch:x}"
 

@@ -114,7 +114,7 @@ class MemoryHistory:
 
 
 def largest_stamp(arrivals: Iterable[Arrival], ms_max: int) -> Stamp:
-    """Of those up to so many ms that a clock follows; zero if there is none."""
+    """The largest stamp with ms <= `ms_max` of the arrivals that are not skewed; zero if none is."""
     stamps = (one.event.stamp for one in arrivals if not one.skewed)
     return max((stamp for stamp in stamps if stamp.ms <= ms_max), default=Stamp(0, 0))
 

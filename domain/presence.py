@@ -80,7 +80,7 @@ class Presence(Fold):
         self._deciding[author] = (index, arrival.key, presence_of(arrival.event))
 
     def rows(self, first: int) -> PresenceRows:
-        """What the arrivals from this index on have done."""
+        """The effects of the arrivals from this index on."""
         found = self._deciding.items()
         deciding = [(author, index) for author, (index, *_) in found if index >= first]
         return PresenceRows(self._before[first:].tobytes(), tuple(deciding))
@@ -93,7 +93,7 @@ class Presence(Fold):
             self._decide(author, index, self._history[index])
 
     def fingerprint(self) -> bytes:
-        """Of who is active because of what: equal on nodes that hold the same events."""
+        """A hash of who is active and why: equal on nodes that hold the same events."""
         people = sorted((author, key) for author, (_, key, _) in self._deciding.items())
         return fingerprint_of(repr(people))
 

@@ -80,6 +80,6 @@ class Fold:
 
 
 def fingerprint_of(text: str) -> bytes:
-    """Lone surrogates have no bytes of their own in UTF-8, and must not stop a fingerprint."""
+    """A hash of values. Lone surrogates have no encoding in UTF-8, and must not raise here."""
     data = text.encode("utf-8", "surrogatepass")
     return blake2b(data, digest_size=FINGERPRINT_BYTES).digest()

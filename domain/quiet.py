@@ -29,7 +29,7 @@ class Quiet(Fold):
         self._watched_ms = 0  # since when this life listens
 
     def watch(self, wall_ms: int) -> None:
-        """A life begins: what was applied so far came before it."""
+        """A process begins to listen: everything applied so far arrived before."""
         self._before, self._watched_ms = self._applied, wall_ms
 
     def apply(self, arrival: Arrival) -> None:

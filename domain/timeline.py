@@ -151,7 +151,9 @@ class Timeline(Fold):
         return arrival
 
     def fingerprint(self) -> bytes:
-        """Of the set of events, hence of the causal order: equal on nodes that hold the same."""
+        """A hash of the set of events, and so of the causal order: equal on nodes with the same
+        events.
+        """
         key = self._history.key
         for index in range(self._summed, self._applied):
             self._sum += _hash(key(index))
@@ -247,7 +249,7 @@ class Timeline(Fold):
         as_of_ms: int | None = None,
         last: int | None = None,
     ) -> list[Arrival]:
-        """What `pick` picks."""
+        """The arrivals at the indices that `pick` returns."""
         picked = self.pick(order, arrivals=arrivals, as_of_ms=as_of_ms, last=last)
         return [self._history[index] for index in picked]
 

@@ -3,7 +3,7 @@
 It may import everything below it; nothing in `node`, `gossip` or `domain` knows that it exists.
 Each room has its manual in its `__init__`. From the bottom up:
 
-    terminal, trace                what a person's terminal shows; what happened in a run, as data
+    terminal, trace                safe output to terminals; what happened in a run, as data
     plan, checkers, drills         what shall happen; what a run is held to; parts beside models
     client, exports, experiments   talk to running nodes; traces for other viewers; published tables
     sim, cluster                   the simulator; real node processes on this machine

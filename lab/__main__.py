@@ -1,8 +1,9 @@
-"""Where `chatlab` begins: before anything else is imported, Ctrl-C ends it without a word.
+"""The entry point of `chatlab`. Before any other import it gives SIGINT its default action, so that
+Ctrl-C during start-up ends the process without a traceback.
 
-Python raises KeyboardInterrupt wherever it is, and while modules are being imported, or the
-interpreter ends, nobody is there to catch it. So the default action of the system is set until
-`lab.cli` is ready, and again once it is done. A shell sees 130 either way.
+Python raises KeyboardInterrupt wherever it is, and no handler exists while modules are imported or
+the interpreter shuts down. So the default action is active until `lab.cli` is ready, and again once
+it has finished. A shell sees exit code 130 in any case.
 """
 
 import signal

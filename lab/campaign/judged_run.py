@@ -168,7 +168,7 @@ def judged(
     limits: Thresholds | None = None,
     only: Collection[str] = (),
 ) -> JudgedRun:
-    """The verdicts of the checkers on a finished run, from the simulator or from real processes."""
+    """Judge a finished run, from the simulator or from real processes."""
     judge = Judge(limits or limits_for(source), only)
     judge.see_all(run.trace)
     verdicts = tuple(judge.verdicts())

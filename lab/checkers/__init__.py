@@ -1,4 +1,4 @@
-"""Checkers: what a run is held to, read off its trace and nothing else.
+"""Checkers judge a run by its trace alone: each checks one promise, and returns a verdict.
 
     verdicts = judge(trace)                     one pass, all checkers of one run
     overall(verdicts, RULES.values())           fail, unknown or pass
@@ -15,9 +15,9 @@ Rules
   Unknown is for what the run could not show: nothing was asked, nobody lived, a fault never fired,
   there is no calibration.
 - What is lost with the only disk that held it is permitted, and counted; never hidden.
-- Nobody is accused of what the plan did to them. Each excuse is tied to an event of the trace.
+- A node does not fail for what the plan did to it. Each excuse is tied to an event of the trace.
 
-Theory of operation. `History` and `Disks` gather what several checkers need, the latter with the
+How it works. `RunHistory` and `Disks` collect what several checkers need, the latter with the
 reason for every record that went missing. Each checker is one file, C1 to C21 of docs/lab.md; it is
 shown the kinds of events it wants and asked once at the end. C15 and C19 compare two traces, C20
 looks at a batch of samples, C11 and C13 give figures and (almost) no judgement.

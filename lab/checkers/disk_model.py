@@ -1,4 +1,4 @@
-"""A model of each node's disk, for checkers: which records its journal holds, and why records are
+"""A model of each node's disk, for checkers: which records its journal holds, and why others are
 missing after a restart.
 
 Rules

@@ -1,4 +1,4 @@
-"""`python -m lab.cli`, the same as the installed `chatlab`."""
+"""Makes `python -m lab.cli` the same as the installed `chatlab`."""
 
 import sys
 

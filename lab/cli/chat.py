@@ -1,4 +1,4 @@
-"""Talking: send, join, leave, timeline, presence."""
+"""The commands of a chat client: `send`, `join`, `leave`, `timeline`, `presence`."""
 
 import os
 import re

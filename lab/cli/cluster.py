@@ -1,4 +1,4 @@
-"""`chatlab cluster`: start, stop, look, and break things by hand."""
+"""The commands `chatlab cluster ...`: start and stop nodes, list them, inject faults by hand."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,6 @@
-"""`cluster up`: find or generate the cluster, start what is missing, and say how it went."""
+"""The command `cluster up`: find or generate the cluster file, start the nodes that are missing,
+and report the result of each.
+"""
 
 import os
 import signal

@@ -1,4 +1,6 @@
-"""What the commands share: settings, the cluster that is meant, checked texts, output."""
+"""Helpers that several commands share: global settings, the cluster of the command, validated text
+arguments, JSON output, signals.
+"""
 
 import sys
 from dataclasses import dataclass

@@ -1,4 +1,6 @@
-"""`chatlab lab conform`: what a node was recorded to do, done again by the core."""
+"""The command `chatlab lab conform`: replays the recordings of nodes through the core, and compares
+the outputs (`lab.sim.conformance`).
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""`chatlab demo`: the guided tour."""
+"""The command `chatlab demo`: the guided tour (`lab.demo`)."""
 
 import time
 from typing import TYPE_CHECKING, Annotated

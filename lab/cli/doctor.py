@@ -1,4 +1,6 @@
-"""`chatlab doctor`: is this machine, and this installation, fit to run a cluster?"""
+"""The command `chatlab doctor`: checks whether this machine and this installation can run a
+cluster. Each check is one line with its result.
+"""
 
 import sys
 from collections.abc import Callable

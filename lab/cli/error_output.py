@@ -1,7 +1,7 @@
-"""Errors: one line on stderr; with `--json` that line is an object.
+"""Output of errors: one line on stderr. With `--json` that line is an object.
 
-`{"error": what is wrong, "exit": the exit code, "kind": its name}`. What else a command says on
-stderr (progress, hints) is no object, so a reader takes the lines that begin with a brace.
+The object is `{"error": the text, "exit": the exit code, "kind": its name}`. Other output on stderr
+(progress, hints) is no JSON, so a reader parses the lines that begin with a brace.
 """
 
 import sys

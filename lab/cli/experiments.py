@@ -1,4 +1,6 @@
-"""`chatlab lab table`, `compare` and `sweep`: figures, side by side."""
+"""The commands `chatlab lab table`, `compare` and `sweep`: run experiments and print their figures
+side by side.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

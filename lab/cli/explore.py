@@ -1,4 +1,6 @@
-"""`chatlab lab explore`: many seeds on all cores."""
+"""The command `chatlab lab explore`: runs many seeds on all cores, and prints failures with their
+replay tokens (`lab.campaign.explore`).
+"""
 
 import os
 from contextlib import AbstractContextManager

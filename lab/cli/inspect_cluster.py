@@ -1,4 +1,6 @@
-"""Looking: status, diff, wait."""
+"""The commands that compare and examine running nodes: `status`, `diff`, `wait`. They change
+nothing.
+"""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, cast

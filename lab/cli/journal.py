@@ -1,4 +1,4 @@
-"""`chatlab journal`: read a node's journal offline, and repair it."""
+"""The commands `chatlab journal ...`: verify, print and repair a node's journal offline."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,7 @@
-"""`chatlab keys`: who may speak to the nodes of a cluster with `encrypt: true`.
+"""The commands `chatlab keys ...`: make CURVE keys, and list, add and remove those that a cluster
+with `encrypt: true` trusts.
 
-Nothing here talks to a node. Running nodes see a changed list within a second or two.
+They only change files. Running nodes read a changed list within two seconds.
 """
 
 from pathlib import Path

@@ -1,6 +1,5 @@
-"""`chatlab lab`: runs under a seed, many runs, replays, and what they mean.
-
-The larger commands have a module each; here they are put together.
+"""The commands `chatlab lab ...`: list scenarios, run one, calibrate, and test mutants. It also
+registers the larger commands of this group, which have modules of their own.
 """
 
 from pathlib import Path

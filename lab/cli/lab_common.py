@@ -1,4 +1,6 @@
-"""What the commands of `chatlab lab` share: sources by name, verdicts, exports."""
+"""Helpers that the commands of `chatlab lab` share: opening scenarios and plans by name, printing
+verdicts, writing exports.
+"""
 
 import os
 from pathlib import Path

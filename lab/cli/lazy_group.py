@@ -1,4 +1,6 @@
-"""A group whose commands are imported when they are called: `send` loads no other command."""
+"""A command group that imports a command's module only when the command is called, so that `send`
+starts fast.
+"""
 
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module

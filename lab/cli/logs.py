@@ -1,4 +1,6 @@
-"""`chatlab logs`: the structured logs of all nodes and of the launcher, merged by time."""
+"""The command `chatlab logs`: prints the structured logs of all nodes and of the launcher, merged
+by time.
+"""
 
 import re
 import time

@@ -1,4 +1,6 @@
-"""The app, its global options, and the one place where errors become a line and an exit code."""
+"""The typer app with its global options. `main` is the only place where an exception becomes a line
+on stderr and an exit code.
+"""
 
 import contextlib
 import os

@@ -1,4 +1,6 @@
-"""`chatlab lab search`: everything that two or three nodes can do, within bounds."""
+"""The command `chatlab lab search`: a bounded exhaustive search over two or three nodes
+(`lab.modelcheck`).
+"""
 
 from typing import TYPE_CHECKING, Annotated
 

@@ -1,4 +1,6 @@
-"""`chatlab moderate`: a dry run of the moderation pipeline. Needs no running node."""
+"""The command `chatlab moderate`: shows what moderation would do with a text. It needs no running
+node.
+"""
 
 import sys
 from pathlib import Path

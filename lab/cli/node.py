@@ -1,4 +1,6 @@
-"""`chatlab node run`: one node in the foreground, for systemd, a container, or a curious person."""
+"""The command `chatlab node run`: runs one node in the foreground, for systemd, a container or
+debugging.
+"""
 
 from pathlib import Path
 

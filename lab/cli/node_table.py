@@ -1,4 +1,4 @@
-"""Tables of nodes: `ps`, and what `up` prints when all are ready."""
+"""The table of nodes that `ps` prints, and `up` when all nodes are ready."""
 
 import sys
 

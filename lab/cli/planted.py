@@ -1,6 +1,7 @@
-"""The planted bugs of `lab mutants`, `lab explore --plant` and `lab replay MUTANT+TOKEN`.
+"""Access to the planted bugs (mutants), for `lab mutants`, `lab explore --plant` and `lab replay
+MUTANT+TOKEN`.
 
-They are in tests/mutants, and no part of the product: a checkout has them, and a wheel has not.
+They are in tests/mutants and not part of the product: a checkout contains them, a wheel does not.
 """
 
 import sys

@@ -1,4 +1,6 @@
-"""`chatlab lab replay`: a run again, exactly; made small, and told."""
+"""The command `chatlab lab replay`: repeats a run exactly from its token; it can also shrink it and
+print its story.
+"""
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path

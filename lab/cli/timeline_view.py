@@ -1,8 +1,9 @@
-"""How a timeline and a presence list look.
+"""Output of timelines and presence lists, as text and as JSON.
 
-`timeline --order causal` prints, on stdout, only what is the same on every node that holds the same
-events: converged nodes print the same bytes. What only this node knows (how much is missing, what
-came late, what looked skewed) goes to stderr. The orders `arrival` and `author` show local facts.
+`timeline --order causal` prints on stdout only what is the same on every node that holds the same
+events, so converged nodes print the same bytes. What only this node knows (how much is missing,
+which events came late, which stamps are skewed) goes to stderr. The orders `arrival` and `author`
+show local facts.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""How verdicts, steps, stories and explorations are shown to people, and told as JSON."""
+"""Output of verdicts, plans, stories and explorations, as text and as JSON."""
 
 import sys
 import textwrap

@@ -1,4 +1,4 @@
-"""`chatlab watch`: the nodes of a cluster, live."""
+"""The command `chatlab watch`: shows the states of a cluster's nodes and their changes, live."""
 
 import os
 import sys

@@ -1,4 +1,6 @@
-"""Small JSON files that are replaced whole: a reader finds the old text or the new one."""
+"""Writes small JSON files atomically: a reader finds the old content or the new content, never a
+mixture.
+"""
 
 import os
 from pathlib import Path

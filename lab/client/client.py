@@ -1,12 +1,12 @@
 """A client of one node's control socket: it sends requests, one at a time or many in flight.
 
-`Client` is a blocking ZeroMQ DEALER. A frame holds a list of requests; replies come back in any
-order and are tied to requests by `id`. Nothing here retries: a request whose reply never came may
-or may not have been carried out, and only the caller can know whether asking again is harmless.
+`Client` is a blocking ZeroMQ DEALER. A frame holds a list of requests. Replies come back in any
+order, and `id` assigns them to requests. Nothing here retries: a request without a reply may or may
+not have been executed, and only the caller knows whether it is safe to repeat it.
 
-A dead node is noticed at once. Before ZeroMQ, which would wait and reconnect for ever, a plain
-connect to the socket's path tells whether anybody listens; later a monitor tells when the
-connection breaks. After a break the client is finished, and every request in flight is lost.
+A dead node is detected at once. ZeroMQ would wait and reconnect for ever, so first a plain connect
+to the socket's path tests whether a process listens, and later a monitor reports when the
+connection breaks. After that the client is unusable, and every request in flight is lost.
 
 A node elsewhere is dialled over TCP with a key (`lab.client.remote`), which waits for the
 handshake.

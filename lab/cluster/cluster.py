@@ -35,7 +35,7 @@ POLL_S = 0.005
 
 
 class StartedNodes(Struct, frozen=True):
-    """What became of one node that was asked to start or stop."""
+    """The result of starting or stopping one node."""
 
     node: str
     state: str  # running, or why not: down, failed
@@ -154,7 +154,7 @@ class Cluster:
         ]
 
     def node(self, name: str) -> NodeLocation:
-        """Of the file, or a former one. Raises PlaceError."""
+        """The location of a node, of the file or a former one. Raises PlaceError."""
         former = self.former() if name not in self.place.nodes else {}
         return former[name] if name in former else self.place.node(name)
 
@@ -204,7 +204,7 @@ class Cluster:
         return record is not None and state_of(record.pid) == "T"
 
     def running(self) -> list[str]:
-        """By name, also those that are not in the file."""
+        """The names of the nodes that run, also of those that are not in the file."""
         return [name for name in (*self.place.nodes, *self.former()) if self.process(name)]
 
     # --- the launcher ---------------------------------------------------------------------------
@@ -388,7 +388,7 @@ def _refuse_while_it_runs(original: ClusterMark, here: Path) -> None:
 
 
 def length_of(path: str | Path) -> int:
-    """In bytes; 0 if there is no such file."""
+    """The length of a file in bytes; 0 if there is no such file."""
     try:
         return os.stat(path).st_size
     except OSError:

@@ -9,7 +9,7 @@ from lab.cluster.processes import live_record, record_of
 
 
 def run_node(place: ClusterLocation, name: str, file: Path) -> int:
-    """Until SIGTERM or Ctrl-C; returns the exit code."""
+    """Run the node until SIGTERM or Ctrl-C; returns the exit code."""
     from node.__main__ import run  # lazy: the whole node
 
     pid_file = Path(place.nodes[name].pid_file)

@@ -53,7 +53,10 @@ EXIT_FAILED, EXIT_CONFIG, EXIT_STORAGE = 1, 2, 5
 
 
 class Launcher:
-    """`reload` reads the cluster file again: it may change, and be renamed, while this lives."""
+    """Starts, watches and restarts the nodes of one cluster. One thread.
+
+    `reload` reads the cluster file again, because it may change, and be renamed, in the meantime.
+    """
 
     def __init__(
         self,
@@ -76,7 +79,7 @@ class Launcher:
     # --- life -----------------------------------------------------------------------------------
 
     def serve(self) -> None:
-        """Until told to quit, or until the cluster's folder is gone."""
+        """Run until a command says quit, or until the cluster's folder is gone."""
         self.listener = listener = self._listen()
         wake_read, wake_write = os.pipe()
         for end in (wake_read, wake_write):

@@ -45,7 +45,7 @@ Faults = dict[str, list[Fault]]
 
 
 def put(cluster: Cluster, node: str, fault: Fault) -> None:
-    """Spoil the links from `node`; raises when it cannot be told."""
+    """Set the faults of the links from `node`; raises if the node cannot be reached."""
     _tell(cluster, node, [_asking(fault)])
     faults = _read(cluster)
     faults.setdefault(node, []).append(fault)

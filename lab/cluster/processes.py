@@ -37,7 +37,7 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def record_of(pid: int, pid_file: Path | None = None) -> ProcessRecord | None:
-    """Of a living process; `pid_file` is where the record is to be kept."""
+    """The record of a living process, to be kept in `pid_file`."""
     birth = birth_of(pid)
     if birth is None:
         return None
@@ -58,7 +58,7 @@ def read_record(path: Path) -> ProcessRecord | None:
 
 
 def live_record(path: Path) -> ProcessRecord | None:
-    """The record, if its process lives and this is the folder that it was written in."""
+    """The record, if its process is alive and it was written in this folder; else None."""
     record = read_record(path)
     if record is None or record.folder not in ("", folder_id(path.parent)):
         return None

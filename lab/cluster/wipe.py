@@ -24,7 +24,7 @@ ROOT_FILES = (
 
 
 class WipeResult(Struct):
-    """What is gone, and what is left, with the reason."""
+    """What was removed, and what was left, with the reason."""
 
     gone: list[str] = field(default_factory=list)  # names of nodes
     left: dict[str, str] = field(default_factory=dict)  # path -> why

@@ -1,4 +1,4 @@
-"""Experiments: published figures, measured again on the code that nodes run.
+"""Experiments reproduce published figures with the code that nodes run.
 
 `chatlab lab table NAME` shows one, in a short form or, with `--full`, as large as its figures were
 published for.

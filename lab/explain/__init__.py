@@ -1,4 +1,4 @@
-"""One failure, made small and told.
+"""Explains one failed run: shrinks its plan, and describes the result in sentences.
 
 Imported by the command line only.
 

@@ -138,12 +138,12 @@ class SentenceWriter:
         }
 
     def tell(self, event: Event) -> str:
-        """A sentence, or "" where there is nothing to be told."""
+        """The sentence of this event, or "" if it has none."""
         found = self._tellers.get(type(event.data))
         return self._cast.named(found(event, event.data)) if found else ""
 
     def plainly(self, event: Event) -> str:
-        """Of an event that a checker names and that has no sentence of its own."""
+        """A plain sentence for an event that a checker names and that has none of its own."""
         data = event.data
         told = [
             f"{name} {display_safe(str(getattr(data, name)), 40)}"

@@ -69,7 +69,7 @@ class Story(Struct, frozen=True):
 
 
 def tell(judged: JudgedRun) -> Story:
-    """Of a run that fails, or of one that does not: then there is no ending."""
+    """The lines of the story. A run that passes has a story without an ending."""
     failed = [one for one in judged.verdicts if one.outcome == "fail"]
     events = judged.trace.events
     cast = Cast(events)

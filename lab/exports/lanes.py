@@ -53,7 +53,7 @@ class Waits:
             self._close(pid, at_us, 0, None, "the life ended")
 
     def finish(self, last_us: int) -> None:
-        """What never ended within this trace."""
+        """End everything that never ended within this trace."""
         for row in self._ops.values():
             self._end(row, last_us, "the trace ended")
         for pid in self._commits:

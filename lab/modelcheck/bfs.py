@@ -26,7 +26,10 @@ def search(
     build: Build = Replica,
     on_progress: OnProgress | None = None,
 ) -> SearchResult:
-    """Look at everything within bounds, up to the first violation. `on_progress`: how far it is."""
+    """Search all states within bounds, up to the first violation.
+
+    `on_progress` gets the share of the time or of the states that is used up, and a line of text.
+    """
     explorer = _Explorer(workload or Workload(), bounds or Bounds(), build, on_progress)
     return explorer.run()
 

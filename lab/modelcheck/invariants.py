@@ -16,7 +16,7 @@ from lab.modelcheck.node_machine import NodeMachine
 
 
 def local_problems(machine: NodeMachine) -> Iterator[str]:
-    """Of one node alone."""
+    """The violations that one node alone shows."""
     name = machine.name
     visible, on_disk = machine.visible(), machine.refs(machine.disk)
     for ref in machine.acked:
@@ -30,7 +30,7 @@ def local_problems(machine: NodeMachine) -> Iterator[str]:
 
 
 def forks(refs: Iterable[str]) -> Iterator[str]:
-    """Of all nodes and packets together."""
+    """The violations of C3 over all nodes and packets."""
     contents: dict[str, str] = {}
     for ref in refs:
         dot, _, tag = ref.partition("#")

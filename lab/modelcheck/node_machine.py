@@ -34,7 +34,7 @@ Build = Callable[[ReplicaConfig, EventCodec, Random, int, Moderator], Replica]
 
 
 class Mail(Struct, frozen=True, order=True):
-    """A packet on its way, as its bytes."""
+    """A packet in flight, as its bytes."""
 
     sender: str
     receiver: str
@@ -73,7 +73,7 @@ Act = PostStep | Persist | Round | Timeout | CrashStep | Receive
 
 
 class Effects(Struct, frozen=True):
-    """What one act of a node does to the rest of the world."""
+    """The effects of one act of a node outside the node."""
 
     sends: tuple[Mail, ...]
     problems: tuple[str, ...]

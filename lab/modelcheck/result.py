@@ -31,7 +31,7 @@ class SearchResult(Struct, frozen=True):
     nearest: Nearest
 
     def describe(self) -> str:
-        """For people."""
+        """The result as text for users."""
         end = "the whole space" if self.complete else "cut off: not the whole space"
         counts = f"{self.states:,} states, {self.steps:,} steps between them, depth {self.depth}"
         lines = [f"{counts}, {self.seconds:.1f} s ({end})"]

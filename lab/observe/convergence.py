@@ -57,7 +57,7 @@ def wait_converged(
     quiet_s: float = 0.0,
     on: Callable[[Roots], None] | None = None,
 ) -> Converged:
-    """Look until all live nodes' roots are equal, or the time is over."""
+    """Poll until the roots of all live nodes are equal, or the time is over."""
     began = time.monotonic()
     same: tuple[str, float] | None = None  # the common root, and since when
     with Panel(cluster.place.nodes.values()) as panel:
@@ -84,7 +84,7 @@ def wait_converged(
 
 
 def look(cluster: Cluster, panel: Panel) -> Roots:
-    """One look at all live nodes."""
+    """Poll all live nodes once."""
     answers = panel.ask(lambda number: ReadFrontier(number, logs_max=0), 1.0)
     roots = {name: page.root for name, page in answers.items() if type(page) is FrontierPage}
     events = {name: page.events for name, page in answers.items() if type(page) is FrontierPage}

@@ -35,7 +35,7 @@ class Changes:
         self._before: dict[str, NodeState] = {}
 
     def of(self, at_ms: int, states: Sequence[NodeState]) -> list[ClusterChange]:
-        """At the first look all nodes are new. That time goes on is no change."""
+        """The changed nodes. In the first poll all are new; uptime is ignored."""
         found = []
         for state in states:
             timeless = _timeless(state)

@@ -85,14 +85,14 @@ class Corrupt(_Fault, frozen=True, tag="corrupt"):
 
 @final
 class Latency(_Fault, frozen=True, tag="latency"):
-    """Every packet takes so much longer."""
+    """Every packet takes this much longer."""
 
     add_us: int
 
 
 @final
 class Narrow(_Fault, frozen=True, tag="narrow"):
-    """Links carry so many bytes a second, and a queue that is full takes no more."""
+    """Links have a limited bandwidth and a limited queue; a full queue drops packets."""
 
     bytes_s: int
     queue_bytes: int
@@ -152,7 +152,7 @@ class Worker(_Fault, frozen=True, tag="worker"):
 
 @final
 class Rot(_Fault, frozen=True, tag="rot"):
-    """So many bits of what the node has on its disk change, also while it runs."""
+    """This many bits of the node's disk are flipped, also while the node runs."""
 
     node: str
     flips: int
@@ -314,7 +314,9 @@ class WordRule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a world is made of, and all that will be done to it. Field order is the JSON's."""
+    """All inputs of a run: the configuration, the ops and the faults. The JSON has the fields'
+    order.
+    """
 
     scenario: str
     seed: int

@@ -7,7 +7,7 @@ from lab.trace.trace import MsgId
 
 
 def name_of(dot: str, stamp_ms: int, stamp_counter: int) -> str:
-    """The placeholder of a ref that is not known yet. Only the branches of a fork share one."""
+    """The placeholder of a ref that is not known yet. Branches of a fork differ in their stamps."""
     return f"{dot}@{stamp_ms}.{stamp_counter}"
 
 

@@ -73,7 +73,7 @@ class Visit(Protocol):
 
 
 class Driver:
-    """Mutable. `run` once. Whatever happens, the nodes are stopped."""
+    """Executes one plan; call `run` once. The nodes are stopped in any case. Mutable."""
 
     def __init__(self, plan: Plan, folder: Path, visit: Visit | None = None) -> None:
         """`visit`: of whoever comes when all nodes agree."""
@@ -150,7 +150,7 @@ class Driver:
     # --- for a visit ----------------------------------------------------------------------------
 
     def stop(self, name: str) -> None:
-        """In order."""
+        """Stop this node by SIGTERM."""
         self.cluster.stop([name])
         self._down.add(name)
         self.links.forget(name)

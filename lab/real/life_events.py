@@ -130,15 +130,15 @@ class LifeTale:
             self._end(ending.t_ns, Crash("core", ending.error, self.written, self.durable))
 
     def killed(self, t_ns: int) -> None:
-        """By the driver, after all that is recorded."""
+        """The driver killed it, after everything that is recorded."""
         self._end(max(t_ns, self.last_ns + 1), Crash("kill", "", self.written, self.durable))
 
     def vanished(self) -> None:
-        """It ended, and nobody did it."""
+        """It ended without a record, and the driver did not end it."""
         self._end(self.last_ns + 1, Crash("kill", "by nobody", self.written, self.durable))
 
     def survived(self, t_ns: int) -> None:
-        """It lived longer than this."""
+        """It was still running at this time."""
         self._look_until(t_ns)
 
     def _end(self, t_ns: int, data: Crash | Stopped) -> None:

@@ -59,7 +59,7 @@ def run_real(
     scale: float = 1.0,
     folder: Path | None = None,
 ) -> RealResult:
-    """Raises Problem if the nodes cannot be started or the run cannot be told."""
+    """Run it. Raises Problem if the nodes cannot start, or no trace can be made of the run."""
     plan = draw(scenario, seed)
     return run_plan_real(plan, detail=detail, observers=observers, scale=scale, folder=folder)
 

@@ -130,11 +130,11 @@ class Clients:
                 self._end(host, op, Info(op.id, op.session, "crash", "the node died meanwhile"))
 
     def give_up(self) -> None:
-        """What has not been asked by now is not asked any more."""
+        """Drop the ops that have not been sent by now."""
         self._waiting.clear()
 
     def close(self) -> None:
-        """The run ends: what is in flight stays unknown."""
+        """The run ends: the outcome of ops in flight stays unknown."""
         for op, _ in list(self._flying.values()):
             host = self.hosts[op.node]
             self._tell(host, Info(op.id, op.session, "end", "the run ended meanwhile"), None)

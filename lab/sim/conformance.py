@@ -136,7 +136,7 @@ def revived(life: Life) -> Replica:
 
 
 def outbox_hash(outbox: Outbox) -> str:
-    """Of everything in it, in order; of packets, the bytes that go over the wire."""
+    """A hash of all fields of an Outbox, in order; a packet counts by its encoded bytes."""
     return raw.outbox_digest(outbox).hex()
 
 
@@ -255,7 +255,7 @@ def conform(path: Path) -> Conformance:
 
 
 def summed(players: Iterable[Player], incomplete: Iterable[str] = ()) -> Conformance:
-    """Of lives that have been played."""
+    """The sum of the results of several lives."""
     lives = list(players)
     return Conformance(
         len(lives),

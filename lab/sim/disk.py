@@ -85,12 +85,12 @@ class SimDisk:
 
     @property
     def rotten(self) -> bool:
-        """Something of it is not as it was written."""
+        """Whether some bytes differ from what was written."""
         return bool(self._rot)
 
     @contextmanager
     def as_written(self) -> Iterator[None]:
-        """Meanwhile reads give what was written. For the trace alone."""
+        """A context in which reads return what was written, without damage. For the trace only."""
         self._telling = True
         try:
             yield
@@ -223,7 +223,7 @@ class SimDisk:
         self.robbed = False
 
     def power_cut(self, rng: Random) -> None:
-        """What was synced, and any subset of the unsynced sectors, or none of them."""
+        """Power failure: what was synced survives, and any subset of the unsynced sectors."""
         if self._checkpoints_rng is None:  # most disks never need one
             self._checkpoints_rng = Random(f"checkpoints {self._name}")
         self._checkpoints = self._checkpoints.power_cut(self._checkpoints_rng)

@@ -112,7 +112,7 @@ class Host:
         return self.process.take(item, cause)
 
     def put_off(self, op: Op) -> None:
-        """The process stands still: what it is asked waits in its socket."""
+        """Queue a request for a paused process, as its socket does."""
         assert self.process is not None
         self.process.mailbox.append(op)
 
@@ -376,7 +376,7 @@ class Host:
             self.process.read_over()
 
     def mend(self) -> None:
-        """Somebody sees that the node is read-only for good, and starts it again."""
+        """Restart a node that is read-only for good, as an operator would."""
         if self.process is not None and (failure := self.process.commits.failure) is not None:
             self.crash("storage", failure.reason)
             self._again(DISK_DOWN_US)
@@ -384,7 +384,7 @@ class Host:
     # --- crash points ---------------------------------------------------------------------------
 
     def asks(self, site: Site) -> bool:
-        """Whether the node dies at this site now."""
+        """Whether the node is to die at this site now."""
         for armed in self.points:
             if armed.fires(site):
                 self._dying = armed
@@ -393,7 +393,7 @@ class Host:
         return False
 
     def passes(self, site: Site) -> bool:
-        """The node passes this site. True: and died there."""
+        """Call this at a site. True if the node died there."""
         if not self.points or not self.asks(site):
             return False
         self.die(site)
@@ -442,12 +442,12 @@ class Host:
     def damaged(
         self, what: Literal["flip", "stale", "misdirected", "end_lost"], place: str
     ) -> None:
-        """Something is wrong on its disk."""
+        """Record that a fault has damaged the node's disk."""
         self.harmed = True
         self._fired(what, place)
 
     def astray(self) -> None:
-        """Its directory is somewhere else."""
+        """Record that a fault has moved the node's directory away."""
         self.harmed = True
         self._fired("astray", "")
 

@@ -52,7 +52,7 @@ class Receiver(Protocol):
     def arrive(self, packet: Packet, size: int, payload: int, cause: int | None) -> None: ...
 
     def put_off(self, flight: "Flight") -> bool:
-        """It stands still, and the packet waits for it. False: there is no room for it."""
+        """Queue the packet for a paused process. False if its queue is full."""
         ...
 
 
@@ -67,7 +67,7 @@ class NetworkMachine(Protocol):
 
 
 class SimLink:
-    """From one host to another. Mutable."""
+    """The directed link from one host to another. Mutable."""
 
     __slots__ = ("held", "last_us", "pair", "queue", "target", "waiting")
 
@@ -333,7 +333,7 @@ class Network:
             self._link(cut).held += 1
 
     def release(self, cuts: tuple[Cut, ...]) -> None:
-        """What waited goes on, in order."""
+        """Send the packets that were held, in order."""
         for cut in cuts:
             link = self._link(cut)
             link.held -= 1
@@ -361,7 +361,7 @@ class Network:
 
 
 def described(packet: Packet, data: bytes) -> Sent:
-    """What the bytes of a packet are for."""
+    """Counts the bytes of a packet by their purpose: digest, payload, framing."""
     body = packet.body
     if type(body) is Same:  # many are, and nothing of them is a digest or payload
         return Sent("Same", 0, 0, len(data), 0)

@@ -341,11 +341,11 @@ class SimProcess:
 
     @property
     def put_aside(self) -> int:
-        """Packets that have come and were not read yet."""
+        """How many packets have arrived and have not been read yet."""
         return sum(isinstance(one, Flight) for one in self.mailbox)
 
     def resume(self) -> None:
-        """Go on where it stopped, with all that came meanwhile."""
+        """Continue, with everything that has arrived meanwhile."""
         self.paused = False
         self._timer_us = 0
         waiting, self.mailbox = self.mailbox, []
@@ -365,7 +365,7 @@ class SimProcess:
                 self.progressed(one)
 
     def end(self) -> None:
-        """Nothing of this life happens any more."""
+        """End the life: nothing of it happens any more."""
         self.close_quiet()
         self.alive = False
         self.turns.end()
@@ -376,7 +376,7 @@ class SimProcess:
         self.mailbox = []
 
     def record(self, data: Data) -> None:
-        """What nothing in the trace caused."""
+        """Add an event that no event of the trace caused."""
         self.tell(data, None)
 
     def tell(self, data: Data, cause: int | None, size: int | None = None) -> int:

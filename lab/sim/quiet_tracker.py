@@ -22,13 +22,15 @@ class QuietTracker:
         self._still_ms = 0  # only a clock that is set back behind this ends it
 
     def look(self, now_us: int, wall_ms: int) -> None:
-        """Between two looks nothing is applied, and only time goes on."""
+        """Call this before something is applied, so that between two calls only time passes."""
         if wall_ms >= self._not_before_ms and (self._since_us < 0 or wall_ms < self._still_ms):
             self._look(now_us, wall_ms)
         self._looked_us = now_us
 
     def heard(self, now_us: int, wall_ms: int) -> None:
-        """Something was applied. On a clock that was set back it may be older than the last."""
+        """Check after something was applied. It may be older than the last if the clock was set
+        back.
+        """
         self._look(now_us, wall_ms)
         self._looked_us = now_us
 
@@ -45,7 +47,7 @@ class QuietTracker:
             self._since_us = max(self._looked_us, now_us - over_ms * 1000)
 
     def end(self, now_us: int) -> None:
-        """It is over: say so, if it was quiet."""
+        """The life or the run ends: record the quiet period, if there is one."""
         since_us, self._since_us = self._since_us, -1
         if 0 <= since_us < now_us:
             self._tell(Told(since_us, now_us, self._quiet.quiet_ms))

@@ -32,7 +32,7 @@ class Scheduler:
         heappush(self._heap, (at_us, count, act, arg))
 
     def run(self, until_us: int) -> None:
-        """Everything up to and including this instant; then it is that instant."""
+        """Run everything up to and including this time, and advance the clock to it."""
         heap = self._heap
         while heap and heap[0][0] <= until_us:
             self.now_us, _, act, arg = heappop(heap)
@@ -40,5 +40,5 @@ class Scheduler:
         self.now_us = until_us
 
     def pending(self, of: Act) -> int:
-        """How often this act waits for its time."""
+        """How many times this act is scheduled."""
         return sum(act == of for _, _, act, _ in self._heap)

@@ -132,7 +132,7 @@ class World:
             self.agenda.at(op.at_us, self._ask, op)
 
     def heal(self) -> None:
-        """T_f: the time from which no fault is active."""
+        """The time T_f: every fault ends, and every node is started."""
         self.injector.end_all()
         self._phase(Phase("heal"))
 
@@ -194,7 +194,7 @@ def moderator_of(rules: tuple[WordRule, ...]) -> Moderator:
 
 
 def configs(plan: Plan) -> Iterable[ReplicaConfig]:
-    """What each replica is told about itself."""
+    """The configuration of each replica."""
     policy = moderator_of(plan.rules).policy
     rng = stream(plan.seed, "views")
     for name in plan.nodes:

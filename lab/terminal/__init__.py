@@ -1,4 +1,4 @@
-"""What a person's terminal shows: safe text, tables, values, one-line errors with exit codes.
+"""Output to a terminal: safe text, tables, values, one-line errors with exit codes.
 
 Anyone may import this room. It imports the messages of `node.control`, and no other room of `lab`.
 

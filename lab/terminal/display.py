@@ -73,7 +73,9 @@ _JOINING = (
 
 
 def display_safe(text: str, width_max: int | None = None) -> str:
-    """The text as a person may see it on a terminal: one line, nothing hidden, nothing obeyed."""
+    """The text in a form that is safe on a terminal: one line, without hidden or control
+    characters.
+    """
     if not (text.isascii() and text.isprintable()):
         text = _shown(text)
     if width_max is not None:

@@ -45,7 +45,7 @@ def write_lines(events: Iterable[Event]) -> Iterator[bytes]:
 
 
 def read_lines(lines: Iterable[bytes]) -> Trace:
-    """The other way. Raises TraceError where a line is no event, or its hash does not fit."""
+    """The inverse of `write_lines`. Raises TraceError if a line is no event or has a wrong hash."""
     trace = Trace()
     for number, line in enumerate(lines, start=1):
         try:

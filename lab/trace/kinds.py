@@ -90,7 +90,7 @@ class Invoke(_Data, frozen=True, array_like=True, gc=False, tag="invoke"):
 
 
 class Ok(_Data, frozen=True, array_like=True, gc=False, tag="ok"):
-    """It is so. A post: the event exists, as safe as `level` says. A read: what was seen."""
+    """The op succeeded. A post: the event exists, as safe as `level` says. A read: what it saw."""
 
     op: int
     session: str
@@ -102,7 +102,7 @@ class Ok(_Data, frozen=True, array_like=True, gc=False, tag="ok"):
 
 
 class Fail(_Data, frozen=True, array_like=True, gc=False, tag="fail"):
-    """It is definitely not so, and never will be: refused, rejected, no room, busy."""
+    """The op definitely did not happen, and will not: refused, rejected, no room, busy."""
 
     op: int
     session: str
@@ -111,7 +111,7 @@ class Fail(_Data, frozen=True, array_like=True, gc=False, tag="fail"):
 
 
 class Info(_Data, frozen=True, array_like=True, gc=False, tag="info"):
-    """Nobody can tell: the node died, the disk failed, the time was over."""
+    """The outcome of the op is unknown: the node died, the disk failed, the request timed out."""
 
     op: int
     session: str
@@ -124,7 +124,7 @@ class Info(_Data, frozen=True, array_like=True, gc=False, tag="info"):
 
 
 class Facts(Struct, frozen=True, array_like=True, gc=False):
-    """What an event says, the same everywhere."""
+    """The content of an event; the same on every node."""
 
     what: What
     author: str
@@ -161,7 +161,7 @@ class Epoch(_Data, frozen=True, array_like=True, gc=False, tag="epoch"):
 
 
 class Written(_Data, frozen=True, array_like=True, gc=False, tag="written"):
-    """The journal got on, and the node is told: records 1..written, 1..durable."""
+    """The committer reports progress to the node: records 1..written, 1..durable."""
 
     written: int
     durable: int
@@ -240,7 +240,7 @@ class Dropped(_Data, frozen=True, array_like=True, gc=False, tag="drop"):
 
 
 class Boot(_Data, frozen=True, array_like=True, gc=False, tag="boot"):
-    """A life begins; `event.inc` is its number, by the journal. What the disk gave is told here."""
+    """A life begins, with the number `event.inc` of the journal, and with what recovery found."""
 
     disk: Literal["new", "same", "empty", "older", "other"]  # than at the end of the last life
     recovered: tuple[str, ...]  # records in order: refs, and `epoch LOG` for epochs
@@ -265,7 +265,7 @@ class StartRefused(_Data, frozen=True, array_like=True, gc=False, tag="refused")
 
 
 class Crash(_Data, frozen=True, array_like=True, gc=False, tag="crash"):
-    """A life ends at once. Counts are what the journal had reached, told to the node or not."""
+    """A life ends at once. The counts are the journal's, whether the node was notified or not."""
 
     how: Literal["kill", "power", "point", "core", "storage", "damage"]
     site: str  # of a point: after_write, after_sync, mid_send; of the last three: the error
@@ -274,18 +274,18 @@ class Crash(_Data, frozen=True, array_like=True, gc=False, tag="crash"):
 
 
 class Stopped(_Data, frozen=True, array_like=True, gc=False, tag="stop"):
-    """A life ends in order, with everything on disk."""
+    """A life ends by an orderly stop, with everything on disk."""
 
     written: int
     durable: int
 
 
 class Paused(_Data, frozen=True, array_like=True, gc=False, tag="pause"):
-    """The process is stopped (SIGSTOP): nothing happens in it, and nothing is lost yet."""
+    """The process is stopped (SIGSTOP): it does nothing, and keeps its memory."""
 
 
 class Resumed(_Data, frozen=True, array_like=True, gc=False, tag="resume"):
-    """It goes on where it stopped."""
+    """The process continues where it stopped (SIGCONT)."""
 
 
 class State(_Data, frozen=True, array_like=True, gc=False, tag="state"):

@@ -132,7 +132,7 @@ class Trace:
 
     @property
     def hash(self) -> str:
-        """Of all events so far."""
+        """The hash of all events so far."""
         while self._hashed < len(self.events):
             chunk = self.events[self._hashed : self._hashed + _CHUNK]
             array = _encoder.encode(chunk)  # a head, and then each event as it is alone
@@ -147,7 +147,7 @@ def _head_bytes(length: int) -> int:
 
 
 def encoded(events: Iterable[Event]) -> bytearray:
-    """The canonical encoding, of which the hash is made."""
+    """The canonical encodings of these events, one after another, over which the hash is computed."""
     buffer = bytearray()
     for event in events:
         _encoder.encode_into(event, buffer, -1)
