@@ -67,11 +67,11 @@ class HybridClock:
         self._ms, self._counter = stamp.ms, stamp.counter
 
     def restore(self, stamp: Stamp) -> None:
-        """Move past a stamp of one's own past, whatever the wall clock says now.
+        """Move past a stamp of this node's own past, whatever the wall clock shows now.
 
-        Also one that a glitch of the own clock made: what is written later follows it, and must
-        have a larger stamp. Such a node's events stay ahead until time has caught up, or until
-        `set_back`, and its peers show them as skewed.
+        This includes a stamp that a wrong clock made: later events follow it, and must have larger
+        stamps. The stamps of such a node stay ahead until time has caught up, or until `set_back`,
+        and its peers show them as skewed.
         """
         ms, counter = stamp.ms, stamp.counter
         if ms > self._ms or (ms == self._ms and counter > self._counter):

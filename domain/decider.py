@@ -37,7 +37,7 @@ JOINERS = "\u200c\u200d"
 
 
 class Known(Protocol):
-    """The known presence of participants: `domain.presence.Presence`, or one with pending events."""
+    """The presence of participants: `domain.presence.Presence`, or one with pending events."""
 
     def of(self, author: str) -> PresenceOf | None: ...
 

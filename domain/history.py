@@ -114,7 +114,7 @@ class MemoryHistory:
 
 
 def largest_stamp(arrivals: Iterable[Arrival], ms_max: int) -> Stamp:
-    """The largest stamp with ms <= `ms_max` of the arrivals that are not skewed; zero if none is."""
+    """The largest stamp with ms <= `ms_max`, of arrivals that are not skewed; else zero."""
     stamps = (one.event.stamp for one in arrivals if not one.skewed)
     return max((stamp for stamp in stamps if stamp.ms <= ms_max), default=Stamp(0, 0))
 

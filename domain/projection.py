@@ -80,6 +80,6 @@ class Fold:
 
 
 def fingerprint_of(text: str) -> bytes:
-    """A hash of values. Lone surrogates have no encoding in UTF-8, and must not raise here."""
+    """The hash of a text. A lone surrogate has no encoding in UTF-8, and must not raise here."""
     data = text.encode("utf-8", "surrogatepass")
     return blake2b(data, digest_size=FINGERPRINT_BYTES).digest()

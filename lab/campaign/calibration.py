@@ -40,7 +40,7 @@ class Kept(Struct, frozen=True):
 
 
 def bands(path: Path = FILE) -> dict[str, Band]:
-    """By the hash of the scenario for which they were measured."""
+    """The bands, by the hash of the scenario for which each was measured."""
     return {kept.config: kept.band for kept in _read(path).values()}
 
 

@@ -29,7 +29,7 @@ Changes = dict[str, object]  # of the knobs of gossip, by name
 
 
 class Spreading(Struct, frozen=True):
-    """A way of spreading that every node can be told to use."""
+    """A way of spreading events: settings of gossip that every node can use."""
 
     name: str
     about: str
@@ -74,7 +74,7 @@ class Figures(Struct, frozen=True):
 
 
 def ways(scenario: Scenario, names: Sequence[str] = ()) -> list[Variant]:
-    """The scenario, spread in each of these ways. Raises ScenarioError."""
+    """One variant of the scenario for each of these ways of spreading. Raises ScenarioError."""
     known = {way.name: way for way in WAYS}
     strange = [name for name in names if name not in known]
     if strange:

@@ -8,7 +8,7 @@ Rules
   same run in every exploration over the same scenarios.
 - Results are taken in the order of seeds, and each worker returns only a few figures for each run.
   So what is found does not depend on how many jobs there are, or which was faster; only where
-  exploring ends by time or by a person does.
+  exploring ends by time or by Ctrl-C does.
 - 30 seeds of one scenario in a row are a batch, judged by C20 where the scenario has a band. All
   runs of a scenario together are another: every fault of it must have acted somewhere (C17).
 """
@@ -221,7 +221,7 @@ class ExploreResult(Struct):
 
     @property
     def never(self) -> list[str]:
-        """The rows that no run reached; none, unless somebody looked."""
+        """The rows that no run reached; empty if `reached` was off."""
         return [row for row in ROWS if row not in self.reached] if self.options.reached else []
 
     @property

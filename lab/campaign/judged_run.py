@@ -114,7 +114,7 @@ def run_judged(
     observers: Iterable[Observer] = (),
     watch: ReachHooks | None = None,
 ) -> JudgedRun:
-    """In the simulator, and by all checkers of one run or `only` these."""
+    """Run it in the simulator, judged by all checkers of one run, or by `only` these."""
     if isinstance(source, Plan):
         seed = source.seed
     plan = plan_of(source, seed)

@@ -53,7 +53,7 @@ _FORM = re.compile(
 
 
 class TokenError(ValueError):
-    """This is no token, or it cannot be replayed here. The text is one clear line."""
+    """The word is no token, or it cannot be replayed here. The text is one line."""
 
 
 class ReplayToken(Struct, frozen=True):
@@ -86,7 +86,7 @@ class ReplayToken(Struct, frozen=True):
             raise TokenError(str(error)) from None
 
     def differs(self) -> list[str]:
-        """What is not as it was when the token was made: packages, the scenario."""
+        """The names of what has changed since the token was made: packages, the scenario."""
         now, size = build_id(), PART_CHARS
         found = [
             f"the code of {package}"

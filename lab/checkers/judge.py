@@ -114,11 +114,11 @@ class Judge:
                 see(event)
 
     def verdicts(self) -> list[Verdict]:
-        """In the order of the rules. Ask once."""
+        """The verdicts, in the order of the rules. Call this once."""
         return [checker.verdict() for checker in self.checkers.values()]
 
     def sample(self) -> Sample:
-        """What this run adds to a batch, for C20."""
+        """The figures of this run for the batch checkers."""
         return self._meter.sample()
 
 

@@ -30,7 +30,7 @@ Span = tuple[int, int]  # from, to
 
 
 class QuietPoint(Struct, frozen=True):
-    """Of the curve. Times are of all nodes together."""
+    """One point of the curve. Times are sums over all nodes."""
 
     quiet_ms: int
     claimed_us: int

@@ -114,7 +114,7 @@ class RunHistory:
         return ""
 
     def arrivals(self, node: str) -> tuple[str, ...]:
-        """What this node holds at the end."""
+        """The refs that this node holds at the end, in the order of arrival."""
         data = self.finals[node].data
         assert type(data) is Final
         if self.lean:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Thresholds(Struct, frozen=True):
-    """Where a number must be calibrated first, it is 0 until somebody has done so."""
+    """A limit that must be calibrated first is 0 until it has been."""
 
     bound_us: int = 0  # C6: from the last fault; else what the trace declares
     swarm: bool = False  # C17: faults were drawn; one without an occasion is the batch's business

@@ -20,7 +20,7 @@ Wants = dict[type, See]  # by class of `event.data`
 
 
 class CheckerRule(Struct, frozen=True):
-    """What is promised. `required`: the run as a whole is unknown where this is."""
+    """A promise. `required`: if the verdict is unknown, so is that of the whole run."""
 
     id: str
     name: str

@@ -82,7 +82,7 @@ class Cluster:
         return self._request("start", wanted, START_TIMEOUT_S, on)
 
     def stop(self, names: Iterable[str]) -> list[StartedNodes]:
-        """SIGTERM, then SIGKILL. With no launcher there is nobody to start them again."""
+        """Stop nodes: SIGTERM, then SIGKILL. Without a launcher nothing starts them again."""
         wanted = list(names)
         if self.launcher_runs():
             stopped = self._request("stop", wanted, STOP_TIMEOUT_S, None)

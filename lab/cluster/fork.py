@@ -87,7 +87,7 @@ def _become_node(name: str, file: Path, errors: int, keep: int) -> None:
 
 
 def name_process(title: str, more: str) -> None:
-    """What lists of processes show: `title`, of which some show 15 bytes, and `more` behind it."""
+    """Set the name that process lists show: `title`, of which some show 15 bytes, then `more`."""
     setproctitle(f"{title}: {shown(more)}")  # which takes UTF-8 only
     try:  # what `ps -o comm` and `top` show; on Linux only
         Path("/proc/self/comm").write_text(title[:15])

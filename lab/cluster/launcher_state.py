@@ -18,7 +18,7 @@ State = Literal["starting", "running", "backoff", "down", "failed"]
 
 
 class LaunchedNode(Struct):
-    """What `ps` knows of a node without asking it."""
+    """What `ps` shows of a node without a request to it."""
 
     state: State = "down"
     pid: int = 0
@@ -32,7 +32,7 @@ class Launched(Struct):
 
 
 def read_launched(path: Path) -> Launched:
-    """What the newest launcher wrote; nothing if there was none."""
+    """What the last launcher wrote; empty if there was none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=Launched)
     except (OSError, msgspec.MsgspecError):

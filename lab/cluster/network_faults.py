@@ -22,7 +22,7 @@ from node.control.messages import ClearFaults, Done, Request, SetFault
 
 
 class Fault(Struct, frozen=True):
-    """What to do with packets to `peers` (empty: all). None leaves that part as it is."""
+    """Faults of the links to `peers` (empty: all). None leaves that setting unchanged."""
 
     peers: list[str]
     blocked: bool | None = None

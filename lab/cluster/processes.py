@@ -96,7 +96,7 @@ def wait_gone(records: list[ProcessRecord], timeout_s: float) -> list[ProcessRec
 
 
 def await_exit(pid: int, timeout_s: float) -> None:
-    """Until the last thread of a dying child has ended: it cannot be reaped before.
+    """Wait until the last thread of a dying child has ended: it cannot be reaped before.
 
     A process whose first thread has ended looks like a zombie, and still holds its files and locks.
     """

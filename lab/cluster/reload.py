@@ -27,7 +27,7 @@ POLL_S = 0.02
 
 
 class ChangedNode(Struct, frozen=True):
-    """What became of the running nodes whose file has changed, by node: the names of settings."""
+    """What became of the running nodes whose file has changed: by node, the names of settings."""
 
     taken: dict[str, list[str]]
     left: dict[str, list[str]]

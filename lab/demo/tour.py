@@ -62,7 +62,7 @@ class DialogueLine(Struct, frozen=True):
 
 
 class Proof(Struct):
-    """What the tour claims, and whether it holds."""
+    """The claims of the tour, and whether each holds."""
 
     roots: dict[str, str] = field(default_factory=dict)
     timelines: dict[str, str] = field(default_factory=dict)  # node -> hash of the printed lines
@@ -109,7 +109,7 @@ class Tour:
         self._step = 0
 
     def run(self) -> Proof:
-        """The whole tour. Whatever happens, everything is stopped and removed at the end."""
+        """Run the tour. All processes and files are removed at the end, whatever happens."""
         folder = Path(tempfile.mkdtemp(prefix="chatlab-demo-"))
         cluster: Cluster | None = None
         try:

@@ -45,7 +45,7 @@ class Shrunk(Struct, frozen=True):
 
 
 class ShrinkProgress(Struct, frozen=True):
-    """Told after each candidate."""
+    """The state of the search, reported after each candidate."""
 
     doing: str
     runs: int

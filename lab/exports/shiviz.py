@@ -39,8 +39,8 @@ Clock = dict[str, int]
 def write_shiviz(trace: Iterable[Event], path: Path, around: int | None = None) -> int:
     """Write at most EVENTS_MAX events; returns how many.
 
-    `around` is the `seq` of the event of interest. Without it, that is the first trouble of the
-    run: a crash, a failed write, an op that nobody can tell the end of; or else its beginning.
+    `around` is the `seq` of the event of interest. Without it, that is the first problem of the run
+    (a crash, a failed write, an op with an unknown outcome), or else its beginning.
     """
     events = [event for event in trace if type(event.data) not in UNTOLD]
     kept = _chosen(events, around)

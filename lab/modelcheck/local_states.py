@@ -10,7 +10,7 @@ from lab.modelcheck.node_machine import Act, Build, Effects, NodeMachine, Shared
 
 
 class LocalStates(Struct, frozen=True):
-    """What the search needs to know of a local state."""
+    """The facts of a local state that the search needs."""
 
     name: str
     posts: int

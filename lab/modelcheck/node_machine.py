@@ -99,7 +99,7 @@ class Draws(Random):
 
 
 class Shared:
-    """What all machines of a search have in common: nothing that a step could change."""
+    """What all machines of a search share: nothing that a step can change."""
 
     def __init__(self, workload: Workload, build: Build) -> None:
         self.workload = workload

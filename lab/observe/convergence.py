@@ -23,7 +23,7 @@ POLL_S = 0.02
 
 
 class Roots(Struct, frozen=True):
-    """What one look found: the root and number of events of each live node; "" did not answer."""
+    """One poll: the root and the number of events of each live node; "" if it did not answer."""
 
     roots: dict[str, str]
     events: dict[str, int]
@@ -95,7 +95,7 @@ def look(cluster: Cluster, panel: Panel) -> Roots:
 
 
 def lacking(holder: Iterable[LogStatus], other: Iterable[LogStatus]) -> list[Missing]:
-    """What `holder` holds that `other` lacks."""
+    """The events that `holder` holds and `other` does not."""
     theirs = {(log.origin, log.epoch): _held(log) for log in other}
     found: list[Missing] = []
     for log in sorted(holder, key=lambda log: (log.origin, log.epoch)):

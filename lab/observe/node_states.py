@@ -96,10 +96,10 @@ def states_of(cluster: Cluster) -> list[NodeState]:
 
 
 def lacks_of(statuses: dict[str, Status]) -> dict[str, int]:
-    """How many events each lacks of all that they hold between them.
+    """How many events each node lacks, of all that these nodes hold together.
 
-    A status names a bounded number of logs. Where there are more, only counts are compared, and
-    what is told is the least.
+    A status names a bounded number of logs. If there are more, only counts are compared, and the
+    result is a lower bound.
     """
     if any(status.places.logs > len(status.frontier) for status in statuses.values()):
         most = max(status.events for status in statuses.values())

@@ -160,8 +160,9 @@ class Rot(_Fault, frozen=True, tag="rot"):
 
 @final
 class Astray(_Fault, frozen=True, tag="astray"):
-    """Somebody moves the directory of a running node away, and back at the end; or removes the
-    segment that it writes to, or empties it, for good. The node has it open."""
+    """The directory of a running node is moved away, and back at the end; or the segment that it
+    writes to is removed or emptied, for good. The node has the file open.
+    """
 
     node: str
     how: AstrayHow = "folder"

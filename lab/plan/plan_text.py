@@ -62,7 +62,7 @@ class PlanStep(Struct, frozen=True):
 
 
 def steps(plan: Plan) -> list[PlanStep]:
-    """In the order of their times."""
+    """The sentences of all ops and faults, sorted by time."""
     found = [PlanStep(op.at_us, op_text(op)) for op in plan.ops]
     found += [PlanStep(timed.at_us, timed_text(timed)) for timed in plan.faults]
     return sorted(found, key=lambda step: step.at_us)
@@ -115,7 +115,7 @@ def timed_text(timed: Timed) -> str:
 
 
 def fault_text(fault: Fault) -> str:
-    """What begins, as a sentence without its end."""
+    """The beginning of a fault as a sentence; its end is not included."""
     if isinstance(fault, Hold | Partition | Loss | Burst | Duplicate | Reorder | Corrupt):
         return _links(fault)
     if type(fault) is Latency:

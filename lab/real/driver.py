@@ -43,7 +43,7 @@ class NodeStart(Struct, frozen=True):
 
 
 class DriverRecord(Struct, frozen=True):
-    """What the driver knows of a run, beside the recordings. Times are monotonic ns."""
+    """What the driver knows of a run besides the recordings. Times are monotonic ns."""
 
     log: DraftLog
     began_ns: int

@@ -47,7 +47,7 @@ class Level(Struct, frozen=True):
 
 
 class Rest(Struct, frozen=True):
-    """What is known of the nodes."""
+    """What the checks need to know of the nodes."""
 
     lives: Mapping[str, int]  # how many each has had
     durability: str

@@ -36,7 +36,7 @@ class NodeClock:
         return self._since_us - (-wanted * _MILLION // (_MILLION + self._ppm))
 
     def drift(self, ppm: int, true_us: int) -> None:
-        """From now on it runs faster by so many millionths."""
+        """From now on both clocks run faster by this many millionths."""
         assert -_MILLION < ppm < _MILLION
         self._base_us = self._monotonic_us(true_us)
         self._since_us = true_us

@@ -41,7 +41,7 @@ class Died(Exception):
 
 
 class DiskFaults:
-    """What is wrong with one disk at the moment. Mutable; the injector changes it."""
+    """The faults that are active on one disk; the injector changes them. Mutable."""
 
     def __init__(self) -> None:
         self.errors: dict[str, list[tuple[float, Random]]] = {}  # by call: write, sync

@@ -68,7 +68,7 @@ class NamingCodec:
         return found
 
     def ref_of(self, arrival: Arrival) -> str:
-        """Of an event that was handed out, or restored, somewhere before."""
+        """The ref of an event that some node has encoded or decoded before."""
         return self._refs[arrival.tag]
 
     def refs_of(self, arrivals: list[Arrival]) -> tuple[str, ...]:

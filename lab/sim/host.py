@@ -59,11 +59,11 @@ class Desk(Protocol):
     def answered(self, host: "Host", ticket: int, outcome: Outcome, cause: int | None) -> None: ...
 
     def reach(self, host: "Host", op: Op) -> None:
-        """A request that was put off comes to the process at last."""
+        """Deliver a request that waited while the process was paused."""
         ...
 
     def cut_off(self, host: "Host") -> None:
-        """A life ended, perhaps with ops in flight."""
+        """A life ended, and ops may have been in flight."""
         ...
 
 
@@ -338,7 +338,7 @@ class Host:
         self._failed("core", what, Ending("the replica failed", 1, error))
 
     def unreadable(self, error: StorageError) -> None:
-        """The journal is not what it was: the next life looks at all of it."""
+        """The journal has changed: the next life must read all of it."""
         self._failed("damage", str(error), Ending("the journal cannot be read", 1, error))
 
     def _failed(self, how: Death, what: str, ending: Ending) -> None:
@@ -452,7 +452,7 @@ class Host:
         self._fired("astray", "")
 
     def move_back(self) -> None:
-        """Somebody puts the directory back in its place, and starts what was refused."""
+        """Move the directory back to its place, and start the node if its start was refused."""
         if self.disk.move_back():
             self.refused = False
             self.start()

@@ -94,7 +94,7 @@ class Parcel:
 
 
 class Flight:
-    """One transmission on its way. Immutable."""
+    """One transmission in flight. Immutable."""
 
     __slots__ = ("link", "parcel", "sent")
 
@@ -105,7 +105,7 @@ class Flight:
 
 
 class Ledger:
-    """What the network did, in packets and bytes. Mutable."""
+    """The counters of the network, in packets and bytes. Mutable."""
 
     def __init__(self) -> None:
         self.sent = self.copied = self.delivered = self.decoded = 0
@@ -123,7 +123,7 @@ class Ledger:
     __hash__ = None  # type: ignore[assignment]  # mutable
 
     def counts(self) -> dict[str, int]:
-        """By the names that the trace has for them; each cause of a drop has its own."""
+        """The counters by their names in the trace; each cause of a drop has its own."""
         return {
             "sent": self.sent,
             "copied": self.copied,
@@ -377,7 +377,7 @@ def described(packet: Packet, data: bytes) -> Sent:
 
 
 def quantiles(options: NetworkOptions) -> list[int]:
-    """Delays in µs at equal steps of probability, so that a draw is one look-up."""
+    """Delays in µs at equal steps of probability, so that a draw is one table look-up."""
     mean, least = options.mean_us, options.min_us
     if options.latency == "constant":
         return [least + mean] * QUANTILES

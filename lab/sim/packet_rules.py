@@ -43,7 +43,7 @@ class PacketRule(Protocol):
 
 
 class TableRule:
-    """What a node can do to its own links, done to all of them."""
+    """The faults that a node can apply to its own links, applied to all links."""
 
     def __init__(self, fault: LinkFault, rng: Random, copy_us: int = 0) -> None:
         self._fault, self._rng, self._copy_us = fault, rng, copy_us

@@ -32,7 +32,7 @@ from node.storage.record_reader import RecordPages
 
 
 class ProcessHost(NetworkMachine, Protocol):
-    """What a process runs on, as it sees it: its host."""
+    """A host, as its process uses it."""
 
     shared: SimContext
     clock: NodeClock

@@ -25,7 +25,7 @@ _UNFOLDED = dict.fromkeys(_FIELDS, "")  # of a node that nobody looked at so clo
 def final_of(
     replica: Replica, known: NamingCodec, now_ms: int, *, again: bool = True, lean: bool = False
 ) -> Final:
-    """What a live node shows at the end; `again`: with its projections made anew."""
+    """What a live node shows at the end; with `again`, also its recomputed projections."""
     timeline = replica.timeline
     arrivals = timeline.select("arrival")  # from the disk, each once; all else is in its order
     causal = [arrivals[index] for index in timeline.pick("causal")]

@@ -18,7 +18,7 @@ def counted(count: int, one: str, many: str = "") -> str:
 
 
 def dot_text(dot: Dot) -> str:
-    """Short for people: origin, the first four hex digits of the epoch, seq. Logs have it whole."""
+    """A dot, short: origin, the first four hex digits of the epoch, seq. Logs have all digits."""
     return f"{log_text(dot.origin, dot.epoch)}:{dot.seq}"
 
 

@@ -133,7 +133,7 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def duration(ms: float) -> str:
-    """A span of time as people say it: 850 ms, 3.2 s, 4 min, 2 h, 3 d."""
+    """A duration for users: 850 ms, 3.2 s, 4 min, 2 h, 3 d."""
     if ms < 1000:
         return f"{ms:.0f} ms"
     seconds = ms / 1000

@@ -147,7 +147,7 @@ def _head_bytes(length: int) -> int:
 
 
 def encoded(events: Iterable[Event]) -> bytearray:
-    """The canonical encodings of these events, one after another, over which the hash is computed."""
+    """The canonical encodings of these events, in order. The hash is computed over them."""
     buffer = bytearray()
     for event in events:
         _encoder.encode_into(event, buffer, -1)
