@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 PROCESSES = "processes"  # one group: `pytest.mark.xdist_group(PROCESSES)`, and all of `cluster`
-LONG = ("tests/mutants/", "tests/sim/", "tests/lab/")
+LONG = ("tests/mutants/", "tests/lab/")
 
 # No deadline: a shared machine is slow now and then, and that is no fault of the code.
 settings.register_profile(

@@ -3,7 +3,7 @@
 A line of that file is a policy, as an object, and each line after it a text that was judged by it:
 the text, what is emitted (null: nothing, it is rejected), and the hits. The texts come from the
 tests of moderation. The verdicts were recorded: a change of them is seen here, and whether it is
-right is said by those tests. `pytest --rewrite tests/lab/test_drills.py` writes them anew.
+right is said by those tests. `pytest --rewrite tests/lab/drills/test_drills.py` writes them anew.
 """
 
 from functools import cache

@@ -7,8 +7,8 @@ Rules
 - An export is a reading of a trace, simulated or real. It adds nothing that the trace does not say,
   and it never changes one.
 - Both tools drop what breaks their rules without a word: a clock that skips, an arrow that begins
-  outside of a slice. So the rules are kept here to the letter, and tests/exports reads the files
-  back as the tools do.
+  outside of a slice. So the rules are kept here to the letter, and tests/lab/exports reads the
+  files back as the tools do.
 - What people wrote passes `display_safe`: one line, nothing hidden.
 
 The rules of each form stand in its module. `labels` has the words that both use.

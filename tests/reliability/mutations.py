@@ -77,7 +77,7 @@ MUTATIONS = (
         "lab/terminal/display.py",
         "        text = _shown(text)\n",
         "        pass\n",
-        ("tests/reliability/test_text.py", "tests/lab/test_display.py"),
+        ("tests/reliability/test_text.py", "tests/lab/terminal/test_display.py"),
     ),
     Mutation(
         "no bound on what peers claim",

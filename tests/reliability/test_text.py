@@ -11,7 +11,7 @@ from node.process.structured_log import open_log
 from tests.reliability.outputs import OUTPUTS, check, code_points, escapes, shown_by, wrong_in
 
 # Blocks of 1024 code points where those lie that are not letters, and a few others. The long form,
-# `scripts/evidence text --long`, takes all; tests/lab/test_display.py has the function alone.
+# `scripts/evidence text --long`, takes all; tests/lab/terminal/test_display.py has the function.
 BLOCKS = {*range(13), 0x36, 0x37, 0x38, 0x3E, 0x3F, 0x44, 0x74, 0x380, 0x3FF, 0x43F}
 
 
