@@ -328,7 +328,7 @@ class Timeline(Fold):
     def _mention(self, index: int, by: LogKey, log: LogKey, seq: int) -> None:
         held = self._held.get(log)
         if held is not None and seq <= held.last:
-            return  # the log itself tells of it, and will as long as this arrival is applied
+            return  # its log is held, and shows the hole as long as this arrival is applied
         before = self._mentioned.get(log, 0)
         if seq <= before:
             return

@@ -1,4 +1,4 @@
-"""Many seeded runs and their verdicts: judge one, explore many, name each with a replay token.
+"""A campaign runs many seeds and judges each run. It names each run by a replay token.
 
 Imported by `lab.explain` and the command line.
 

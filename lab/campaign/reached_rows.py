@@ -42,8 +42,8 @@ COUNTERS = {  # of a replica, when its life ends
     "rounds_useless": "useless round backed off",
     "unwritable": "entries stripped while stuck",
 }
-# Rows that only hostile peers, or more restarts than a run has time for, can reach: they are told
-# where they are reached, and not missed elsewhere. docs/lab.md names the tests that reach them.
+# Rows that only hostile peers, or more restarts than a run has time for, can reach: they are listed
+# where they are reached, and never count as missing. docs/lab.md names the tests that reach them.
 RARE = frozenset(
     {
         *("epoch: claim refuted", "restart budget given up", "work for a packet bounded"),

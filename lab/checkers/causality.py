@@ -153,7 +153,7 @@ class Causality:
         ref, node = data.ref, event.node
         dot = self._dots.get(ref)
         if dot is None:
-            return  # nobody told what it says: a lean trace, or a phantom
+            return  # its content is not in the trace: a lean trace, or a phantom
         shown = self._shown.get(node)
         if shown is None:
             shown = self._shown[node] = set()

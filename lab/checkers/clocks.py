@@ -1,16 +1,17 @@
 """C16: whatever the clocks of the machines show, stamps never contradict causality.
 
-- A node's own stamps rise: within a life, and above those that a restart finds on the disk.
-- An event's stamp is above its parents', unless a parent's was too far in the future to follow.
-- Both but for stamps that are more than a day ahead of the node's clock when it stamps
-  (`Thresholds.stamp_far_ms`): they were never the time, and a node goes back behind them.
-- No stamp is ahead of every clock there has been. Clocks are known where records and starts tell
-  them; what the plan does to clocks between is allowed for.
-- A stamp that came from elsewhere is called skewed, and not followed, exactly if it was too far
-  ahead of the clock of the node that received it (`Thresholds.stamp_ahead_ms`).
-- The causal order is the order of stamps, and not of the times of arrival.
+- A node's own stamps rise: within a life, and above those that a restart recovers from the disk.
+- An event's stamp is larger than its parents' stamps, unless a parent's was too far in the future
+  for the node to follow it.
+- Both rules exempt stamps that are more than a day ahead of the node's clock when it stamps
+  (`Thresholds.stamp_far_ms`): only a wrong clock makes them, and a node continues below them.
+- No stamp is ahead of every clock so far. Clocks are known at records and starts; between them the
+  check allows for the clock faults of the plan.
+- A stamp of another node is marked as skewed, and not followed, exactly if it is too far ahead of
+  the receiver's clock (`Thresholds.stamp_ahead_ms`).
+- The causal order follows the stamps, and not the times of arrival.
 
-That C1 to C10 hold under clock faults too is seen from their own verdicts.
+The verdicts of C1 to C10 show whether these promises hold under clock faults, too.
 """
 
 from typing import ClassVar
@@ -58,7 +59,7 @@ class Clocks:
         self._ppm = 0
         self._found = Findings(RULE)
         self._stamps: dict[str, _Stamp] = {}  # by ref
-        self._refs: dict[str, str] = {}  # by dot; "": a fork, and nobody knows which was meant
+        self._refs: dict[str, str] = {}  # by dot; "": a fork, so the branch is not known
         self._last: dict[str, _Stamp] = {}  # own, by node
         self._received: dict[str, dict[str, int]] = {}  # by node and ref: its clock then
         self._back: set[str] = set()  # own, given back by others: too far ahead, perhaps
@@ -156,7 +157,7 @@ class Clocks:
             ahead_us = data.wall_ms * 1000 - event.t_us
             if self._ahead_us is None or ahead_us > self._ahead_us:
                 self._ahead_us = ahead_us
-        # What was taken back, or lost, is not known to anybody any more.
+        # No node knows any more what was taken back or lost.
         own = [
             self._stamps[name]
             for name in data.recovered

@@ -71,16 +71,16 @@ class Disk:
         self.number_of: dict[str, int] = {}
         self.written = 0  # as the node was told, in this life
         self.durable = 0
-        self.synced: set[str] = set()  # records that were durable here, whatever became of them
+        self.synced: set[str] = set()  # records that were ever durable here
         self.marked = 0  # of the records, so many are in `synced`
-        self.sure = 0  # of the recovered: an earlier life had synced these, whatever this one knows
+        self.sure = 0  # of the recovered: an earlier life had synced these
         self.floor = 0  # once it is down: records 1..floor must come back
         self.up = False
         self.damaged = False  # bits were flipped, and may be found at any start
         self.flipped = False  # at any time: a copy may be of then
         self.harmed = False  # since the last life began
         self.taken: list[tuple[int, str]] = []  # by damage: after so many records stood this one
-        self.tried = False  # since the last life a start failed, and told nobody what it repaired
+        self.tried = False  # since the last life a start failed; its repairs are not in the trace
         self.losses: dict[str, DiskLoss] = {}
         self.past: list[list[str]] = []  # the records at the end of each life
         self.reopening: Reopening | None = None
@@ -103,10 +103,10 @@ class Disk:
         self.taken = [(min(after, kept), name) for after, name in self.taken]
 
     def put(self, number: int, name: str) -> None:
-        if number <= len(self.records):  # given out before, and nobody said that it failed: see C5
+        if number <= len(self.records):  # used before, and no Unwritten between: see C5
             self.cut(max(number - 1, 0))
         while len(self.records) < number - 1:
-            self.records.append("")  # a gap, which C5 tells of
+            self.records.append("")  # a gap, which C5 reports
         self.records.append(name)
         self.number_of[name] = number
 
@@ -230,7 +230,7 @@ class Disks:
         disk = self.disk(event.node)
         floor = disk.written if disk.up else disk.floor
         before = disk.records
-        if disk.up:  # nobody told of the end of the last life
+        if disk.up:  # the trace has no end of the last life
             disk.past.append(before[:])
         if data.disk == "older":
             disk.damaged = disk.flipped

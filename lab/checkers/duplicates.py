@@ -22,7 +22,7 @@ class Duplicates:
         self._history = case.history
         self._found = Findings(RULE)
         self._looked = 0
-        self._told: dict[str, int] = {}  # repetitions in a node's view that were told already
+        self._told: dict[str, int] = {}  # repetitions in a node's view that are reported already
 
     def wants(self) -> Wants:
         return {

@@ -43,7 +43,7 @@ class Nontrivial:
         if data.via != "local":
             self._travelled = True
             return
-        # Own events on their way to the disk are not shown yet, and are no strangers either.
+        # Own events on their way to the disk are not shown yet, and are no events of others either.
         view = self._history.views.get(event.node)
         strangers = sum(
             made.node != event.node and (view is None or ref not in view.refs)

@@ -1,16 +1,17 @@
 """C20: over a batch of runs, events spread as fast, as cheaply and in the same ways as in the
 calibration.
 
-Repair that works but slowly is seen by no checker of one run: a node that never relays still
-converges, for somebody else asks. So the mean lag over a batch, from posting to each other node,
-must stay within m + 1.15 (hi - m), where m and hi are the mean and the largest batch mean of a
-calibration of the sound core at the same options. The same goes for packets and bytes per event,
-and for the share of showings that had to be repaired.
+No checker of one run notices repair that works but is slow: if a node never relays, the others
+still converge, because they ask. So C20 compares batches. The mean lag of a batch, from a post to
+its showing at each other node, must stay within m + 1.15 (hi - m), where m and hi are the mean and
+the largest batch mean of a calibration of the correct core with the same options. The same limit
+holds for packets per event, bytes per event, and the share of showings that came by repair.
 
-Lag alone is weak where faults differ from run to run: in a swarm its limit is about twice its mean,
-and nodes that relay nothing stay below it in most batches. What gives them away is where events
-come from: the share of those that came from another node than their origin must not fall below
-m - 1.15 (m - lo). What nearly never happens has no such limit.
+Lag alone is a weak measure if faults differ from run to run: in a swarm its limit is about twice
+its mean, and a core that relays nothing stays below it in most batches. The origin of packets is a
+better measure: the share of showings that came from another node than the event's origin must not
+fall below m - 1.15 (m - lo), lo being the smallest batch mean. A share that is nearly zero in the
+calibration has no such limit.
 
     band = calibrate(batches)                 100 batches of 30 samples, say
     LagBand().judge(samples, band)            another batch; unknown without a band

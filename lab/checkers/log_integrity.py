@@ -111,7 +111,7 @@ class LogIntegrity:
         disk = self._disks.disk(home)
         number = disk.number_of.get(ref)
         if number is None or ref in disk.losses:
-            return  # lost meanwhile, or a phantom: others tell of that
+            return  # lost meanwhile, or a phantom: other checkers report it
         if number > (disk.durable if self._life(home).always else disk.written):
             reason = f"{ref} left {home} before it was as safe as promised"
             self._found.add(reason, event.seq, self._history.first_handed[ref].seq)
@@ -144,7 +144,7 @@ class LogIntegrity:
         data = event.data
         assert type(data) is Unwritten
         life = self._life(event.node)
-        # After a failed sync nobody knows what became of the written part.
+        # After a failed sync it is unknown whether the written part is on the disk.
         if data.kept < (life.durable if data.final else life.written):
             self._found.add(f"{event.node}'s journal takes back what was safe", event.seq)
         life.handed = min(life.handed, data.kept)
@@ -224,7 +224,7 @@ class LogIntegrity:
             if found:
                 self._found.add(f"{node}'s journal gives {found[0]} from an empty disk", event.seq)
             return
-        # A start that failed may have repaired what it found, and told nobody.
+        # A start that failed may have repaired damage without an event in the trace.
         told = data.quarantined or data.holes or data.torn_bytes or reopening.tried
         if data.disk == "older":
             pasts = self._disks.disk(node).past

@@ -1,20 +1,22 @@
 """C12: nodes make progress, and do not waste packets.
 
-- No live node that knows of something missing sleeps without a timer.
-- Nothing useless goes on without end. A node that is answered with entries again and again, and
-  takes none of them (none is written), says so too rarely or is not listened to (`useless_max`): at
-  any time, faults or not. What it asked says whether it can take any, so answers know. Pushes do
-  not: they may come from a peer that hears nothing of it. And a node knows that it can take none
-  only when a write has failed, so counting begins later (`useless_us`).
-- Whoever asks is answered (`answer_us`): no op is in flight for longer at the end of the run, and
-  where no fault was planned none is answered by the end of its time alone. Where nodes do not sync
-  by themselves (`syncs`) that holds for acks of level `written` only.
-- Once nothing changes any more in any node, rounds find nothing. What is sent later than `calm_us`
-  after the last change is a question (Syn) or the answer that all is the same; a digest, a delta or
-  a rumor would be sent for ever. The rates of packets, bytes and rounds are then those of idling.
-- Before that no storm of packets goes on (`packets_per_event`).
+- A live node that knows of missing events always has a timer set.
+- Useless traffic ends. If a node is answered with entries again and again and stores none of them,
+  it must tell its peers so often enough, and they must stop (`useless_max`), at any time, also
+  under faults. This counts answers, because the question says whether the asker can store anything.
+  It does not count pushes, because they may come from a peer that receives nothing from this node.
+  A node knows that it cannot store entries only after a write has failed, so counting begins later
+  (`useless_us`).
+- Every request is answered (`answer_us`): at the end of the run no op has been in flight for
+  longer. In a run without faults no op is answered only because its time was over. If nodes do not
+  sync by themselves (`syncs`), this holds for acks of level `written` only.
+- Once no node changes any more, rounds find nothing. Packets that are sent later than `calm_us`
+  after the last change are questions (Syn) or the answer that both sides are equal; a digest, a
+  delta or a rumor would be repeated for ever. From then on the rates of packets, bytes and rounds
+  must be within those of idle nodes.
+- Before that the number of packets per event is bounded (`packets_per_event`).
 
-Each is judged where it is declared (`Thresholds`), and told in any case.
+A rule is judged if its limit is set in `Thresholds`; the figures are reported in any case.
 """
 
 from bisect import bisect_right
@@ -99,7 +101,7 @@ class Progress:
         came.append(event.t_us)
         if not limits.useless_us:
             useless = len(came)
-        else:  # whoever sends has had that long to hear that it can take none
+        else:  # the sender has had time to learn that the node can store none
             useless = len(came) - bisect_right(came, came[0] + limits.useless_us)
         if useless > self._useless_max:
             self._useless_max = useless

@@ -54,7 +54,7 @@ class _Watch:
         self.lacks: set[str] = set()
         self.since: int | None = None  # stable since
         self.stable: list[Span] = []
-        self.claims: list[Span] = []  # as the node told
+        self.claims: list[Span] = []  # as the node claimed
         self.news: list[int] = []  # when something arrived; the start, if something had before it
         self.lives: list[tuple[list[int], int]] = []  # news, and until when
 

@@ -51,7 +51,7 @@ class RunHistory:
         self.acked: dict[str, Event] = {}  # by ref
         self.made: dict[str, Event] = {}  # by ref: handed out where it was posted
         self.first_handed: dict[str, Event] = {}  # by ref, wherever
-        self.exists: dict[str, Event] = {}  # by ref: where it was first seen or recovered
+        self.exists: dict[str, Event] = {}  # by ref: where it was first shown or recovered
         self.op_of: dict[str, int] = {}  # by ref: the op that asked for it
         self.ref_of: dict[int, str] = {}  # by op: what it made first
         self.views: dict[str, NodeHistory] = {}  # by node: its life now, or its last one

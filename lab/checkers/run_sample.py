@@ -38,7 +38,7 @@ class Sample(Struct, frozen=True):
     bytes: int
     enabled: tuple[str, ...] = ()  # faults that were planned ...
     silent: tuple[str, ...] = ()  # ... and acted on nothing
-    relayed: int = -1  # showings of what came from another than its origin; -1: nobody tells
+    relayed: int = -1  # showings of what came from another than its origin; -1: unknown
     repaired: int = -1  # showings of what came by anti-entropy, not as a rumor
 
 
@@ -74,7 +74,7 @@ class SampleMeter:
         assert type(data) is Visible
         posted = self._posted.get(data.ref)
         if posted is None:
-            if self._history.lean and data.via == "local":  # it does not tell of posting
+            if self._history.lean and data.via == "local":  # a lean trace has no posts
                 self._posted[data.ref] = (event.node, event.t_us)
             return
         if posted[0] == event.node:

@@ -58,7 +58,9 @@ def start_cluster(
         report_started(cluster, started, took_ms, settings.paint)
     except Problem:
         new = [one.node for one in started if one.state == "running" and one.took_ms is not None]
-        if new and not detach:  # nobody would follow them, and no Ctrl-C would stop them
+        if (
+            new and not detach
+        ):  # otherwise their logs are not followed, and Ctrl-C does not stop them
             cluster.stop(new)
             hint(f"stopped again: {', '.join(new)} (with -d they would run on)")
         raise
@@ -234,7 +236,7 @@ def _stay(cluster: Cluster, view: LogView) -> None:
         hint("following the logs; Ctrl-C stops all nodes")
         view.follow(lambda: cluster.launcher_runs() or bool(cluster.running()))
         hint("all nodes have been stopped")
-    except (KeyboardInterrupt, StreamError) as ended:  # or nobody reads the logs any more
+    except (KeyboardInterrupt, StreamError) as ended:  # or the reader of the logs has gone
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # stopping is short: let it finish
         count = cluster.down()
         if isinstance(ended, StreamError):

@@ -129,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
     token = as_json.set("--json" in before_data)
     try:
         return _flushed(_run(given, debug))
-    except streams.StreamError:  # while another error was told
+    except streams.StreamError:  # while another error was printed
         return int(Exit.FAILED)
     finally:
         try:

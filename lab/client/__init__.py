@@ -1,4 +1,4 @@
-"""Talk to running nodes: find them, ask one, ask all, read timelines, send many messages.
+"""Clients of running nodes: find them, ask one or all of them, read timelines, send many messages.
 
 Imported by everything that deals with real nodes. It knows the control protocol
 (`node.control.messages`) and no process: who starts and stops nodes is `lab.cluster`.

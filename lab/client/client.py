@@ -217,7 +217,7 @@ def _check_listening(node: str, control: str) -> None:
     probe.settimeout(CONNECT_TIMEOUT_S)
     try:
         probe.connect(control)
-    except (TimeoutError, BlockingIOError):  # nobody accepts, and the queue is full
+    except (TimeoutError, BlockingIOError):  # the node does not accept, and the queue is full
         raise Silent(f"{node} does not accept connections (is it paused?)") from None
     except PermissionError:
         text = f"no permission to speak to {node}: its socket {control} is another user's"

@@ -1,4 +1,4 @@
-"""Real node processes on this machine: start, stop, signal, wipe and disturb them.
+"""Manages real node processes on this machine: starts, stops, signals, wipes and disturbs them.
 
 Imported by the command line, the tour, benches and real runs. It starts `node` as a process and
 never runs a part of one here, but for `foreground`.

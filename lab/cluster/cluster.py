@@ -164,7 +164,7 @@ class Cluster:
         record = live_record(Path(at.pid_file))
         if record is not None or not Path(at.control).exists():
             return record
-        from lab.client.panel import status_of  # lazy: only for a node that nobody recorded
+        from lab.client.panel import status_of  # lazy: only for a node without a record
 
         status = status_of(at)
         if status is None or not self._ours(status.cluster):
@@ -338,7 +338,7 @@ class Cluster:
         for what in self.under_former_names():
             raise LocationError(f"{what}: stop them first with `chatlab cluster down`")
         for at in place.nodes.values():
-            # What is no folder at all is this node's trouble, and told when it is started.
+            # A path that is no folder is an error of this node, reported when it is started.
             if Path(at.dir).is_dir() and not is_node_dir(Path(at.dir)):
                 text = f"{at.dir} is there already, and nothing in it is chatlab's"
                 raise LocationError(f"{text}: use another name for the node, or another data_dir")

@@ -26,7 +26,7 @@ RunNode = Callable[[str, Path, Callable[[], None]], int]  # name, file, ready ->
 def fork_node(name: str, file: Path, stderr_file: Path, run: RunNode) -> tuple[int, int]:
     """Start a node. Returns its pid and a descriptor that gets a byte when it is ready."""
     stderr_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Here, so that what is wrong with it is told by who starts the node.
+    # Here, so that an error in it is reported by the process that starts the node.
     errors = os.open(stderr_file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     ends: tuple[int, ...] = ()
     try:
@@ -49,7 +49,7 @@ def fork_node(name: str, file: Path, stderr_file: Path, run: RunNode) -> tuple[i
         code = run(name, file, lambda: _say_ready(write_end))
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 1
-    except BaseException:  # the launcher's stack lies below: nothing may travel up into it
+    except BaseException:  # nothing may propagate into the launcher's stack, which is below
         traceback.print_exc()
     finally:
         sys.stdout.flush()

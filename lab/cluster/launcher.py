@@ -141,7 +141,7 @@ class Launcher:
             path.parent.mkdir(mode=0o700, exist_ok=True)
             listener = self._listen()
         except OSError:
-            return True  # it is tried again, and the nodes are seen to meanwhile
+            return True  # it is tried again; meanwhile the nodes are served
         self.selector.unregister(self.listener)
         self.listener.close()
         self.listener = listener
@@ -262,7 +262,7 @@ class Launcher:
             child.wanted, child.restart_at = False, None
             if child.seen.state == "backoff":
                 child.seen.state = "down"
-        self._save()  # before anybody is told
+        self._save()  # before any caller gets an answer
         for name in known:
             child = self.children[name]
             if not child.up or child.record is None:
@@ -388,7 +388,7 @@ class Launcher:
 
     def _on_gone(self, child: Child) -> None:
         if not child.adopted or child.record is None or lives(child.record):
-            return  # what was told of is known by now
+            return  # it has been reported already
         self._ended(child, "gone (its exit code went to another launcher)", None)
 
     def _ended(self, child: Child, how: str, status: int | None) -> None:
@@ -407,7 +407,7 @@ class Launcher:
         self._log(level, "node_exited", child, pid=child.seen.pid, exit=how, asked=asked_down)
         code = os.waitstatus_to_exitcode(status) if status is not None else EXIT_FAILED
         hopeless = code == EXIT_CONFIG
-        in_file = child.name in self.place.nodes  # as it was when somebody last started something
+        in_file = child.name in self.place.nodes  # as it was at the last start of a node
         if self.place.restart == "always" and in_file and not asked_down and not hopeless:
             if self._again(child):
                 return
@@ -488,7 +488,7 @@ def _launched(file: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return 0  # another one is at work; whoever started us will find it
+        return 0  # another launcher runs; the caller will find it
     prepare()
     freeze()
     name_process("chatlab launcher", str(file))

@@ -101,7 +101,7 @@ class SentenceWriter:
     ) -> None:
         self._cast = cast
         self._refs = refs
-        self._near = near  # nodes whose journals and screens are told of, beside authors' own
+        self._near = near  # nodes whose journals and screens are described, besides the authors'
         self._whole = whole
         self._ops: dict[int, Op] = {op.id: op for op in plan.ops}
         self._faults: dict[int, Timed] = {timed.id: timed for timed in plan.faults}
@@ -248,7 +248,7 @@ class SentenceWriter:
         if timed is None:
             return f"{data.what} begins: {data.detail}"
         if isinstance(timed.fault, Kill | Pause):
-            return ""  # what it does is told
+            return ""  # its effect has a sentence of its own
         lasts_us = timed.until_us - event.t_us
         text = fault_text(timed.fault)
         return f"{text} (for {lasting(lasts_us)})" if lasts_us > 1 else f"{text} (one packet)"

@@ -36,7 +36,7 @@ from lab.trace.kinds import (
 )
 from lab.trace.trace import Event
 
-SMALL = 12  # steps: a plan with no more is told whole
+SMALL = 12  # steps: the story of a plan with no more has all of them
 SAME_MAX = 4  # sentences of one kind about one node, where they are many
 REF = re.compile(r"\b[\w-]+\.[0-9a-f]+:\d+(?:#[0-9a-f]+)?")
 _REPEATED = (Fired, Dropped, Epoch)
@@ -135,7 +135,7 @@ class _Concerned:
         self.refs: set[str] = set()
         self.nodes: set[str] = set()
         self.ops: set[int] = set()
-        self.faults: set[int] = set()  # that were told of
+        self.faults: set[int] = set()  # that the story mentions
         for verdict in failed:
             for seq in verdict.witnesses:
                 if seq < len(events):

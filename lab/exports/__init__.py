@@ -1,4 +1,4 @@
-"""Exports: a trace in the form of another tool, to be looked at there.
+"""Exports convert a trace to the format of another tool: ShiViz, TSViz or Perfetto.
 
     write_shiviz(trace, path, around=812)    a space-time diagram, for ShiViz and TSViz
     write_perfetto(trace, path)              a time line with arrows, for Perfetto

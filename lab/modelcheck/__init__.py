@@ -1,4 +1,4 @@
-"""Bounded exhaustive search: every order in which two or three nodes can do a few things.
+"""A bounded model checker: it searches every order in which two or three nodes can do a few things.
 
     found = search(Workload(posts=(1, 1)), Bounds(rounds=1, crashes=1))
     print(found.describe())             states, depth, time; the violation or the goal, step by step

@@ -62,7 +62,7 @@ class Timeout(Struct, frozen=True):
 
 
 class CrashStep(Struct, frozen=True):
-    kept: bool  # the disk had taken what was pending, and nobody had been told
+    kept: bool  # the disk had written what was pending, without a report to the node
 
 
 class Receive(Struct, frozen=True):
@@ -216,7 +216,7 @@ class NodeMachine:
                         self._problems.append(text)
         self._sends.append(Mail(self.name, peer, encode(packet)))
 
-    # --- what is seen ---------------------------------------------------------------------------
+    # --- what it shows --------------------------------------------------------------------------
 
     def ref(self, data: bytes) -> str:
         """n1.5eed:12#0123456789abcdef, as in traces."""

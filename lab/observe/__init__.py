@@ -1,4 +1,4 @@
-"""Look at running nodes: are they converged, what changed, what do they log. It only reads.
+"""Observes running nodes: whether they have converged, what changes, what they log. It only reads.
 
 Imported by the command line, real runs, the tour and benches.
 

@@ -34,11 +34,11 @@ class NodeState(Struct, frozen=True):
     address: str
     exit: str  # how its last process ended
     faults: dict[str, LinkFault]  # peer -> what happens to packets sent there
-    root: str = ""  # hex; "" where nobody answers
+    root: str = ""  # hex; "" if it does not answer
     stable: bool | None = None  # it guesses that nothing more will come
     in_file: bool = True  # False: it has left the cluster file, and its state is still here
     lacks: int | None = None  # events that nodes which answer hold between them, and this one not
-    cluster: str = ""  # the id that it says; "" where nobody answers, or it knows none
+    cluster: str = ""  # the id that it reports; "" if it does not answer, or has none
 
 
 def as_wanted(one: NodeState) -> bool:

@@ -1,4 +1,5 @@
-"""What shall happen in a run, as data: faults and operations with times, and the draw from a seed.
+"""A plan says what shall happen in a run, as data: faults and operations with their times. It is
+drawn from a scenario and a seed.
 
 Imported by the simulator and by what is above it. It imports no simulator: a plan is executed by
 `lab.sim` or, on real processes, by `lab.real`.

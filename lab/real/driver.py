@@ -96,7 +96,7 @@ class Driver:
             for timed in plan.faults
             if type(timed.fault) is Kill and timed.fault.disk == "older"
         }
-        self._pause = threading.Event()  # never set: waits, and may be told apart from a sleep
+        self._pause = threading.Event()  # never set: its wait can be distinguished from a sleep
 
     def run(self) -> DriverRecord:
         log, plan, clock = self.log, self.plan, Clock()

@@ -52,7 +52,7 @@ class Rest(Struct, frozen=True):
     lives: Mapping[str, int]  # how many each has had
     durability: str
     clients_max: int  # that may be there
-    scrubbed: bool = False  # whoever has had one life has begun to read its journal again
+    scrubbed: bool = False  # nodes with one life have begun to scrub their journals
 
 
 def level_of(pid: int) -> Level:

@@ -86,7 +86,7 @@ class LifeTale:
         self.drafts: list[Draft] = []
         self.sent: list[Transmission] = []
         self.got: list[Arrived] = []
-        self.drops: list[tuple[int, str, str, int]] = []  # when seen, peer, reason, packets
+        self.drops: list[tuple[int, str, str, int]] = []  # when noticed, peer, reason, packets
         self.refs: dict[str, str] = {}  # by name
         self.own: dict[str, list[Draft]] = {}  # by dot: where own events are handed out
         self.begin_ns = self.last_ns = next(

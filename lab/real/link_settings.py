@@ -17,7 +17,7 @@ from node.network.link_faults import DELAY_MS_MAX, WHOLE, LinkFault
 Pair = tuple[str, str]
 TELL_S = 0.5
 LINK_FAULTS = (Loss, Duplicate, Reorder, Latency, Hold, Partition)
-STEP_MS = 100  # a delay until some moment is told anew so often
+STEP_MS = 100  # a delay until a given moment is set again this often
 
 
 class LinkSettings:

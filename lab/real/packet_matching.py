@@ -46,10 +46,10 @@ class ReplayedLife(Protocol):
 
 
 class Matched(Struct, frozen=True):
-    drafts: list[Draft]  # what is told beside sends and receipts
+    drafts: list[Draft]  # events besides sends and receipts
     ledger: Ledger
     in_flight: int
-    strangers: int  # receipts that no recording tells of having been sent
+    strangers: int  # receipts of packets that no recording has as sent
 
 
 def match(lives: Sequence[ReplayedLife], spans: Spans, end_ns: int) -> Matched:

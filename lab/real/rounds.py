@@ -57,7 +57,7 @@ def explore_rounds(
 def look(scenario: Scenario, seed: int, folder: Path | None = None) -> RoundResult:
     """`folder`: an empty one, which is kept; None: one that is removed afterwards."""
     seen = _looked(scenario, seed, folder)
-    if folder is None and IN_USE in seen.reason:  # by somebody else on this machine
+    if folder is None and IN_USE in seen.reason:  # by another process on this machine
         return _looked(scenario, seed, None)
     return seen
 

@@ -242,7 +242,7 @@ def _unanswered(log: list[Draft], drafts: list[Draft], end_ns: int) -> list[Draf
 def _closing(plan: Plan, seen: DriverRecord, matched: Matched) -> list[Draft]:
     ledger = matched.ledger
     counts = ledger.counts()
-    del counts["duplicate_bytes"]  # nobody here knows
+    del counts["duplicate_bytes"]  # not known for real processes
     counts["in_flight"] = matched.in_flight
     for what, count in seen.fired.items():
         ledger.fired[what] = ledger.fired.get(what, 0) + count

@@ -1,4 +1,5 @@
-"""The simulator: the same replicas, journals and codecs as in processes, under one seed.
+"""The simulator runs the replicas, journals and codecs of real processes in simulated time, under
+one seed.
 
 Rules
 - Time is integer microseconds. One heap orders everything; what is due at the same instant happens

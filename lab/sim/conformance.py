@@ -305,7 +305,7 @@ def _item_of(data: Data) -> raw.InputIn | None:
     return of(*[getattr(data, name) for name in data.__struct_fields__]) if of else None
 
 
-# Whoever judges a trace knows nothing of nodes, so a trace has kinds of its own: the same fields.
+# Checkers must not import node, so a trace has kinds of its own with the same fields.
 _KINDS: dict[type, Callable[..., Data]] = {
     raw.TickIn: TickIn,
     raw.PacketIn: PacketIn,

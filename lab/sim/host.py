@@ -338,7 +338,7 @@ class Host:
         self._failed("core", what, Ending("the replica failed", 1, error))
 
     def unreadable(self, error: StorageError) -> None:
-        """The journal has changed: the next life must read all of it."""
+        """The journal cannot be read: the life ends, and the next one reads all of it."""
         self._failed("damage", str(error), Ending("the journal cannot be read", 1, error))
 
     def _failed(self, how: Death, what: str, ending: Ending) -> None:

@@ -179,7 +179,7 @@ class Injector:
             return None
         if fault.how == "folder":
             if not host.disk.move_away():
-                return None  # whoever has it puts it back
+                return None  # an earlier fault has moved it, and moves it back
             host.astray()
             return host.move_back
         place = host.disk.lose_segment(emptied=fault.how == "emptied")
@@ -192,7 +192,7 @@ class Injector:
         if host.up:
             self._network.fire("kill")
         elif fault.disk in MISHAPS:
-            # What was lost is known by what is lost next, and nobody has looked in between.
+            # The next loss includes this one, and nothing has read the disk in between.
             fault = replace(fault, disk="same")
         if fault.how == "stop":
             host.stop(partial(self._while_down, fault, host, rng))

@@ -86,7 +86,7 @@ class Parcel:
     __slots__ = ("data", "msg_id", "read", "told", "wire")
 
     def __init__(self, packet: Packet) -> None:
-        self.told = packet  # by its sender; nobody else ever sees this object
+        self.told = packet  # the sender's object; no receiver ever gets it
         self.data = encode(packet)
         self.wire = described(packet, self.data)
         self.msg_id: MsgId = (packet.sender, packet.incarnation, packet.number)

@@ -65,7 +65,7 @@ class ProcessHost(NetworkMachine, Protocol):
     def reach(self, op: Op) -> None: ...
 
 
-MINDED_US = (100_000, 3_000_000)  # until somebody starts a read-only node again, from and below
+MINDED_US = (100_000, 3_000_000)  # until an operator restarts a read-only node: from, below
 MAILBOX_MAX = 1000  # packets that wait for a process that stands still
 # Notes that repeat what other events of the trace say.
 _SAID = frozenset({"events_received", "events_posted"})
@@ -205,7 +205,7 @@ class SimProcess:
     def _wake(self, _: object) -> None:
         now_us = self._agenda.now_us
         if now_us != self._timer_us or not self.alive or self.paused:
-            return  # overtaken by an earlier timer, or nobody is there to wake
+            return  # an earlier timer has replaced it, or the life has ended
         self._timer_us = 0
         if self._wake_us > now_us:
             self._timer_us = self._wake_us
@@ -323,7 +323,9 @@ class SimProcess:
         told = Unwritten(failure.kept, failure.code, failure.reason, failure.final)
         self._cause = self.tell(told, None)
         self.commits.resume()
-        if failure.final and self._host.disk_rng.getrandbits(1):  # every other time somebody minds
+        if failure.final and self._host.disk_rng.getrandbits(
+            1
+        ):  # every other time an operator notices
             wait_us = self._host.disk_rng.randrange(*MINDED_US)
             self._agenda.at(self._agenda.now_us + wait_us, self._minded)
 

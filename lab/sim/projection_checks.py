@@ -19,7 +19,7 @@ _FIELDS = (  # of `Final`
     *("timeline_again", "presence_again", "timeline_half", "presence_half"),
     *("timeline_half_again", "presence_half_again", "timeline_back", "presence_back"),
 )
-_UNFOLDED = dict.fromkeys(_FIELDS, "")  # of a node that nobody looked at so closely
+_UNFOLDED = dict.fromkeys(_FIELDS, "")  # of a node whose projections are not recomputed
 
 
 def final_of(
@@ -72,7 +72,7 @@ def _refolded(arrivals: Sequence[Arrival]) -> dict[str, str]:
     for arrival in arrivals[half:]:
         timeline.apply(arrival)
         presence.apply(arrival)
-    for _ in arrivals[half:]:  # once more, before anybody has read it
+    for _ in arrivals[half:]:  # once more, before any read
         timeline.rewind()
         presence.rewind()
     for arrival in arrivals[half:]:

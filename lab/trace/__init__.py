@@ -1,4 +1,5 @@
-"""What happened in a run, as data and as a file: one schema for simulated and for real runs.
+"""The trace is the record of a run, as data and as a file, in one schema for simulated and real
+runs.
 
 Anyone may import this room. It imports nothing else of chatlab, and neither do the checkers that
 read traces, so that another implementation can be judged by the same checkers.
