@@ -148,7 +148,7 @@ def _check_author(author: str) -> Refused | None:
 
 
 def _plain(text: str) -> bool:
-    """Printable ASCII with something to show: most texts and names, told by three scans in C."""
+    """Whether it is printable ASCII with a visible character: the fast path of most texts."""
     return text.isascii() and text.isprintable() and not text.isspace() and text != ""
 
 
@@ -163,5 +163,5 @@ def _size(text: str) -> int | None:
 
 
 def _shows(char: str) -> bool:
-    """Whether anything is seen of it: no white space, no control and no format character."""
+    """Whether the character is visible: no white space, no control and no format character."""
     return unicodedata.category(char) not in ("Cc", "Cf", "Zs", "Zl", "Zp")

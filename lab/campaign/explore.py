@@ -226,7 +226,9 @@ class ExploreResult(Struct):
 
     @property
     def missed(self) -> list[str]:
-        """Those that so many runs, of all scenarios that come along, should have reached."""
+        """The rows that this many runs over all of chatlab's scenarios should have reached, and did
+        not.
+        """
         if self.runs < REACHED_RUNS or not set(names()) <= self.ran.keys():
             return []
         return self.never

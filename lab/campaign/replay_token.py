@@ -7,7 +7,7 @@ reproduce it.
 
 What a run is made from is a scenario and a seed, or a plan; what decides it besides is the code.
 So a token carries a short hash of the sources of each package that can influence a run, of the
-scenario as it was, and of the trace that came out. A scenario that does not come along with chatlab
+scenario as it was, and of the trace that came out. A scenario that is not part of chatlab
 is inside its token, after `own_`, and a plan after `plan_`. All characters are safe in URLs and
 shells, and a sum finds slips of the hand.
 """

@@ -12,7 +12,7 @@ Rules
 - A checker knows `lab.trace.trace`, `lab.trace.kinds` and `lab.trace.file`, and nothing of the code
   that it judges. It is as good for a real cluster, or another implementation, as for the simulator.
 - A verdict is `pass`, `fail` or `unknown`. A failure names events of the trace that show it.
-  Unknown is for what the run could not show: nothing was asked, nobody lived, a fault never fired,
+  Unknown is for what the run could not show: no op was asked, no node was up, a fault never fired,
   there is no calibration.
 - What is lost with the only disk that held it is permitted, and counted; never hidden.
 - A node does not fail for what the plan did to it. Each excuse is tied to an event of the trace.

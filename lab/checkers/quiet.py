@@ -7,7 +7,7 @@ stable time that is claimed. Delay is the time from becoming stable to claiming 
 precision 1, because a node behind a partition is quiet. The period starts again with each life of a
 node, which cannot know what it missed while it was down.
 
-An acknowledged event that all disks lost leaves everybody unstable for ever; C1 tells of those.
+An acknowledged event that all disks lost makes all nodes unstable for ever; C1 reports it.
 """
 
 from collections.abc import Iterable, Sequence

@@ -43,7 +43,7 @@ class Sample(Struct, frozen=True):
 
 
 class SampleMeter:
-    """Takes the sample of one run, while its checkers look. Mutable."""
+    """Takes the sample of one run, from the events that it wants. Mutable."""
 
     def __init__(self, case: CheckContext) -> None:
         self._history = case.history

@@ -18,7 +18,7 @@ from lab.terminal.tables import Paint, paint_for
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """Doors of a node on another machine, and the keys for them; see `lab.client.remote`."""
+    """The endpoints of a node on another machine, and their keys; see `lab.client.remote`."""
 
     control: str = ""
     feed: str = ""

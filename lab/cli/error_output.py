@@ -32,7 +32,7 @@ def as_given(text: str) -> str:
 
 
 def complain(text: str, code: int) -> None:
-    """Tell a person, or a program, what is wrong."""
+    """Print an error to stderr: as text, or as JSON."""
     text = as_given(text)
     from lab.terminal.display import display_safe, json_line
 

@@ -96,7 +96,7 @@ def _demers(full: bool, trials: int | None, seed: int, json: bool) -> None:
 
 @contextmanager
 def _trials(work: int) -> Iterator[Callable[[int], None]]:
-    """Progress: whoever is given this says how much of the work each trial was."""
+    """A progress bar. The yielded function takes the work of each trial, in the units of `work`."""
     from lab.cli.verdict_view import Bar
 
     bar, done = Bar(), [0]

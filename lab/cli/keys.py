@@ -64,7 +64,7 @@ def new(
 
 
 def _add(folder: Path, out: Path, pair: "KeyPair") -> None:
-    """Trust first: what fails then has written no secret that nobody knows of."""
+    """Trust the key first: if a later step fails, no secret has been written that is not listed."""
     from lab.terminal.display import display_safe
     from node.config.cluster_file import ConfigError
     from node.security.key_files import (
@@ -100,7 +100,7 @@ def _add(folder: Path, out: Path, pair: "KeyPair") -> None:
 
 
 def _add_nodes(folder: Path, out: Path) -> None:
-    """Beside a person's key the public keys of the nodes: he must know whom he speaks to."""
+    """Write the nodes' public keys beside a client's key: a client must know them to connect."""
     from node.config.cluster_file import ConfigError
     from node.security.key_files import trust
 

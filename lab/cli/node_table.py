@@ -9,7 +9,7 @@ from lab.terminal.tables import Paint, duration, table, width_max_of
 
 
 def show_states(states: list[NodeState], paint: Paint, *, started: bool = False) -> None:
-    """`started`: just now, so that nobody wonders what they lack."""
+    """Print the table. `started`: the nodes have just started, so what they lack is not shown."""
     rows = [
         [
             one.node,

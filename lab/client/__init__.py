@@ -8,7 +8,7 @@ Rules
   was in flight has an unknown outcome, and is said to have one.
 - Where a cluster is (`location`) is found without parsing YAML, from what its last start wrote
   down, so that `send` and `ps` begin fast. A test holds which modules they may load.
-- Whoever keeps many requests in flight has a bounded window of them (`pipeline`).
+- The number of requests in flight is bounded (`pipeline`).
 
 Read `location` and `client`, then `panel` (many nodes), `pipeline` and `timeline_reader`. `remote`
 is for nodes on other machines, with keys.

@@ -111,7 +111,7 @@ class Client:
     def at(
         cls, place: NodeLocation, context: zmq.Context[zmq.Socket[bytes]] | None = None
     ) -> "Client":
-        """To a node of this machine, or elsewhere: whatever its place says."""
+        """A client of a node on this machine or elsewhere, as its location says."""
         if not place.is_remote:
             return cls(place.name, place.control, context=context)
         from lab.client.remote import dialling  # lazy: keys
@@ -193,7 +193,7 @@ class Client:
     def expect(
         self, request: Request, kind: type[ANSWER], timeout_s: float | None = None
     ) -> ANSWER:
-        """One request whose only good answer is a `kind`; anything else raises `Failure`."""
+        """One request whose only good answer is a `kind`; anything else raises `RequestFailure`."""
         reply = self.ask(request, timeout_s)
         if isinstance(reply, kind):
             return reply

@@ -2,7 +2,7 @@
 each time.
 
 Order: `--file`, then $CHATLAB_CLUSTER, then the generated cluster if `cluster up -n` made one
-here, then `./cluster.yaml`. Whoever has parsed the file leaves a digest of it beside the state
+here, then `./cluster.yaml`. A command that parses the file writes a digest of it beside the state
 (`.chatlab/.cluster.yaml.place`); a later command uses the digest as long as the file's content is
 the same. That keeps `send`, `ps` and `kill` free of the YAML parser.
 """
@@ -79,7 +79,7 @@ class ClusterLocation(Struct, frozen=True):
 
     @property
     def mark(self) -> ClusterMark | None:
-        """What the state folder says of whose it is; raises PlaceError if that cannot be read."""
+        """Whose state folder it is, by its mark. Raises LocationError if it cannot be read."""
         try:
             return read_mark(Path(self.root))
         except MarkError as error:
@@ -114,7 +114,7 @@ class ClusterLocation(Struct, frozen=True):
         )
 
     def node(self, name: str) -> NodeLocation:
-        """The node of that name; raises PlaceError with the nearest name otherwise."""
+        """The node of that name; raises LocationError with the nearest name otherwise."""
         place = self.nodes.get(name)
         if place is None:
             raise LocationError(unknown_node(name, list(self.nodes), self.file))
@@ -152,7 +152,7 @@ def cluster_file(option: Path | None) -> Path:
 
 
 def refuse_closed(folder: Path) -> None:
-    """State of another user, who alone may look at it. Raises PlaceError, which names both."""
+    """Raises LocationError, which names both users, if another user's folder cannot be read."""
     for one in (folder.absolute(), *folder.absolute().parents):
         try:
             owner = one.stat().st_uid
@@ -174,7 +174,7 @@ def _user(number: int) -> str:
 
 
 def find(option: Path | None) -> ClusterLocation:
-    """The place of the cluster that a command means; raises PlaceError."""
+    """The place of the cluster that a command means; raises LocationError."""
     file = cluster_file(option)
     try:
         if not stat.S_ISREG(file.stat().st_mode):
@@ -196,7 +196,7 @@ def find(option: Path | None) -> ClusterLocation:
 
 
 def _owned(place: ClusterLocation) -> ClusterLocation:
-    """The same, if its state folder is its own; raises PlaceError, which names both, if not."""
+    """The same, if its state folder is its own; raises LocationError, which names both, if not."""
     refuse_closed(Path(place.root))
     mark, root, file = place.mark, Path(place.root), Path(place.file)
     if mark is not None and mark.fits(root, file) and place.id in ("", mark.id):
@@ -207,7 +207,7 @@ def _owned(place: ClusterLocation) -> ClusterLocation:
 
 
 def standing_of(place: ClusterLocation) -> "Claim":
-    """How its state folder stands to the cluster file; raises PlaceError."""
+    """How its state folder stands to the cluster file; raises LocationError."""
     from node.config.cluster_file import ConfigError  # lazy: the YAML parser
     from node.config.ownership import look
 
@@ -275,7 +275,7 @@ def keys_in(file: Path) -> Path:
 
 
 def check_doors_in(file: Path) -> None:
-    """Whether its nodes may open their doors, and can: one line instead of one from each node."""
+    """Check that the nodes may and can open their TCP endpoints. Raises one error for all nodes."""
     from node.config.cluster_file import ConfigError, load  # lazy: the YAML parser
     from node.security.key_files import secret_file
     from node.security.keyring import check_doors, keyring_of

@@ -45,7 +45,7 @@ _DOOR: dict[Role, str] = {"client": "--control", "observer": "--feed", "peer": "
 
 
 class Dialling(Struct, frozen=True):
-    """How one door of a node elsewhere is opened."""
+    """How to connect to one endpoint of a node elsewhere: its address and the keys."""
 
     node: str
     endpoint: str
@@ -94,7 +94,9 @@ class Dialling(Struct, frozen=True):
 
 
 def dialling(at: NodeLocation, role: Role) -> Dialling:
-    """What opens that door of a node elsewhere. Raises PlaceError: a key is missing or unfit."""
+    """The keys for that endpoint of a node elsewhere. Raises LocationError: a key is missing or
+    unfit.
+    """
     endpoint = at.control if role == "client" else at.feed
     own, folder = _key_for(at, role)
     return Dialling(at.name, endpoint, own, _node_key(at, folder))

@@ -86,7 +86,7 @@ def read_presence(client: Client) -> PresencePage:
 
 
 class Follower:
-    """The arrivals of one node after the first `seen`, in arrival order, across its restarts."""
+    """Yields the arrivals of one node after the first `seen`, in order, across its restarts."""
 
     def __init__(self, at: NodeLocation) -> None:
         self._at = at
@@ -114,9 +114,9 @@ class Follower:
         self._context.term()
 
     def after(self, seen: int | None) -> Iterator[TimelineItem | None]:
-        """None whenever nothing came for a while, so that the caller can look around.
+        """Yields None if nothing has arrived for a while, so that the caller can do other work.
 
-        `seen` None: whatever comes from now on, by a feed alone. A jump is counted in `missed`.
+        `seen` None: only what arrives from now on, read from the feed; `missed` counts the gaps.
         """
         if seen is None:
             yield from self._only_feed()

@@ -7,7 +7,8 @@ Rules
 - A process is known by its pid and its birth together (`processes`), so that a number that the
   system gives out again is never signalled.
 - One launcher for each cluster forks the nodes, sees them end, and starts them again within a
-  budget. What it knows lies in `launched.json` (`launcher_state`), so that `ps` asks nobody.
+  budget. It writes what it knows to `launched.json` (`launcher_state`), so that `ps` needs no
+  request.
 - A folder belongs to the cluster whose mark lies in it. Nothing is written to or removed from a
   folder of another one (`wipe` lists what it removes, by name).
 

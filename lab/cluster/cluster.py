@@ -107,9 +107,10 @@ class Cluster:
         return count + len(running)
 
     def wipe(self, names: Iterable[str], swept: WipeResult | None = None) -> list[str]:
-        """Forget what the nodes stored. Running ones are stopped first; returns those.
+        """Remove what the nodes stored. Running nodes are stopped first; returns their names.
 
-        Raises Problem if something of it is left; what is not ours is left, and told in `swept`.
+        Raises Problem if something of it is left. Files that are not chatlab's are left, and listed
+        in `swept`.
         """
         standing_of(self.place)
         wanted = [self.node(name) for name in names]
@@ -128,7 +129,7 @@ class Cluster:
     def wipe_all(self) -> WipeResult:
         """Remove all state of a cluster that is down, but not that of former nodes.
 
-        Raises PlaceError, before anything is removed, if the folder is not this cluster's.
+        Raises LocationError, before anything is removed, if the folder is not this cluster's.
         """
         standing_of(self.place)
         swept = WipeResult()
@@ -154,7 +155,7 @@ class Cluster:
         ]
 
     def node(self, name: str) -> NodeLocation:
-        """The location of a node, of the file or a former one. Raises PlaceError."""
+        """The location of a node, of the file or a former one. Raises LocationError."""
         former = self.former() if name not in self.place.nodes else {}
         return former[name] if name in former else self.place.node(name)
 
@@ -330,7 +331,9 @@ class Cluster:
     # --- before a start -------------------------------------------------------------------------
 
     def _claim(self) -> None:
-        """Make the folder, and leave our mark in it. Raises PlaceError if it is somebody else's."""
+        """Make the folder and write this cluster's mark. Raises LocationError if it has another's
+        mark.
+        """
         from node.config.ownership import Standing  # lazy: the YAML parser
 
         place, root, file = self.place, Path(self.place.root), Path(self.place.file)

@@ -10,7 +10,7 @@ Duties, and nothing else:
 
 It is a single point for restarts only. Nodes are sessions of their own: if the launcher dies they
 go on, and the next one adopts them from their pid files. The exit of an adopted node is seen by
-a pidfd, or by polling; its exit code is nobody's to know. One loop, one thread, no ZeroMQ.
+a pidfd, or by polling; its exit code is unknown. One loop, one thread, no ZeroMQ.
 """
 
 import contextlib
@@ -113,7 +113,7 @@ class Launcher:
         Path(self.place.launcher_socket).unlink(missing_ok=True)
 
     def _leave(self) -> None:
-        """The folder was removed or moved: the nodes would write where nobody looks. They end."""
+        """The folder was removed or moved, so the nodes would write to deleted files: stop them."""
         records = [c.record for c in self.children.values() if c.up and c.record is not None]
         for record in records:
             send_signal(record, signal.SIGTERM)
@@ -133,7 +133,7 @@ class Launcher:
         return listener
 
     def _listens_again(self) -> bool:
-        """Somebody removed the socket, perhaps with its folder, as cleaners of /tmp do."""
+        """Listen again if the socket was removed, perhaps with its folder, by a cleaner of /tmp."""
         path = Path(self.place.launcher_socket)
         if os.path.lexists(path):
             return False

@@ -128,7 +128,7 @@ def _remove_files(folder: Path, names: tuple[str, ...], swept: WipeResult) -> No
 
 
 def _remove_folder(folder: Path, swept: WipeResult) -> None:
-    """If nothing is left in it; what is left is told, unless it has been told why."""
+    """Remove the folder if it is empty; else report what is left in it, unless reported already."""
     try:
         inside = sorted(folder.iterdir())
         if not inside:

@@ -16,7 +16,8 @@ Rules
 - A node's peers are those whom it will meet. An engine keeps a record of each peer, and 10,000
   records in each of 10,000 engines would measure nothing but memory.
 
-The column `model` is the same process without any code of ours: who knows, and who meets whom.
+The column `model` is the same process without any code of ours: which nodes know the rumor, and
+which meet.
 """
 
 import gc
@@ -134,7 +135,7 @@ def model_spread(nodes: int, rounds: Partners) -> tuple[int, ...]:
 
 
 def draw(nodes: int, rng: Random) -> Partners:
-    """Whom each node calls, in more than twice as many rounds as it takes."""
+    """The partner of each node in each round, for more than twice as many rounds as needed."""
     rounds = 10 + int(2 * log(nodes, 3))
     return [[_other(node, nodes, rng) for node in range(nodes)] for _ in range(rounds)]
 

@@ -226,7 +226,7 @@ class SentenceWriter:
         return ", ".join([self._cast.name(ref) for ref in refs if ref in self._refs])
 
     def _close(self, node: str, ref: str) -> bool:
-        """Whether it is told what becomes of this event at this node, once it is there."""
+        """Whether the story describes what happens to this event at this node."""
         return node in self._near or self._cast.home.get(ref) == node
 
     def _unwritten(self, event: Event, data: Unwritten) -> str:

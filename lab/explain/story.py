@@ -3,10 +3,10 @@
     for line in tell(judged):
         print(seconds(line.t_us), line.text, line.seq)
 
-A story tells who posted what where, what was answered, what disks, links and power did, and then
-which promise broke. Messages have short names (m1, m2, ...) in the order in which they came about.
-A small run is told whole. Of a large one it tells what has to do with the messages and nodes that
-the failed checkers name. What a run does all the time (rounds without news) is never told.
+A story says who posted what at which node, what was answered, what disks, links and power did, and
+then which promise broke. Messages have short names (m1, m2, ...) in the order in which they came
+about. The story of a small run has all of its events. That of a large run has those that concern
+the messages and nodes that the failed checkers name. Rounds without news are never part of it.
 """
 
 import re

@@ -9,7 +9,7 @@ Rules
 - Both tools drop what breaks their rules without a word: a clock that skips, an arrow that begins
   outside of a slice. So the rules are kept here to the letter, and tests/lab/exports reads the
   files back as the tools do.
-- What people wrote passes `display_safe`: one line, nothing hidden.
+- Text of users passes `display_safe`: one line, nothing hidden.
 
 The rules of each form stand in its module. `labels` has the words that both use.
 """

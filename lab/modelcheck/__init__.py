@@ -18,8 +18,8 @@ Rules
 - Safety is checked in each state (`invariants`). If it holds, each state is asked whether the nodes
   agree when they are left alone from there on (`liveness`).
 - The goal is a state in which every post is on disk and visible at every node. If it is not
-  reached, the state that came nearest is told.
-- `complete` says whether the bounded space was seen as a whole, or time or states ran out.
+  reached, the nearest state is reported.
+- `complete` says whether the bounded space was searched completely, or a limit was reached.
 
 Theory of operation. A step touches one node. So a state is a tuple of *local* states by number, and
 of the packets on their way. What a step does to a local state is computed once, by replaying that

@@ -103,7 +103,9 @@ class _Explorer:
         return self._found(deepest, monotonic() - began_s, complete, violation)
 
     def _tell(self, looked: int, depth: int, took_s: float) -> None:
-        """Nobody knows how many states there are: how much of what it may cost is used up."""
+        """Report progress. The number of states is not known, so it is the used share of the
+        bounds.
+        """
         if self._on_progress is not None:
             bounds, met = self._bounds, len(self._ways)
             used = max(took_s / bounds.seconds if bounds.seconds else 1.0, met / bounds.states)

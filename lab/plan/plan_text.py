@@ -191,7 +191,7 @@ def _process(fault: Kill | Pause | Worker | Point) -> str:
 
 
 def links(cuts: tuple[Cut, ...]) -> str:
-    """Links both ways are told once."""
+    """Links as text; two opposite links are one entry."""
     told: list[str] = []
     left = list(dict.fromkeys(cuts))
     while left:

@@ -146,7 +146,7 @@ class RotRange(_Chance, frozen=True):
 
 
 class AstrayRange(_Chance, frozen=True):
-    """So often somebody moves that node's journal away, and back, or takes or empties a file."""
+    """How often that node's journal is moved away and back, or loses a file or its content."""
 
     count: Counts = (1, 2)
     lasts_ms: Spans = (300, 3000)
@@ -287,19 +287,19 @@ class Scenario(_Part, frozen=True):
 
 
 def names() -> list[str]:
-    """The scenarios that come along."""
+    """The names of chatlab's own scenarios."""
     return sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 
 
 def named(name: str) -> Scenario:
-    """One that comes along. Raises ScenarioError."""
+    """One of chatlab's own scenarios, by its name. Raises ScenarioError."""
     if name not in names():
         raise ScenarioError(f"no scenario {name[:40]!r}: there are {', '.join(names())}")
     return load(SCENARIOS / f"{name}.yaml")
 
 
 def load(path: Path) -> Scenario:
-    """Raises ScenarioError, whatever the file is."""
+    """Load a scenario file. Raises ScenarioError for any unusable file."""
     try:
         document = parse(read_text(path))
         return _converted(document)

@@ -2,7 +2,7 @@
 plan, and records what it did and observed.
 
 Phases are the simulator's. The phase of liveness may end early: as soon as all nodes agree and
-nobody waits for an answer, for nothing more would happen in it but rounds among equals.
+no op is in flight, because after that only rounds between equal nodes would follow.
 """
 
 import contextlib
@@ -76,7 +76,7 @@ class Driver:
     """Executes one plan; call `run` once. The nodes are stopped in any case. Mutable."""
 
     def __init__(self, plan: Plan, folder: Path, visit: Visit | None = None) -> None:
-        """`visit`: of whoever comes when all nodes agree."""
+        """`visit`: what to do with the nodes once all agree."""
         self.plan = plan
         self.folder = folder
         self._visit = visit

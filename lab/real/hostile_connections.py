@@ -101,7 +101,7 @@ def _dealer(
 
 
 def _rubbish(client: Client, endpoint: str, report: Reporter) -> None:
-    """What is no packet, over an open door: each is counted, by its reason."""
+    """Garbage at an endpoint without encryption: each message is counted, by its reason."""
     before = counters_of(client)
     wanted = {"gossip_connections": before["gossip_connections"] + 1}
     for _, counter in RUBBISH:
@@ -115,7 +115,7 @@ def _rubbish(client: Client, endpoint: str, report: Reporter) -> None:
 
 
 def _wrong_keys(client: Client, endpoint: str, public: bytes, report: Reporter) -> None:
-    """A key that nobody knows, one that is for another door, and none at all: nobody comes in."""
+    """An unknown key, a key for another endpoint, and none at all: each is rejected."""
     before = counters_of(client)
     wanted = {"doors_refused": before["doors_refused"], "doors_let_in": before["doors_let_in"]}
     wanted["gossip_connections"] = before["gossip_connections"]
@@ -169,7 +169,7 @@ def _address(endpoint: str) -> tuple[str, int]:
 
 
 def _raw(client: Client, endpoint: str, place: NodeLocation, report: Reporter) -> None:
-    """Connections that say nothing, or no ZeroMQ, at each door; all of them are forgotten."""
+    """Connections that send nothing, or no ZeroMQ, at each endpoint: all must be closed."""
     before = counters_of(client)
     doors: dict[str, tuple[str, int] | str] = {
         "gossip": _address(endpoint),

@@ -162,10 +162,10 @@ def _name(log: list[Draft], tales: list[LifeTale]) -> None:
 
 
 def _settled(invoke: Draft, handed: list[Draft], made: dict[int, Draft]) -> str:
-    """The ref of the event that a client was told of; `handed`: all that had its dot so far.
+    """The ref of the event that a client's answer names; `handed`: all events so far with its dot.
 
-    A node does not say which of two that asked for the very same made which event; this answer
-    does, and they are exchanged.
+    A node does not record which of two equal requests made which event. This answer says it, and
+    the two are exchanged if needed.
     """
     mine = made.get(id(invoke))
     told = mine if mine is not None and mine in handed else handed[-1]

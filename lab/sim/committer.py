@@ -195,7 +195,7 @@ class SimCommitter:
             closing()
 
     def _sleep(self, until_us: int | None) -> None:
-        """Look again then, unless it looks before."""
+        """Schedule the next check at this time, unless one is scheduled before it."""
         if until_us is None or self._agenda.now_us < self._wake_us <= until_us:
             return
         self._wake_us = until_us

@@ -85,7 +85,7 @@ class OutputDifference(Struct, frozen=True):
     detail: str = ""  # for people: what it was fed, and where the outputs differ
 
     def text(self) -> str:
-        """One line for people."""
+        """One line of text for users."""
         where = f"turn {self.turn}" if self.turn else f"event {self.seq} of the trace"
         how = self.detail or f"{self.recorded or 'no output'} then, {self.got} now"
         return f"{self.node}, life {self.inc}, {where}: {how}"

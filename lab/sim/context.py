@@ -41,11 +41,11 @@ class SimContext:
         self.core_failures: list[str] = []  # with their tracebacks
 
     def opened(self, host: Watched, journal: Journal, recovery: Recovery) -> None:
-        """The journal of this host was opened; whoever looks on is told."""
+        """The journal of this host was opened; coverage counting is notified."""
         if self.watch is not None:
             self.watch.opened(host, journal, recovery)
 
     def ended(self, host: Watched, replica: Replica, log: object) -> None:
-        """A life is about to end, or the run."""
+        """A life or the run is about to end; coverage counting is notified."""
         if self.watch is not None:
             self.watch.ended(host, replica, log)

@@ -294,7 +294,7 @@ class SimDisk:
         return name
 
     def lose_identity(self) -> bool:
-        """IDENTITY is gone; False: there is none, or no journal that would tell of it."""
+        """Remove the file IDENTITY. False if it is gone, or no journal would show the loss."""
         if IDENTITY_FILE not in self.files.names() or not list_segments(self.files):
             return False
         self.files.remove(IDENTITY_FILE)
@@ -302,9 +302,10 @@ class SimDisk:
         return True
 
     def lose_end(self, rng: Random) -> str:
-        """What was durable at the end of the journal is gone: the last file, or its last frames.
+        """Remove durable data at the end of the journal: the last file, or its last frames.
 
-        Only as much that IDENTITY tells of it. Returns where, "" if there is nothing to be lost.
+        It removes only as much as IDENTITY can reveal. Returns the place; "" if there was nothing
+        to remove.
         """
         files = self.files
         identity, segments = load_identity(files), list_segments(files)

@@ -366,9 +366,10 @@ class Host:
             self.process.commits.check()
 
     def look_over(self) -> None:
-        """Where something is damaged, the scrub ends its pass, and somebody reads everything.
+        """End the pass of the scrub, and read everything, if the disk is damaged.
 
-        So also where a file is gone that the process still has open, and never looked for again.
+        It does so also if a file is gone that the process still has open and would not look for
+        again.
         """
         if self.up and self.disk.rotten and self._lives is not None:
             self.on_damage(scrubbed_over(self.disk, self._lives.scrubbed))

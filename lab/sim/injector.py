@@ -282,7 +282,7 @@ def nodes_of(fault: Fault) -> tuple[str, ...]:
 
 
 def detail_of(fault: Fault) -> str:
-    """For people."""
+    """The details of a fault, as text for users."""
     if type(fault) is Hold or type(fault) is Partition:
         cuts = " ".join(f"{a}>{b}" for a, b in fault.cuts)
         return f"{fault.shape}: {cuts}" if type(fault) is Partition else cuts

@@ -251,7 +251,7 @@ class SimProcess:
             self._host.core_failed(error)
 
     def read_over(self) -> None:
-        """Somebody reads all that it shows, and nothing of it from memory."""
+        """Read all events that the node shows, from the disk and not from memory."""
         try:
             if self._pages is not None:
                 self._pages.forget()

@@ -177,7 +177,7 @@ class Unwritten(_Data, frozen=True, array_like=True, gc=False, tag="unwritten"):
 
 
 class Visible(_Data, frozen=True, array_like=True, gc=False, tag="visible"):
-    """An arrival is applied to the projections and published here: people can see it.
+    """An arrival is applied to the projections and published here: clients can read it.
 
     `index` counts arrivals of this life; those recovered at its boot are 1..len(Boot.arrivals).
     """
@@ -189,7 +189,7 @@ class Visible(_Data, frozen=True, array_like=True, gc=False, tag="visible"):
 
 
 class Quiet(_Data, frozen=True, array_like=True, gc=False, tag="quiet"):
-    """This node held itself to be quiet in [from_us, to_us): told when that is over.
+    """The node considered itself quiet in [from_us, to_us); recorded at the end of that time.
 
     The node's own projection says so, by its own clock.
     """

@@ -25,8 +25,8 @@ Rules
   the hash of its exact bytes. `dot_of` and `tag_of` take it apart. Two refs with one dot: a fork.
 - A packet is named by (sender, incarnation, number). One packet goes to several peers under one
   name, so a transmission is named by its `Sent` event, and `cause` of `Got` and `Dropped` is that.
-- Everything is a frozen value. Nobody changes an event after it was recorded, and nobody who looks
-  on changes what is recorded.
+- Everything is a frozen value. An event never changes after it was recorded, and observers never
+  change what is recorded.
 
 **The hash.** An event is encoded canonically (MessagePack, fields by position); the trace's hash is
 BLAKE2b over all encodings in order. Line i of a file carries the hash of events 0..i, so each line
