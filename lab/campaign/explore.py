@@ -7,8 +7,8 @@ Rules
 - Seed s runs scenario s mod (number of scenarios), whatever the first seed is: a seed means the
   same run in every exploration over the same scenarios.
 - Results are taken in the order of seeds, and each worker returns only a few figures for each run.
-  So what is found does not depend on how many jobs there are, or which was faster; only where
-  exploring ends by time or by Ctrl-C does.
+  So the results do not depend on the number or speed of the jobs, unless the exploration ends by
+  time or by Ctrl-C.
 - 30 seeds of one scenario in a row are a batch, judged by C20 where the scenario has a band. All
   runs of a scenario together are another: every fault of it must have acted somewhere (C17).
 """

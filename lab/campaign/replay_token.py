@@ -5,11 +5,11 @@ reproduce it.
     scenario    seed domain gossip   config trace      sum
                      node   lab
 
-What a run is made from is a scenario and a seed, or a plan; what decides it besides is the code.
-So a token carries a short hash of the sources of each package that can influence a run, of the
-scenario as it was, and of the trace that came out. A scenario that is not part of chatlab
-is inside its token, after `own_`, and a plan after `plan_`. All characters are safe in URLs and
-shells, and a sum finds slips of the hand.
+A run depends on a scenario and a seed, or on a plan, and on the code. So a token contains a short
+hash of the sources of each package that can influence a run, one of the scenario, and one of the
+resulting trace. A scenario that is not part of chatlab is inside its token, after `own_`, and a
+plan after `plan_`. All characters are safe in URLs and shells, and a checksum detects typing
+errors.
 """
 
 import re

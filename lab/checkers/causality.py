@@ -1,17 +1,18 @@
-"""C7: causes and effects are shown as such.
+"""C7: the causal order shows causes before effects, and a timeline says what is missing.
 
-chatlab does not hold events back: an effect may be shown before its cause, and then the timeline
-says what is missing. So showing an effect first is only counted, and these are the violations:
+chatlab does not hold events back: an effect may be shown before its cause arrives, and then the
+timeline reports the cause as missing. So such showings are only counted. These are violations:
 
-- where a strategy claims causal delivery (`Thresholds.causal`), each of them is one;
-- in the causal order no event stands above one of its parents, unless the parent's stamp was so
-  far in the future that its child's author did not follow it, or goes behind it (C16). A parent is
-  named by its dot. Where that is forked, the parent is the branch in the journal of the author's
-  node at that time: another branch may be younger than the child, and then rightly stands below it;
-- a timeline says that it has holes exactly if it has;
-- an event names as a parent the newest stranger that its node showed and that no own event before
-  it named, itself or by a later one of its log: what is not named cannot be missed. An own event
-  whose write failed has named nothing, and a restart forgets nothing.
+- each such showing, if the strategy claims causal delivery (`Thresholds.causal`);
+- in the causal order, an event above one of its parents. Exempt are parents with a stamp so far in
+  the future that the child's node did not follow it, or goes back behind it (C16). A parent is
+  named by its dot. If that is forked, the parent is the branch in the journal of the child's node
+  at that time: the other branch may be younger than the child, and then rightly stands below it;
+- a timeline that reports holes and has none, or the reverse;
+- an event that does not name as a parent the newest event of another node that its node had shown,
+  unless an earlier own event named it, or a later one of its log. A cause that is not named would
+  not be reported as missing. An own event whose write failed has named nothing; a restart must not
+  forget what was named.
 """
 
 from typing import ClassVar

@@ -1,7 +1,7 @@
 """The commands `chatlab keys ...`: make CURVE keys, and list, add and remove those that a cluster
 with `encrypt: true` trusts.
 
-They only change files. Running nodes read a changed list within two seconds.
+They only change files. Running nodes read a changed list after about two seconds at most.
 """
 
 from pathlib import Path

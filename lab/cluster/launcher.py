@@ -1,4 +1,5 @@
-"""The launcher: one detached process per cluster that starts nodes, and sees them end.
+"""The launcher is one detached process per cluster. It starts the nodes, and notices and records
+when they end.
 
 Duties, and nothing else:
 1. Import a node once, then fork one child per node that it is asked to start (`lab.cluster.fork`).

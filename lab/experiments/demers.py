@@ -1,4 +1,5 @@
-"""Rumor mongering, table 1 of Demers et al. 1987: push with feedback and counter.
+"""Rumor mongering (push with feedback and counter): reproduces table 1 of Demers et al. 1987,
+"Epidemic Algorithms for Replicated Database Maintenance".
 
 1,000 sites, one rumor, k = 1..5. s is the residue (the share of sites that never hear it), m the
 traffic (pushes per site), t_last the cycle of the last arrival.

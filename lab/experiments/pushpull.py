@@ -1,4 +1,5 @@
-"""Push-pull anti-entropy: how many rounds until all nodes know one rumor?
+"""Push-pull anti-entropy: the number of rounds until all nodes know one rumor, measured with real
+engines beside published figures.
 
 One node starts with an entry that nobody else has, and pushes it to nobody. In each round every
 node calls one other, drawn uniformly, at the same instant; each pair ends up with what both had.
@@ -11,8 +12,8 @@ packet as bytes. The harness only draws the partners and carries the packets.
 Rules
 - All calls of a round are made before any packet arrives. Then packets are carried leg by leg: all
   Syns, all answers, all Acks. So nothing travels two hops in one round: roots are compared as they
-  were when it began, and whoever has the rumor then, and meets somebody without it, has had it
-  before. This is asserted of each entry that arrives.
+  were when it began, and a node that gives the rumor to another in a round had it before that
+  round. This is asserted of each entry that arrives.
 - A node's peers are those whom it will meet. An engine keeps a record of each peer, and 10,000
   records in each of 10,000 engines would measure nothing but memory.
 

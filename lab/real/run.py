@@ -1,4 +1,4 @@
-"""One real run: from a scenario and a seed to a judged trace of real processes. See `lab.real`."""
+"""One real run: from a scenario and a seed to a trace of real processes. See `lab.real`."""
 
 import shutil
 import tempfile

@@ -2,9 +2,9 @@
 outputs.
 
 A trace of detail `full` holds, for each life of a node, what its replica was made of (`life`), all
-that it was fed (`in_*`), and after each drain a hash of what it handed over (`out`). The simulator
-records that with a `Recorder`; `replay` builds the replicas anew and compares. A real node writes
-the same to a file of its own (`node.recording.recorder`), which a `Player` plays.
+its inputs (`in_*`), and after each drain a hash of its Outbox (`out`). The simulator records that
+with a `Recorder`; `replay` constructs the replicas again and compares. A real node writes the same
+to a file of its own (`node.recording.recorder`), which a `Player` replays.
 
     conform(path)       a folder with recordings of nodes, one of them, or a trace of detail `full`
 

@@ -4,10 +4,10 @@ Rules
 - Every packet is encoded by `gossip.wire`, and its bytes are counted by what they are for: digest
   (lines of frontiers), payload (entries), framing (all else). Payload that brought nothing new is
   counted as duplicate by the host that received it.
-- What arrives is what `gossip.wire` reads in those bytes, never the packet that was sent; they are
-  read once, for all peers that they reach. One packet in `COMPARE_EVERY`, in `paranoid` mode each,
-  must be equal to the one that was sent. Of a corrupted one whatever is read is thrown away, as a
-  transport with a checksum does (TCP, CURVE).
+- A receiver gets what `gossip.wire` decodes from those bytes, never the object that was sent. They
+  are decoded once for all receivers. One packet in `COMPARE_EVERY`, and each in `paranoid` mode,
+  is compared with the one that was sent. A corrupted packet is decoded and then discarded, as a
+  transport with a checksum discards it (TCP, CURVE).
 - A link delivers in order, as TCP does, except for what a fault reorders or repeats.
 - Conservation: sent + copied = delivered + dropped (by cause) + in flight.
 """

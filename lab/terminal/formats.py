@@ -1,4 +1,4 @@
-"""Formats of values in output for users: counts with units, dots, times."""
+"""Formats of values in output for users: counts with nouns, dots, UTC times."""
 
 import time
 

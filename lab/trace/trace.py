@@ -1,4 +1,4 @@
-"""The trace: what happened in a run, in one schema for the simulator and for real clusters.
+"""The trace records what happened in a run, in one schema for the simulator and for real clusters.
 
 **How a checker consumes it.** A checker is given a `Trace`, or any iterable of `Event`, in order:
 
