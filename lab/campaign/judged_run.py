@@ -1,5 +1,5 @@
-"""A judged run is one plan, executed by the simulator and judged by the checkers. This module is
-the only place where simulator and checkers meet.
+"""A judged run is one plan, executed by the simulator and judged by the checkers. This module
+connects the two.
 
     source = opened("lossy")               or a scenario's YAML file, or a plan's JSON file
     judged = run_judged(source, seed=7)

@@ -1,5 +1,5 @@
-"""The command `chatlab moderate`: shows what moderation would do with a text. It needs no running
-node.
+"""The command `chatlab moderate`: shows what moderation would do with a text, by which rules and
+where they match. It needs no running node: the rules come from the cluster file, or from `--words`.
 """
 
 import sys

@@ -1,8 +1,9 @@
 """The driver executes a plan on real node processes: it starts them, applies the faults of the
 plan, and records what it did and observed.
 
-Phases are the simulator's. The phase of liveness may end early: as soon as all nodes agree and
-no op is in flight, because after that only rounds between equal nodes would follow.
+The phases are those of the simulator. The phase of liveness ends early once all nodes agree and no
+op is in flight, because after that only rounds between equal nodes would follow. Times are
+monotonic nanoseconds of this machine. All nodes are stopped when it ends, whatever happens.
 """
 
 import contextlib
