@@ -94,9 +94,7 @@ class Dialling(Struct, frozen=True):
 
 
 def dialling(at: NodeLocation, role: Role) -> Dialling:
-    """The keys for that endpoint of a node elsewhere. Raises LocationError: a key is missing or
-    unfit.
-    """
+    """How to reach that endpoint of a node. Raises LocationError: a key is missing, or unfit."""
     endpoint = at.control if role == "client" else at.feed
     own, folder = _key_for(at, role)
     return Dialling(at.name, endpoint, own, _node_key(at, folder))

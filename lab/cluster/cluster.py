@@ -331,8 +331,8 @@ class Cluster:
     # --- before a start -------------------------------------------------------------------------
 
     def _claim(self) -> None:
-        """Make the folder and write this cluster's mark. Raises LocationError if it has another's
-        mark.
+        """Make the folder and write this cluster's mark. Raises LocationError if it is another's,
+        or if nodes run under former names.
         """
         from node.config.ownership import Standing  # lazy: the YAML parser
 

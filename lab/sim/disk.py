@@ -304,8 +304,8 @@ class SimDisk:
     def lose_end(self, rng: Random) -> str:
         """Remove durable data at the end of the journal: the last file, or its last frames.
 
-        It removes only as much as IDENTITY can reveal. Returns the place; "" if there was nothing
-        to remove.
+        The cut is chosen so that IDENTITY, which stays, reveals the loss. Returns the place; "" if
+        no such cut exists.
         """
         files = self.files
         identity, segments = load_identity(files), list_segments(files)
