@@ -1,8 +1,9 @@
-"""A hatch build hook, for scripts/compile alone: a wheel with C extensions beside its hot modules.
+"""A hatch build hook for scripts/compile alone: builds a wheel with C extensions of hot modules.
 
-mypyc drops the keywords and half of the annotations of a class with a metaclass. So a module is
-compiled without its *values* (Structs, Enums, NamedTuples): they stand in NAME_values beside it
-with all that they use, interpreted, and are imported back. Lines stay. See docs/adr/0013 and 0029.
+mypyc drops the keywords and half of the annotations of a class that has a metaclass. So the classes
+of that kind in a module (Structs, Enums, NamedTuples: its *values*) are not compiled. They move,
+with all that they use, into an interpreted module NAME_values, and the compiled module imports them
+from there. Line numbers do not change. See docs/adr/0013 and 0029.
 """
 
 import ast

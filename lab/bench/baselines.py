@@ -1,6 +1,7 @@
-"""The bare baselines: what a disk, a file and a socket do with nothing of chatlab around them.
+"""The bare baselines: times of a disk, a file and a socket without any code of chatlab.
 
-Each is measured in the run whose figure it stands beside. The receiving process of `transfer_s` is
+Each is measured in the run whose figure it is compared with. Results are in seconds (`_s`) or
+milliseconds (`_ms`). `transfer_s` starts its receiver as a second process:
 `python -m lab.bench.baselines ENDPOINT COUNT`.
 """
 
@@ -32,7 +33,7 @@ def append_ms(count: int, record_bytes: int) -> list[float]:
 
 
 def _appends_s(record_bytes: int, counts: Iterable[int]) -> list[float]:
-    """Seconds of each write of so many records, with its fdatasync."""
+    """Seconds of each write, with its fdatasync; `counts` gives the records of each."""
     record = b"x" * record_bytes
     took: list[float] = []
     with tempfile.TemporaryDirectory(prefix="chatlab-bench-") as folder:

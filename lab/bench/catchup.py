@@ -1,7 +1,8 @@
-"""How fast an empty node catches up, until everything is on its disk.
+"""Measures how fast an empty node catches up, in messages per second, until all is on its disk.
 
-The node that has it all is otherwise idle. The bare baseline sends the same bytes in frames of the
-same mean size from one process to another over loopback, and is given in messages per second too.
+The sender is otherwise idle. The bare baseline sends the same number of bytes, in frames of the
+same mean size, from one process to another over loopback TCP; it is given in messages per second
+too. Source: the pulls of the session (`lab.bench.session.Pull`).
 """
 
 from lab.bench import baselines

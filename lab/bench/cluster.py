@@ -1,6 +1,8 @@
-"""A cluster for a bench: in a folder of its own, moderated, and gone afterwards; what it costs.
+"""Starts and stops clusters for benches, and reads what a node costs from the operating system.
 
-Resident memory includes pages that a node shares with the launcher.
+A cluster has a temporary folder of its own, moderation with 1,000 rules, and defaults otherwise;
+the folder is removed at the end. Memory is resident memory in MiB (psutil): it includes pages that
+a node shares with the launcher. CPU is in seconds over all threads.
 """
 
 import contextlib
@@ -74,7 +76,7 @@ def status_of(client: Client) -> Status:
 
 
 def durable(status: Status, events: int) -> bool:
-    """Whether it holds so many events, and all that it holds is on its disk."""
+    """Whether a node holds `events` events or more, and all of its events are on its disk."""
     return (
         status.events >= events
         and status.durable_upto >= events
@@ -108,7 +110,7 @@ def journal_files(cluster: Cluster, node: str) -> list[Path]:
 
 
 def checkpoints(cluster: Cluster, node: str) -> list[Path]:
-    """Whatever spares a start the reading of the journal; perhaps nothing."""
+    """The files that let a start skip reading the journal; the list may be empty."""
     folder = Path(cluster.place.nodes[node].dir)
     return [path for path in folder.rglob("*checkpoint*") if path.is_file()]
 
@@ -122,7 +124,7 @@ def command_ms(command: Sequence[str], folder: Path) -> float:
 
 
 def interpreter_ms(count: int) -> list[float]:
-    """A bare interpreter that ends at once: no process can be quicker."""
+    """Milliseconds of an interpreter that ends at once: the lower bound of a process."""
     return [command_ms([sys.executable, "-c", "pass"], Path.cwd()) for _ in range(count)]
 
 

@@ -1,4 +1,7 @@
-"""Figures: what a bench measured, over its repetitions, beside the goal and the bare baseline."""
+"""`Figure`: one measured quantity over its repetitions, with its goal and its bare baseline.
+
+Also the statistics on lists of values that benches use: ratios and quantiles.
+"""
 
 from collections.abc import Sequence
 from statistics import median
@@ -83,7 +86,7 @@ def figure(
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """Of values that were taken in turn."""
+    """The ratios of values that were measured in turn."""
     return [one / other for one, other in zip(above, below, strict=True)]
 
 

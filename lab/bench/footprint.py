@@ -1,6 +1,6 @@
-"""What a history costs where it lies: memory, disk, and a person who wants to see its end.
+"""Measures what a stored history costs: memory, disk, and the time to print its last messages.
 
-Memory and disk are read while the histories are made, by one client (see `lab.bench.session`).
+Source: memory and disk use are read while one client fills the histories (`lab.bench.session`).
 """
 
 from pathlib import Path

@@ -1,10 +1,10 @@
-"""Whether work stays as cheap when the history is long, and grows with the differences alone.
+"""Measures whether costs stay flat as the history grows, and rise only with the differences.
 
-Ingest: the same number of messages into a node with a short and into one with a long history, in
-turn, so that whatever else the machine does meets both. Rounds: a pair that holds the same is cut,
-one node is given some messages, the cut is healed, and all that both send and compute until their
-roots are equal is counted. The goals of 1.1 (bytes) and 1.5 (CPU, which is noisy) are this suite's:
-the project's is "flat in history, linear in differences".
+Ingest: the same number of messages goes into a node with a short history and into one with a long
+one, in turn, so that other load on the machine affects both. Rounds: the link of a pair of equal
+nodes is cut, one node gets some messages, the link heals; then the bytes that both send and their
+CPU time count until their roots are equal. The goals 1.1 (bytes) and 1.5 (CPU, which is noisy) are
+ratios chosen for this suite; the goal of the project is "flat in history, linear in differences".
 """
 
 import time

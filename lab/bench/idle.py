@@ -1,6 +1,6 @@
-"""What two nodes cost that hold the same and have nothing to do, with a short and a long history.
+"""Measures what two idle, equal nodes cost, with a short and with a long history.
 
-Bytes are those that both send together, CPU is that of one node.
+Bytes per second are those that both send together; CPU is that of one node, in percent of a core.
 """
 
 import time

@@ -1,9 +1,9 @@
-"""How fast one node takes messages durably, from one client.
+"""Measures how fast one node takes messages from one client, in messages per second, durably.
 
-`ack` is the node's own promise, `durable`. The bare baseline appends as many records, of the size
-that they have in the node's journal, in as many commits as the node made meanwhile: what is left is
-the price of everything but the disk. With the window as the batch the disk alone is faster; that is
-the second ratio, without a goal.
+A message counts when it is acknowledged at level `durable`. The bare baseline appends as many
+records, of their size in the node's journal, in as many commits as the node made; the ratio is the
+cost of everything but the disk. A second ratio, without a goal, compares with the disk alone that
+commits once for each window of messages.
 """
 
 from lab.bench import baselines

@@ -1,4 +1,4 @@
-"""Load: posts of one client to one node, as many in flight as a window allows."""
+"""Generates load: one client posts to one node, with as many requests in flight as its window."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a figure is worth nothing without: the machine, the versions, and what else was going on."""
+"""Gathers the facts that figures depend on: the machine, the versions, and the load on it."""
 
 import os
 import platform

@@ -1,6 +1,8 @@
-"""How fast moderation is, and what hostile texts cost. How much it finds is for tests/domain.
+"""Measures the speed of moderation, and the time that it takes for texts made to be expensive.
 
-One core, best of several runs. Words and texts are those of `lab.bench.sample_texts`.
+Texts per second on one core, the best of several runs; seconds of processor time for hostile texts,
+the worst of them. Source of rules and texts: `lab.bench.sample_texts`. How many banned words
+moderation finds is not measured here, but in tests/domain.
 """
 
 import time
@@ -85,7 +87,7 @@ def per_second(moderator: Moderator, texts: list[str]) -> float:
 
 
 def seconds(moderator: Moderator, text: str, runs: int = 3) -> float:
-    """Of the processor: what else runs on the machine is not the text's fault."""
+    """Seconds of processor time, so that other load on the machine does not count."""
     times = []
     for _ in range(runs):
         new = "".join((text[:1], text[1:]))  # no fold of it is remembered

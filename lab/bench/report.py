@@ -1,7 +1,7 @@
-"""The results of a run: a file for machines, a table for people, and docs/performance.md.
+"""Writes the results of a run: a JSON file, a table for people, and docs/performance.md.
 
-The page is made from a run's file. Only the part between its marks is replaced, and the plots
-beside it: a figure that has a curve becomes one.
+The page is made from the file of a run. Only the part between its marks is replaced, together with
+the plots beside it: each figure that has a curve becomes an SVG.
 """
 
 import re

@@ -1,9 +1,9 @@
-"""How soon a node that was killed can be read again.
+"""Measures how long a killed node takes until it can be read again, in seconds.
 
-`kill -9`; the clock runs from the command to start it until its timeline's last message is the one
-that was last before. Then the same with every checkpoint removed, so that the journal alone is
-there; where there never was one, the two are the same runs. The bare baseline reads the files of
-the journal once.
+The node is killed with `kill -9`. The time runs from the command to start it until its timeline
+ends with the message that was the last one before. The same is measured with all checkpoints
+removed, so that the node must read the whole journal; without any checkpoints both are the same
+runs. The bare baseline reads the files of the journal once.
 """
 
 import time

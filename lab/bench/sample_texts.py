@@ -1,6 +1,6 @@
-"""The words of the benches: rules made of syllables, texts made of common English words.
+"""Rules and texts for benches: made-up words of syllables, and texts of common English words.
 
-So words occur inside others and across them, as they do in a chat.
+Some banned words occur inside other words and across word boundaries, as in a real chat.
 """
 
 from random import Random

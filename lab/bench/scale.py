@@ -1,4 +1,4 @@
-"""How much a bench does: enough for figures that mean something, or just enough to see it work."""
+"""How much work each bench does: a full scale for real figures, a small one for `--quick`."""
 
 from msgspec import Struct
 

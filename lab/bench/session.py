@@ -1,8 +1,8 @@
-"""What the benches of one run share: how much to do, and the histories that are dear to make.
+"""What the benches of one run share: the scale, and the histories, which take long to make.
 
-A history is a cluster of two: n1 was given the messages by one client, n2 holds nothing until a
-bench lets it pull them. It is made once, when the first bench asks for it, and measured while it
-grows. Benches leave n1 running and n2 down.
+A history is a cluster of two nodes: one client posts the messages to n1, and n2 stays empty until a
+bench lets it catch up. A history is made when the first bench asks for it, and is measured while it
+grows. Each bench leaves n1 running and n2 stopped; the next bench relies on that.
 """
 
 import time

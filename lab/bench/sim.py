@@ -1,12 +1,12 @@
-"""How fast the simulator is on one core, in the figures that it is held to.
+"""Measures how fast the simulator is on one core, in processor time and not in elapsed time.
 
-`packet deliveries`: a cluster of five that has nothing new to say and says so all the time, every
-packet in the trace. `five-node fault seeds`: of four scenarios. Of these two the trace is hashed,
-and judged by all checkers; and they are measured once more from compiled code, by
-`scripts/compile python -m lab.bench.sim SHARE`, which prints their figures as JSON lines. One rumor
-to 1,000 nodes that all know each other. 30 rounds of a second of 10,000 nodes with 20 peers each.
+- `packet deliveries`: five nodes have nothing new and gossip all the time; each packet is traced.
+- `five-node fault seeds`: seeds of four scenarios.
+- One rumor to 1,000 nodes that all know each other.
+- 30 rounds, of one second each, of 10,000 nodes with 20 peers each.
 
-Processor time is measured, not time on the wall.
+In the first two the trace is hashed and judged by all checkers. They are measured again from
+compiled code, by `scripts/compile python -m lab.bench.sim SHARE`, which prints JSON lines.
 """
 
 import gc

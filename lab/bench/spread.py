@@ -1,12 +1,12 @@
-"""How soon a message is on all five disks, at 200 messages a second.
+"""Measures the time until a message is on the disks of all five nodes, in ms, at 200 per second.
 
-A node publishes an arrival on its feed once it is durable there. One process sends to n1 and
-watches the other four feeds, so that one monotonic clock times both ends: the figure is the last of
-the four frames, and so an upper bound, larger by the way of that frame. The same with the ack
-`replicated:4` includes the way back: the four nodes' receipts, and the answer.
+A node publishes an arrival on its feed once it is durable there. One process sends to n1 and reads
+the feeds of the other four, so one monotonic clock measures both ends. The figure is the time of
+the last of the four frames: an upper bound, because it includes the way of that frame. The same
+with the ack level `replicated:4` also includes the receipts of the four nodes and the reply.
 
-Sends are timed from their planned moment, so that a stall does not hide behind itself. The bare
-baseline is a durable append of the same size on the same disk.
+Times start at the planned moment of a send, so that a stalled sender does not hide delays. The bare
+baseline is a durable append of a record of the same size to the same disk.
 """
 
 import time

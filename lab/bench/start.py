@@ -1,7 +1,8 @@
-"""How long people wait: `cluster up -d` of five and of fifty nodes, and one `send`.
+"""Measures how long `cluster up -d` (of five and of many nodes) and `send` take, in ms.
 
-All are whole processes. Each start is of a cluster that was never up before: a launcher, addresses
-and folders are made too.
+Each time is that of a whole process of the command line. Each cluster is new, so its start includes
+the launcher and making addresses and folders. The bare baseline is a Python interpreter that ends
+at once.
 """
 
 from pathlib import Path

@@ -1,9 +1,10 @@
-"""The highest rate that a cluster of five keeps up with, paced.
+"""Measures the highest paced rate that a cluster of five sustains, in messages per second.
 
 A rate is kept if, one second after the planned moment of the last message, every message was
 acknowledged, all five nodes hold all of them durably, and their roots are equal. The rates of a
 ladder are tried upwards until one is not kept, several times; later climbs begin where the one
-before ended. The figure is quantised by the ladder: what was kept, not what might be.
+before ended. So the figure is always a rate of the ladder, and a lower bound. The bare baseline is
+one process that only appends and syncs what the five nodes wrote together.
 """
 
 import time
@@ -59,7 +60,7 @@ def run(session: Session) -> list[Figure]:
 
 
 def _bare_rate(cluster: Cluster) -> float:
-    """All that five nodes did so far, by one process that only appends and syncs."""
+    """Messages per second of one process that appends and syncs all that five nodes wrote."""
     statuses = statuses_of(cluster.place.nodes.values())
     events = max(status.events for status in statuses.values())
     commits = sum(status.counters["journal_commits"] for status in statuses.values())

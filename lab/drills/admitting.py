@@ -1,7 +1,9 @@
-"""Keys, the list of whom to trust, and who is let in, beside plain dictionaries.
+"""Drill of `node.security`: key files, the list of trusted keys, and the authenticator (ZAP).
 
-Secret keys and lists are files in a folder of their own; some of them are not as they must be. A
-keyring follows the list, and the answers to ZeroMQ's question about each connection follow it.
+The drill writes secret keys and lists into a temporary folder, some of them malformed; each of
+those must be refused with the expected line. Then a `Keyring` follows changes of the list, and a
+`ZapAuthenticator` answers a request for each connection. The model is a dictionary of the listed
+keys: each answer, counter and note follows from it. Left out: real sockets and their handshakes.
 """
 
 import os
@@ -194,7 +196,7 @@ def _broken_lists(rng: Random, folder: Path, pairs: dict[str, KeyPair]) -> None:
     path.unlink()
 
 
-# --- a keyring, and the doors ---------------------------------------------------------------------
+# --- a keyring, and the authenticator -------------------------------------------------------------
 
 
 def _keyring(rng: Random, folder: Path, pairs: dict[str, KeyPair]) -> None:
@@ -258,7 +260,7 @@ def _clusters(folder: Path, pairs: dict[str, KeyPair]) -> None:
 
 
 class Doors:
-    """Questions about connections, and who was told of which key when."""
+    """The model of the authenticator: its answers, its counters, and when it noted which key."""
 
     def __init__(self, rng: Random, keyring: Keyring, pairs: dict[str, KeyPair]) -> None:
         self.rng, self.pairs = rng, pairs

@@ -1,4 +1,11 @@
-"""Who seems to be there, beside the table of SWIM's states and plain records of what was heard."""
+"""Drill of `gossip.membership.Membership`: the SWIM state of each peer.
+
+The model applies the rules of the states to one plain record for each peer. Random steps: a packet
+of a peer, a missed answer, a timer, an opinion about this node or about a peer, with incarnations
+near the known one and at their limits, and input that names an unknown peer. After each step the
+state, incarnation, misses and time of each peer, and the list of changes, must be equal. Left out:
+the choice of peers for a round and the packets (see `exchanging`).
+"""
 
 from dataclasses import dataclass
 from math import ceil, log2

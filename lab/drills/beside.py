@@ -1,4 +1,7 @@
-"""Beside: a part and its model are asked the same, and must answer alike."""
+"""The assertions of all drills: they compare a part with its model and raise `Difference`.
+
+The text of a `Difference` goes into the trace of a run, so it is one line and the same each time.
+"""
 
 from collections.abc import Callable
 
@@ -6,7 +9,7 @@ SHOWN_MAX = 100
 
 
 class Difference(Exception):
-    """A part does not do what its model does. The text is one line."""
+    """A part and its model differ. The text is one line."""
 
 
 def same(what: str, part: object, model: object) -> None:
@@ -22,7 +25,7 @@ def holds(what: str, truth: bool) -> None:
 
 
 def refused(what: str, error: type[Exception], call: Callable[[], object]) -> Exception:
-    """The error that this call raises, as it must. Raises Difference."""
+    """Returns the `error` that this call must raise. Raises Difference if it raises none."""
     try:
         answer = call()
     except error as refusal:

@@ -1,4 +1,9 @@
-"""Blocks of records, and what a journal says about itself: to bytes and back."""
+"""Drill of the codecs of journal blocks (`node.storage.codec`) and of headers and marks.
+
+The model is the value itself: random records, segment headers, identities and marks must survive
+encoding and decoding, and a block must equal its records encoded one by one. Malformed bytes must
+raise `CodecError`. Left out: the bytes of an event (see `entries`) and of frames (see `framing`).
+"""
 
 from collections.abc import Callable
 from functools import partial

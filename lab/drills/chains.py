@@ -1,4 +1,8 @@
-"""Chains: small logs of true entries for drills, as gossip sees them, and what all of them are."""
+"""Test data for drills: logs of entries that are chained by hash, with or without forks.
+
+`root_of_all` computes the root of a set of entries by its definition, for comparison. An entry
+here carries no real event: `opened` stands for the codec of a node.
+"""
 
 from hashlib import blake2b
 from random import Random
@@ -10,7 +14,7 @@ BRANCHES = "bc"
 
 
 def chain(dot: Dot, count: int, prev: bytes = GENESIS, branch: str = "") -> list[Entry]:
-    """So many entries of one log from this position on."""
+    """`count` entries of one log, from the position `dot` on."""
     made: list[Entry] = []
     for seq in range(dot.seq, dot.seq + count):
         here = Dot(dot.origin, dot.epoch, seq)
@@ -21,13 +25,13 @@ def chain(dot: Dot, count: int, prev: bytes = GENESIS, branch: str = "") -> list
 
 
 def opened(dot: Dot, data: bytes) -> tuple[bytes, str] | None:
-    """As a node opens what is claimed to be this entry."""
+    """Stands for the codec of a node: checks and opens the bytes of an entry at `dot`."""
     claimed = data[PREV_BYTES:].decode("ascii", "replace").rstrip(BRANCHES)
     return (data[:PREV_BYTES], claimed) if claimed == str(dot) else None
 
 
 def logs_of(rng: Random, origin: str, logs: int, longest: int, forks: int = 0) -> list[Entry]:
-    """So many logs of one origin, of which some have a second branch."""
+    """The entries of `logs` logs of one origin. A log has no fork or up to `forks` of them."""
     made: list[Entry] = []
     for epoch in sorted(rng.sample(range(1, 40 * logs), logs)):
         trunk = chain(Dot(origin, epoch, 1), rng.randint(1, longest))

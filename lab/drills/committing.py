@@ -1,7 +1,10 @@
-"""Group commit, and what waits for it, beside plain lists of records and of the times they came.
+"""Drill of group commit (`node.storage.group_commit`) and of `node.core.write_state`.
 
-The journal is a stand-in that fails as the seed draws. The model has no table of states: each time
-it says from all that has happened what must come next.
+Group commit gets a journal that fails at random, records and checkpoints to write, a request to
+check, `resume` and `stop`, while a virtual clock advances in microseconds. The model keeps the list
+of all records with their arrival times, has no state table, and derives the next action from all
+that has happened. The second half gives `WriteState` records, commits and failures, and compares
+its phase and its bounds with plain lists. Left out: threads, and real files (see `journals`).
 """
 
 from collections.abc import Sequence
@@ -46,7 +49,7 @@ def _record(rng: Random) -> Record:
 
 
 class CommitLog:
-    """Keeps the records, and fails if it is told to."""
+    """The journal's stand-in: keeps the records, and fails when the drill says so."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -92,7 +95,7 @@ class CommitLog:
 
 
 class Committed:
-    """A group commit, its journal, and what it must do next."""
+    """A group commit, its journal, and the model of what it must do next."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -146,7 +149,7 @@ class Committed:
         same("dropped", self.group.keep(made), dropped)
 
     def _wanted(self) -> tuple[Act, int | None]:
-        """What comes next, and if that is to wait until when."""
+        """The next action by the model, and the time until which it waits, in µs, if it does."""
         if self.stopping and (not self.drain or self.failed):
             return Act.CLOSE, None
         if self.failed:
@@ -254,7 +257,7 @@ class Committed:
         holds("bounded", len(self.checkpoints) <= BOUNDS.checkpoints)
 
 
-# --- what waits for it ----------------------------------------------------------------------------
+# --- the write state ------------------------------------------------------------------------------
 
 
 class Handed:

@@ -1,7 +1,9 @@
-"""A cluster file, beside what was meant by it: a plain writer knows where each value stands.
+"""Drill of `node.config`: reading cluster.yaml, its error messages, paths, and word files.
 
-A file of many or few keys is written in one of several ways and must read as what it says. Then one
-thing in it is wrong, and the one line of complaint must name the place, the key and the reason.
+A plain writer turns a random tree of settings into YAML, in one of several styles, and remembers
+the line and column of each key and value. The file must load as the settings that the tree means.
+Then one setting is made invalid, or the text is broken, and the single error line must name the
+place, the key and the reason. Left out: a cluster that runs with the file.
 """
 
 import os
@@ -40,7 +42,7 @@ WORDS = ("en", "fr")
 
 
 class Writer:
-    """A tree as YAML in block style, and where everything stands."""
+    """Writes a tree as YAML in block style, and keeps the place of each key and value."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -94,7 +96,7 @@ class Writer:
 
 
 class Bare(str):
-    """Stands in the file as it is."""
+    """A value that is written to the file without quotes."""
 
     __slots__ = ()
 
@@ -307,11 +309,11 @@ HARMS: tuple[Harm, ...] = (
 )  # fmt: skip
 
 
-# --- files that are none --------------------------------------------------------------------------
+# --- files that are not valid YAML ----------------------------------------------------------------
 
 
 def _broken(rng: Random, text: str, lines: int) -> tuple[bytes, str]:
-    """And what is said of it, from the place on; "" where only a place is wanted."""
+    """Broken text, and the error after its place; "" if only the place is compared."""
     last = lines + 1
     match rng.randrange(9):
         case 0:

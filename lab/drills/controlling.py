@@ -1,7 +1,10 @@
-"""The control of a node, beside what each client may expect: one reply to each request.
+"""Drill of `node.control.server.ControlServer`: one reply for each request of each client.
 
-Its socket is a stand-in (`lab.drills.sockets`), its loop is in virtual time, and its views say what
-the number of a question says. Clients ask in frames of any kind, stop reading, read on, and go.
+The socket is a stand-in (`lab.drills.sockets`), the event loop runs in virtual time, and the view
+answers by the number of the request. Random steps: clients send valid and malformed frames, stop
+reading, read again and disconnect; the node answers, fails all that is open, or leaves. The model
+keeps the replies that each client must still get, and the bytes that it is charged for. Left out:
+the gate in front of the socket (see `passing`), and what the real views say (see `living`).
 """
 
 from random import Random
@@ -58,7 +61,7 @@ RUBBISH = (b"", b"\xc1", b"\x80", b"\x92\x90", msgspec.msgpack.encode({"id": 1})
 
 
 class Way(Struct):
-    """What a gate knows of a connection, as far as answers go."""
+    """What the gate keeps of a connection: the bytes owed to it and charged for it."""
 
     known: bool = False
     held: int = 7
@@ -83,7 +86,7 @@ class Client(Struct):
 
 
 def _page(number: int) -> Reply:
-    """What views say to a question of this number. Raises what they may raise."""
+    """The answer of the views to the request of this number. Raises what views may raise."""
     match number % 10:
         case 7:
             raise StorageError("the disk is gone")
@@ -99,7 +102,7 @@ def _code(reply: Reply) -> str:
 
 
 class Bench:
-    """Is the views of the control, too."""
+    """The server, its clients and the model. It also stands for the views (`answer`)."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -219,7 +222,7 @@ class Bench:
             self.expected.append((command, *asked, request.timeout_ms))
 
     def rubbish(self, client: Client) -> None:
-        """What is no request costs one reply, and its neighbours nothing."""
+        """Malformed input gets one reply; the requests beside it are answered as usual."""
         frames, count, numbers = [self.rng.choice(RUBBISH)], 1, [0]
         match self.rng.randrange(4):
             case 0:

@@ -1,4 +1,11 @@
-"""Commands and clocks, beside their rules: who may say what, and which stamp it gets."""
+"""Drill of `domain.decider.decide` and of `domain.clock.HybridClock`.
+
+`decide` gets random commands of valid and invalid names and texts, with random verdicts of
+moderation; the model states the rules again: which event follows, or that the command is refused.
+The clock gets random wall times and stamps, up to the limit of a stamp's counter and around the
+largest skew; the model keeps the largest stamp that it must accept. Left out: moderation itself
+(see `verdicts`).
+"""
 
 from random import Random
 
@@ -38,7 +45,7 @@ CLEAN = Clean()
 
 
 class Known:
-    """Who is here, as a projection would say."""
+    """The presence of each author; stands for the projection."""
 
     def __init__(self) -> None:
         self.last: dict[str, Event] = {}
@@ -89,7 +96,7 @@ def _verdict(rng: Random, text: str) -> Verdict:
 
 
 def _wanted(command: Command, verdict: Verdict, known: Known, context: Context) -> Event | None:
-    """The event; None where there is none to be."""
+    """The event that must follow; None if the command must be refused."""
     author = command.author
     dot, stamp, parents = context.dot, context.stamp, context.parents
     if author not in NAMES:

@@ -1,4 +1,11 @@
-"""Directories: a real one and one in memory, beside plain bytes by name, and one that fails."""
+"""Drill of `node.storage.files`: `FileStorage`, `MemoryStorage` and `FaultyStorage`.
+
+The model is a dictionary: by name, the bytes now and the bytes at the last sync, and which names
+the last sync of the directory covered. Random steps: create, append, sync, truncate, rename and
+remove. After each, names, sizes and bytes must be equal; in memory also what a kill and a power cut
+leave. `FaultyStorage` must raise the error that is set, at the call that is set; on a full disk an
+append may be short first. Half of the drills use a real directory, too. Left out: a real power cut.
+"""
 
 import errno
 import tempfile
@@ -24,7 +31,7 @@ IN_MEMORY = Path("/dev/shm")  # noqa: S108  (a folder of our own is made there)
 
 
 class Model:
-    """What a process sees, and what a power cut would leave of it."""
+    """The files as a process sees them, and as a power cut would leave them."""
 
     def __init__(self) -> None:
         self.files: dict[str, list[bytes]] = {}  # by name: its bytes now, and when synced last

@@ -1,4 +1,10 @@
-"""Events as bytes, beside a plain writer of protobuf, at each limit and one beyond it."""
+"""Drill of `node.storage.codec.ProtobufCodec`: events as bytes of the schema on disk.
+
+The model is a plain protobuf writer in this file (`written`). Random events, with values at each
+limit, must encode to the same bytes and decode to the same event. Then one field is put beyond its
+limit, or the bytes are cut, extended or random: both directions must raise `CodecError`. Left out:
+records and blocks around an event (see `blocks`).
+"""
 
 from functools import partial
 from random import Random
@@ -89,7 +95,7 @@ def _event(rng: Random) -> tuple[Event, bytes]:
 
 
 def _broken(rng: Random, event: Event, prev: bytes) -> tuple[Event, bytes]:
-    """One field is one beyond its limit, which no number on the wire keeps it from being."""
+    """The event with one number beyond its limit, in a form that the wire can carry."""
     dot, stamp = event.dot, event.stamp
     here = dot if dot.seq > 1 else replace(dot, seq=2)
     which = rng.randrange(15)
@@ -115,7 +121,7 @@ def _broken(rng: Random, event: Event, prev: bytes) -> tuple[Event, bytes]:
 
 
 def _broken_beside(rng: Random, event: Event, which: int) -> Event:
-    """The same of what is no number."""
+    """The event with one field beyond its limit that is not a number."""
     dot, stamp = event.dot, event.stamp
     match which:
         case 8:
@@ -152,7 +158,7 @@ def _broken_beside(rng: Random, event: Event, which: int) -> Event:
 
 
 def written(event: Event, prev: bytes) -> bytes:
-    """The bytes of an event by the schema on disk: fields in order, none where it is zero."""
+    """The bytes of an event by the schema on disk: fields in order, without those of zero."""
     dot, stamp = event.dot, event.stamp
     header = [
         *_of_dot(dot),

@@ -1,8 +1,11 @@
-"""A journal read and mended by a person, beside what was written to it and what was done to it.
+"""Drill of `verify`, `inspect` and `repair` of a journal (`node.storage.verify`, `.repair`).
 
-True events, and some that are wrong in one way; then a torn tail, damage, a segment or IDENTITY
-that is gone. What `verify` finds and what `inspect` prints must be just that, and after a repair
-the journal holds all that was left, and a start takes it.
+The drill writes a journal in memory and keeps the list of its records. Some events break one rule;
+or, instead, the files are damaged in one way: a torn tail, flipped bits in blocks or in the header
+of a segment, a missing segment, a missing IDENTITY. The report must hold exactly the findings that
+follow from this list, the items printed must be those left, and after a repair the journal must
+hold them and open for a start. Left out: two kinds of damage at once, and damaged checkpoints (see
+`sealing`).
 """
 
 from random import Random
@@ -213,7 +216,7 @@ def _judge(
 
 
 def _joined(lost: Lost) -> list[tuple[str, int, int]]:
-    """Ranges of bytes; frames that follow each other are one."""
+    """The lost frames as ranges of bytes; adjacent frames are one range."""
     found: list[tuple[str, int, int]] = []
     for row, _ in lost:
         size = HEADER_BYTES + len(row.payload)

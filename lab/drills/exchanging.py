@@ -1,8 +1,10 @@
-"""Some engines and the packets between them, beside plain sets of what each of them holds.
+"""Drill of `gossip.engine.Engine`: a few engines exchange packets until all hold the same.
 
-They begin with different parts of one past, write, take receipts, and one of them is cut off, keeps
-nothing for a while, or hears nonsense. Every packet is really encoded. Nobody calls before a timer
-of an engine says so; at the end all hold the same, and what was counted is what was seen.
+The model is the set of entries that each node holds, with its own counts. The engines begin with
+different parts of one history, write entries and collect receipts. One of them may be cut off, may
+stop accepting entries, or receives malformed packets; packets may be lost. Every packet is encoded
+and decoded, and an engine is called only when its own timer is due. Then the faults end, and all
+nodes must hold the same entries and must have counted what the drill saw. Left out: restarts.
 """
 
 from collections import Counter
@@ -50,7 +52,7 @@ ANSWERS = {Syn: (Same, SynAck), SynAck: (Ack, Unfold, Syn), Ack: (Ack, Unfold, S
 
 
 class Node:
-    """An engine, and what is known of it without asking it."""
+    """An engine, and the model of what it holds and has counted."""
 
     def __init__(self, name: str, rng: Random, config: GossipConfig, start: int) -> None:
         self.name = name
@@ -115,7 +117,7 @@ class Net:
         self.flush(node)
 
     def sync(self, node: Node) -> None:
-        """What has come is durable now."""
+        """All entries that have arrived become durable."""
         for entry in node.undurable:
             node.engine.receipts.durable(entry.dot.log, entry.dot.seq)
             node.durable.add(entry.data)
@@ -209,7 +211,7 @@ class Net:
                 self._judge_stored(node, one.origin, one.epoch, one.prefix)
 
     def _judge_stored(self, node: Node, origin: str, epoch: int, prefix: int) -> None:
-        """A receipt speaks of what is durable there."""
+        """A receipt covers only entries that are durable at its sender."""
         if epoch == OWN:
             own = self.nodes[origin].own[:prefix]
             holds("durable there", {one.data for one in own} <= node.durable)
@@ -280,7 +282,7 @@ def _past(rng: Random, net: Net) -> None:
 
 
 def _nonsense(rng: Random, net: Net, node: Node) -> None:
-    """A stranger, and bytes of a peer that are no entry."""
+    """Packets of an unknown sender, and bytes of a peer that are not an entry."""
     peer = next(name for name in NAMES if name != node.name)
     entry = chain(Dot("x9", 1, 1), 1)[0]
     run = Run("x9", 1, 1, [entry.data])
@@ -314,7 +316,7 @@ def _nonsense(rng: Random, net: Net, node: Node) -> None:
 
 
 def _gone(net: Net, odd: Node) -> None:
-    """Who hears nothing of somebody suspects them, and then holds them for dead."""
+    """A node that hears nothing from a peer suspects it, then declares it dead."""
     net.run(1200)
     for node in net.nodes.values():
         for peer in NAMES:

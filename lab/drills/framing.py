@@ -1,4 +1,10 @@
-"""Frames, beside a plain list of them: written one after the other, cut, moved and damaged."""
+"""Drill of `node.storage.frames`: the frames of a segment file, with header and checksums.
+
+The model is the list of frames, with headers packed by `struct` in this file. The drill encodes
+some frames and scans them back, then damages the bytes: cut at a random place, one bit flipped, a
+frame moved, a header with a valid checksum and impossible values. Each damage must cost exactly
+the frames it touches. Left out: what a payload means (see `blocks`).
+"""
 
 import struct
 from random import Random
@@ -77,7 +83,7 @@ def _made(rng: Random) -> tuple[bytes, list[Frame], list[bytes]]:
 
 
 def _cut(rng: Random, whole: bytes, frames: list[Frame]) -> None:
-    """An end that a crash left: what is whole before it is read, the rest is one damage."""
+    """A torn end: the whole frames before it are read, the rest is one damage."""
     at = rng.randrange(1, len(whole))
     before = [one for one in frames if one.end <= at]
     start = before[-1].end if before else 0
@@ -88,7 +94,7 @@ def _cut(rng: Random, whole: bytes, frames: list[Frame]) -> None:
 
 
 def _flipped(rng: Random, whole: bytes, frames: list[Frame]) -> None:
-    """A flipped bit costs its frame and no other."""
+    """A flipped bit damages its own frame and no other."""
     hit = rng.randrange(len(frames))
     frame = frames[hit]
     at = rng.randrange(frame.offset, frame.end)
@@ -108,7 +114,7 @@ def _flipped(rng: Random, whole: bytes, frames: list[Frame]) -> None:
 
 
 def _moved(rng: Random, whole: bytes, frames: list[Frame]) -> None:
-    """What does not stand where it says is not read, and is known to be whole."""
+    """A frame at another offset than its header says is not read, but is found whole."""
     first = rng.choice(frames)
     piece = whole[first.offset : first.end]
     shift = rng.randint(1, 9)
@@ -120,7 +126,7 @@ def _moved(rng: Random, whole: bytes, frames: list[Frame]) -> None:
 
 
 def _strange(rng: Random, whole: bytes) -> None:
-    """Headers that are true and say what cannot be."""
+    """Headers with a valid checksum and impossible values."""
     at = len(whole)
     same("too short", type(parse(whole + b"\xf7", at)), str)
     for length, number, version in (

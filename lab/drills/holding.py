@@ -1,4 +1,10 @@
-"""A frontier, beside plain sets of entries: what it holds, says of it, and finds lacking."""
+"""Drill of `gossip.frontier.Frontier` and the deltas between two of them (anti-entropy).
+
+The model is the set of entries by log and position; from it follow the ranges, tags, roots, forks
+and missing entries. Two frontiers get random parts of the same logs, in order or shuffled, with
+gaps, repeats and forks. Each answer must equal the model's; then summaries, folds and deltas go
+back and forth until both roots are equal. Left out: packets on the wire and timers (`exchanging`).
+"""
 
 from collections.abc import Iterable
 from random import Random
@@ -56,7 +62,7 @@ class Model:
         return any(many[0].prev != links.get(seq - 1, many[0].prev) for seq, many in rows.items())
 
     def line(self, log: LogId) -> Line:
-        """What is said of a log that is neither forked nor disputed."""
+        """The line that describes a log that is neither forked nor disputed."""
         runs = self.runs(log)
         prefix = runs[0][1] if runs[0][0] == 1 else 0
         above = [one for one in runs if one[0] > 1]
@@ -83,7 +89,7 @@ def holding(rng: Random) -> None:
 
 
 def _parts(rng: Random) -> None:
-    """A log of many gaps is told a part each turn: all of it, in as few turns as can be."""
+    """A log with many gaps is described in parts: all of it, in as few turns as possible."""
     frontier, most = Frontier(MemoryStore(), RANGES_MAX, ("n1",)), rng.randint(1, 4)
     trunk = chain(Dot("n2", 1, 1), 30)
     chosen = [one for one in trunk if rng.random() < 0.5] or trunk[:1]
@@ -194,7 +200,7 @@ def _look_at_log(
 
 
 def _compare(sides: list[tuple[Frontier, Model]]) -> None:
-    """Without folds and forks what is lacking is known exactly, and so is what is claimed."""
+    """Without folds and forks, the missing and the claimed entries are known exactly."""
     (ours, model), (theirs, their_model) = sides
     lines = Vector().next_lines(theirs)
     same("lines", lines, [their_model.line(log) for log in sorted(their_model.logs)])
@@ -245,7 +251,7 @@ def _answer(
     forks: int,
     legs: int,
 ) -> None:
-    """What the asker lacks by its word goes to it; then it is told what is held here."""
+    """Send the asker what its summary lacks; then describe to it what is held here."""
     (frontier, model), (theirs, their_model) = sides[1 - asker], sides[asker]
     folding = foldings[1 - asker]
     folding.hear(frontier, said)

@@ -1,4 +1,10 @@
-"""The inbox, beside plain lists that take turns as the contract says."""
+"""Drill of `node.core.inbox.Inbox`: the bounded, fair queue of inputs of a replica.
+
+The model keeps one list of packets for each peer, one that all unknown senders share, and the
+order of turns. Random steps: add own inputs, add packets of many sizes from peers and strangers,
+take own inputs, take packets, clear. Order, refusals and counts must be equal after each step.
+Left out: what the replica does with an input (see `living`).
+"""
 
 from random import Random
 
@@ -21,7 +27,7 @@ STEPS = 14
 
 
 class Model:
-    """Packets by sender, in lists. All who are strangers share one."""
+    """Packets by sender, in lists. All unknown senders share one list."""
 
     def __init__(self) -> None:
         self.own: list[Input] = []

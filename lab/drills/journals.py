@@ -1,4 +1,11 @@
-"""A journal through some lives, beside the list of its records and a plain reader of its files."""
+"""Drill of `node.storage.journal.Journal` over a few lives, in memory.
+
+The model is the list of records, and a plain reader of the file format (`read`), which other
+drills use too. In each life the drill appends, syncs, rotates segments and reads records by number.
+A life ends in a clean stop, a kill, a power cut, a torn tail, a damaged block or a copied folder;
+the next opening must recover the expected records and ask for a new epoch where it has to. Left
+out: checkpoints (see `sealing`), write errors (see `committing`), and real files (`directories`).
+"""
 
 import struct
 from itertools import pairwise
@@ -43,7 +50,7 @@ class Row(Struct, frozen=True):
 
 
 class Past(Struct):
-    """What must be found at the next start."""
+    """What the next opening must find."""
 
     records: list[Record] = []
     durable: int = 0  # of them
@@ -212,7 +219,7 @@ def _reasons(storage: MemoryStorage, past: Past, epochs: list[int]) -> str:
 
 
 def _judge_files(storage: MemoryStorage, journal: Journal, past: Past) -> None:
-    """By a reader that knows the format and nothing else."""
+    """Compare the files with the model, by a reader that knows only the format."""
     rows = read(storage)
     if not past.holes:
         same("payloads", b"".join(row.payload for row in rows if row.type == BLOCK),

@@ -1,4 +1,10 @@
-"""Faults of links, beside a model that keeps what is on each link and draws the same chances."""
+"""Drill of `node.network.link_faults.FaultTable`: the faults set on the links to peers.
+
+The model keeps the fault of each link and draws from a second generator of the same seed. Random
+steps: change, set and clear faults of some or all links, and try invalid ones. The plan for each
+packet (its delays in ms; none if it is lost), the counters and the text must be equal. Left out:
+the sending itself (see `sending`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

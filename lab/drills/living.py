@@ -1,7 +1,9 @@
-"""One replica and what it shows, beside the list of all records that it handed out.
+"""Drill of `node.core.replica.Replica` and of the views that read it (`node.control.queries`).
 
-Commands, packets of a peer with gaps, a journal that writes, syncs and fails, and a restart. The
-list says what is visible, who is answered, what was counted and told, and what each view must show.
+The model is the list of all records that the replica handed out, each with what happened to it.
+Random steps: commands, packets of one peer that have gaps, a journal that writes, syncs or fails,
+timers, and a restart as after kill -9. From the list follow the visible messages, the replies, the
+counters, the notes and the content of each view. Left out: real files, sockets and threads.
 """
 
 from collections.abc import Sequence
@@ -58,7 +60,7 @@ CODEC = ProtobufCodec()
 
 
 class Far:
-    """What the peer has written, and has not told yet."""
+    """The peer: the events that it has written, and how many of them it has sent."""
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
@@ -80,7 +82,7 @@ class Far:
 
 
 class Handed:
-    """One record, and all that is known of it."""
+    """One record that the replica handed out, and what happened to it."""
 
     def __init__(self, record: Record, ticket: int = 0) -> None:
         self.record, self.ticket = record, ticket
@@ -157,7 +159,7 @@ class Bench:
     # --- a turn ---------------------------------------------------------------------------------
 
     def drain(self, tickets: Sequence[int]) -> None:
-        """Take what it wants done, and look at it."""
+        """Take the outbox of the replica and compare it with the model."""
         out = self.replica.drain()
         before = self.visible
         taken = list(tickets)
@@ -190,7 +192,7 @@ class Bench:
 
     @property
     def seen(self) -> int:
-        """So many records may be shown."""
+        """The number of records that may be visible."""
         return self.durable if self.mode == "always" else self.written
 
     @property
@@ -282,7 +284,7 @@ class Bench:
         self.drain([])
 
     def fail(self) -> None:
-        """Nothing that is not written yet ever will be. Own events never were; others wait."""
+        """A failed write: unwritten own events are void; those of others come again."""
         if self.written == len(self.journal):
             return
         final = self.rng.random() < 0.1
@@ -305,7 +307,7 @@ class Bench:
         self.drain([])
 
     def restart(self) -> None:
-        """As after kill -9: what was written is there."""
+        """A restart as after kill -9: all written records remain."""
         self.journal = self.journal[: self.written]
         dots = [one.event.dot for one in self.journal if one.event is not None]
         self.far.told = {dot.seq for dot in dots if dot.origin == "n2"}

@@ -1,4 +1,8 @@
-"""An event loop in virtual time, for the shells that are drilled: no thread, no descriptor."""
+"""A stand-in for the asyncio event loop, in virtual time, for drills of code that uses one.
+
+It has no thread and no file descriptor of its own: a drill advances the time, in seconds, and calls
+the registered readers and writers. Only the methods that the drilled code uses exist.
+"""
 
 import asyncio
 from collections import deque
@@ -26,7 +30,7 @@ class Handle:
 
 
 class Loop:
-    """Only what the shells use. Mutable."""
+    """The event loop: only the methods that the drilled code uses. Mutable."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -72,7 +76,7 @@ class Loop:
         return sum(one.call is not None for one in self._later)
 
     def run(self) -> None:
-        """Whatever is due now. Raises Difference if that has no end."""
+        """Call all that is due now. Raises Difference if that does not end."""
         for _ in range(TURNS_MAX):
             if not self._soon:
                 return

@@ -1,4 +1,10 @@
-"""Packets as bytes, beside their plain form: to bytes and back, at each limit and one beyond."""
+"""Drill of `gossip.wire`: encoding and decoding of packets.
+
+The model is the plain form of a packet: nested lists, encoded by msgpack. Random packets of each
+kind, with values at their limits, must decode and encode to the same bytes. Then one thing is made
+wrong, and `decode` must refuse it with the expected reason. One drill of five tries the size limit
+in both directions. Left out: what an engine does with a packet (see `exchanging`).
+"""
 
 from random import Random
 from typing import Any
@@ -41,7 +47,7 @@ def _refused(reason: str, data: bytes) -> None:
 
 
 def _sizes(rng: Random) -> None:
-    """A packet may be so large and no larger, both ways."""
+    """A packet of the largest size passes in both directions, and no larger one."""
     body = [5, [["n1", 1, 1, [b""]]], True, False]
     plain = [PROTOCOL_VERSION, 1, "n1", 1, 1, body]
     room = PACKET_BYTES_MAX - len(msgspec.msgpack.encode(plain)) - 3
@@ -118,7 +124,7 @@ def _lines(rng: Random) -> list[Any]:
 
 
 def _folds(rng: Random) -> list[Any]:
-    """By origin and epochs, each once and apart."""
+    """Folds by origin and range of epochs; no two of them overlap."""
     folds = []
     for name in sorted(rng.sample(NAMES, rng.randint(1, 3))):
         at = 0
@@ -138,7 +144,7 @@ def _runs(rng: Random) -> list[Any]:
     return runs
 
 
-# --- what is none ---------------------------------------------------------------------------------
+# --- what is not a packet -------------------------------------------------------------------------
 
 
 def _broken(rng: Random, plain: list[Any]) -> list[tuple[str, list[Any]]]:
@@ -211,7 +217,7 @@ def _bad_runs() -> list[Any]:
 
 
 def _with(plain: list[Any], path: list[int], value: Any) -> list[Any]:
-    """A copy in which this stands there."""
+    """A copy with `value` at this path."""
     step, *rest = path
     changed = plain[:]
     changed[step] = _with(plain[step], rest, value) if rest else value

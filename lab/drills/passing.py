@@ -1,7 +1,10 @@
-"""A gate and its passages, beside whole streams of bytes: what passes, and what it is charged.
+"""Drill of `node.sockets.gate.Gate` and `Passage`: the proxy in front of a listening socket.
 
-Both ends of a connection are stand-ins that take and give as many bytes as the seed draws, and the
-loop is in virtual time. People come, talk, say nothing, say too much, do not read, and go.
+Both ends of a connection are stand-ins that accept and deliver a random number of bytes; the loop
+runs in virtual time. Random steps: connections open, send valid frames, too much or nothing, stop
+reading, break and close; the gate is paused. The model keeps the whole byte streams and computes
+from them which bytes pass, what memory each connection is charged for, and whom the gate may
+disconnect. Left out: real sockets, and the meaning of the messages.
 """
 
 import errno
@@ -190,7 +193,7 @@ def _preface(frames: list[Seen]) -> int:
 
 
 class Judged(Gate):
-    """Says itself to whom it dials, and looks at each hanging up."""
+    """A gate that connects to stand-ins, and checks each disconnection by the model."""
 
     bench: "Bench"
 
@@ -426,7 +429,7 @@ class Bench:
         same("newcomers", gate.newcomers(), newcomers)
 
     def stalled(self) -> None:
-        """Nobody who says too much at once stays for long."""
+        """A connection that sends too much at once is closed soon."""
         over = [one for one in self.live() if one.held()[0] >= LIMITS.message_bytes
                 and not one.outer.ended and one.inner.room]  # fmt: skip
         paused = self.gate.paused

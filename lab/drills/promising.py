@@ -1,4 +1,9 @@
-"""Promises, beside a plain list of those that are open."""
+"""Drill of `node.core.pending_acks.PendingAcks`: the acknowledgements that clients wait for.
+
+The model is the list of open acknowledgements. Random steps: add some with a level and a deadline,
+advance what is written, durable and copied, fail a write, and let deadlines pass. The answers and
+their order must be equal. Left out: where copies are counted (see `receipting`).
+"""
 
 from random import Random
 
@@ -17,7 +22,7 @@ def promising(rng: Random) -> None:
 
 
 def _many(rng: Random) -> None:
-    """Of those that are kept at once little is remembered, however far off their deadlines are."""
+    """Acknowledgements that are met at once cost little memory, however late their deadline."""
     promises, open_ = PendingAcks(), rng.randint(0, 9)
     for number in range(1, 200):
         one = PendingAck(
@@ -110,7 +115,7 @@ def _holds(one: PendingAck, written: int, durable: int, copies: dict[Dot, int]) 
 
 
 def _in_levels(kept: list[PendingAck]) -> list[PendingAck]:
-    """What is told first: the weaker levels."""
+    """In the order of the answers: weaker levels first."""
     return [one for level in AckLevel for one in kept if one.level is level]
 
 

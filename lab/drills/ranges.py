@@ -1,4 +1,9 @@
-"""A set of numbers as ranges, beside a plain set."""
+"""Drill of `domain.seqset.SeqSet`: a set of sequence numbers, kept as ranges.
+
+The model is a plain set. Random steps: add a number, add a range, discard a number, and add the
+number after the last one, with 24 numbers above 0, above 1000 or below `SEQ_MAX`. Results and
+all queries must be equal after each step.
+"""
 
 from collections.abc import Iterable
 from random import Random

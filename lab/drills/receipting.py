@@ -1,4 +1,9 @@
-"""Receipts, beside plain sets of what is durable here and what peers said."""
+"""Drill of `gossip.receipts.Receipts`: which entries are durable here and at peers.
+
+The model keeps, for each log, the set of durable positions and what each peer has reported. Random
+steps: entries become durable, a peer asks for a receipt, receipts are sent or withheld, a peer's
+receipt arrives, a log forks. Due receipts, copies and flags must be equal. Left out: the packets.
+"""
 
 from random import Random
 
@@ -62,7 +67,7 @@ def receipting(rng: Random) -> None:
         heads[log] = _filled(frontier, log)
     logs = [*known, LogId("n2", 999)]  # nothing is held of the last one
     receipts, model = Receipts(frontier), Model(heads)
-    if epochs > 2:  # so many that they do not fit into one packet
+    if epochs > 2:  # more than fit into one packet
         for log in known:
             _grow(receipts, model, log, 1, 2)
             _owe(receipts, model, log, 2)

@@ -1,7 +1,9 @@
-"""A recording of one life, beside the list of entries that its file must hold.
+"""Drill of `node.recording.recorder.Recorder`: the recording of one life of a replica.
 
-Inputs of every kind, drains, faults, notes, what was dropped, an error, a file that becomes too
-long or takes no more; after each step the file is read, by a plain reader and by the real one.
+The model is the list of entries that the file must hold. Random steps: inputs of every kind, calls
+of `drain`, changes of link faults and of the policy, notes, dropped packets, an error, a file that
+reaches its limit or cannot be written. After many steps the file is read by a plain reader and by
+the real one; both must give the list. Left out: replaying a recording.
 """
 
 import tempfile

@@ -1,8 +1,10 @@
-"""Checkpoints beside the segments that they stand for: what is sealed, kept, believed, and not.
+"""Drill of checkpoints: their codec, their files, and which of them a start trusts.
 
-A journal of small segments lives some lives. Each of its seals is looked at by a plain reader of
-files. Checkpoints with random rows are written beside their segments, and then removed, flipped,
-cut, swapped, or left. The next start must believe those up to the first one that is not whole.
+A journal of small segments goes through a few lives in memory. A plain reader checks each seal of a
+segment. The drill writes checkpoints with random rows and then removes, flips, cuts, extends or
+swaps one, or leaves them. The model is the list of checkpoints that were written; the next start
+must trust those before the first one that is not intact, and read the other segments. Left out:
+damage of segments (see `journals`).
 """
 
 from random import Random
@@ -140,7 +142,7 @@ def _judge(storage: MemoryStorage, found: Recovery, past: Past, *, trust: bool) 
 
 
 def _judge_seal(storage: MemoryStorage, seal: Seal) -> None:
-    """By a reader that knows the format of frames and nothing else."""
+    """Check a seal by a reader that knows only the format of frames."""
     before: list[Row] = []
     rows: list[Row] = []
     for row in read(storage):
@@ -161,7 +163,7 @@ def _judge_seal(storage: MemoryStorage, seal: Seal) -> None:
 
 
 def _last_epoch(rows: list[Row]) -> tuple[int, int]:
-    """The last one that is opened in these frames, and the number of its record; 0: none is."""
+    """The last epoch opened in these frames, and the number of its record; zeros if none."""
     for row in reversed(rows):
         records = decode_block(row.payload) if row.type == BLOCK else []
         for at, record in reversed(list(enumerate(records))):
@@ -249,7 +251,7 @@ def _codec(rng: Random) -> None:
 
 
 def _spoil(rng: Random, storage: MemoryStorage, past: Past) -> None:
-    """One of the files is not what it was. A start must do without it, and all after it."""
+    """Damage one file. A start must not use it, nor any checkpoint after it."""
     at = rng.randrange(len(past.kept))
     name, data = checkpoint_name(at + 1), _file(storage, at)
     if not data:

@@ -1,7 +1,10 @@
-"""The transport of a node, beside plain queues: what goes out, what is dropped, who is heard.
+"""Drill of `node.network.transport.Transport`: packets to and from peers.
 
-Its sockets are stand-ins, its loop is in virtual time, and what its faults do to a packet is drawn
-beforehand. Peers read, do not read, come and go; strangers and liars send what they like.
+Sockets are stand-ins (`lab.drills.sockets`), the loop runs in virtual time, and link faults are
+drawn in advance. Random steps: send; let a peer connect, read, stop reading or disconnect; receive
+valid, malformed and oversize packets, some from unknown senders or under a false name; move a peer
+to another address; change the trusted keys. The model keeps one plain queue for each peer and
+computes what is sent, dropped, delivered, rejected and noted. Left out: real ZeroMQ sockets.
 """
 
 from random import Random
@@ -37,7 +40,7 @@ OVER_ALL = ("packets_sent", "bytes_sent", "packets_received", "bytes_received", 
 
 
 class Ring:
-    """A keyring, and who is on its list."""
+    """A keyring, and the names on its list."""
 
     def __init__(self) -> None:
         self.own = KeyPair("n1", "peer", KEYS["n1"], b"s" * KEY_BYTES)
@@ -49,7 +52,7 @@ class Ring:
 
 
 class Frame(Part):
-    """By a connection with this key."""
+    """A frame of a connection that authenticated with this key."""
 
     def __init__(self, data: bytes, key: bytes) -> None:
         super().__init__(data)
@@ -60,7 +63,7 @@ class Frame(Part):
 
 
 class Faults:
-    """What happens to the next packet, as drawn."""
+    """Stands for the fault table: what happens to the next packet is drawn in advance."""
 
     def __init__(self) -> None:
         self.delays_ms = [0.0]
@@ -77,14 +80,14 @@ class Faults:
 
 
 class Gossip:
-    """The routing id of whoever turned out to be a peer."""
+    """What the gate keeps of a connection, for the transport: it is known, and holds nothing."""
 
     known = True
     held = 0
 
 
 class Way:
-    """To one peer: what waits, since when, and what was counted. Times in ms."""
+    """The model of the link to one peer: its queue, times in ms, and counters."""
 
     def __init__(self, endpoint: str | None) -> None:
         self.endpoint = endpoint
@@ -237,7 +240,7 @@ class Bench:
             self._tell("packets_dropped", f"{peer} {reason}", way.dropped[reason])
 
     def _tell(self, event: str, trouble: str, count: int) -> None:
-        """Once in a while for the same trouble."""
+        """Expect a note; the same trouble is noted only once in a while."""
         told_ms = self.told_ms.get(trouble)
         if told_ms is None or self.now_ms - told_ms >= NOTE_EVERY_S * 1000:
             self.told_ms[trouble] = self.now_ms
@@ -267,7 +270,7 @@ class Bench:
         self.loop.advance(1000.0 + until_ms / 1000 - self.loop.now_s)
 
     def event(self, peer: str) -> None:
-        """The connection stands, or no longer; and the peer reads some."""
+        """The peer connects or disconnects, and reads some packets."""
         way = self.ways[peer]
         if not way.open:
             return

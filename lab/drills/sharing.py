@@ -1,4 +1,10 @@
-"""Room that is shared: places of logs, rumors, and entries in packets, beside plain lists."""
+"""Drill of three bounded resources of gossip: `Places`, `Rumors`, and runs in packets.
+
+`Places` limits the logs of each origin; `Rumors` chooses the entries to push within a budget of
+bytes; `runs_of` and `split` cut entries into packets. Each is compared with plain lists: random
+logs of configured and unknown origins, pushes with feedback, entries of random sizes. One drill of
+twenty fills `Places` up to each limit. Left out: the packets on the wire.
+"""
 
 from itertools import pairwise
 from random import Random
@@ -28,7 +34,7 @@ def sharing(rng: Random) -> None:
 
 
 class Taken:
-    """Logs with a place, and how each configured one got it."""
+    """The model of `Places`: logs with a place, those written now, and refused entries."""
 
     def __init__(self) -> None:
         self.logs: list[LogId] = []
@@ -83,7 +89,7 @@ def _places(rng: Random) -> None:
 
 
 def _many(rng: Random) -> None:
-    """Up to each limit there is room, and not beyond it."""
+    """There is room up to each limit, and none beyond it."""
     places = Places(CONFIGURED)
     each = places.each
     for epoch in range(1, each + 1):

@@ -1,4 +1,8 @@
-"""ZeroMQ sockets without ZeroMQ, for the shells that are drilled: two queues and some options."""
+"""Stand-ins for ZeroMQ sockets, for drills of code that uses them: two queues and some options.
+
+A drill puts what arrives into `coming` and reads what was sent from `sent`. Only the methods and
+options that the drilled code uses exist.
+"""
 
 from collections import deque
 from collections.abc import Sequence
@@ -26,7 +30,7 @@ class Part:
 
 
 class Socket:
-    """What comes is put into `coming`; what is sent lies in `sent`, until `room` is used up."""
+    """Receives from `coming`, and appends to `sent` until `room` messages are sent."""
 
     def __init__(self) -> None:
         self.fd = next(_numbers)

@@ -1,7 +1,9 @@
-"""A supervisor and the telemetry of a node, beside lists of what crashed when and what was told.
+"""Drill of `node.process`: `Supervisor`, `RestartBudget` and `Telemetry`.
 
-Workers fail in their callbacks, at a start and at a stop, with a storage error or any other; time
-goes on in a loop of its own, and counters change or do not.
+Workers fail in a callback, at a start or at a stop, with a storage error or another one, while
+virtual time advances; counters change or stay. The model keeps the list of crashes with their
+times and derives the state of each worker, the delay of the next restart, and each note. Left out:
+real workers, threads and signals.
 """
 
 from random import Random
@@ -20,7 +22,7 @@ NAMES = ("journal", "transport", "feed")
 
 
 class Worker:
-    """Fails as it is told. What is called is written down."""
+    """A worker that fails as the drill sets it, and lists each call of it."""
 
     def __init__(self, name: str, calls: list[tuple[str, str]]) -> None:
         self.name = name
@@ -40,7 +42,7 @@ class Worker:
 
 
 class Charge:
-    """One worker, by the rules."""
+    """The model of one worker."""
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
@@ -103,7 +105,7 @@ class Bench:
         self.tell(name, "worker_started")
 
     def crash(self, charge: Charge) -> None:
-        """In a callback of it."""
+        """The worker fails in a callback."""
         error: Exception = ValueError("oh  no")
         if self.rng.random() < 0.1:
             error = StorageError("the disk")

@@ -1,8 +1,9 @@
-"""What a node shows, beside a plain list of what it met: timeline, presence and quiet periods.
+"""Drill of the projections of `domain`: `Timeline`, `Presence` and `Quiet` over a history.
 
-Arrivals come in any order, with gaps, forks, equal stamps and parents that nobody holds. Both forms
-of the history are driven alike; steps back and rows that were written down must leave what a list
-would.
+The model is the list of arrivals. They come in any order, with gaps, forks, equal stamps and
+parents that nobody holds; the last one may be undone. Both kinds of history (`PagedHistory`,
+`MemoryHistory`) are used. Every view must equal what the list gives, after steps back and after
+rows were saved and restored, too. Left out: checkpoint files (see `sealing`).
 """
 
 from dataclasses import dataclass
@@ -101,7 +102,7 @@ def _equal(one: Shown, other: Shown) -> None:
 
 
 def _rows(rng: Random, one: Shown, met: list[Arrival]) -> None:
-    """Written down in two parts, and taken back."""
+    """Save the rows in two parts and restore them."""
     if len({arrival.event.dot for arrival in met}) < len(met):
         return  # no rows are written of forks
     history = PagedHistory(lambda index: met[index].event)

@@ -1,9 +1,10 @@
-"""What moderation says of recorded texts: `lab/drills/verdicts.jsonl`, a golden file.
+"""Drill of `domain.moderation`: recorded texts must get their recorded verdicts (a golden file).
 
-A line of that file is a policy, as an object, and each line after it a text that was judged by it:
-the text, what is emitted (null: nothing, it is rejected), and the hits. The texts come from the
-tests of moderation. The verdicts were recorded: a change of them is seen here, and whether it is
-right is said by those tests. `pytest --rewrite tests/lab/drills/test_drills.py` writes them anew.
+The model is `lab/drills/verdicts.jsonl`. A line of it is a policy, as an object; each line after it
+is a text judged by that policy: the text, what is emitted (null if it is rejected), and the hits.
+A drill samples `EACH` texts. They come from the tests of moderation, and those tests say whether a
+changed verdict is right; this drill only finds that it changed.
+`pytest --rewrite tests/lab/drills/test_drills.py` records the verdicts again.
 """
 
 from functools import cache
@@ -28,7 +29,7 @@ class Row(Struct, frozen=True, array_like=True):
 
 
 class Judged(Struct, frozen=True):
-    """One policy, and what it says."""
+    """One policy, and its recorded verdicts."""
 
     policy: Policy
     rows: list[Row]
