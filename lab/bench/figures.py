@@ -14,7 +14,7 @@ Curve = tuple[tuple[float, float], ...]
 
 
 class Bare(Struct, frozen=True):
-    """The same work with nothing around it, measured in the same run and in the same unit."""
+    """The bare baseline of a figure, measured in the same run and in the same unit."""
 
     name: str
     values: tuple[float, ...]
@@ -23,7 +23,7 @@ class Bare(Struct, frozen=True):
 class Figure(Struct, frozen=True):
     """One measured quantity over its repetitions. `goal` is a bound in the same unit, or None."""
 
-    bench: str  # its name: whoever runs the bench puts it in
+    bench: str  # its name, set by `__main__`
     name: str
     unit: str
     median: float
@@ -46,7 +46,7 @@ class Figure(Struct, frozen=True):
 
     @property
     def ratio(self) -> float | None:
-        """How many times the bare baseline it is."""
+        """The median divided by that of the bare baseline."""
         return self.median / self.bare if self.bare else None
 
     def as_json(self) -> dict[str, Any]:
@@ -91,12 +91,12 @@ def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of all do not exceed."""
+    """The smallest value that at least `share` (0 to 1) of all values do not exceed."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 
 def quantiles(values: Sequence[float], share: float, parts: int = 5) -> list[float]:
-    """The quantile of interleaved parts of the values: it has a span then."""
+    """The quantile of each of `parts` interleaved parts of the values, for a span."""
     parts = min(parts, len(values))
     return [quantile(values[part::parts], share) for part in range(parts)]

@@ -81,7 +81,7 @@ def _costs(history: History, few: int, many: int, *, long: bool) -> Costs:
 
 
 def _heal(history: History, differences: int) -> tuple[float, float]:
-    """Cut, post, heal; what it costs until both are equal again."""
+    """Cut, post, heal. Returns the bytes and µs of CPU until both nodes are equal again."""
     for name in PAIR:
         with history.client(name) as client:
             client.expect(SetFault(client.new_id(), blocked=True), Done)

@@ -26,7 +26,7 @@ class Texts:
 
 
 def post_all(client: Client, texts: Sequence[str], window: int = WINDOW) -> float:
-    """Seconds until all texts were acknowledged, as the node promises by itself.
+    """Seconds until all texts were acknowledged, at the default level of the node.
 
     For each answer a new post goes out; answers that came together share a frame of new posts.
     """

@@ -6,9 +6,9 @@ from msgspec import Struct
 class Scale(Struct, frozen=True):
     """Counts are messages unless the name says otherwise."""
 
-    small: int  # a history on which others are measured against,
-    middle: int  # one of a busy day,
-    large: int  # and one that nobody reads to the end
+    small: int  # events of a short history, to compare with
+    middle: int  # of one of a busy day
+    large: int  # of a very long one
     ingest: int  # of one repetition
     singles: int  # one at a time
     repeats: int

@@ -28,7 +28,7 @@ POLL_S = 0.005
 
 
 class Pull(Struct, frozen=True):
-    """An empty node caught up: what it lacked when the clock began, and what it cost."""
+    """One catch-up of an empty node: what it lacked when the clock began, and what it cost."""
 
     events: int
     count: int  # all that it holds now
@@ -51,7 +51,7 @@ class History(Struct):
         return client_of(self.cluster, node)
 
     def grow(self, count: int) -> float:
-        """Post `count` more to n1; messages per second."""
+        """Post `count` more messages to n1. Returns messages per second."""
         texts = self.texts.take(count)
         with self.client() as client:
             took_s = post_all(client, texts)
@@ -60,7 +60,7 @@ class History(Struct):
 
     @contextmanager
     def compressing(self) -> Iterator[None]:
-        """With `compress: true`, for both nodes; n1 is started anew."""
+        """Within this context both nodes have `compress: true`; n1 is restarted."""
         file = Path(self.cluster.place.file)
         before = file.read_text(encoding="utf-8")
         for text in (before + "compress: true\n", before):
@@ -136,7 +136,7 @@ class Session:
         return self._pulls[count]
 
     def compressed_pulls(self) -> list[Pull]:
-        """The same of the middle one, with compression."""
+        """Catch-ups with the middle history, with compression."""
         history = self.history(self.scale.middle)
         with history.compressing():
             return [history.pull() for _ in range(self.scale.repeats)]

@@ -72,7 +72,7 @@ def _bare_rate(cluster: Cluster) -> float:
 def _climb(
     cluster: Cluster, clients: Sequence[Client], rates: Sequence[int], start: int, seconds: float
 ) -> int:
-    """The index of the highest rate that was kept: -1, not even the lowest."""
+    """The index of the highest rate that was kept; -1 if not even the lowest was."""
     at = start
     if not _keeps(cluster, clients, rates[at], seconds):
         while at and not _keeps(cluster, clients, rates[at - 1], seconds):
@@ -101,7 +101,7 @@ def _keeps(cluster: Cluster, clients: Sequence[Client], rate: int, seconds: floa
 
 
 class Tally:
-    """Posts to several nodes in turn, and their answers."""
+    """Posts to several nodes in turn, and counts their answers."""
 
     def __init__(self, clients: Sequence[Client]) -> None:
         self._clients = clients
@@ -109,7 +109,7 @@ class Tally:
         self.failed = 0  # busy: the node would not take it
 
     def send(self, texts: Sequence[str], rate: int) -> None:
-        """Each text when it is due, to one node after the other."""
+        """Send each text when it is due, to the nodes in turn."""
         began, sent = time.monotonic(), 0
         while sent < len(texts):
             due = min(int((time.monotonic() - began) * rate) + 1, len(texts))
@@ -126,7 +126,7 @@ class Tally:
                 self.read(left_s)
 
     def read(self, timeout_s: float) -> None:
-        """What has come, waiting for the first node only: the others are looked at afterwards."""
+        """Read the answers that arrived. Waits for the first node only, up to `timeout_s`."""
         for client in self._clients:
             for reply in client.replies(timeout_s):
                 self.waiting -= 1

@@ -53,7 +53,7 @@ class CommitLog:
 
     def __init__(self, rng: Random) -> None:
         self.rng = rng
-        self.records: list[tuple[Record, int]] = []  # and when they were appended
+        self.records: list[tuple[Record, int]] = []  # with the time of append, in µs
         self.durable = 0
         self.unrenewed = rng.random() < 0.5
         self.error: StorageError | None = None

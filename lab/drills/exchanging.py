@@ -355,7 +355,7 @@ def _settled(net: Net, *, awaits: bool) -> None:
 
 
 def _gaps(entries: set[bytes]) -> int:
-    """Positions below the last one of each log that nobody holds."""
+    """How many positions below the last one of each log no node holds."""
     logs: dict[str, set[int]] = {}
     for data in entries:
         log, _, seq = data[PREV_BYTES:].decode().rstrip(BRANCHES).rpartition(":")

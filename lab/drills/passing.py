@@ -38,7 +38,7 @@ BEAT = b"\x04\x07\x04PING\0\0"
 
 
 class End:
-    """A socket that does not block. `come` waits to be read here, `gone` was sent from here."""
+    """A non-blocking socket: `come` holds the bytes to read, `gone` those that were sent."""
 
     family = socket.AF_INET
     numbers = count(100_000)
@@ -104,7 +104,7 @@ class End:
 class Listener(End):
     def __init__(self) -> None:
         super().__init__()
-        self.waiting: deque[End | int] = deque()  # who comes, or an error
+        self.waiting: deque[End | int] = deque()  # connections that wait, or an error
 
     def accept(self) -> tuple[socket.socket, tuple[str, int]]:
         if not self.waiting:
@@ -116,7 +116,7 @@ class Listener(End):
 
 
 class Talk:
-    """One connection, as it was from the beginning."""
+    """The model of one connection, with its whole streams of bytes."""
 
     def __init__(self, outer: End, inner: End, passage: Passage, now_s: float) -> None:
         self.outer, self.inner, self.passage = outer, inner, passage
@@ -129,8 +129,8 @@ class Talk:
         self.owed = self.told = 0
 
     def held(self) -> tuple[int, int, float]:
-        """What it is charged; of this what came before the first message; and since when something
-        waits here, or was read last."""
+        """The bytes charged, those of them that came before the first message, and the time in s
+        since which bytes wait here, or of the last read."""
         chunks = [one for one in self.outer.log if isinstance(one, bytes)]
         frames = _frames(chunks)
         held = at = 0
@@ -151,7 +151,7 @@ class Talk:
 
 
 class Seen(NamedTuple):
-    """A frame whose head has come."""
+    """A frame whose header has arrived."""
 
     chunk: int  # in which that was
     command: bool
@@ -234,7 +234,7 @@ class Bench:
     def live(self) -> list[Talk]:
         return [one for one in self.talks if not one.outer.closed]
 
-    # --- what people do -------------------------------------------------------------------------
+    # --- what the two ends do -------------------------------------------------------------------
 
     def come(self) -> None:
         rng = self.rng
@@ -290,7 +290,7 @@ class Bench:
             data = data[size:]
 
     def answer(self, talk: Talk) -> None:
-        """The worker sends something."""
+        """The worker sends a message to the connection."""
         data = self.rng.randbytes(self.rng.choice((10, 3000)))
         wide = self.rng.random() < 0.2
         size = OWED_MAX if wide else len(data)
@@ -305,14 +305,14 @@ class Bench:
         holds("strangers have a way", self.gate.has_way(b"nobody"))
 
     def read(self) -> None:
-        """The worker reads what has come to an end."""
+        """The worker reads the messages that have arrived whole."""
         for talk in self.live():
             while talk.messages and talk.messages[0][0] <= len(talk.inner.gone):
                 if self.rng.random() < 0.3:
                     break
                 _, parts = talk.messages.popleft()
                 self.behind.coming.append([talk.name, *parts])
-                # Before, for whoever is read of has room again, and is read from at once.
+                # Before the call: it frees room, and the gate then reads at once.
                 talk.outer.note(sum(len(one) + FRAME_CHARGE + READ_OFF for one in parts))
                 talk.read_s = self.loop.now_s
                 got = self.gate.message()
@@ -324,7 +324,7 @@ class Bench:
     # --- what the gate does ---------------------------------------------------------------------
 
     def settle(self) -> None:
-        """As the loop does: whoever can read or write is called."""
+        """Call each reader and writer that can progress, as the event loop does."""
         for _ in range(10_000):
             before = self._progress()
             for talk in self.live():

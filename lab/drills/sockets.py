@@ -38,7 +38,7 @@ class Socket:
         self.coming: deque[list[bytes]] = deque()
         self.sent: list[list[bytes]] = []
         self.room = 1 << 60  # messages that are taken
-        self.gone: set[bytes] = set()  # routing ids that nobody has any more
+        self.gone: set[bytes] = set()  # routing ids of closed connections
         self.closed = False
         self.at = ""
         self.monitor: Socket | None = None

@@ -236,7 +236,7 @@ def _budget(rng: Random) -> None:
 
 
 def _telemetry(rng: Random) -> None:
-    """A note for each period in which something changed, with how late and how long at most."""
+    """Telemetry notes each period with a change, with its largest lag and its longest call."""
     loop, notes = Loop(), list[Note]()
     news, late_ms, turn_ms = {"sent": 0}, 0.0, 0.0
     one = Telemetry(
