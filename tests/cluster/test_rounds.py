@@ -24,7 +24,7 @@ def test_a_round_sees_what_is_wrong_in_its_own_tree_and_not_in_a_sound_one() -> 
     (site,) = (
         one
         for one in sites(ROOT, "node/control/server.py")
-        if (one.function, one.operator) == ("Control._bad", "constant") and "+= 1" in one.was
+        if (one.function, one.operator) == ("ControlServer._bad", "constant") and "+= 1" in one.was
     )
     with tree() as copy:
         found = by_rounds(copy, site, 1)

@@ -24,7 +24,7 @@ import msgspec
 from lab.cluster.fork import freeze
 import lab.cluster.launcher
 from lab.cluster.launcher import Launcher
-from lab.client.location import Place
+from lab.client.location import ClusterLocation
 
 def run(name, file, ready):
     behave = Path(file).with_name(name + ".do")
@@ -54,7 +54,7 @@ def no_process():
 fork = os.fork
 os.fork = lambda: no_process() if Path(sys.argv[1]).with_name("no-fork.do").exists() else fork()
 os.umask(0o077)
-place = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Place)
+place = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=ClusterLocation)
 freeze()
 Launcher(place, run, (3, 60.0), lambda _: place).serve()
 """
