@@ -70,9 +70,7 @@ def _patient(stream: TextIO | None, fd: int) -> TextIO:
             return stream
         if fd:
             stream.flush()
-    mode = "w" if fd else "r"
-    patient = _PatientFile(fd, mode)
-    whole: Any = io.BufferedWriter(patient) if fd else io.BufferedReader(patient)
+    whole: Any = _PatientWriter(fd) if fd else io.BufferedReader(_PatientFile(fd))
     lines = stream.line_buffering if isinstance(stream, io.TextIOWrapper) else fd == 2
     return io.TextIOWrapper(
         whole,
@@ -83,20 +81,56 @@ def _patient(stream: TextIO | None, fd: int) -> TextIO:
     )
 
 
-class _PatientFile(io.FileIO):
-    """A descriptor that stays open. Every call waits until something could be done."""
+class _OwnFile(io.FileIO):
+    """A descriptor of this process, which stays open when the stream is closed."""
 
     def __init__(self, fd: int, mode: str) -> None:
         super().__init__(fd, mode, closefd=False)
+
+
+class _PatientWriter(io.BufferedWriter):
+    """A buffer that is written whole, however often the descriptor would block.
+
+    The waiting is here and not below the buffer: a signal that comes between a write and its return
+    to the buffer would have the same bytes written twice.
+    """
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(_OwnFile(fd, "w"))
         self.called = NAMES[fd]
 
     def write(self, data: Any) -> int:
-        return int(self._until_done(lambda: super(_PatientFile, self).write(data), select.POLLOUT))
+        view = memoryview(data).cast("B")
+        taken = 0
+        while taken < len(view):
+            try:
+                taken += super().write(view[taken:])
+            except BlockingIOError as full:
+                taken += full.characters_written
+                _await(self.fileno(), select.POLLOUT)
+            except OSError as error:
+                raise StreamError(self.called, error) from None
+        return taken
+
+    def flush(self) -> None:
+        while True:
+            try:
+                return super().flush()
+            except BlockingIOError:
+                _await(self.fileno(), select.POLLOUT)
+            except OSError as error:
+                raise StreamError(self.called, error) from None
+
+
+class _PatientFile(_OwnFile):
+    """A descriptor to read from. Every call waits until something is there."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd, "r")
+        self.called = NAMES[fd]
 
     def readinto(self, buffer: Any) -> int:
-        return int(
-            self._until_done(lambda: super(_PatientFile, self).readinto(buffer), select.POLLIN)
-        )
+        return int(self._until_done(lambda: super(_PatientFile, self).readinto(buffer)))
 
     def readall(self) -> bytes:
         parts: list[bytes] = []
@@ -107,13 +141,13 @@ class _PatientFile(io.FileIO):
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:
             return self.readall()
-        data: bytes = self._until_done(lambda: super(_PatientFile, self).read(size), select.POLLIN)
+        data: bytes = self._until_done(lambda: super(_PatientFile, self).read(size))
         return data
 
-    def _until_done(self, call: Any, event: int) -> Any:
+    def _until_done(self, call: Any) -> Any:
         try:
             while (done := call()) is None:  # it would have blocked
-                _await(self.fileno(), event)
+                _await(self.fileno(), select.POLLIN)
         except OSError as error:
             raise StreamError(self.called, error) from None
         return done

@@ -214,13 +214,18 @@ def children(pid: int) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_workers_end_with_their_parent(folder: Path, number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        chatlab("lab", "explore", "--jobs", "2", "--seeds", "1000000"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        env=environment(),
-    )
+    # Whoever starts these tests by nohup has SIGHUP ignored, and children inherit that.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            chatlab("lab", "explore", "--jobs", "2", "--seeds", "1000000"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env=environment(),
+        )
+    finally:
+        signal.signal(signal.SIGHUP, before)
     try:
         until(lambda: len(children(process.pid)) == 2)
         workers = [record for pid in children(process.pid) if (record := record_of(pid))]
@@ -273,3 +278,39 @@ def test_what_starts_a_cluster_ends_it_however_it_is_ended(
         assert not list(folder.rglob("node.pid"))
     finally:
         process.kill()
+
+
+INTERRUPTED = """
+import signal, sys
+from node.process import standard_streams
+standard_streams.make_patient()
+
+class Stop(Exception):
+    pass
+
+def stop(number, frame):
+    raise Stop
+
+signal.signal(signal.SIGALRM, stop)
+for number in range(20_000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 20e-6 + number % 97 * 1e-6)
+        print(number, flush=True)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    except Stop:
+        pass
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
+
+def test_an_interrupt_while_a_line_is_written_writes_nothing_twice(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", INTERRUPTED],
+        stdout=subprocess.PIPE,
+        cwd=folder,
+        env=environment(),
+        timeout=60,
+        check=True,
+    )
+    written = done.stdout.split()
+    assert len(written) > 1000 and len(set(written)) == len(written)
