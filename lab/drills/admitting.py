@@ -7,7 +7,6 @@ keys: each answer, counter and note follows from it. Left out: real sockets and 
 """
 
 import os
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from random import Random
 import zmq
 from zmq.utils import z85
 
-from lab.drills.beside import holds, refused, same
+from lab.drills.beside import holds, refused, same, scratch
 from lab.drills.loops import Loop
 from lab.drills.sockets import Context
 from node.config.cluster_file import ClusterConfig, ConfigError, NodeConfig
@@ -41,14 +40,13 @@ from node.security.key_files import (
 from node.security.keyring import Keyring, check_doors, keyring_of
 from node.security.zap_authenticator import NOTES_MAX, SAME_KEY_EVERY_S, ZapAuthenticator
 
-SHM = Path("/dev/shm")  # noqa: S108
 NAMES: dict[str, Role] = {"n1": "peer", "n2": "peer", "c1": "client", "o1": "observer"}
 STEPS = 14
 
 
 def admitting(rng: Random) -> None:
-    with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as base:
-        folder = Path(base) / "keys"
+    with scratch() as base:
+        folder = base / "keys"
         folder.mkdir(mode=0o700)
         pairs = {name: _pair(rng, name, role) for name, role in NAMES.items()}
         _secrets(rng, folder, pairs)

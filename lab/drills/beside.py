@@ -1,11 +1,15 @@
-"""The assertions of all drills: they compare a part with its model and raise `Difference`.
+"""What drills share: assertions that compare a part with its model, and a folder for files.
 
 The text of a `Difference` goes into the trace of a run, so it is one line and the same each time.
 """
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 SHOWN_MAX = 100
+SHM = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
 
 
 class Difference(Exception):
@@ -31,6 +35,13 @@ def refused(what: str, error: type[Exception], call: Callable[[], object]) -> Ex
     except error as refusal:
         return refusal
     raise Difference(f"{what}: {_shown(answer)}, though it must be refused")
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder for parts that need real files, in memory where the system has that."""
+    with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 def _shown(value: object) -> str:

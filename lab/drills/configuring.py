@@ -7,7 +7,6 @@ place, the key and the reason. Left out: a cluster that runs with the file.
 """
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -16,7 +15,7 @@ import msgspec
 
 from domain.moderation import Policy
 from gossip.config import GossipConfig
-from lab.drills.beside import holds, same
+from lab.drills.beside import holds, same, scratch
 from node.config.cluster_file import (
     ClusterConfig,
     ConfigError,
@@ -35,7 +34,6 @@ from node.config.cluster_file import (
 from node.config.error_messages import NAME_FORM
 from node.config.paths import STATE_DIR, AddressBook, ClusterPaths
 
-SHM = Path("/dev/shm")  # noqa: S108
 Tree = dict[str, object]
 Where = tuple[object, ...]
 WORDS = ("en", "fr")
@@ -337,13 +335,13 @@ def _broken(rng: Random, text: str, lines: int) -> tuple[bytes, str]:
 
 
 def configuring(rng: Random) -> None:
-    with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
-        file = Path(folder) / "c.yaml"
+    with scratch() as folder:
+        file = folder / "c.yaml"
         for _ in range(3):
             _file(rng, file)
         _small(rng)
-        _paths(rng, Path(folder))
-        _words(rng, Path(folder))
+        _paths(rng, folder)
+        _words(rng, folder)
 
 
 def _file(rng: Random, file: Path) -> None:

@@ -6,7 +6,6 @@ reaches its limit or cannot be written. After many steps the file is read by a p
 the real one; both must give the list. Left out: replaying a recording.
 """
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -17,7 +16,7 @@ from domain.commands import Command, Join, Leave, PostMessage
 from domain.moderation import Policy
 from gossip.packets import PROTOCOL_VERSION, Packet, Receipt
 from gossip.wire import encode
-from lab.drills.beside import holds, same
+from lab.drills.beside import holds, same, scratch
 from node.core.interface import (
     Input,
     Outbox,
@@ -56,7 +55,6 @@ from node.recording.format import (
 from node.recording.recorder import WAITING_MAX, RecordedFaults, Recorder
 from node.storage.codec import encode_block
 
-SHM = Path("/dev/shm")  # noqa: S108
 STEPS = 30
 BEGAN = Began(
     node="n1",
@@ -289,8 +287,8 @@ def _input(rng: Random) -> tuple[Input, InputIn]:
 
 
 def recording(rng: Random) -> None:
-    with tempfile.TemporaryDirectory(dir=SHM if SHM.is_dir() else None) as folder:
-        bench = Bench(rng, Path(folder) / "trace" / "1.rec")
+    with scratch() as folder:
+        bench = Bench(rng, folder / "trace" / "1.rec")
         same("mode", bench.path.stat().st_mode & 0o777, 0o600)
         bench.restore()
         for _ in range(STEPS):
