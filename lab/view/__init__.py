@@ -5,6 +5,7 @@ and of a node only its public values; no I/O, no clock.
 
     cluster_view   a fold of trace events and polls: the view of one moment
     history        the events of a run, kept within bounds: the view of any moment, `at(t_us)`
+    columns        events as arrays of numbers, the form in which pages get them
 
 Rules
 - One schema for all sources: a simulated run and a recorded one are trace events already, and
@@ -14,5 +15,5 @@ Rules
   a node is true of that node at that moment only.
 - A view sends nothing and decides nothing.
 
-Read `cluster_view`, then `history`.
+Read `cluster_view`, then `history`, then `columns`.
 """

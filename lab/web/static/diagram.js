@@ -1,0 +1,535 @@
+// A space-time diagram on a canvas: a lane for each node, time from left to right.
+//
+//   const diagram = new Diagram(canvas, rows, { onSelect(row) {}, onRange(range) {} });
+//   diagram.setRange(t0, t1); diagram.setCursor(t); diagram.select(row); diagram.mark([row]); diagram.draw();
+//
+// What is drawn depends on how many rows the range has (`levelOf`): bars that count events, with
+// arrows for packets that brought news where those are few, or each event and each packet. A call
+// that changes something has it drawn with the next frame; `draw` draws at once. Rows may grow.
+
+import { GUTTER, clock, palette, scale, sheet, ticks } from "./axis.js";
+
+/** @typedef {import("./rows.js").Rows} Rows */
+/** @typedef {import("./axis.js").Range} Range */
+/** @typedef {{from: number, until: number, t0: number, t1: number, lanes: number[], text: string, level: number}} Band */
+/** @typedef {{onSelect?: (row: number) => void, onRange?: (range: Range) => void}} Options */
+
+export const EVENTS_MAX = 2500; // rows in sight: with more, they are counted instead of drawn
+export const NEWS_MAX = 1200; // arrows of news over the bars
+const AXIS = 22, RIBBON = 14, RIBBONS_MAX = 4, BIN = 3, NEAR = 9; // px, but RIBBONS_MAX
+const CLASSES = /** @type {Record<string, string[]>} */ ({
+  traffic: ["send", "recv", "copy"],
+  shown: ["visible", "recovered"],
+  client: ["invoke", "ok"],
+  bad: ["fail", "info", "crash", "refused", "unwritten", "lost", "fired", "differs", "drop"],
+  life: ["boot", "stop", "pause", "resume", "epoch"],
+});
+
+/** How much of a range is drawn: `bars`, `news` (bars, and arrows that brought news) or `events`.
+ * @param {number} events rows in the range @param {number} news arrows of news in it */
+export function levelOf(events, news) {
+  if (events <= EVENTS_MAX) return "events";
+  return news <= NEWS_MAX ? "news" : "bars";
+}
+
+/** Times of faults, each with the ribbon that it has to itself. @param {Rows} rows @returns {Band[]} */
+export function bandsOf(rows) {
+  /** @type {Band[]} */ const bands = [];
+  /** @type {Map<number, Band>} */ const open = new Map();
+  for (let row = 0; row < rows.length; row++) {
+    if (rows.kind[row] === rows.code.fault) {
+      const last = bands[bands.length - 1];
+      const band = last && rows.seq[last.from] === rows.seq[row] ? last : {
+        from: row, until: -1, t0: rows.t[row], t1: Infinity, lanes: /** @type {number[]} */ ([]),
+        text: rows.texts[rows.text[row]] ?? "", level: 0,
+      };
+      if (band !== last) bands.push(band);
+      if (rows.lane[row] >= 0) band.lanes.push(rows.lane[row]);
+      open.set(row, band);
+    } else if (rows.kind[row] === rows.code.healed) {
+      const band = open.get(rows.cause[row]);
+      if (band) Object.assign(band, { t1: rows.t[row], until: row });
+    }
+  }
+  const free = /** @type {number[]} */ ([]);
+  for (const band of bands) {
+    const level = free.findIndex((t) => t <= band.t0);
+    band.level = Math.min(level < 0 ? free.length : level, RIBBONS_MAX - 1);
+    if (free[band.level] > band.t0) band.text = ""; // it has no ribbon to itself
+    free[band.level] = Math.max(free[band.level] ?? 0, band.t1);
+  }
+  return bands;
+}
+
+/** When nodes do not run: [lane, from, until, whether it only pauses]. @param {Rows} rows */
+export function downsOf(rows) {
+  /** @type {[number, number, number, boolean][]} */ const downs = [];
+  const since = /** @type {({t: number, paused: boolean} | undefined)[]} */ ([]);
+  const { boot, crash, stop, pause, resume } = rows.code;
+  for (let row = 0; row < rows.length; row++) {
+    const kind = rows.kind[row], lane = rows.lane[row];
+    const begun = since[lane];
+    if (begun && (kind === boot || kind === resume || kind === crash)) {
+      downs.push([lane, begun.t, rows.t[row], begun.paused]);
+      since[lane] = undefined;
+    }
+    if (lane >= 0 && (kind === crash || kind === stop || kind === pause)) {
+      since[lane] = { t: rows.t[row], paused: kind === pause };
+    }
+  }
+  since.forEach((begun, lane) => begun && downs.push([lane, begun.t, Infinity, begun.paused]));
+  return downs;
+}
+
+export class Diagram {
+  /** @param {HTMLCanvasElement} canvas @param {Rows} rows @param {Options} [options] */
+  constructor(canvas, rows, options = {}) {
+    this.canvas = canvas;
+    this.rows = rows;
+    this.options = options;
+    /** @type {Range} */ this.range = { t0: 0, t1: Math.max(rows.end, 1) };
+    this.cursor = -1; // us, -1: none
+    this.selected = -1; // row
+    /** @type {number[]} */ this.marks = [];
+    this.level = "events";
+    this.frame = 0;
+    this.known = -1; // rows that `bands` and `downs` know
+    /** @type {Band[]} */ this.bands = [];
+    /** @type {[number, number, number, boolean][]} */ this.downs = [];
+    this.style = new Uint8Array(0); // by kind: index into Object.keys(CLASSES), or 255
+    canvas.classList.add("diagram");
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "img");
+    this.listen();
+    this.changed();
+  }
+
+  /** @param {number} t0 us @param {number} t1 us */
+  setRange(t0, t1) {
+    const span = Math.max(t1 - t0, 20);
+    this.range = { t0, t1: t0 + span };
+    this.options.onRange?.(this.range);
+    this.changed();
+  }
+
+  /** @param {number} t us, -1: none */
+  setCursor(t) {
+    this.cursor = t;
+    this.changed();
+  }
+
+  /** Rows that a text speaks of. The range moves so that they are in sight. @param {number[]} marks */
+  mark(marks) {
+    this.marks = marks.filter((row) => row >= 0 && row < this.rows.length);
+    const times = this.marks.map((row) => this.rows.t[row]);
+    const from = Math.min(...times), until = Math.max(...times);
+    if (times.length && (from < this.range.t0 || until > this.range.t1)) {
+      const span = Math.max(this.range.t1 - this.range.t0, 1.4 * (until - from));
+      const t0 = (from + until - span) / 2;
+      this.setRange(t0, t0 + span);
+    }
+    this.changed();
+  }
+
+  /** @param {number} row -1: none */
+  select(row) {
+    this.selected = row;
+    this.past = row < 0 ? undefined : this.rows.past(row);
+    this.future = row < 0 ? undefined : this.rows.future(row);
+    this.options.onSelect?.(row);
+    this.changed();
+  }
+
+  changed() {
+    this.frame ||= requestAnimationFrame(() => this.draw());
+  }
+
+  /** Show `factor` times the time, around a pixel. @param {number} factor @param {number} [x] */
+  zoom(factor, x) {
+    const { t0, t1 } = this.range;
+    const at = x === undefined ? (t0 + t1) / 2 : scale(this.range, this.canvas.clientWidth).t(x);
+    const most = Math.max(this.rows.end * 1.1, 1);
+    const by = Math.min(factor, most / (t1 - t0));
+    this.setRange(at - (at - t0) * by, at + (t1 - at) * by);
+  }
+
+  /** @param {number} share of what is in sight */
+  pan(share) {
+    const move = (this.range.t1 - this.range.t0) * share;
+    this.setRange(this.range.t0 + move, this.range.t1 + move);
+  }
+
+  listen() {
+    const canvas = this.canvas;
+    let from = 0, moved = 0, held = false;
+    canvas.addEventListener("pointerdown", (event) => {
+      [held, from, moved] = [true, event.offsetX, 0];
+      canvas.setPointerCapture(event.pointerId);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (!held) return;
+      moved += Math.abs(event.offsetX - from);
+      if (moved > 3) this.pan((from - event.offsetX) / scale(this.range, canvas.clientWidth).pixels);
+      from = event.offsetX;
+    });
+    canvas.addEventListener("pointerup", (event) => {
+      if (held && moved <= 3) this.select(this.hit(event.offsetX, event.offsetY));
+      held = false;
+    });
+    canvas.addEventListener("pointercancel", () => (held = false));
+    canvas.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && document.activeElement !== canvas) return;
+      event.preventDefault();
+      if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.pan(event.deltaX / 1000);
+      else this.zoom(Math.exp(event.deltaY / 500), event.offsetX);
+    }, { passive: false });
+    canvas.addEventListener("keydown", (event) => {
+      const does = this.keys()[event.key];
+      if (!does || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      does();
+    });
+    new ResizeObserver(() => this.changed()).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.changed());
+  }
+
+  /** @returns {Record<string, () => void>} */
+  keys() {
+    return {
+      ArrowLeft: () => this.pan(-0.1),
+      ArrowRight: () => this.pan(0.1),
+      "+": () => this.zoom(0.6),
+      "=": () => this.zoom(0.6),
+      "-": () => this.zoom(1 / 0.6),
+      0: () => this.setRange(0, Math.max(this.rows.end, 1)),
+      ",": () => this.step(-1),
+      ".": () => this.step(1),
+      Escape: () => this.select(-1),
+    };
+  }
+
+  /** Select the event before or after, on the same lane. @param {1 | -1} by */
+  step(by) {
+    const { rows, selected } = this;
+    const lane = selected < 0 ? -2 : rows.lane[selected];
+    let row = selected < 0 ? rows.before(this.range.t0) - (by < 0 ? 0 : 1) : selected;
+    do row += by;
+    while (row >= 0 && row < rows.length && lane > -2 && rows.lane[row] !== lane);
+    if (row < 0 || row >= rows.length) return;
+    this.select(row);
+    if (rows.t[row] < this.range.t0 || rows.t[row] > this.range.t1) {
+      const half = (this.range.t1 - this.range.t0) / 2;
+      this.setRange(rows.t[row] - half, rows.t[row] + half);
+    }
+  }
+
+  // --- where things are ------------------------------------------------------------------------
+
+  /** px of a lane. */
+  get pitch() {
+    const count = this.rows.nodes.length;
+    return count <= 12 ? 44 : count <= 40 ? 22 : Math.max(5, Math.floor(720 / count));
+  }
+
+  get top() {
+    return AXIS + RIBBON * (1 + Math.max(-1, ...this.bands.map((band) => band.level))) + 4;
+  }
+
+  /** @param {number} lane */
+  y(lane) {
+    return this.top + (lane + 0.5) * this.pitch;
+  }
+
+  /** The row that is drawn near this point, or -1. @param {number} x @param {number} y */
+  hit(x, y) {
+    const { rows } = this, to = scale(this.range, this.canvas.clientWidth), t = to.t(x);
+    if (y < this.top) {
+      const level = Math.floor((y - AXIS) / RIBBON);
+      return this.bands.find((one) => one.level === level && one.t0 <= t && t <= one.t1)?.from ?? -1;
+    }
+    const lane = Math.floor((y - this.top) / this.pitch);
+    const near = (NEAR * to.span) / to.pixels;
+    let best = -1, least = Infinity;
+    for (let row = rows.before(t - near); row < rows.length && rows.t[row] <= t + near; row++) {
+      if (rows.lane[row] !== lane) continue;
+      const rare = this.style[rows.kind[row]] === 0 ? near / 2 : 0;
+      const far = Math.abs(rows.t[row] - t) + rare;
+      if (far < least) [best, least] = [row, far];
+    }
+    return best;
+  }
+
+  // --- drawing ---------------------------------------------------------------------------------
+
+  /** Learn from rows that came since the last time. */
+  learn() {
+    if (this.known === this.rows.length) return;
+    this.known = this.rows.length;
+    this.bands = bandsOf(this.rows);
+    this.downs = downsOf(this.rows);
+    this.style = new Uint8Array(this.rows.kinds.length).fill(255);
+    Object.values(CLASSES).forEach((kinds, index) => {
+      for (const kind of kinds) this.style[this.rows.code[kind]] = index;
+    });
+    this.canvas.style.height = `${this.top + this.rows.nodes.length * this.pitch + 4}px`;
+  }
+
+  draw() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    this.learn();
+    const { rows, range } = this, { ink, width, height } = sheet(this.canvas);
+    const colours = palette(this.canvas), to = scale(range, width);
+    const from = rows.before(range.t0), until = rows.before(range.t1, true);
+    const paint = { ink, width, height, colours, to, from, until };
+    let news = 0;
+    for (let row = from; row < until; row++) news += this.brings(row) ? 1 : 0;
+    this.level = levelOf(until - from, news);
+    ink.save();
+    ink.beginPath();
+    ink.rect(GUTTER, 0, width - GUTTER, height);
+    ink.clip();
+    this.drawGrid(paint);
+    this.drawBands(paint);
+    this.drawLanes(paint);
+    if (this.level !== "events") this.drawBars(paint);
+    if (this.level !== "bars") this.drawArrows(paint);
+    if (this.level === "events") this.drawEvents(paint);
+    this.drawMarks(paint);
+    ink.restore();
+    this.drawNames(paint);
+    this.canvas.setAttribute("aria-label", `${rows.nodes.length} nodes, ${until - from} of ${rows.length} `
+      + `events, ${clock(range.t0, to.span / 100)} to ${clock(range.t1, to.span / 100)}`);
+  }
+
+  /** Whether an event came to a node from another one. @param {number} row */
+  brings(row) {
+    const { rows } = this, cause = rows.cause[row];
+    if (rows.kind[row] !== rows.code.handed || cause < 0) return false;
+    return rows.arrives(cause) || rows.lane[cause] !== rows.lane[row];
+  }
+
+  /** @typedef {{ink: CanvasRenderingContext2D, width: number, height: number, from: number, until: number,
+   *   colours: import("./axis.js").Palette, to: ReturnType<typeof scale>}} Paint */
+
+  /** @param {Paint} paint */
+  drawGrid({ ink, height, colours, to }) {
+    const { step, times } = ticks(this.range, to.pixels);
+    ink.fillStyle = colours.muted;
+    ink.strokeStyle = colours.line;
+    ink.globalAlpha = 0.5;
+    ink.beginPath();
+    for (const t of times) {
+      ink.moveTo(to.x(t), AXIS - 5);
+      ink.lineTo(to.x(t), height);
+    }
+    ink.stroke();
+    ink.globalAlpha = 1;
+    for (const t of times) ink.fillText(clock(t, step), to.x(t) + 4, AXIS / 2);
+  }
+
+  /** @param {Paint} paint */
+  drawBands({ ink, width, height, colours, to }) {
+    for (const band of this.bands) {
+      const x0 = Math.max(to.x(band.t0), GUTTER - 2), x1 = Math.min(to.x(band.t1), width);
+      if (x1 < GUTTER || x0 > width) continue;
+      const y = AXIS + band.level * RIBBON, wide = Math.max(x1 - x0, 2);
+      ink.fillStyle = colours.band;
+      ink.globalAlpha = 0.05;
+      if (!band.lanes.length) ink.fillRect(x0, this.top, wide, height - this.top);
+      for (const lane of band.lanes) ink.fillRect(x0, this.top + lane * this.pitch, wide, this.pitch);
+      ink.globalAlpha = 0.35;
+      ink.fillRect(x0, y, wide, RIBBON - 2);
+      ink.globalAlpha = 1;
+      if (wide > 30) fitted(ink, band.text, x0 + 3, y + RIBBON / 2 - 1, wide - 6, colours.text);
+    }
+  }
+
+  /** @param {Paint} paint */
+  drawLanes({ ink, width, colours, to }) {
+    ink.fillStyle = colours.line;
+    this.rows.nodes.forEach((_, lane) => ink.fillRect(GUTTER, this.y(lane) - 0.5, width, 1));
+    for (const [lane, since, until, paused] of this.downs) {
+      const x0 = to.x(since), x1 = Math.min(to.x(until), width);
+      const high = Math.min(this.pitch - 2, 14);
+      ink.fillStyle = paused ? colours.muted : colours.bad;
+      ink.globalAlpha = 0.22;
+      if (x1 > GUTTER && x0 < width) ink.fillRect(x0, this.y(lane) - high / 2, Math.max(x1 - x0, 1.5), high);
+      ink.globalAlpha = 1;
+    }
+    this.past?.forEach((row, lane) => {
+      const until = row < 0 ? GUTTER : to.x(this.rows.t[row]);
+      this.drawCone(ink, lane, GUTTER, Math.min(until, width), colours.past);
+    });
+    this.future?.forEach((row, lane) => {
+      if (row < this.rows.length) this.drawCone(ink, lane, Math.max(to.x(this.rows.t[row]), GUTTER), width, colours.future);
+    });
+  }
+
+  /** @param {CanvasRenderingContext2D} ink @param {number} lane @param {number} x0 @param {number} x1
+   * @param {string} colour */
+  drawCone(ink, lane, x0, x1, colour) {
+    ink.fillStyle = colour;
+    if (x1 <= x0) return;
+    ink.globalAlpha = 0.13;
+    ink.fillRect(x0, this.top + lane * this.pitch, x1 - x0, this.pitch);
+    ink.globalAlpha = 1;
+    ink.fillRect(x0, this.y(lane) - 1.5, x1 - x0, 3);
+  }
+
+  /** Bars that count: packets upwards, what is shown downwards, trouble across. @param {Paint} paint */
+  drawBars({ ink, colours, to, from, until }) {
+    const { rows } = this, lanes = rows.nodes.length, bins = Math.ceil(to.pixels / BIN) + 1;
+    const counts = [0, 1, 2].map(() => new Uint16Array(bins * lanes));
+    const trouble = Object.keys(CLASSES).indexOf("bad"), perUs = to.pixels / to.span / BIN;
+    for (let row = from; row < until; row++) {
+      const lane = rows.lane[row], style = this.style[rows.kind[row]];
+      if (lane < 0) continue;
+      const which = style === 1 ? 1 : style === trouble && rows.kind[row] !== rows.code.drop ? 2 : 0;
+      counts[which][lane * bins + ((rows.t[row] - this.range.t0) * perUs | 0)]++;
+    }
+    const most = Math.log2(2 + counts[0].reduce((one, other) => Math.max(one, other), 0));
+    const half = this.pitch / 2 - 1;
+    [colours.traffic, colours.shown, colours.bad].forEach((colour, which) => {
+      ink.fillStyle = colour;
+      ink.beginPath();
+      for (let lane = 0; lane < lanes; lane++) {
+        const y = this.y(lane);
+        for (let bin = 0, at = lane * bins; bin < bins; bin++, at++) {
+          const count = counts[which][at];
+          if (!count) continue;
+          const high = Math.min(Math.max((half * Math.log2(1 + count)) / most, 1), half);
+          const top = which === 0 ? y - high : which === 1 ? y : y - half;
+          ink.rect(GUTTER + bin * BIN, top, BIN - 0.5, which === 2 ? 2 * half : high);
+        }
+      }
+      ink.fill();
+    });
+  }
+
+  /** Packets, from lane to lane; those that brought an event stand out. @param {Paint} paint */
+  drawArrows({ ink, colours, to, from, until }) {
+    const { rows, range } = this, all = this.level === "events";
+    const end = Math.min(rows.before(range.t1 + rows.flightMax), until + EVENTS_MAX);
+    const lines = { traffic: new Path2D(), bad: new Path2D(), news: new Path2D() };
+    for (let row = from; row < end; row++) {
+      const brings = this.brings(row);
+      if (!brings && !(all && rows.arrives(row))) continue;
+      const got = brings && rows.arrives(rows.cause[row]) ? rows.cause[row] : row, sent = rows.cause[got];
+      if (rows.t[sent] > range.t1) continue;
+      const lost = rows.kind[got] === rows.code.drop;
+      const x0 = to.x(rows.t[sent]), y0 = this.y(rows.lane[sent]);
+      let x1 = to.x(rows.t[got]), y1 = this.y(lost ? rows.peer[got] : rows.lane[got]);
+      if (lost) [x1, y1] = [Math.max(x1, x0 + 3), y0 + 0.4 * (y1 - y0)];
+      const line = brings ? lines.news : lost ? lines.bad : lines.traffic;
+      line.moveTo(x0, y0);
+      line.lineTo(x1, y1);
+      if (lost) line.rect(x1 - 1.5, y1 - 1.5, 3, 3);
+      else if (brings) line.arc(x1, y1, 1.5, 0, 6.3);
+    }
+    ink.lineWidth = 1;
+    for (const [name, line] of Object.entries(lines)) {
+      ink.globalAlpha = name === "traffic" ? 0.4 : 0.85;
+      ink.strokeStyle = colours[name];
+      ink.stroke(line);
+    }
+    ink.globalAlpha = 1;
+  }
+
+  /** Each event by itself. Those outside of the cones fade. @param {Paint} paint */
+  drawEvents({ ink, colours, to, from, until }) {
+    const { rows } = this, names = Object.keys(CLASSES);
+    const size = Math.min(4, this.pitch / 4);
+    for (const faded of this.past ? [true, false] : [false]) {
+      ink.globalAlpha = faded ? 0.3 : 1;
+      [...names, "muted"].forEach((name, index) => {
+        ink.fillStyle = colours[name];
+        ink.beginPath();
+        for (let row = from; row < until; row++) {
+          const lane = rows.lane[row], style = this.style[rows.kind[row]];
+          if (lane < 0 || (style === 255 ? names.length : style) !== index) continue;
+          if (rows.kind[row] === rows.code.drop) continue;
+          if (this.past && faded !== !this.related(row)) continue;
+          shape(ink, name, to.x(rows.t[row]), this.y(lane), size);
+        }
+        ink.fill();
+      });
+    }
+    ink.globalAlpha = 1;
+  }
+
+  /** Whether a row is in the cones of the selected one. @param {number} row */
+  related(row) {
+    const lane = this.rows.lane[row];
+    return (this.past?.[lane] ?? -1) >= row || (this.future?.[lane] ?? Infinity) <= row;
+  }
+
+  /** @param {Paint} paint */
+  drawMarks({ ink, height, colours, to }) {
+    const { rows } = this;
+    ink.fillStyle = ink.strokeStyle = colours.mark;
+    for (const row of this.marks) {
+      const x = to.x(rows.t[row]), y = rows.lane[row] < 0 ? AXIS : this.y(rows.lane[row]) - 5;
+      ink.beginPath();
+      ink.moveTo(x, y);
+      ink.lineTo(x - 6, y - 11);
+      ink.lineTo(x + 6, y - 11);
+      ink.fill();
+      ink.globalAlpha = 0.5;
+      ink.fillRect(x - 0.5, AXIS, 1, height);
+      ink.globalAlpha = 1;
+    }
+    ink.lineWidth = 2;
+    if (this.selected >= 0) {
+      const lane = rows.lane[this.selected];
+      ink.strokeStyle = colours.text;
+      ink.beginPath();
+      ink.arc(to.x(rows.t[this.selected]), lane < 0 ? AXIS : this.y(lane), 7, 0, 6.3);
+      ink.stroke();
+    }
+    ink.fillStyle = colours.text;
+    if (this.cursor >= 0) ink.fillRect(to.x(this.cursor) - 1, 0, 2, height);
+  }
+
+  /** @param {Paint} paint */
+  drawNames({ ink, colours }) {
+    const every = Math.ceil(13 / this.pitch);
+    this.rows.nodes.forEach((name, lane) => {
+      if (lane % every === 0) fitted(ink, name, 4, this.y(lane), GUTTER - 10, colours.text);
+    });
+  }
+}
+
+/** A text that is cut where its room ends. @param {CanvasRenderingContext2D} ink @param {string} text
+ * @param {number} x @param {number} y @param {number} wide @param {string} colour */
+function fitted(ink, text, x, y, wide, colour) {
+  ink.fillStyle = colour;
+  let shown = text.slice(0, Math.ceil(wide / 4));
+  while (shown && ink.measureText(shown === text ? text : `${shown}…`).width > wide) shown = shown.slice(0, -1);
+  if (shown) ink.fillText(shown === text ? text : `${shown}…`, x, y);
+}
+
+/** Each class has a shape as well as a colour. @param {CanvasRenderingContext2D} ink @param {string} name
+ * @param {number} x @param {number} y @param {number} size */
+function shape(ink, name, x, y, size) {
+  ink.moveTo(x, y);
+  if (name === "traffic") ink.rect(x - 1, y - 1, 2, 2);
+  else if (name === "shown") ink.rect(x - size, y - size, 2 * size, 2 * size);
+  else if (name === "bad") {
+    for (const way of [-1, 1]) {
+      ink.moveTo(x - size - 1, y - way * (size + 1));
+      ink.lineTo(x - size + 1, y - way * (size + 1));
+      ink.lineTo(x + size + 1, y + way * (size + 1));
+      ink.lineTo(x + size - 1, y + way * (size + 1));
+    }
+  } else if (name === "life") {
+    ink.moveTo(x - size, y - size - 1);
+    ink.lineTo(x + size + 1, y);
+    ink.lineTo(x - size, y + size + 1);
+  } else if (name === "client") {
+    ink.moveTo(x, y - size - 1);
+    ink.lineTo(x + size + 1, y);
+    ink.lineTo(x, y + size + 1);
+    ink.lineTo(x - size - 1, y);
+  } else ink.rect(x - 1, y - 3, 2, 6);
+}

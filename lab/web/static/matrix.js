@@ -1,0 +1,117 @@
+// Who holds what at one moment: a matrix of nodes and events of the chat, and timelines side by side.
+
+import { palette, sheet } from "./axis.js";
+
+/** @typedef {import("./rows.js").Rows} Rows */
+const LABEL = 150, HIGH = 18; // px: the column of names and counts, a node's row
+
+/** The state of every event at every node, at a time: by lane, 1 shows it, 0 lacks it.
+ * @param {Rows} rows @param {number} t @param {number[]} known */
+export function holdings(rows, t, known) {
+  const held = rows.nodes.map(() => new Uint8Array(known.length));
+  known.forEach((ref, column) => {
+    for (const lane of rows.holders(ref, t)) held[lane][column] = 1;
+  });
+  return held;
+}
+
+/** A canvas, with a node in each row and an event in each column, in the order of first showings. */
+export class Matrix {
+  /** @param {HTMLElement} element @param {Rows} rows @param {{onPick?: (ref: number) => void}} [options] */
+  constructor(element, rows, options = {}) {
+    this.rows = rows;
+    this.canvas = document.createElement("canvas");
+    this.canvas.setAttribute("role", "img");
+    this.note = document.createElement("p");
+    this.note.className = "muted";
+    element.classList.add("matrix");
+    element.replaceChildren(this.canvas, this.note);
+    /** @type {number[]} */ this.known = [];
+    this.canvas.addEventListener("click", (event) => {
+      const at = Math.floor(((event.offsetX - LABEL) / (this.canvas.clientWidth - LABEL)) * this.known.length);
+      if (this.known[at] === undefined) return;
+      this.note.textContent = described(this.rows, this.known[at], this.t);
+      options.onPick?.(this.known[at]);
+    });
+    this.t = 0;
+  }
+
+  /** Draw it as it is at time `t`. @param {number} t us */
+  at(t) {
+    const { rows, canvas } = this;
+    this.t = t;
+    this.known = rows.known(t).sort((one, other) => rows.showings[one][0] - rows.showings[other][0]);
+    const held = holdings(rows, t, this.known);
+    const high = Math.max(3, Math.min(HIGH, Math.floor(500 / Math.max(rows.nodes.length, 1))));
+    canvas.style.height = `${high * rows.nodes.length}px`;
+    const { ink, width } = sheet(canvas), colours = palette(canvas);
+    const wide = Math.min((width - LABEL) / Math.max(this.known.length, 1), HIGH);
+    let lacking = 0;
+    held.forEach((cells, lane) => {
+      let lacks = 0;
+      ink.fillStyle = colours.shown;
+      ink.globalAlpha = 0.75;
+      ink.fillRect(LABEL, lane * high + 0.5, wide * cells.length, high - 1);
+      ink.globalAlpha = 1;
+      cells.forEach((cell, column) => {
+        if (cell) return;
+        lacks++;
+        ink.clearRect(LABEL + column * wide, lane * high, Math.max(wide, 1), high);
+        ink.strokeStyle = colours.bad;
+        if (wide > 4) ink.strokeRect(LABEL + column * wide + 1, lane * high + 2, wide - 2, high - 4);
+        else ink.fillStyle = colours.bad, ink.fillRect(LABEL + column * wide, lane * high, Math.max(wide, 1), high - 1);
+      });
+      ink.fillStyle = lacks ? colours.bad : colours.text;
+      const text = `${rows.nodes[lane]}  ${cells.length - lacks}${lacks ? `, lacks ${lacks}` : ""}`;
+      if (high >= 12) ink.fillText(text, 0, (lane + 0.5) * high, LABEL - 8);
+      lacking += lacks ? 1 : 0;
+    });
+    canvas.setAttribute("aria-label", `${this.known.length} events at ${rows.nodes.length} nodes; `
+      + `${lacking} nodes lack some`);
+  }
+}
+
+/** Who said what, and who shows it. @param {Rows} rows @param {number} ref @param {number} t */
+export function described(rows, ref, t) {
+  const [name, author, text, what] = rows.refs[ref];
+  const holders = [...rows.holders(ref, t)].sort((one, other) => one - other).map((lane) => rows.nodes[lane]);
+  return `${name.split("#")[0]}  ${author}${what === "posted" ? `: ${text}` : ` ${what}`}  (${holders.join(", ") || "nobody"})`;
+}
+
+/** A list for each node, side by side, in the order in which a chat shows events; gaps are marked. */
+export class Timelines {
+  /** @param {HTMLElement} element @param {Rows} rows @param {{most?: number}} [options] */
+  constructor(element, rows, options = {}) {
+    this.element = element;
+    this.rows = rows;
+    this.most = options.most ?? 200; // the last events that are listed
+    element.classList.add("timelines");
+  }
+
+  /** @param {number} t us */
+  at(t) {
+    const { rows } = this;
+    const order = rows.known(t).sort((one, other) => before(rows.refs[one], rows.refs[other])).slice(-this.most);
+    const held = holdings(rows, t, order);
+    this.element.replaceChildren(...rows.nodes.map((node, lane) => {
+      const list = document.createElement("ol"), head = document.createElement("strong");
+      const column = document.createElement("div");
+      const lacks = order.length - held[lane].reduce((sum, one) => sum + one, 0);
+      head.textContent = lacks ? `${node}: lacks ${lacks}` : node;
+      list.append(...order.map((ref, at) => {
+        const item = document.createElement("li"), [, author, text, what] = rows.refs[ref];
+        item.textContent = `${held[lane][at] ? "" : "lacks "}${author}: ${what === "posted" ? text : what}`;
+        item.classList.toggle("lacks", !held[lane][at]);
+        return item;
+      }));
+      column.append(head, list);
+      return column;
+    }));
+  }
+}
+
+/** The order of timelines: by stamp, then by origin. @param {import("./rows.js").Message} one
+ * @param {import("./rows.js").Message} other */
+function before(one, other) {
+  return one[4] - other[4] || one[5] - other[5] || (one[0] < other[0] ? -1 : 1);
+}
