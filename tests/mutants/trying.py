@@ -33,7 +33,9 @@ from tests.mutants.drawing import Site
 from tests.mutants.reaching import Reached, keys_of
 from tests.mutants.seeing import Ran
 
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".chatlab*", "runs", ".*_cache", ".compiled")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", ".chatlab*", "runs", ".*_cache", ".compiled", ".tools"
+)
 MEMORY_BYTES_MAX = 6 << 30
 TESTS_S_MAX = 60.0  # recorded seconds of the tests that are tried; the slowest are left out
 TEST_S_MAX = 30

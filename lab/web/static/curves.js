@@ -35,7 +35,9 @@ export function lags(rows, range, bins) {
     if (!showings) continue;
     const bin = Math.floor((rows.t[showings[0]] - range.t0) * per);
     const first = /** @type {Map<number, number>} */ (new Map());
-    for (const row of showings) if (rows.begins(row) && !first.has(rows.lane[row])) first.set(rows.lane[row], rows.t[row]);
+    for (const row of showings) {
+      if (rows.begins(row) && !first.has(rows.lane[row])) first.set(rows.lane[row], rows.t[row]);
+    }
     if (bin >= 0 && bin < bins) found[bin] = Math.max(found[bin], Math.max(...first.values()) - rows.t[showings[0]]);
   }
   return found;
@@ -54,7 +56,6 @@ export function traffic(rows, range, bins) {
 export class Curve {
   /** @param {HTMLCanvasElement} canvas @param {Rows} rows @param {"missing" | "lag" | "bytes"} kind */
   constructor(canvas, rows, kind) {
-    Object.assign(this, { canvas, rows, kind });
     this.canvas = canvas;
     this.rows = rows;
     this.kind = kind;

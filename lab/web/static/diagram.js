@@ -11,7 +11,7 @@ import { GUTTER, clock, palette, scale, sheet, ticks } from "./axis.js";
 
 /** @typedef {import("./rows.js").Rows} Rows */
 /** @typedef {import("./axis.js").Range} Range */
-/** @typedef {{from: number, until: number, t0: number, t1: number, lanes: number[], text: string, level: number}} Band */
+/** @typedef {{from: number, t0: number, t1: number, lanes: number[], text: string, level: number}} Band */
 /** @typedef {{onSelect?: (row: number) => void, onRange?: (range: Range) => void}} Options */
 
 export const EVENTS_MAX = 2500; // rows in sight: with more, they are counted instead of drawn
@@ -40,7 +40,7 @@ export function bandsOf(rows) {
     if (rows.kind[row] === rows.code.fault) {
       const last = bands[bands.length - 1];
       const band = last && rows.seq[last.from] === rows.seq[row] ? last : {
-        from: row, until: -1, t0: rows.t[row], t1: Infinity, lanes: /** @type {number[]} */ ([]),
+        from: row, t0: rows.t[row], t1: Infinity, lanes: /** @type {number[]} */ ([]),
         text: rows.texts[rows.text[row]] ?? "", level: 0,
       };
       if (band !== last) bands.push(band);
@@ -48,7 +48,7 @@ export function bandsOf(rows) {
       open.set(row, band);
     } else if (rows.kind[row] === rows.code.healed) {
       const band = open.get(rows.cause[row]);
-      if (band) Object.assign(band, { t1: rows.t[row], until: row });
+      if (band) band.t1 = rows.t[row];
     }
   }
   const free = /** @type {number[]} */ ([]);
@@ -362,7 +362,8 @@ export class Diagram {
       this.drawCone(ink, lane, GUTTER, Math.min(until, width), colours.past);
     });
     this.future?.forEach((row, lane) => {
-      if (row < this.rows.length) this.drawCone(ink, lane, Math.max(to.x(this.rows.t[row]), GUTTER), width, colours.future);
+      const since = row < this.rows.length ? to.x(this.rows.t[row]) : width;
+      this.drawCone(ink, lane, Math.max(since, GUTTER), width, colours.future);
     });
   }
 

@@ -75,7 +75,8 @@ export class Matrix {
 export function described(rows, ref, t) {
   const [name, author, text, what] = rows.refs[ref];
   const holders = [...rows.holders(ref, t)].sort((one, other) => one - other).map((lane) => rows.nodes[lane]);
-  return `${name.split("#")[0]}  ${author}${what === "posted" ? `: ${text}` : ` ${what}`}  (${holders.join(", ") || "nobody"})`;
+  const said = what === "posted" ? `: ${text}` : ` ${what}`;
+  return `${name.split("#")[0]}  ${author}${said}  (${holders.join(", ") || "nobody"})`;
 }
 
 /** A list for each node, side by side, in the order in which a chat shows events; gaps are marked. */

@@ -9,17 +9,23 @@ const NUMBERS = /** @type {const} */ (["t", "seq", "lane", "kind", "cause", "pee
  *   text: number[], bytes: number[]}} Columns */
 
 export class Rows {
-  constructor() {
-    this.length = 0;
-    this.flightMax = 0; // us: the longest time of a packet on its way
-    /** @type {string[]} */ this.nodes = [];
-    /** @type {string[]} */ this.kinds = [];
-    /** @type {Message[]} */ this.refs = [];
-    /** @type {string[]} */ this.texts = [];
-    /** @type {number[][]} */ this.showings = []; // by ref: rows that begin or end a showing
-    /** @type {Record<string, number>} */ this.code = {}; // kind by name
-    this.room(1024);
-  }
+  t = new Float64Array(0); // us
+  seq = new Int32Array(0);
+  lane = new Int16Array(0);
+  kind = new Uint8Array(0);
+  cause = new Int32Array(0);
+  peer = new Int16Array(0);
+  ref = new Int32Array(0);
+  text = new Int32Array(0);
+  bytes = new Int32Array(0);
+  length = 0;
+  flightMax = 0; // us: the longest time of a packet on its way
+  /** @type {string[]} */ nodes = [];
+  /** @type {string[]} */ kinds = [];
+  /** @type {Message[]} */ refs = [];
+  /** @type {string[]} */ texts = [];
+  /** @type {number[][]} */ showings = []; // by ref: rows that begin or end a showing
+  /** @type {Record<string, number>} */ code = {}; // kind by name
 
   /** @param {Columns} columns */
   static from(columns) {
@@ -28,20 +34,11 @@ export class Rows {
 
   /** @param {number} size */
   room(size) {
-    const grown = /** @type {(old: any, type: any) => any} */ (old, type) => {
-      const made = new type(size);
-      if (old) made.set(old.subarray(0, this.length));
-      return made;
-    };
-    /** @type {Float64Array} us */ this.t = grown(this.t, Float64Array);
-    /** @type {Int32Array} */ this.seq = grown(this.seq, Int32Array);
-    /** @type {Int16Array} */ this.lane = grown(this.lane, Int16Array);
-    /** @type {Uint8Array} */ this.kind = grown(this.kind, Uint8Array);
-    /** @type {Int32Array} */ this.cause = grown(this.cause, Int32Array);
-    /** @type {Int16Array} */ this.peer = grown(this.peer, Int16Array);
-    /** @type {Int32Array} */ this.ref = grown(this.ref, Int32Array);
-    /** @type {Int32Array} */ this.text = grown(this.text, Int32Array);
-    /** @type {Int32Array} */ this.bytes = grown(this.bytes, Int32Array);
+    for (const name of NUMBERS) {
+      const old = /** @type {any} */ (this[name]), grown = new old.constructor(size);
+      grown.set(old.subarray(0, this.length));
+      this[name] = grown;
+    }
   }
 
   /** Add a chunk: its nodes, refs and texts are those that are new. @param {Columns} columns */
@@ -52,7 +49,7 @@ export class Rows {
     if (columns.kinds?.length) this.kinds = columns.kinds;
     this.kinds.forEach((name, index) => (this.code[name] = index));
     const from = this.length, more = columns.t.length;
-    if (from + more > this.t.length) this.room(Math.max(from + more, 2 * this.t.length));
+    if (from + more > this.t.length) this.room(Math.max(1024, from + more, 2 * this.t.length));
     for (const name of NUMBERS) {
       const put = this[name], given = columns[name];
       for (let at = 0; at < more; at++) put[from + at] = given[at];
