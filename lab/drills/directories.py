@@ -30,15 +30,24 @@ STEPS = 12
 IN_MEMORY = Path("/dev/shm")  # noqa: S108  (a folder of our own is made there)
 
 
+class File:
+    """The bytes now, at the last sync, and each time since then before some were cut off."""
+
+    def __init__(self) -> None:
+        self.now = b""
+        self.synced = b""
+        self.cut: list[bytes] = []
+
+
 class Model:
     """The files as a process sees them, and as a power cut would leave them."""
 
     def __init__(self) -> None:
-        self.files: dict[str, list[bytes]] = {}  # by name: its bytes now, and when synced last
-        self.durable: dict[str, list[bytes]] = {}
+        self.files: dict[str, File] = {}
+        self.durable: dict[str, File] = {}
 
     def synced(self) -> dict[str, bytes]:
-        return {name: file[1] for name, file in self.durable.items()}
+        return {name: file.synced for name, file in self.durable.items()}
 
 
 def directories(rng: Random) -> None:
@@ -61,7 +70,7 @@ def _real(rng: Random, path: Path) -> None:
     same("read by others", reader.names(), sorted([LOCK, *model.files]))
     for name in model.files:
         same("mode", (path / name).stat().st_mode & 0o777, 0o600)
-        same("size", reader.size(name), len(model.files[name][0]))
+        same("size", reader.size(name), len(model.files[name].now))
     same("nonce", len(storage.nonce(16)), 16)
     holds("nonces differ", storage.nonce(16) != storage.nonce(16))
     storage.close()
@@ -96,15 +105,15 @@ def _in_memory(rng: Random) -> None:
     holds("nonces differ", storage.nonce(8) != storage.nonce(8))
 
 
-def _survived(found: bytes, file: list[bytes]) -> bool:
-    """Each byte is the new one, the old one, or zero."""
-    now, old = file
-    least, most = sorted((len(now), len(old)))
-    return least <= len(found) <= most and all(
-        byte in {*now[at : at + 1]}
-        if now[at : at + 1] == old[at : at + 1]
-        else byte in {0, *now[at : at + 1], *old[at : at + 1]}
-        for at, byte in enumerate(found)
+def _survived(left: bytes, file: File) -> bool:
+    """Each byte is the new one, the old one, one that was cut off and not synced, or zero."""
+    now, old, all_of_them = file.now, file.synced, [file.now, file.synced, *file.cut]
+    least, most = min(len(now), len(old)), max(map(len, all_of_them))
+    return least <= len(left) <= most and all(
+        byte == now[at]
+        if at < least and now[at] == old[at]
+        else byte in {0, *(one[at] for one in all_of_them if at < len(one))}
+        for at, byte in enumerate(left)
     )
 
 
@@ -117,24 +126,25 @@ def _step(rng: Random, storage: Storage, model: Model) -> None:
         for call in _calls(storage, name):
             refused(f"{name}, which is not there", FileNotFoundError, call)
         storage.create(name)
-        model.files[name] = [b"", b""]
+        model.files[name] = File()
         return
     file = model.files[name]
     match rng.randrange(9):
         case 0 | 1 | 2:
             data = rng.randbytes(rng.choice((1, 40, 600)))
             same("appended", storage.append(name, data), len(data))
-            file[0] += data
+            file.now += data
         case 3:
             storage.sync(name)
-            file[1] = file[0]
+            file.synced, file.cut = file.now, []
         case 4:
             storage.sync_dir()
             model.durable = dict(model.files)
         case 5:
-            size = rng.randint(0, len(file[0]) + 5)
+            size = rng.randint(0, len(file.now) + 5)
             storage.truncate(name, size)
-            file[0] = file[0][:size].ljust(size, b"\0")
+            file.cut.append(file.now)
+            file.now = file.now[:size].ljust(size, b"\0")
         case 6 if other != name:
             storage.rename(name, other)
             model.files[other] = model.files.pop(name)
@@ -159,10 +169,10 @@ def _calls(storage: Storage, name: str) -> list[Callable[[], object]]:
 
 def _look(storage: Storage, model: Model, besides: tuple[str, ...] = ()) -> None:
     same("names", storage.names(), sorted([*model.files, *besides]))
-    for name, (data, _) in model.files.items():
-        same(f"size of {name}", storage.size(name), len(data))
-        same(f"bytes of {name}", storage.read(name, 0, 1 << 20), data)
-        same(f"some of {name}", storage.read(name, 3, 5), data[3:8])
+    for name, file in model.files.items():
+        same(f"size of {name}", storage.size(name), len(file.now))
+        same(f"bytes of {name}", storage.read(name, 0, 1 << 20), file.now)
+        same(f"some of {name}", storage.read(name, 3, 5), file.now[3:8])
 
 
 # --- one that fails -------------------------------------------------------------------------------

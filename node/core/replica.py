@@ -264,7 +264,8 @@ class Replica:
 
     @property
     def counters(self) -> dict[str, int]:
-        return {**self._counters, **self.engine.counters}
+        claims_refused = self.frontier.claims_refused
+        return {**self._counters, **self.engine.counters, "claims_refused": claims_refused}
 
     def peer_states(self, now_ms: int) -> dict[str, PeerState]:
         return peer_states(self.engine, now_ms)

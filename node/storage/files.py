@@ -288,21 +288,26 @@ def _make_durably(path: Path) -> None:
 class _File:
     """Bytes as a process sees them, and what of them a power cut would leave."""
 
-    __slots__ = ("data", "durable_tail", "shared")
+    __slots__ = ("cut", "data", "durable_tail", "shared")
 
     def __init__(self, data: bytes = b"", *, durable: bool = False) -> None:
         self.data = bytearray(data)
         self.shared = len(data) if durable else 0  # data[:shared] is on disk as it is here
         self.durable_tail = b""  # what the disk still has after it
+        # What was cut off and never synced, and where it began: the kernel may have written it.
+        self.cut: tuple[int, bytes] = 0, b""
 
     @property
     def durable(self) -> bytes:
         return bytes(self.data[: self.shared]) + self.durable_tail
 
     def sync(self) -> None:
-        self.shared, self.durable_tail = len(self.data), b""
+        self.shared, self.durable_tail, self.cut = len(self.data), b"", (0, b"")
 
     def truncate(self, size: int) -> None:
+        if len(self.data) > max(size, self.shared):
+            at = max(size, self.shared)
+            self.cut = at, bytes(self.data[at:])
         if size < self.shared:
             self.durable_tail = bytes(self.data[size : self.shared]) + self.durable_tail
             self.shared = size
@@ -312,6 +317,9 @@ class _File:
     def after_power_cut(self, rng: Random) -> bytes:
         """Any subset of the unsynced sectors survives; the others hold zeros or older bytes."""
         old, new = self.durable, bytes(self.data)
+        at, cut = self.cut
+        if len(new) < at + len(cut) and at <= len(new) and rng.getrandbits(1):
+            new += cut[len(new) - at :]  # the disk does not know yet that it was cut off
         size = rng.choice((len(old), len(new), rng.randint(*sorted((len(old), len(new))))))
         out = bytearray(size)
         out[: len(old)] = old[:size]

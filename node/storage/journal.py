@@ -440,9 +440,13 @@ class Journal:
             self._storage.sync(self._name)
 
     def _drop_unsynced(self) -> None:
-        """After a failed sync: what is not durable must not look so to the next process."""
+        """After a failed sync: what is not durable must not look so to the next process, and must
+        not come back after a power cut. The second sync writes the new length, and may fail, too.
+        """
         try:
             self._storage.truncate(self._name, self._durable_size)
         except OSError:
             return  # the disk is failing; the next start reads what is there
+        with suppress(OSError):
+            self._storage.sync(self._name)
         self.written = self.durable

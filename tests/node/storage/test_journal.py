@@ -2,6 +2,7 @@
 
 import errno
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -191,6 +192,21 @@ def test_a_failed_sync_is_final_and_what_was_not_durable_is_gone() -> None:
     journal.close(clean=True)
     _, found = open_journal(storage.killed())
     assert (found.count, found.clean) == (2, False)
+
+
+def test_what_a_failed_sync_cut_off_does_not_come_back_after_a_power_cut() -> None:
+    """The cut is synced, too: else the file could have its old length again, and old content."""
+    storage = FaultyStorage(10**9, errno.EIO)
+    journal, _ = open_journal(storage)
+    writer = Writer()
+    commit(journal, writer.events(2))
+    journal.append(writer.events(3))
+    storage.fail_at = storage.calls + 1
+    with pytest.raises(StorageError, match="cannot sync"):
+        journal.sync()
+    for seed in range(100):
+        _, found = open_journal(storage.power_cut(Random(seed)))
+        assert (found.count, found.torn_bytes) == (2, 0)
 
 
 def test_in_a_relaxed_mode_a_failed_sync_keeps_what_was_acknowledged_as_written() -> None:
