@@ -14,11 +14,9 @@ Rules
 """
 
 import gc
-import multiprocessing
-import signal
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing
 from time import monotonic
 from typing import Literal
@@ -27,10 +25,10 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from lab.campaign.judged_run import JudgedRun, blamed, run_judged
-from lab.campaign.orphans import end_with_parent
 from lab.campaign.reached import Reached
 from lab.campaign.reached_rows import ROWS
 from lab.campaign.replay_token import PLANTED, config_of
+from lab.campaign.worker_pool import worker_pool
 from lab.checkers import BATCH, Band, Coverage, Outcome, Sample, Verdict
 from lab.checkers.lag_band import RUNS_MIN
 from lab.plan.scenario import Scenario, names
@@ -355,13 +353,9 @@ def _inline(options: Options) -> Generator[list[SeedResult], None, None]:
 
 def _pooled(options: Options) -> Generator[list[SeedResult], None, None]:
     """Chunks in the order of seeds. Their size follows what a run takes, and changes no result."""
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(
-        options.jobs, multiprocessing.get_context("fork"), _begin_worker, (options,)
-    )
     waiting: deque[Future[tuple[float, list[SeedResult]]]] = deque()
     seeds, at, size = _seeds(options), 0, 1
-    try:
+    with worker_pool(options.jobs, _begin_worker, options) as pool:
         while True:
             while len(waiting) < AHEAD * options.jobs and at < len(seeds):
                 waiting.append(pool.submit(_work, seeds[at], min(size, len(seeds) - at)))
@@ -372,13 +366,6 @@ def _pooled(options: Options) -> Generator[list[SeedResult], None, None]:
             if chunk:
                 size = max(1, min(CHUNK_MAX, int(CHUNK_S * len(chunk) / max(took_s, 1e-6))))
             yield chunk
-    finally:
-        if waiting:  # what they are at is not wanted any more
-            for future in waiting:
-                future.cancel()
-            for child in set(multiprocessing.active_children()) - others:
-                child.terminate()
-        pool.shutdown(cancel_futures=True)  # and wait: an exit that overtakes it prints a traceback
 
 
 _options: Options | None = None  # of this worker process
@@ -386,9 +373,6 @@ _options: Options | None = None  # of this worker process
 
 def _begin_worker(options: Options) -> None:
     global _options  # noqa: PLW0603  (an initializer has no other way to leave something)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent()
     tune()
     _options = options
 

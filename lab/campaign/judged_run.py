@@ -23,6 +23,7 @@ from lab.checkers import RULES, CheckerRule, Judge, Outcome, Sample, Thresholds,
 from lab.plan.draw import draw
 from lab.plan.faults import Plan, plan_from_json
 from lab.plan.scenario import ScenarioError, load, named, names
+from lab.sim.branch import Branch
 from lab.sim.reach_hooks import ReachHooks
 from lab.sim.world import World
 from lab.trace.kinds import Detail
@@ -113,6 +114,7 @@ def run_judged(
     detail: Detail = "normal",
     observers: Iterable[Observer] = (),
     watch: ReachHooks | None = None,
+    branch: Branch | None = None,
 ) -> JudgedRun:
     """Run it in the simulator, judged by all checkers of one run, or by `only` these."""
     if isinstance(source, Plan):
@@ -120,7 +122,7 @@ def run_judged(
     plan = plan_of(source, seed)
     trace = Trace()
     try:
-        world = World(plan, detail=detail, observers=observers, watch=watch)
+        world = World(plan, detail=detail, observers=observers, watch=watch, branch=branch)
         trace = world.trace
         result = world.run()
         limits = limits or calibrated(plan, limits_for(source))

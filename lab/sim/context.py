@@ -4,6 +4,7 @@ that names events.
 
 from domain.moderation import Moderator
 from lab.plan.faults import Plan
+from lab.plan.random_streams import RandomStreams
 from lab.sim.event_names import NamingCodec
 from lab.sim.network import Network
 from lab.sim.reach_hooks import ReachHooks, Watched
@@ -24,6 +25,7 @@ class SimContext:
         agenda: Scheduler,
         trace: Trace,
         network: Network,
+        streams: RandomStreams,
         moderator: Moderator,
         detail: Detail,
         watch: ReachHooks | None = None,
@@ -32,6 +34,7 @@ class SimContext:
         self.agenda = agenda
         self.trace = trace
         self.network = network
+        self.streams = streams
         self.known = NamingCodec()
         self.moderator = moderator
         self.detail: Detail = detail

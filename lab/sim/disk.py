@@ -24,6 +24,7 @@ from node.storage.files import SECTOR_BYTES, MemoryStorage, _File
 from node.storage.recovery import IDENTITY_FILE, load_identity
 from node.storage.segments import SEGMENT_SUFFIX, list_segments, read_frames
 
+AddStream = Callable[[str, Random], Random]  # see `RandomStreams.add`
 Fired = Callable[[str, str], None]  # the word of the fault, and where
 Doomed = dict[str, list[tuple[int, int]]]  # by file: bytes that no sync will write
 Names = tuple[dict[str, _File], dict[str, _File]]  # as a process sees them, and durable ones
@@ -54,8 +55,11 @@ class DiskFaults:
 class SimDisk:
     """Implements `node.storage.files.Storage`. Mutable."""
 
-    def __init__(self, name: str, fired: Fired) -> None:
+    def __init__(
+        self, name: str, fired: Fired, add_stream: AddStream = lambda _, made: made
+    ) -> None:
         self._name = name
+        self._add_stream = add_stream
         self._checkpoints_rng: Random | None = None
         self.files = MemoryStorage(name)
         self._checkpoints = MemoryStorage(name)
@@ -225,7 +229,8 @@ class SimDisk:
     def power_cut(self, rng: Random) -> None:
         """Power failure: what was synced survives, and any subset of the unsynced sectors."""
         if self._checkpoints_rng is None:  # most disks never need one
-            self._checkpoints_rng = Random(f"checkpoints {self._name}")
+            label = f"checkpoints {self._name}"
+            self._checkpoints_rng = self._add_stream(label, Random(label))
         self._checkpoints = self._checkpoints.power_cut(self._checkpoints_rng)
         self.files = self.files.power_cut(rng if rng.getrandbits(1) else None)
         for name, ranges in self._doomed.items():

@@ -14,13 +14,11 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from random import Random
 from typing import Literal, Protocol
 
 from msgspec.structs import replace
 
 from lab.plan.faults import Op, Site
-from lab.plan.random_streams import seed_of, stream
 from lab.sim.boot_events import boot_of, records_of
 from lab.sim.clock import NodeClock
 from lab.sim.committer import NoJournal
@@ -76,9 +74,10 @@ class Host:
         self.config = config
         self.desk = desk
         self.clock = NodeClock()
-        self.bay = DiskSwap(SimDisk(f"{shared.plan.seed}/{self.name}", self._fired))
+        disk = SimDisk(f"{shared.plan.seed}/{self.name}", self._fired, shared.streams.add)
+        self.bay = DiskSwap(disk)
         self.disk = self.bay.disk
-        self.disk_rng = stream(shared.plan.seed, f"disk {self.name}")
+        self.disk_rng = shared.streams.stream(f"disk {self.name}")
         self.points: list[ArmedPoint] = []
         self.process: SimProcess | None = None
         self._then: Callable[[], None] | None = None  # when it has stopped
@@ -128,7 +127,7 @@ class Host:
         if self.known is not None:  # the note does not say how much was in it
             self.known = Known(self.known.directory_id)
         name = f"lives {self.name} {self.lives}"
-        self._lives = Lives(RestartBudget(stream(self.shared.plan.seed, name)))
+        self._lives = Lives(RestartBudget(self.shared.streams.stream(name)))
         self._live(self._lives)
 
     def _live(self, lives: Lives) -> None:
@@ -176,12 +175,12 @@ class Host:
         self.incarnation = recovery.incarnation if recovery is not None else self.lives
         reason = recovery.must_open_epoch if recovery is not None else "no journal"
         unsynced = recovery.unsynced if recovery is not None else 0
-        seed = seed_of(shared.plan.seed, f"node {self.name} {self.lives}")
+        seed, rng = shared.streams.seeded(f"node {self.name} {self.lives}")
         pages_bytes = shared.plan.disk.pages_bytes
         pages = (
             RecordPages(self.disk, recovery.index, pages_bytes) if recovery is not None else None
         )
-        made_of = (self.config, shared.known, Random(seed), self.incarnation)
+        made_of = (self.config, shared.known, rng, self.incarnation)
         if shared.detail == "full":
             recorder = Recorder(self.tell)
             start = (self.incarnation, records, now_ms, wall_ms, reason, unsynced)

@@ -28,7 +28,7 @@ from lab.plan.faults import (
     Worker,
     word,
 )
-from lab.plan.random_streams import stream
+from lab.plan.random_streams import RandomStreams
 from lab.sim.crash_points import ArmedPoint
 from lab.sim.host import Host
 from lab.sim.network import Network
@@ -46,22 +46,35 @@ class Injector:
     """Schedules the faults, and undoes those that last. Mutable."""
 
     def __init__(
-        self, agenda: Scheduler, trace: Trace, network: Network, hosts: dict[str, Host], seed: int
+        self,
+        agenda: Scheduler,
+        trace: Trace,
+        network: Network,
+        hosts: dict[str, Host],
+        streams: RandomStreams,
     ) -> None:
         self._agenda = agenda
         self._trace = trace
         self._network = network
         self._hosts = hosts
-        self._seed = seed
+        self._streams = streams
+        self.planned: dict[int, Timed] = {}  # all that began or will begin, by id
+        self._begun: set[int] = set()
         self._undo: dict[int, tuple[Timed, Undo]] = {}  # faults that last, by id
 
     def schedule(self, faults: tuple[Timed, ...]) -> None:
+        self.planned |= {timed.id: timed for timed in faults}
         for timed in faults:
             self._agenda.at(timed.at_us, self._begin, timed)
             fault = timed.fault
             if type(fault) is Kill and fault.disk == "older":
                 host = self._hosts[fault.node]
-                self._agenda.at(timed.at_us // 2, host.bay.keep_copy)
+                self._agenda.at(max(timed.at_us // 2, self._agenda.now_us), host.bay.keep_copy)
+
+    def replace_rest(self, faults: tuple[Timed, ...]) -> None:
+        """What has not begun never does; of these faults those do that begin from now on."""
+        self.planned = {at: timed for at, timed in self.planned.items() if at in self._begun}
+        self.schedule(tuple([one for one in faults if one.at_us > self._agenda.now_us]))
 
     def end_all(self) -> None:
         """End all faults at the end of their phase: everything works again, and every node is
@@ -77,8 +90,11 @@ class Injector:
 
     def _begin(self, timed: Timed) -> None:
         fault = timed.fault
+        if self.planned.get(timed.id) is not timed:
+            return  # it was replaced
+        self._begun.add(timed.id)
         self._tell(Faulted(timed.id, word(fault), nodes_of(fault), detail_of(fault)))
-        rng = stream(self._seed, f"fault {timed.id}")
+        rng = self._streams.stream(f"fault {timed.id}")
         undo = self._apply(fault, rng)
         if undo is not None:
             self._undo[timed.id] = (timed, undo)

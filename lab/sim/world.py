@@ -21,8 +21,9 @@ from domain.moderation import Moderator, Policy, Rule
 from lab.drills import differences
 from lab.plan.draw import draw
 from lab.plan.faults import Op, Plan, WordRule, word
-from lab.plan.random_streams import stream
+from lab.plan.random_streams import RandomStreams, stream
 from lab.plan.scenario import Scenario
+from lab.sim.branch import Branch
 from lab.sim.clients import Clients
 from lab.sim.context import SimContext
 from lab.sim.host import Host
@@ -32,7 +33,7 @@ from lab.sim.projection_checks import final_of
 from lab.sim.reach_hooks import ReachHooks
 from lab.sim.scheduler import Scheduler
 from lab.trace.kinds import SCHEMA, Detail, Differs, Final, Phase, Run, State, Totals
-from lab.trace.trace import Observer, Trace
+from lab.trace.trace import Event, Observer, Trace
 from node.core.replica import Replica, ReplicaConfig
 
 SETTLE_US = 1_000_000
@@ -64,6 +65,7 @@ class World:
         observers: Iterable[Observer] = (),
         paranoid: bool = False,
         watch: ReachHooks | None = None,
+        branch: Branch | None = None,
     ) -> None:
         # Only the collector frees a world, a web of references. The last one is young and all that
         # is: now that costs least, and this one gets memory that is still in the caches.
@@ -71,12 +73,14 @@ class World:
         self.plan = plan
         self.detail: Detail = detail
         self.agenda = Scheduler()
-        self.trace = Trace(observers)
+        self.branch = branch
+        self.trace = Trace((*observers, self._branch_off) if branch is not None else observers)
+        self.streams = RandomStreams(plan.seed)
         self.network = Network(
             self.agenda,
             self.trace,
             plan.network,
-            stream(plan.seed, "network"),
+            self.streams.stream("network"),
             packets_traced=detail != "lean",
             paranoid=paranoid,
         )
@@ -86,6 +90,7 @@ class World:
             agenda=self.agenda,
             trace=self.trace,
             network=self.network,
+            streams=self.streams,
             moderator=moderator,
             detail=detail,
             watch=watch,
@@ -97,7 +102,7 @@ class World:
             self.hosts[host.name] = host
             self.network.join(host)
         self.clients.hosts = self.hosts
-        self.injector = Injector(self.agenda, self.trace, self.network, self.hosts, plan.seed)
+        self.injector = Injector(self.agenda, self.trace, self.network, self.hosts, self.streams)
 
     # --- phases ---------------------------------------------------------------------------------
 
@@ -124,7 +129,7 @@ class World:
         )
         self.trace.add(0, "", 0, about)
         self.trace.add(0, "", 0, Phase("faults"))
-        rng = stream(plan.seed, "boots")
+        rng = self.streams.stream("boots")
         for host in self.hosts.values():
             self.agenda.at(rng.randrange(plan.boot_spread_us + 1), host.start)
         self.injector.schedule(plan.faults)
@@ -159,11 +164,19 @@ class World:
         counts["in_flight"] = self.network.in_flight + sum(
             host.process.put_aside for host in self.hosts.values() if host.process is not None
         )
-        enabled = tuple(sorted({word(timed.fault) for timed in self.plan.faults}))
+        enabled = tuple(sorted({word(timed.fault) for timed in self.injector.planned.values()}))
         self._tell(Totals(counts, dict(sorted(ledger.fired.items())), enabled))
         self._tell(Phase("end"))
         failures = tuple(self.shared.core_failures)
         return Result(self.plan, self.trace, ledger, self.agenda.done, failures)
+
+    def _branch_off(self, event: Event) -> None:
+        """Not an observer: once, it changes what comes after this event. It records nothing."""
+        branch = self.branch
+        if branch is not None and event.seq == branch.after:
+            self.streams.reseed(branch.seed)
+            if branch.faults is not None:
+                self.injector.replace_rest(branch.faults)
 
     def _ask(self, op: Op) -> None:
         self.clients.due(op)
