@@ -32,7 +32,8 @@ LINE_BYTES = 68  # of a line with no range and no tag, beside its origin, at mos
 FOLD_BYTES = 48  # beside its origin, at most
 RANGE_BYTES = 19
 TURNS = 32  # logs of one origin that need not take turns: each has its quantum in any budget
-FETCHED_BYTES_MAX = 512 * 1024  # by the store, for one delta: entries may lie far apart
+WORK_BYTES_MAX = 512 * 1024  # of the meter, for one delta: entries may lie far apart
+SOURCE_BYTES = 512  # of that, for beginning to read a log, beside what the store fetches for it
 
 
 class _Source:
@@ -68,10 +69,11 @@ class _Source:
 def cut(lacks: Iterable[Lack], frontier: Frontier, budget_bytes: int) -> tuple[list[Run], bool]:
     """Runs of at most `budget_bytes` on the wire, and whether something was left out.
 
-    Nothing is read of a log before its turn comes, and no more than the meter allows.
+    Nothing is read of a log before its turn comes, and no more than the meter allows. That a log is
+    begun is paid as well: thousands of logs with an entry each take longer than one log with all.
     """
     store = frontier.store
-    meter = Meter(store, FETCHED_BYTES_MAX)
+    meter = Meter(store, WORK_BYTES_MAX)
     sources: list[_Source] = []
     left, entries = budget_bytes, 0
     waiting: deque[Lack | _Source] = deque(_in_turn(lacks, frontier.places))
@@ -79,6 +81,7 @@ def cut(lacks: Iterable[Lack], frontier: Frontier, budget_bytes: int) -> tuple[l
         source = waiting.popleft()
         if type(source) is Lack:
             source = _Source(source, store)
+            meter.spend(SOURCE_BYTES)
             sources.append(source)
         assert type(source) is _Source
         source.deficit += QUANTUM_BYTES

@@ -14,7 +14,7 @@ from domain.seqset import SEQ_MAX, SeqSet
 from gossip.frontier import Frontier
 from gossip.log import Log, numbers_of
 from gossip.meter import ENTRY_BYTES, STEP_BYTES
-from gossip.packets import TAGS_MAX, Line
+from gossip.packets import Line
 from gossip.reconcile import Lack
 
 RUN_MAX = 64  # tags that are compared at once
@@ -105,19 +105,19 @@ class Vector:
             for seq, _, data in frontier.tagged(log, low, high):
                 if frontier.meter.spent() or len(lacking) >= UNHELD_MAX:
                     break
-                frontier.meter.spend(len(data) + ENTRY_BYTES)
+                frontier.meter.spend(len(data) + ENTRY_BYTES + STEP_BYTES)
                 lacking.append((seq, data))
 
         def most() -> int:
-            full = len(lacking) >= TAGS_MAX
-            return 0 if full else min(frontier.meter.affords(ENTRY_BYTES), RUN_MAX)
+            return min(frontier.meter.affords(ENTRY_BYTES), RUN_MAX)
 
         for seq, tags, first_data in _rows(frontier, log, (at, last), theirs, most):
-            if frontier.meter.spent() or len(lacking) >= TAGS_MAX:
+            if frontier.meter.spent():
                 log.probed = seq
                 break
             frontier.meter.spend(len(first_data) + ENTRY_BYTES * len(tags))
             lacked = [tag for tag in tags if numbers_of(tag)[0] not in theirs]
+            frontier.meter.spend(STEP_BYTES * len(lacked))
             lacking += [(seq, frontier.data_of(log, seq, tag, first_data)) for tag in lacked]
         return Lack(log, [], lacking, len(lacking))
 

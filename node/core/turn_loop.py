@@ -10,6 +10,8 @@ Rules
 - Inputs that come while a turn waits to run share it: that batches syncs, packets and replies. One
   turn steps at most `inputs_max`, and of packets so many bytes; the rest has the next one. Who
   comes first, and what finds no room (`packets_unheard`), is for the inbox (`node.core.inbox`).
+- Where commands and the journal's progress have made a turn late, it takes no packets, so that
+  their time is not added to that of a packet; the next turn takes at least one.
 - A failed write covers what was handed out before its moment. So the replica is drained, and that
   is executed, before the failure is stepped; what it hands out afterwards is written.
 - Each command has a ticket, and exactly one reply.
@@ -82,7 +84,8 @@ class TurnLoop:
     """Of one life. Mutable; not thread-safe."""
 
     __slots__ = (
-        *("_armed_ms", "_asked", "_inbox", "_inputs_max", "_ports", "_replica", "_ticked"),
+        *("_armed_ms", "_asked", "_inbox", "_inputs_max", "_ports", "_put_off", "_replica"),
+        "_ticked",
         *("flying", "leaving", "over", "runs"),
     )
 
@@ -94,6 +97,7 @@ class TurnLoop:
         self._inbox = Inbox(replica.peers)
         self._asked = False  # for a turn
         self._ticked = (-1, -1)
+        self._put_off = False  # the last turn took no packets, for it was late
         self._armed_ms = -1  # what the timer is set to; -1: it is not
         self.flying: set[int] = set()  # tickets of commands without a reply
         self.leaving = False
@@ -185,7 +189,9 @@ class TurnLoop:
                         return
                 else:
                     replica.step(item)
-            self._step_packets(self._inputs_max - len(own), now_ms)
+            self._put_off = bool(own) and not self._put_off and ports.late()
+            if not self._put_off:
+                self._step_packets(self._inputs_max - len(own), now_ms)
         self._execute(replica.drain())
         if self.over:
             return

@@ -190,7 +190,7 @@ def test_of_a_long_unnamed_backlog_one_leg_lists_a_part() -> None:
     one = holding(chain("n1", TAGS_MAX + 5), chain("n1", 1, branch="b"))
     theirs = holding(chain("n1", 1, branch="b"))
     theirs.ensure(N1).disputed = True
-    assert lack_of(one, theirs).count == TAGS_MAX
+    assert TAGS_MAX // 4 < lack_of(one, theirs).count < TAGS_MAX // 3, "what the meter affords"
 
 
 def test_ranges_are_compared_in_a_later_exchange_once_a_meter_has_run_out() -> None:

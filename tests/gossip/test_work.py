@@ -11,7 +11,7 @@ import pytest
 
 from domain.arrival import TAG_BYTES
 from domain.dot import EPOCH_MAX, Dot, LogId
-from gossip.delta import runs_of
+from gossip.delta import SOURCE_BYTES, WORK_BYTES_MAX, cut, runs_of
 from gossip.entry import Entry, hash_of
 from gossip.epoch_folds import LACKED_MAX, EpochFolds, FoldSummary
 from gossip.frontier import NAMED_BYTES_MAX, RIVALS_MAX, Frontier
@@ -385,3 +385,24 @@ def test_no_summary_has_more_lines_than_a_packet_may_have(each: int) -> None:
     line = summary.lines[0]
     with pytest.raises(WireError):
         decode(encode(packet(Syn(bytes(16), 1, [line] * (LINES_MAX + 1)))))
+
+
+def test_what_one_packet_costs_in_all_is_bounded_after_an_attack() -> None:
+    """The dearest packets known: small ones, to a node with thousands of made-up logs.
+
+    The bound is some 23 ms, half of what a turn may take. It was 3.9 million.
+    """
+    net, _ = node([one for log in range(3) for one in chain("n3", 6000, epoch=1 + log, size=90)])
+    net.hold("n1", [entry("n2", 1, epoch=1000 + at) for at in range(3000)])
+    net.hold("n1", [entry(f"x{at}", 1, epoch=5) for at in range(1000)])
+    more = [Line("n3", log + 1, 2**62, bytes(8), []) for log in range(3)]
+    tags = [Line("n3", log + 1, 5000, bytes(8), [], b"\1" * 8) for log in range(3)]
+    for lines in (more, tags, more, tags):
+        assert steps(partial(ask, net, Syn(ROOT, 2**40, lines))) < 2_600_000
+
+
+def test_a_delta_begins_so_many_logs_and_no_more() -> None:
+    frontier = invented(2 * LACKED_MAX, 1)
+    lacks = lacks_of(frontier, [])
+    runs, more = cut(lacks, frontier, 900 * 1024)
+    assert (len(runs), more) == (WORK_BYTES_MAX // SOURCE_BYTES, True)

@@ -290,9 +290,20 @@ def test_a_turn_that_takes_long_leaves_packets_for_the_next_one_and_no_command()
     for ticket in (1, 2):
         bench.post(ticket)
     bench.turns.run()
-    assert bench.turns.waiting == 2
+    assert bench.turns.waiting == 3, "the commands have taken long: no packet shares their turn"
     assert bench.turns.flying == {1, 2}
-    for left in (1, 0):
+    for left in (2, 1, 0):
+        bench.turns.run()
+        assert bench.turns.waiting == left
+
+
+def test_commands_that_take_long_in_each_turn_keep_no_packet_waiting_for_more_than_one() -> None:
+    bench = Bench()
+    bench.slow = True
+    for _ in range(3):
+        bench.receive()
+    for ticket, left in enumerate((3, 2, 2, 1, 1, 0), 1):
+        bench.post(ticket)
         bench.turns.run()
         assert bench.turns.waiting == left
 
