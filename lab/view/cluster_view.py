@@ -6,10 +6,14 @@
     view.nodes["n2"].events, view.lacks("n2")
 
 Times are microseconds of the observer. A dot is text, `n1.5eed:12`, as in the trace.
+
+Memory is bounded. Of the messages only the newest are kept with their content (`messages`); who
+holds what is exact for all of them (`Held`), so `lacks` and `known` count the older ones, too.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Literal, Self
 
 from msgspec import Struct
@@ -39,14 +43,19 @@ from lab.trace.kinds import (
     Stopped,
     Visible,
 )
-from lab.trace.trace import Event, dot_of
+from lab.trace.trace import Event, dot_of, origin_of
+from lab.view.held import Held
 
 LINES_MAX = 500  # of the merged log
-LATENCIES_MAX = 120  # acknowledgements, the newest
+LATENCIES_MAX = 120  # acknowledgements and lags, the newest
+MESSAGES_MAX = 2000  # with their content, the newest
+ARRIVALS_MAX = MESSAGES_MAX  # of one node, in their order
+PEOPLE_MAX = 1000  # participants of one node, the newest
+TEXT_MAX = 500  # characters of a message; what is longer is cut
 
 NodeHealth = Literal[
     "unknown", "down", "starting", "recovering", "running", "paused", "read_only", "degraded",
-    "stopping", "backoff", "failed",
+    "stopping", "backoff", "failed", "silent",
 ]  # fmt: skip
 
 
@@ -89,8 +98,13 @@ class Poll(Struct, frozen=True):
     restarts: int = 0
     pid: int | None = None
     uptime_ms: int | None = None
-    quiet_ms: int | None = None
+    quiet_for_ms: int | None = None
     stable: bool | None = None
+    life: int | None = None  # the incarnation that answered
+    logs: dict[str, tuple[tuple[int, int], ...]] = {}  # n1.5eed -> the numbers that it holds
+    logs_cut: bool = False  # it holds more logs than these
+    feed_missed: int = 0  # arrivals that its feed skipped, since this observer began
+    feed_unread: int = 0  # of these, those that were not read from its timeline, either
     workers: dict[str, Worker] = {}
     links: dict[str, Link] = {}
     queues: dict[str, Queue] = {}
@@ -139,8 +153,8 @@ class NodeView:
         self.life = 0
         self.restarts = 0
         self.exit = ""  # how its last life ended
-        self.arrivals: list[str] = []  # dots, in the order in which this node shows them
-        self.held: set[str] = set()  # the same dots
+        self.arrivals: deque[str] = deque(maxlen=ARRIVALS_MAX)  # dots, as shown here, newest last
+        self.held = Held()  # all dots that it shows
         self.root = ""
         self.quiet_since_us: int | None = None
         self.stable: bool | None = None
@@ -148,6 +162,7 @@ class NodeView:
         self.rules: dict[str, int] = {}  # moderation: rule -> posts that it changed or refused here
         self.refused = 0  # posts, by moderation
         self.latencies_us: deque[int] = deque(maxlen=LATENCIES_MAX)  # invoke to ok, the newest last
+        self.lags_us: deque[int] = deque(maxlen=LATENCIES_MAX)  # after the first node to show it
         self.sent_bytes = 0
         self.received_bytes = 0
         self.sent = 0  # packets
@@ -156,7 +171,7 @@ class NodeView:
 
     @property
     def events(self) -> int:
-        return len(self.arrivals)
+        return len(self.held)
 
     @property
     def up(self) -> bool:
@@ -165,51 +180,80 @@ class NodeView:
     def copy(self) -> "NodeView":
         new = NodeView(self.name)
         new.__dict__.update(self.__dict__)
-        new.arrivals = list(self.arrivals)
-        new.held = set(self.held)
+        new.arrivals = self.arrivals.copy()
+        new.held = self.held.copy()
         new.presence = dict(self.presence)
         new.rules = dict(self.rules)
         new.latencies_us = self.latencies_us.copy()
+        new.lags_us = self.lags_us.copy()
         return new
 
 
 class ClusterView:
     """The fold. Mutable; `copy` gives one that later events do not change."""
 
-    def __init__(self) -> None:
+    def __init__(self, messages_max: int = MESSAGES_MAX) -> None:
         self.t_us = 0
         self.source = ""  # sim, real, live
         self.scenario = ""
         self.seed = 0
         self.phase = ""
         self.nodes: dict[str, NodeView] = {}
-        self.messages: dict[str, Message] = {}  # of all nodes, in the order of first arrival
+        self.messages: dict[str, Message] = {}  # the newest of all nodes, by their first arrival
+        self.first_us: dict[str, int] = {}  # of these: when the first node was seen to show it
+        self.spread_us: dict[str, int] = {}  # of these: from the first node to the last one so far
+        self.spreads_us: deque[int] = deque(maxlen=LATENCIES_MAX)  # until all that are up showed it
         self.faults: dict[int, Fault] = {}  # now in effect
         self.lines: deque[LogLine] = deque(maxlen=LINES_MAX)
+        self._all = Held()  # what any node is known to show
+        self._past = Held()  # messages that have left `messages`
+        self._messages_max = messages_max
         self._asked_us: dict[int, tuple[int, str]] = {}  # ops in flight: op -> when, what
 
     # --- readings -------------------------------------------------------------------------------
 
+    @property
+    def known(self) -> int:
+        """How many messages any node is known to show, older ones included."""
+        return len(self._all)
+
+    @property
+    def older(self) -> int:
+        """How many of these are not in `messages` any more, or never were."""
+        return max(len(self._all) - len(self.messages), 0)
+
     def lacks(self, node: str) -> int:
-        """How many of the messages that anybody is known to hold this node does not show."""
-        return len(self.messages) - len(self.nodes[node].held)
+        """How many of the messages that any node is known to show this one does not show.
+
+        If a node has more logs than a status names, only counts are compared: a lower bound.
+        """
+        polls = [one.poll for one in self.nodes.values() if one.poll is not None]
+        if any(poll.logs_cut for poll in polls):
+            own = self.nodes[node].poll
+            most = max(poll.events or 0 for poll in polls)
+            return most - (own.events or 0) if own is not None else most
+        return len(self._all) - len(self.nodes[node].held)
 
     def lacking(self, node: str) -> Iterator[Message]:
+        """Those of the newest messages that this node does not show, and some other does."""
         held = self.nodes[node].held
-        return (one for dot, one in self.messages.items() if dot not in held)
+        known = self._all
+        return (one for dot, one in self.messages.items() if dot not in held and dot in known)
 
     def holders(self, dot: str) -> list[str]:
         return [name for name, node in self.nodes.items() if dot in node.held]
 
     def timeline(self, node: str, last: int) -> list[Message]:
         """The newest of what a node shows, in the order of its arrival there."""
-        return [self.messages[dot] for dot in self.nodes[node].arrivals[-last:]]
+        arrivals = self.nodes[node].arrivals
+        dots = list(islice(arrivals, max(len(arrivals) - last, 0), None))
+        return [self.messages.get(dot) or unknown(dot) for dot in dots]
 
     @property
     def converged(self) -> bool:
         """Whether all nodes that are up show the same. A guess about the past, not about now."""
-        up = [node for node in self.nodes.values() if node.up]
-        return bool(up) and all(len(node.held) == len(self.messages) for node in up)
+        up = [name for name, node in self.nodes.items() if node.up]
+        return bool(up) and not any(self.lacks(name) for name in up)
 
     # --- the fold -------------------------------------------------------------------------------
 
@@ -223,12 +267,28 @@ class ClusterView:
         """Take in a status reading. A node that did not answer keeps what is known of it."""
         self.t_us = max(self.t_us, poll.t_us)
         node = self.node(poll.node)
-        node.poll = poll
+        before, node.poll = node.poll, poll
         node.health = poll.health
         node.restarts = max(node.restarts, poll.restarts)
+        node.refused = max(node.refused, poll.counters.get("rejected", 0))
+        if poll.quiet_for_ms is not None:
+            node.quiet_since_us = poll.t_us - poll.quiet_for_ms * 1000
         if poll.root:
             node.root = poll.root
             node.stable = poll.stable
+        if poll.logs and (before is None or before.logs != poll.logs or len(node.held) == 0):
+            self._holds(node, poll)
+
+    def _holds(self, node: NodeView, poll: Poll) -> None:
+        """What a node says that it holds; more than was seen to come, if a feed left out some."""
+        new = 0
+        for log, ranges in poll.logs.items():
+            new += node.held.add_ranges(log, ranges)
+            self._all.add_ranges(log, ranges)
+        if new:  # perhaps also of the newest messages: they have come by now
+            for dot in self.messages:
+                if node.held.get(dot) is None and dot in node.held:
+                    self._arrives(node, dot, poll.t_us)
 
     def node(self, name: str) -> NodeView:
         if name not in self.nodes:
@@ -240,6 +300,11 @@ class ClusterView:
         new.__dict__.update(self.__dict__)
         new.nodes = {name: node.copy() for name, node in self.nodes.items()}
         new.messages = dict(self.messages)
+        new.first_us = dict(self.first_us)
+        new.spread_us = dict(self.spread_us)
+        new.spreads_us = self.spreads_us.copy()
+        new._all = self._all.copy()
+        new._past = self._past.copy()
         new.faults = dict(self.faults)
         new.lines = self.lines.copy()
         new._asked_us = dict(self._asked_us)
@@ -267,19 +332,50 @@ class ClusterView:
         node = self.node(event.node)
         node.restarts += node.life > 0
         node.life, node.health = event.inc, "running"
-        self._shows(node, data.arrivals)
+        self._shows(event, data.arrivals)
 
-    def _shows(self, node: NodeView, refs: tuple[str, ...]) -> None:
+    def _shows(self, event: Event, refs: tuple[str, ...]) -> None:
         """All that the node shows, from its start or in the end."""
-        node.arrivals = [dot_of(ref) for ref in refs]
-        node.held = set(node.arrivals)
-        for dot in node.arrivals:
-            self._known(dot)
+        node, before = self.node(event.node), self.node(event.node).held
+        node.held = Held()
+        node.arrivals.clear()
+        for dot in map(dot_of, refs):
+            self._meets(node, self._message(dot))
+            kept = dot in self.messages
+            node.held.add(dot, before.get(dot, event.t_us) if kept else None)
+            node.arrivals.append(dot)
+            self._all.add(dot)
+        if len(node.held) < len(before):  # what it showed may be held by nobody now
+            self._all.clear()
+            for one in self.nodes.values():
+                self._all.update(one.held)
 
-    def _known(self, dot: str) -> Message:
+    def _message(self, dot: str) -> Message:
+        """What is known of it; just its name, if it is new or has left `messages`."""
         if dot not in self.messages:
-            self.messages[dot] = Message(dot=dot, what="unknown", author="", text="", stamp_ms=0)
-        return self.messages[dot]
+            self._keep(unknown(dot))
+        return self.messages.get(dot) or unknown(dot)
+
+    def _keep(self, message: Message) -> None:
+        """Take it in among the newest, unless it has left them before."""
+        if message.dot in self._past:
+            return
+        self.messages[message.dot] = message
+        while len(self.messages) > self._messages_max:
+            dot = next(iter(self.messages))
+            for of in (self.messages, self.first_us, self.spread_us):
+                of.pop(dot, None)
+            for node in self.nodes.values():
+                node.held.forget_time(dot)
+            self._past.add(dot)
+
+    def _meets(self, node: NodeView, message: Message) -> None:
+        """Its author is the newest participant here."""
+        if message.author:
+            node.presence.pop(message.author, None)
+            node.presence[message.author] = message.what
+            if len(node.presence) > PEOPLE_MAX:
+                del node.presence[next(iter(node.presence))]
 
     def _refused(self, event: Event, data: StartRefused) -> None:
         node = self.node(event.node)
@@ -301,26 +397,48 @@ class ClusterView:
 
     def _handed(self, _: Event, data: Handed) -> None:
         facts, dot = data.facts, dot_of(data.ref)
-        self.messages[dot] = Message(
-            dot=dot,
-            what=facts.what,
-            author=facts.author,
-            text=facts.text,
-            stamp_ms=facts.stamp_ms,
-            stamp_counter=facts.stamp_counter,
-            censored_by=facts.censored_by,
-            parents=facts.parents,
+        before = self.messages.get(dot)
+        self._keep(
+            Message(
+                dot=dot,
+                what=facts.what,
+                author=facts.author,
+                text=cut(facts.text),
+                stamp_ms=facts.stamp_ms,
+                stamp_counter=facts.stamp_counter,
+                censored_by=facts.censored_by,
+                parents=facts.parents,
+            )
         )
+        if facts.censored_by and (before is None or before.what == "unknown"):
+            node = self.node(origin_of(dot))
+            for rule in facts.censored_by:
+                node.rules[rule] = node.rules.get(rule, 0) + 1
 
     def _visible(self, event: Event, data: Visible) -> None:
         node, dot = self.node(event.node), dot_of(data.ref)
-        message = self._known(dot)
-        if dot not in node.held:
-            node.held.add(dot)
-            node.arrivals.append(dot)
-        if message.author:
-            node.presence[message.author] = message.what
+        message = self._message(dot)
+        if node.held.get(dot) is None:
+            self._arrives(node, dot, event.t_us)
+        self._meets(node, message)
         node.quiet_since_us = event.t_us
+
+    def _arrives(self, node: NodeView, dot: str, t_us: int) -> None:
+        """One more node shows it. When it came to those that had it before this observer came is
+        not known, and so is no lag after them.
+        """
+        new = self._all.add(dot)
+        kept = dot in self.messages
+        if node.held.add(dot, t_us if kept else None) or kept:
+            node.arrivals.append(dot)
+        if not kept or not (new or dot in self.first_us):
+            return
+        lag_us = t_us - self.first_us.setdefault(dot, t_us)
+        node.lags_us.append(lag_us)
+        self.spread_us[dot] = lag_us
+        up = [one for one in self.nodes.values() if one.up]
+        if len(up) > 1 and all(dot in one.held for one in up):
+            self.spreads_us.append(lag_us)
 
     def _quiet(self, event: Event, data: Quiet) -> None:
         self.node(event.node).quiet_since_us = data.to_us
@@ -336,8 +454,6 @@ class ClusterView:
         asked_us, action = self._asked_us.pop(data.op, (None, ""))
         if asked_us is not None and action != "read":
             node.latencies_us.append(event.t_us - asked_us)
-        for rule in data.rules:
-            node.rules[rule] = node.rules.get(rule, 0) + 1
 
     def _fail(self, event: Event, data: Fail) -> None:
         self._asked_us.pop(data.op, None)
@@ -365,7 +481,16 @@ class ClusterView:
     def _final(self, event: Event, data: Final) -> None:
         node = self.node(event.node)
         node.root, node.health = data.root, data.health
-        self._shows(node, data.arrivals)
+        self._shows(event, data.arrivals)
+
+
+def unknown(dot: str) -> Message:
+    """A message of which only the name is known."""
+    return Message(dot=dot, what="unknown", author="", text="", stamp_ms=0)
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}…"
 
 
 _FOLDS: dict[type, Callable[[ClusterView, Event, Any], None]] = {

@@ -79,3 +79,37 @@ def test_a_node_that_does_not_answer_keeps_what_is_known_of_it() -> None:
     view.poll(Poll(t_us=9, node="n1", health="down"))
     node: NodeView = view.nodes["n1"]
     assert (node.health, node.root, view.t_us) == ("down", "ab", 9)
+
+
+def test_older_messages_are_counted_and_their_content_is_let_go(trace: Trace) -> None:
+    small, whole = ClusterView(messages_max=10), ClusterView()
+    for event in trace:
+        small.apply(event)
+        whole.apply(event)
+        assert len(small.messages) <= 10
+        assert {n: small.lacks(n) for n in small.nodes} == {n: whole.lacks(n) for n in whole.nodes}
+    assert small.known == whole.known == small.older + 10
+    assert list(small.messages) == list(whole.messages)[-10:]
+    name = next(iter(small.nodes))
+    assert list(small.nodes[name].held) == list(whole.nodes[name].held)
+    assert sum(small.nodes[name].held.get(dot) is not None for dot in whole.messages) == 10
+
+
+def test_a_poll_counts_what_the_feed_left_out() -> None:
+    view = ClusterView()
+    view.poll(Poll(t_us=5, node="n1", health="running", logs={"n1.5eed": ((1, 1000000),)}))
+    view.poll(Poll(t_us=6, node="n2", health="running", logs={"n1.5eed": ((1, 10), (12, 999))}))
+    assert (view.known, view.older) == (1000000, 1000000)
+    assert (view.lacks("n1"), view.lacks("n2")) == (0, 1000000 - 998)
+    assert "n1.5eed:11" not in view.nodes["n2"].held
+    assert view.holders("n1.5eed:12") == ["n1", "n2"]
+
+
+def test_the_spread_of_a_message_ends_with_the_last_node_that_is_up(trace: Trace) -> None:
+    view = ClusterView()
+    for event in trace:
+        view.apply(event)
+    assert view.spreads_us and all(one >= 0 for one in view.spreads_us)
+    for dot, spread_us in view.spread_us.items():
+        came = [node.held.get(dot) for node in view.nodes.values()]
+        assert max(one for one in came if one is not None) - view.first_us[dot] >= 0 <= spread_us
