@@ -175,6 +175,7 @@ def _plan(given: _Given, config: "ClusterConfig", cluster_id: str) -> "Plan":
     from node.config.addresses import Directory
     from node.config.applied import applied
     from node.config.cluster_file import policy_of
+    from node.config.extras import check_extras
     from node.config.paths import AddressBook, ClusterPaths
     from node.core.replica import ReplicaConfig
     from node.process.lifecycle import Plan
@@ -182,6 +183,7 @@ def _plan(given: _Given, config: "ClusterConfig", cluster_id: str) -> "Plan":
     from node.security.keyring import keyring_of
 
     name, base, paths, log = given.name, given.file.parent, given.paths, given.log
+    check_extras(config, name)
     directory = Directory(config, AddressBook(given.cluster_paths.address_book))
     policy = policy_of(config, base)
     peers = tuple(node.name for node in config.nodes if node.name != name)
@@ -215,6 +217,7 @@ def _plan(given: _Given, config: "ClusterConfig", cluster_id: str) -> "Plan":
         compress=config.compress,
         home=str(paths.dir),
         scrub_bytes_per_s=config.scrub_bytes_per_s,
+        metrics_listen=config.metrics_address(name),
     )
     return Plan(
         replica=replica,

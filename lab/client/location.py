@@ -277,6 +277,7 @@ def keys_in(file: Path) -> Path:
 def check_doors_in(file: Path) -> None:
     """Check that the nodes may and can open their TCP endpoints. Raises one error for all nodes."""
     from node.config.cluster_file import ConfigError, load  # lazy: the YAML parser
+    from node.config.extras import check_extras
     from node.security.key_files import secret_file
     from node.security.keyring import check_doors, keyring_of
 
@@ -285,6 +286,8 @@ def check_doors_in(file: Path) -> None:
     keyless = [name for name in names if not secret_file(folder, name).exists()]
     try:
         check_doors(config)
+        for name in names:
+            check_extras(config, name)
         for name in names if not keyless else []:
             keyring_of(config, folder, name)
     except ConfigError as error:

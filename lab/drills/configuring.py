@@ -20,6 +20,7 @@ from node.config.cluster_file import (
     ClusterConfig,
     ConfigError,
     DoorConfig,
+    MetricsConfig,
     ModerationConfig,
     NodeConfig,
     RestartConfig,
@@ -116,6 +117,8 @@ def _tree(rng: Random) -> Tree:
             node["listen"] = rng.choice((f"127.0.0.1:71{at}0", f"[::1]:71{at}0", f"h{at}.x:1"))
         if rng.random() < 0.3:
             node["durability"] = rng.choice(("always", "interval", "none"))
+        if rng.random() < 0.2:
+            node["metrics"] = {"listen": f"10.0.0.{at}:9464", "insecure": True}
         nodes.append(f"n{at}" if len(node) == 1 and rng.random() < 0.5 else node)
     tree: Tree = {"nodes": nodes}
     some: Tree = {
@@ -127,6 +130,7 @@ def _tree(rng: Random) -> Tree:
         "scrub_bytes_per_s": 0, "id": f"{rng.getrandbits(64):016x}a"[:15] + "a",
         "moderation": {"rules": [{"id": "r1", "words": "builtin:en", "action": "reject"},
                                  {"id": "r2", "words": "w.txt"}], "allow": ["one", "é two"]},
+        "metrics": {"listen": "127.0.0.1:9464"},
     }  # fmt: skip
     for key in rng.sample(sorted(some), rng.randint(0, len(some))):
         tree[key] = some[key]
@@ -143,7 +147,10 @@ def _meant(tree: Tree) -> ClusterConfig:
     for one in _list(given.pop("nodes")):
         node: Tree = one if isinstance(one, dict) else {"name": one}
         doors = {key: DoorConfig(**node[key]) for key in ("control", "feed") if key in node}  # type: ignore[arg-type]
-        nodes.append(NodeConfig(**(node | doors)))  # type: ignore[arg-type]
+        own = {"metrics": MetricsConfig(**node["metrics"])} if "metrics" in node else {}  # type: ignore[arg-type]
+        nodes.append(NodeConfig(**(node | doors | own)))  # type: ignore[arg-type]
+    if "metrics" in given:
+        given["metrics"] = MetricsConfig(**given["metrics"])  # type: ignore[arg-type]
     if "restarts" in given:
         given["restarts"] = RestartConfig(**given["restarts"])  # type: ignore[arg-type]
     if "gossip" in given:
@@ -273,6 +280,22 @@ def _door(rng: Random, tree: Tree) -> Wrong:
     return ("nodes", at, key, "listen"), False, f"nodes[{at}].{key}.listen: {words}"
 
 
+def _metrics(rng: Random, tree: Tree) -> Wrong:
+    listen, words = rng.choice((
+        ("10.0.0.9:5", "everybody who reaches 10.0.0.9:5 could read the metrics: listen on "
+                       "127.0.0.1, or write `insecure: true` beside it"),
+        ("host:5", "'host' does not appear to be an IPv4 or IPv6 address"),
+        ("127.0.0.1:0", "port 0 is not in 1..65535"),
+        ("127.0.0.1:65535", "n0 would get"),
+    ))  # fmt: skip
+    nodes = _list(tree["nodes"])
+    if "n0" in words:  # the second node has no port left
+        nodes[:] = ["a0", "n0"]
+        words = "n0 would get 127.0.0.1:65536: port 65536 is not in 1..65535"
+    tree["metrics"] = {"listen": listen}
+    return ("metrics", "listen"), False, f"metrics.listen: {words}"
+
+
 def _both(_: Random, tree: Tree) -> Wrong:
     tree["encrypt"] = tree["insecure"] = True
     words = "insecure: is for doing without keys, `encrypt: true` for keys"
@@ -303,7 +326,7 @@ def _tag(rng: Random, tree: Tree) -> Wrong:
 
 HARMS: tuple[Harm, ...] = (
     _unknown_key, _unknown_inside, _number, _text, _flag, _keys, _choice, _id, _node_name,
-    _node_twice, _address, _address_twice, _door, _both, _rule_twice, _missing, _odd_number, _tag,
+    _node_twice, _address, _address_twice, _door, _metrics, _both, _rule_twice, _missing, _odd_number, _tag,
 )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ FINGERPRINT_BYTES = 16
 # What tells two states apart and makes no difference to anything that follows.
 ABSTRACTED: dict[type, frozenset[str]] = {
     # Statistics, read by observers alone.
-    Replica: frozenset({"_counters", "_codec", "_config"}),
+    Replica: frozenset({"_counters", "verdicts", "_codec", "_config"}),
     Engine: frozenset({"counters", "exchanges", "bad_entries", "_config", "_share", "_work_bytes"}),
     Rumors: frozenset({"cooled", "dropped"}),
     Holders: frozenset({"held"}),

@@ -28,6 +28,7 @@ class Directory:
     def __init__(self, config: ClusterConfig, book: AddressBook) -> None:
         self._fixed = {n.name: f"tcp://{n.listen}" for n in config.nodes if n.listen is not None}
         self._names = [node.name for node in config.nodes]
+        self._kept = {f"tcp://{config.metrics_address(name)}" for name in self._names}
         self._book = book
         self._stamp: tuple[int, int] | None = None
         self._known: dict[str, str] = {}
@@ -63,7 +64,7 @@ class Directory:
             known = self._book.load()
             if renew_taken:
                 known = {name: endpoint for name, endpoint in known.items() if is_free(endpoint)}
-            taken = {*known.values(), *self._fixed.values()}
+            taken = {*known.values(), *self._fixed.values(), *self._kept}
             for name in self._names:
                 if name not in known and name not in self._fixed:
                     known[name] = _free_endpoint(taken)

@@ -28,6 +28,7 @@ def applied(config: ClusterConfig, name: str, policy: Policy, cluster_id: str) -
         "listen": own.listen or "",
         "control": own.control.listen if own.control else "",
         "feed": own.feed.listen if own.feed else "",
+        "metrics": config.metrics_address(name),
         MODERATION: words,
         **{key: getattr(config, key) for key in (*_COMMON, *_MORE)},
     }

@@ -45,12 +45,18 @@ class DoorConfig(Struct, frozen=True, forbid_unknown_fields=True):
     listen: str  # host:port, for those who have a key
 
 
+class MetricsConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    listen: str  # host:port; of the whole cluster: of its first node, the others count up from it
+    insecure: bool = False  # beyond this machine too, where whoever reaches it reads the metrics
+
+
 class NodeConfig(Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     listen: str | None = None  # host:port; None: a free loopback port, remembered
     durability: Durability | None = None  # None: the cluster's
     control: DoorConfig | None = None  # besides its socket in the state folder: for client keys
     feed: DoorConfig | None = None  # the same, for observer keys
+    metrics: MetricsConfig | None = None  # None: as the cluster says
 
     @property
     def addresses(self) -> list[tuple[Path_, str]]:
@@ -108,6 +114,7 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True):
     id: ClusterId | None = (
         None  # None: random, made by the first `cluster up`, see node.config.ownership
     )
+    metrics: MetricsConfig | None = None  # None: only nodes that say so themselves serve any
 
     def node(self, name: str) -> NodeConfig:
         """The node of that name; raises ConfigError with the nearest name otherwise."""
@@ -116,6 +123,17 @@ class ClusterConfig(Struct, frozen=True, forbid_unknown_fields=True):
                 return node
         names = [node.name for node in self.nodes]
         raise ConfigError(f"no node {shown(name)}: {hint_of(name, names, 'its nodes are')}")
+
+    def metrics_address(self, name: str) -> str:
+        """Where a node serves its metrics, host:port; "" if it serves none."""
+        for i, node in enumerate(self.nodes):
+            if node.name == name:
+                own = node.metrics
+                if own is not None or self.metrics is None:
+                    return own.listen if own is not None else ""
+                host, _, port = self.metrics.listen.rpartition(":")
+                return f"{host}:{int(port) + i}"
+        return ""
 
 
 def generated(n: int, name: str = "chatlab") -> ClusterConfig:
@@ -185,8 +203,47 @@ def _check_nodes(config: ClusterConfig, document: Located) -> None:
                 what = f"{listen} is already the address of {addresses[address]}"
                 raise wrong(document, path, what)
             addresses[address] = node.name
+    _check_metrics(config, document, addresses)
     if config.encrypt and config.insecure:
         raise wrong(document, ("insecure",), "is for doing without keys, `encrypt: true` for keys")
+
+
+def _check_metrics(
+    config: ClusterConfig, document: Located, addresses: dict[tuple[str, int], str]
+) -> None:
+    """Every node has an address of its own, and others reach it only where that is asked for."""
+    for path, metrics in _metrics_in(config):
+        try:
+            host, _ = split_address(metrics.listen)
+            ipaddress.ip_address(host)  # the address is bound, and never dialled by its name
+        except ValueError as error:
+            raise wrong(document, (*path, "listen"), str(error)) from None
+        if not metrics.insecure and not is_loopback(metrics.listen):
+            what = (
+                f"everybody who reaches {metrics.listen} could read the metrics: listen on "
+                "127.0.0.1, or write `insecure: true` beside it"
+            )
+            raise wrong(document, (*path, "listen"), what)
+    for i, node in enumerate(config.nodes):
+        listen = config.metrics_address(node.name)
+        if not listen:
+            continue
+        path = ("nodes", i, "metrics", "listen") if node.metrics else ("metrics", "listen")
+        try:
+            address = split_address(listen)
+        except ValueError as error:
+            raise wrong(document, path, f"{node.name} would get {listen}: {error}") from None
+        if address in addresses:
+            what = f"{listen}, of {node.name}, is already the address of {addresses[address]}"
+            raise wrong(document, path, what)
+        addresses[address] = node.name
+
+
+def _metrics_in(config: ClusterConfig) -> list[tuple[Path_, MetricsConfig]]:
+    """All that the file says of metrics, and where."""
+    said: list[tuple[Path_, MetricsConfig | None]] = [(("metrics",), config.metrics)]
+    said += [(("nodes", i, "metrics"), node.metrics) for i, node in enumerate(config.nodes)]
+    return [(path, metrics) for path, metrics in said if metrics is not None]
 
 
 def _check_rules(config: ClusterConfig, document: Located) -> None:

@@ -18,7 +18,7 @@ Rules
 from collections.abc import Iterable
 from functools import partial
 from random import Random
-from typing import Literal, assert_never
+from typing import ClassVar, Literal, assert_never
 
 from msgspec import Struct
 
@@ -78,6 +78,7 @@ from node.core.projections import Projections
 from node.core.write_state import WriteBounds, WritePhase
 
 COUNTERS = ("posted", "received", "censored", "rejected", "refused", "unmet", "skewed")
+VERDICTS_MAX = 512  # pairs of a verdict and a rule that are counted apart
 Health = Literal["starting", "running", "recovering", "read_only"]
 
 
@@ -95,6 +96,8 @@ class ReplicaConfig(Struct, frozen=True):
 
 class Replica:
     """Mutable; not thread-safe."""
+
+    strategy: ClassVar[str] = Vector.name  # of reconciliation
 
     def __init__(
         self,
@@ -141,6 +144,7 @@ class Replica:
         self._sleep_until_ms = 0  # after a drain, until the next step: before that no Tick matters
         self._forks = Forks(self.engine.frontier)
         self._counters = dict.fromkeys((*COUNTERS, "restored", "unwritable"), 0)
+        self.verdicts: dict[tuple[str, str], int] = {}  # verdict and rule -> commands
 
     # --- before the first turn ------------------------------------------------------------------
 
@@ -300,6 +304,7 @@ class Replica:
         emitted = self._emitter.emit(submit.command, known, self._wall_ms)
         if type(emitted) is Denied:
             self._counters["rejected" if emitted.by == "moderation" else "refused"] += 1
+            self._count_verdict("rejected", emitted.rules)
             self._outbox.reply.append((submit.ticket, emitted))
         elif type(emitted) is Emitted:
             self._hand_out_own(submit, emitted)
@@ -313,6 +318,17 @@ class Replica:
         self._commits.hand_out(emitted.record, arrival, entry, own=True, receipt=receipt)
         self._commits.await_ack(submit, arrival.event, emitted.rules, self._now_ms)
         self._counters["censored"] += bool(emitted.rules)
+        if emitted.rules:
+            self._count_verdict("censored", emitted.rules)
+        else:
+            self._count_verdict("clean", ("",))
+
+    def _count_verdict(self, verdict: str, rules: tuple[str, ...]) -> None:
+        for rule in rules:
+            key = (verdict, rule)
+            if key not in self.verdicts and len(self.verdicts) >= VERDICTS_MAX:
+                key = (verdict, "other")  # rules come and go with each reading of the file
+            self.verdicts[key] = self.verdicts.get(key, 0) + 1
 
     @property
     def stamps_ahead_ms(self) -> int:

@@ -17,6 +17,7 @@ packets are of no use to anybody. Beyond that packets are dropped and counted, b
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 import zmq
 from msgspec import Struct, field
@@ -67,9 +68,29 @@ class Traffic(Struct):
     received_packets: int = 0
     received_bytes: int = 0
     dropped: dict[str, int] = field(default_factory=dict)  # reason -> packets
+    sent_by_kind: dict[type, int] = field(default_factory=dict)  # class of the body -> bytes
+    received_by_kind: dict[type, int] = field(default_factory=dict)
+
+    def sent(self, frame: "Frame") -> None:
+        kind, size = frame.kind, len(frame.data)
+        self.sent_packets += 1
+        self.sent_bytes += size
+        self.sent_by_kind[kind] = self.sent_by_kind.get(kind, 0) + size
+
+    def received(self, kind: type, size: int) -> None:
+        self.received_packets += 1
+        self.received_bytes += size
+        self.received_by_kind[kind] = self.received_by_kind.get(kind, 0) + size
 
     def drop(self, reason: str, packets: int = 1) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + packets
+
+
+class Frame(NamedTuple):
+    """A packet as it goes over the wire, and the class of its body."""
+
+    data: bytes
+    kind: type
 
 
 class PeerSender:
@@ -100,7 +121,7 @@ class PeerSender:
         self._age_s = age_s
         self._keyring = keyring
         self.key: bytes | None = None  # the peer's, with which it was dialled
-        self._queue: deque[tuple[float, bytes]] = deque()  # since when, frame
+        self._queue: deque[tuple[float, Frame]] = deque()  # since when, frame
         self._delayed: set[asyncio.TimerHandle] = set()
         self._expiry: asyncio.TimerHandle | None = None
         self._dealer: RawSocket | None = None
@@ -153,53 +174,54 @@ class PeerSender:
 
     # --- sending --------------------------------------------------------------------------------
 
-    def put(self, data: bytes) -> None:
+    def put(self, frame: Frame) -> None:
         """To the socket if it takes it and nothing waits before it, else into the queue."""
         if self._dealer is None:
             self._drop("no_address" if self.endpoint is None else "no_key")
             return
-        if not self._queue and self._sent(data):
+        if not self._queue and self._sent(frame):
             return
-        if self._has_room_for(data):
-            self._queue.append((self._loop.time(), data))
-            self.queued_bytes += len(data)
+        size = len(frame.data)
+        if self._has_room_for(size):
+            self._queue.append((self._loop.time(), frame))
+            self.queued_bytes += size
             self._arm()
             # A failed send may have taken the signal that the socket can be written again.
             self._flush_if_writable()
 
-    def put_later(self, data: bytes, delay_ms: float) -> None:
-        if not self._has_room_for(data):
+    def put_later(self, frame: Frame, delay_ms: float) -> None:
+        size = len(frame.data)
+        if not self._has_room_for(size):
             return
-        self.queued_bytes += len(data)
+        self.queued_bytes += size
 
         def due() -> None:
             self._delayed.discard(timer)
-            self.queued_bytes -= len(data)
-            self.put(data)
+            self.queued_bytes -= size
+            self.put(frame)
 
         timer = self._loop.call_later(delay_ms / 1000, self._guard(due))
         self._delayed.add(timer)
 
-    def _has_room_for(self, data: bytes) -> bool:
-        if self.queued_bytes + len(data) <= self._bytes_max:
+    def _has_room_for(self, size: int) -> bool:
+        if self.queued_bytes + size <= self._bytes_max:
             return True
         self._drop("queue_full")
         return False
 
-    def _sent(self, data: bytes) -> bool:
+    def _sent(self, frame: Frame) -> bool:
         assert self._dealer is not None
         try:
-            self._dealer.send(data, zmq.DONTWAIT)
+            self._dealer.send(frame.data, zmq.DONTWAIT)
         except zmq.Again:
             return False
-        self.traffic.sent_packets += 1
-        self.traffic.sent_bytes += len(data)
+        self.traffic.sent(frame)
         return True
 
     def _flush(self) -> None:
         """Whatever the socket takes. Called on every sign of life from it."""
         while self._queue and self._sent(self._queue[0][1]):
-            self.queued_bytes -= len(self._queue.popleft()[1])
+            self.queued_bytes -= len(self._queue.popleft()[1].data)
 
     def _flush_if_writable(self) -> None:
         if self._pump is not None and self._pump.look() & zmq.POLLOUT:
@@ -217,7 +239,7 @@ class PeerSender:
         limit_s = self._loop.time() - self._age_s
         expired = 0
         while self._queue and self._queue[0][0] <= limit_s:
-            self.queued_bytes -= len(self._queue.popleft()[1])
+            self.queued_bytes -= len(self._queue.popleft()[1].data)
             expired += 1
         if expired:
             self._drop("slow" if self.connected else "unreachable", expired)

@@ -24,16 +24,16 @@ import asyncio
 import errno
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import zmq
 
-from gossip.packets import Packet
+from gossip.packets import Body, Packet
 from gossip.wire import PACKET_BYTES_MAX, WireError, decode, encode
 from node.core.ports import Note
 from node.network.compression import compressed, expanded
 from node.network.link_faults import FaultTable
-from node.network.peer_sender import QUEUE_AGE_S, QUEUE_BYTES_MAX, PeerSender, Traffic
+from node.network.peer_sender import QUEUE_AGE_S, QUEUE_BYTES_MAX, Frame, PeerSender, Traffic
 from node.network.penalties import Penalties
 from node.security.curve import key_on, lock
 from node.security.key_files import Trusted
@@ -54,6 +54,7 @@ MESSAGE_BYTES_MAX = PACKET_BYTES_MAX + 256 * 1024
 STRANGERS_BYTES_MAX = 8 * 1024 * 1024
 PEERS_BYTES_MAX = 64 * 1024 * 1024
 CONNECTIONS_MAX = 1024
+KINDS: tuple[type, ...] = get_args(Body)
 
 
 class AddressInUse(OSError):
@@ -158,6 +159,16 @@ class Transport:
             **self.gate.counters,
         }
 
+    def bytes_by_kind(self) -> dict[tuple[str, str], int]:
+        """Over all peers: (out or in, kind of packet) -> bytes. All kinds are there, in order."""
+        kinds = {(way, kind.__name__.lower()): 0 for way in ("out", "in") for kind in KINDS}
+        for sender in self._senders.values():
+            traffic = sender.traffic
+            for way, by_kind in (("out", traffic.sent_by_kind), ("in", traffic.received_by_kind)):
+                for kind, size in by_kind.items():
+                    kinds[way, kind.__name__.lower()] += size
+        return kinds
+
     def start(self) -> None:
         """Bind and connect. Raises AddressInUse."""
         assert self._router is None, "started twice"
@@ -234,21 +245,21 @@ class Transport:
             self._reject("unknown_peer", f"a packet to {peer[:32]!r}, who is no peer of this node")
             return
         try:
-            data = self._bytes_of(packet)
+            frame = Frame(self._bytes_of(packet), type(packet.body))
         except WireError as error:  # the core sends none so large; if it does, that is one lost
             self._reject("unsendable", f"a packet to {peer}: {error}")
             return
         if self.faults.whole(peer):
-            sender.put(data)
+            sender.put(frame)
             return
         delays_ms = self.faults.plan(peer)
         if not delays_ms:
             sender.traffic.drop("blocked" if self.faults.get(peer).blocked else "lost")
         for delay_ms in delays_ms:
             if delay_ms > 0:
-                sender.put_later(data, delay_ms)
+                sender.put_later(frame, delay_ms)
             else:
-                sender.put(data)
+                sender.put(frame)
 
     def _bytes_of(self, packet: Packet) -> bytes:
         """One packet to many peers comes in a row, and is encoded once."""
@@ -299,8 +310,7 @@ class Transport:
             return
         sender = self._senders.get(packet.sender)
         if sender is not None:
-            sender.traffic.received_packets += 1
-            sender.traffic.received_bytes += len(data)
+            sender.traffic.received(type(packet.body), len(data))
             self.gate.know(parts[0], packet.sender)
         self._on_packet(packet, len(data), (time.thread_time_ns() - began_ns) // 1000)
 

@@ -15,11 +15,13 @@ Rules
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from random import Random
 
+from domain.arrival import Arrival
 from gossip.packets import Packet
+from node.control.measures import Measures
 from node.control.queries import Running
 from node.core.checkpoint import Checkpoint, Seal
 from node.core.interface import Outbox, Outcome, Persisted, PersistFailed, Received, Submit
@@ -42,6 +44,7 @@ from node.storage.journal import Journal
 from node.storage.offset_index import WrittenFrame
 from node.storage.record_reader import RecordPages
 
+Publish = Callable[[Sequence[tuple[int, Arrival]]], None]
 ADDRESSES_EVERY_S = 1.0
 FLUSH_MS = 100
 LOOK_S = 1.0  # between two looks at the sockets' paths
@@ -83,8 +86,14 @@ class Runtime:
         self._always = settings.durability == "always"
         self._home = settings.home
         self._look_timer: asyncio.TimerHandle | None = None
+        self._measures = Measures(wall_ms) if settings.metrics_listen else None
         self._committer = Committer(
-            journal, settings.durability, settings.interval_ms, self._from_committer, self._unkept
+            journal,
+            settings.durability,
+            settings.interval_ms,
+            self._from_committer,
+            self._unkept,
+            on_synced=_nobody if self._measures is None else self._measures.fsync_s.observe,
         )
         self.running = Running(
             settings.node,
@@ -133,16 +142,19 @@ class Runtime:
             faults=self.faults,
             known=self._addresses(),
             keyring=keyring,
+            measures=self._measures,
         )
         self.authenticator, self.transport, self.control = (
             workers.authenticator,
             workers.transport,
             workers.control,
         )
-        self.feed, self.telemetry = workers.feed, workers.telemetry
+        self.feed, self.telemetry, self.metrics = workers.feed, workers.telemetry, workers.metrics
         guard = self.supervisor.guard
         self.send = guard("transport", self._send_all)
-        self.publish = guard("feed", self.feed.publish)
+        self.publish: Publish = guard("feed", self.feed.publish)
+        if self._measures is not None:
+            self.publish = _both(guard("metrics", self._measures.arrived), self.publish)
         self._set_endpoint = guard("transport", self.transport.set_endpoint)
         self.reply = guard("control", self._reply_all)
 
@@ -156,6 +168,8 @@ class Runtime:
         start(self.feed)
         start(self.control)
         start(self.telemetry)
+        if self.metrics is not None:
+            start(self.metrics)
         if self.scrub is not None:
             start(self.scrub)
         self._look_timer = self._loop.call_later(LOOK_S, self._look)
@@ -380,6 +394,7 @@ class Runtime:
             "journal_queued_records": self._committer.queued_records,
             "journal_commits": self._committer.commits,
             **self.feed.counters,
+            **(self.metrics.counters if self.metrics is not None else {}),
             "packets_unheard": self.turns.unheard,
             "turns": self.turns.runs,
             "turn_us_max": self._turn_us_max,
@@ -400,6 +415,18 @@ class Runtime:
 
     def _note(self, worker: str, note: Note) -> None:
         self._write_note(note, worker)
+
+
+def _both(first: Publish, second: Publish) -> Publish:
+    def publish(arrivals: Sequence[tuple[int, Arrival]]) -> None:
+        first(arrivals)
+        second(arrivals)
+
+    return publish
+
+
+def _nobody(_: float) -> None:
+    """Nobody wants to know how long a sync took."""
 
 
 def wall_ms() -> int:

@@ -31,6 +31,7 @@ class NodeSettings(Struct, frozen=True):
     home: str = ""  # the node's folder; "": it has none
     scrub_bytes_per_s: int = 0  # of the own journal, read again in the background; 0: never
     cluster_id: str = ""  # hex; "": not known
+    metrics_listen: str = ""  # host:port; "": it serves none
 
 
 class Closed(Struct, frozen=True):

@@ -57,6 +57,7 @@ NOTES: dict[str, str] = {
     "log_lines_lost": "So many lines could not be written to this log.",
     "log_not_reopened": "The log file could not be opened anew; the old one goes on.",
     "loop_stalled": "One turn of the event loop took much too long.",
+    "metrics_failed": "The metrics could not be rendered; whoever asked got an error.",
     "node_gave_up": "The core failed more often than the budget allows; the node exits.",
     "node_ready": "The node answers commands and packets.",
     "node_started": "The process begins; with its pid and random seed.",

@@ -8,11 +8,15 @@ is what they may call; nothing here runs by itself.
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 
 from msgspec import Struct
 
 from gossip.packets import Packet
 from node.control.feed import Feed
+from node.control.measures import Measures
+from node.control.messages import ReadStatus
+from node.control.metrics_server import MetricsServer
 from node.control.queries import NodeQueries, Running
 from node.control.server import ControlServer
 from node.core.interface import Submit
@@ -61,6 +65,7 @@ class Workers:
         faults: FaultTable,
         known: dict[str, str],
         keyring: Keyring | None,
+        measures: Measures | None,
     ) -> None:
         guard, note = supervisor.guard, hooks.on_note
         self.authenticator = _authenticator(loop, context, supervisor, hooks, keyring)
@@ -80,13 +85,14 @@ class Workers:
             keyring=keyring,
             compress=settings.compress,
         )
+        views = self._views(replica, running, supervisor, hooks)
         self.control = ControlServer(
             loop,
             context,
             path=settings.control,
             durability=settings.durability,
             peers=len(settings.peers),
-            views=self._views(replica, running, supervisor, hooks),
+            views=views,
             faults=faults,
             on_submit=hooks.on_submit,
             on_note=partial(note, "control"),
@@ -111,6 +117,30 @@ class Workers:
             on_note=partial(note, "telemetry"),
             guard=partial(guard, "telemetry"),
         )
+        self.metrics: MetricsServer | None = None
+        if measures is not None:
+            self.metrics = MetricsServer(
+                loop,
+                node=settings.node,
+                listen=settings.metrics_listen,
+                render=self._rendering(replica, views, measures),
+                on_note=partial(note, "metrics"),
+                guard=partial(guard, "metrics"),
+            )
+
+    def _rendering(
+        self, replica: Replica, views: NodeQueries, measures: Measures
+    ) -> Callable[[], tuple[bytes, str]]:
+        from node.control.metrics_text import MetricsText  # lazy: of the extra chatlab[observe]
+
+        return MetricsText(
+            status=lambda: views.status(ReadStatus(0)),
+            appended=lambda: len(replica.timeline) - replica.counters["restored"],
+            kinds=self.transport.bytes_by_kind,
+            verdicts=replica.verdicts,
+            measures=measures,
+            build=(_version(), replica.strategy),
+        ).render
 
     def _views(
         self, replica: Replica, running: Running, supervisor: Supervisor, hooks: Hooks
@@ -136,6 +166,13 @@ class Workers:
             if self.authenticator is not None
             else 0,
         }
+
+
+def _version() -> str:
+    try:
+        return version("chatlab")
+    except PackageNotFoundError:  # run from its sources
+        return ""
 
 
 async def start_transport(start: Callable[[Worker], None], transport: Transport) -> None:

@@ -28,10 +28,12 @@ class Committer:
         on_progress: Callable[[Progress], None],
         on_unkept: Callable[[str], None] = lambda _: None,
         bounds: CommitBounds = CommitBounds(),  # noqa: B008
+        on_synced: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._journal = journal
         self._on_progress = on_progress
         self._on_unkept = on_unkept  # why a checkpoint could not be written
+        self._on_synced = on_synced  # how many seconds a sync took; called in the thread
         # Wakes the thread. A Condition does that in Python, at several times the cost.
         self._woken: SimpleQueue[None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -117,9 +119,13 @@ class Committer:
     def _run(self) -> None:
         try:
             while (act := self._next()) is not Act.CLOSE:
+                began_us = _now_us()
                 error = self._group.perform(act)
+                now_us = _now_us()
+                if act is Act.SYNC and error is None:
+                    self._on_synced((now_us - began_us) / 1_000_000)
                 with self._lock:
-                    progress = self._group.settle(act, error, _now_us())
+                    progress = self._group.settle(act, error, now_us)
                 if progress is not None:
                     self._on_progress(progress)
                 if act is Act.KEEP and self._group.unkept:

@@ -127,6 +127,24 @@ def test_an_unknown_key_is_refused_where_it_stands(tmp_path: Path, text: str, li
             "3:22: nodes[1].listen: H:01 is already the address of n1",
         ),
         (
+            "nodes: [{name: n1, listen: '127.0.0.1:5'}]\nmetrics: {listen: '127.0.0.1:5'}\n",
+            "2:19: metrics.listen: 127.0.0.1:5, of n1, is already the address of n1",
+        ),
+        (
+            "nodes:\n- {name: n1, metrics: {listen: '127.0.0.1:6'}}\n- n2\n"
+            "metrics: {listen: '127.0.0.1:5'}\n",
+            "4:19: metrics.listen: 127.0.0.1:6, of n2, is already the address of n1",
+        ),
+        (
+            "nodes: [n1, n2]\nmetrics: {listen: '127.0.0.1:65535'}\n",
+            "2:19: metrics.listen: n2 would get 127.0.0.1:65536: port 65536 is not in 1..65535",
+        ),
+        (
+            "nodes: [{name: n1, metrics: {listen: '192.0.2.1:5'}}]\n",
+            "1:38: nodes[0].metrics.listen: everybody who reaches 192.0.2.1:5 could read the "
+            "metrics: listen on 127.0.0.1, or write `insecure: true` beside it",
+        ),
+        (
             "nodes: [n1]\nmoderation: {rules: [{id: a, words: w}, {id: a, words: v}]}",
             "2:46: moderation.rules[1].id: a second rule a",
         ),
@@ -287,3 +305,17 @@ def test_what_is_no_address_says_why(tmp_path: Path, address: str, why: str) -> 
     assert complaint(tmp_path, f"nodes: [{{name: n1, listen: {quoted}}}]").startswith(
         "1:28: nodes[0].listen: "
     )
+
+
+def test_metrics_count_up_from_the_port_of_the_cluster_unless_a_node_has_its_own(
+    tmp_path: Path,
+) -> None:
+    config = read(
+        tmp_path,
+        "nodes:\n- n1\n- {name: n2, metrics: {listen: '192.0.2.1:7', insecure: true}}\n- n3\n"
+        "metrics: {listen: 127.0.0.1:9464}\n",
+    )
+    addresses = [config.metrics_address(name) for name in ("n1", "n2", "n3", "n9")]
+    assert addresses == ["127.0.0.1:9464", "192.0.2.1:7", "127.0.0.1:9466", ""]
+    config = read(tmp_path, "nodes: [n1, {name: n2, metrics: {listen: '[::1]:7'}}]\n")
+    assert [config.metrics_address(name) for name in ("n1", "n2")] == ["", "[::1]:7"]
