@@ -282,8 +282,8 @@ def _door(rng: Random, tree: Tree) -> Wrong:
 
 def _metrics(rng: Random, tree: Tree) -> Wrong:
     listen, words = rng.choice((
-        ("10.0.0.9:5", "everybody who reaches 10.0.0.9:5 could read the metrics: listen on "
-                       "127.0.0.1, or write `insecure: true` beside it"),
+        ("10.0.0.9:5", ("everybody who reaches 10.0.0.9:5 could read the metrics: listen on "
+                       "127.0.0.1, or write `insecure: true` beside it")),
         ("host:5", "'host' does not appear to be an IPv4 or IPv6 address"),
         ("127.0.0.1:0", "port 0 is not in 1..65535"),
         ("127.0.0.1:65535", "n0 would get"),
@@ -326,7 +326,8 @@ def _tag(rng: Random, tree: Tree) -> Wrong:
 
 HARMS: tuple[Harm, ...] = (
     _unknown_key, _unknown_inside, _number, _text, _flag, _keys, _choice, _id, _node_name,
-    _node_twice, _address, _address_twice, _door, _metrics, _both, _rule_twice, _missing, _odd_number, _tag,
+    _node_twice, _address, _address_twice, _door, _metrics, _both, _rule_twice, _missing,
+    _odd_number, _tag,
 )  # fmt: skip
 
 

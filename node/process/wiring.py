@@ -117,16 +117,8 @@ class Workers:
             on_note=partial(note, "telemetry"),
             guard=partial(guard, "telemetry"),
         )
-        self.metrics: MetricsServer | None = None
-        if measures is not None:
-            self.metrics = MetricsServer(
-                loop,
-                node=settings.node,
-                listen=settings.metrics_listen,
-                render=self._rendering(replica, views, measures),
-                on_note=partial(note, "metrics"),
-                guard=partial(guard, "metrics"),
-            )
+        render = None if measures is None else self._rendering(replica, views, measures)
+        self.metrics = _metrics(loop, settings, supervisor, hooks, render)
 
     def _rendering(
         self, replica: Replica, views: NodeQueries, measures: Measures
@@ -210,6 +202,25 @@ def introduce(
     authenticator.newcomers["gossip"] = transport.gate.newcomers
     authenticator.newcomers["control"] = control.gates[1].newcomers
     authenticator.newcomers["feed"] = feed.gates[1].newcomers
+
+
+def _metrics(
+    loop: asyncio.AbstractEventLoop,
+    settings: NodeSettings,
+    supervisor: Supervisor,
+    hooks: Hooks,
+    render: Callable[[], tuple[bytes, str]] | None,
+) -> MetricsServer | None:
+    if render is None:
+        return None
+    return MetricsServer(
+        loop,
+        node=settings.node,
+        listen=settings.metrics_listen,
+        render=render,
+        on_note=partial(hooks.on_note, "metrics"),
+        guard=partial(supervisor.guard, "metrics"),
+    )
 
 
 def _locked(listen: str | None, keyring: Keyring | None) -> CurveListener | None:

@@ -15,6 +15,7 @@ import zmq
 from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import MessagePosted
+from domain.moderation import Policy
 from gossip.entry import GENESIS, PREV_BYTES, hash_of
 from gossip.packets import PROTOCOL_VERSION, Packet, Push, Run
 from gossip.wire import cluster_hash, encode
@@ -96,6 +97,9 @@ class RuntimeBench:
         durability: Durability = "always",
         interval_ms: int = 10,
         unwritten: WriteBounds = WriteBounds(),  # noqa: B008
+        *,
+        metrics: bool = False,
+        policy: Policy = Policy((), ()),  # noqa: B008
     ) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="cl-", dir="/tmp")
         self.path = str(Path(self.folder.name) / "sock" / "control")
@@ -107,7 +111,7 @@ class RuntimeBench:
         loop = asyncio.get_running_loop()
         journal, recovery = Journal.open(self.disk, "n1", JournalOptions(durability), wall_ms())
         pages = RecordPages(self.disk, recovery.index)
-        config = ReplicaConfig("n1", "test", ("n2",), durability, unwritten=unwritten)
+        config = ReplicaConfig("n1", "test", ("n2",), durability, policy, unwritten=unwritten)
         self.replica = Replica(
             config, ProtobufCodec(), Random(1), recovery.incarnation, pages=pages
         )
@@ -124,6 +128,7 @@ class RuntimeBench:
             os.getpid(),
             durability=durability,
             interval_ms=interval_ms,
+            metrics_listen="127.0.0.1:0" if metrics else "",
         )
         self.runtime = Runtime(
             loop,

@@ -131,8 +131,10 @@ def test_an_unknown_key_is_refused_where_it_stands(tmp_path: Path, text: str, li
             "2:19: metrics.listen: 127.0.0.1:5, of n1, is already the address of n1",
         ),
         (
-            "nodes:\n- {name: n1, metrics: {listen: '127.0.0.1:6'}}\n- n2\n"
-            "metrics: {listen: '127.0.0.1:5'}\n",
+            (
+                "nodes:\n- {name: n1, metrics: {listen: '127.0.0.1:6'}}\n- n2\n"
+                "metrics: {listen: '127.0.0.1:5'}\n"
+            ),
             "4:19: metrics.listen: 127.0.0.1:6, of n2, is already the address of n1",
         ),
         (
@@ -141,8 +143,10 @@ def test_an_unknown_key_is_refused_where_it_stands(tmp_path: Path, text: str, li
         ),
         (
             "nodes: [{name: n1, metrics: {listen: '192.0.2.1:5'}}]\n",
-            "1:38: nodes[0].metrics.listen: everybody who reaches 192.0.2.1:5 could read the "
-            "metrics: listen on 127.0.0.1, or write `insecure: true` beside it",
+            (
+                "1:38: nodes[0].metrics.listen: everybody who reaches 192.0.2.1:5 could read the "
+                "metrics: listen on 127.0.0.1, or write `insecure: true` beside it"
+            ),
         ),
         (
             "nodes: [n1]\nmoderation: {rules: [{id: a, words: w}, {id: a, words: v}]}",
