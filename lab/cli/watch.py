@@ -2,11 +2,14 @@
 
 import os
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lab.cli.common import Json, emit, hear_ctrl_c, seconds, settings_of
+from lab.cli.common import Json, Settings, emit, hear_ctrl_c, seconds, settings_of
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,24 +29,62 @@ def watch(
         float, typer.Option("--every", metavar="S", help="Look again after S seconds.")
     ] = EVERY_S,
     json: Json = False,
+    replay: Annotated[
+        Path | None,
+        typer.Option("--replay", metavar="TRACE", help="Show a recorded run from its trace file."),
+    ] = None,
 ) -> None:
-    """Show who is up and holds what, live, until Ctrl-C. Piped: a line for each change.
+    """Show who is up and holds what, live, until q or Ctrl-C. Piped: a line for each change.
 
     It only looks on: nodes are asked for their status, and for nothing else.
     """
+    settings = settings_of(context)
+    every = max(seconds(every, "--every"), EVERY_MIN_S)
+    hear_ctrl_c()
+    if replay is not None:
+        _recorded(settings, replay, every)
+        return
     from lab.cluster.cluster import Cluster
     from lab.observe.watcher import looks
 
-    settings = settings_of(context)
-    every = max(seconds(every, "--every"), EVERY_MIN_S)
     live = sys.stdout.isatty() and not json
-    hear_ctrl_c()
     view = _Table(settings.paint) if live else _Lines(json)
     try:
         for at_ms, states in looks(Cluster(settings.place()), every):
             view.show(at_ms, states)
     except KeyboardInterrupt:
         pass  # that is how one stops looking
+
+
+def _recorded(settings: Settings, file: Path, every_s: float) -> None:
+    _need_a_screen()
+    from lab.trace.file import TraceError, read_lines
+    from lab.watch.app import RecordedSource, WatchApp
+
+    with file.open("rb") as lines:
+        try:
+            trace = read_lines(lines)
+        except TraceError as error:
+            raise Problem(f"{file}: {error}", Exit.USAGE) from None
+    source = RecordedSource(trace)
+    WatchApp(source, every_s=every_s, recorded=True, colour=settings.paint.on).run(mouse=False)
+
+
+def _has_screen() -> bool:
+    """Whether there is a terminal that can show one. (textual draws on stderr.)"""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return os.environ.get("TERM", "dumb") != "dumb" and all(one.isatty() for one in streams)
+
+
+def _need_a_screen() -> None:
+    if not _has_screen():
+        raise Problem("--replay shows a screen: it needs a terminal that is not dumb", Exit.USAGE)
+    if find_spec("textual") is None:
+        text = (
+            "a screen needs textual: install the extra, pip install 'chatlab[observe]' "
+            "(scripts/bootstrap does); without it, lines: chatlab watch | cat"
+        )
+        raise Problem(text, Exit.USAGE)
 
 
 class _Lines:

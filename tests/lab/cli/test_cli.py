@@ -135,6 +135,24 @@ def test_importing_the_command_line_loads_no_command() -> None:
     }
 
 
+def test_only_an_observer_loads_what_observers_are_drawn_with() -> None:
+    """`send`, `ps`, a node and piped `watch`: none of them is slower for the extra."""
+    modules = ("chat", "cluster", "cluster_up", "inspect_cluster", "logs", "node", "watch")
+    program = (
+        f"import sys; {'; '.join(f'import lab.cli.{name}' for name in modules)}; "
+        "import lab.observe.watcher, node.process.runtime, node.__main__; print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        text=True,
+        check=True,
+    )
+    extra = {"textual", "starlette", "uvicorn", "prometheus_client"}
+    assert extra & set(done.stdout.split()) == set()
+
+
 def test_the_play_is_some_hundred_clean_lines() -> None:
     lines = dialogue()
     assert 150 <= len(lines) <= 400

@@ -1,0 +1,68 @@
+"""The page of links: a matrix from node to node, the faults in effect, and one node's links."""
+
+import re
+
+from lab.view.cluster_view import ClusterView, Link, NodeView
+from lab.watch.look import Look
+from lab.watch.screen_line import Line, Piece, Style, cell, row
+from lab.watch.wording import fault_lines, size
+
+LEGEND = "row to column:  = in sync  ~ differs  ? suspect  x dead  # fault  . not known"
+PAIR = re.compile(r"(\S+)>(\S+)")  # how faults of a recorded run name a link
+SIGNS: dict[str, tuple[str, Style]] = {"suspect": ("?", "warn"), "dead": ("x", "bad")}
+HEADS = ("PEER", "STATE", "ROUNDS", "OUT", "IN", "DROPPED", "FAULT")
+
+
+def links_page(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
+    nodes = look.nodes(view, min((width - 9) // 6, height - 6))
+    column = min(14, max(5, (width - 9) // max(1, len(nodes)) - 1))
+    broken = broken_links(view)
+    lines: list[Line] = [[cell(LEGEND, width, "dim")]]
+    heads = [cell(node.name, column, "head") for node in nodes]
+    lines.append(row([cell("  FROM TO", 9, "dim"), *heads]))
+    for node in nodes:
+        cells = [_link_cell(node, peer.name, broken, column) for peer in nodes]
+        lines.append(row([look.name_cell(node.name, 9), *cells]))
+    lines += [[], *fault_lines(view, width, max(2, (height - len(lines)) // 2)), []]
+    return lines + _links_of(view, look, width)
+
+
+def broken_links(view: ClusterView) -> dict[tuple[str, str], str]:
+    """The links that a fault in effect names: (from, to) -> what it is."""
+    return {
+        (left, right): fault.what
+        for fault in view.faults.values()
+        for left, right in PAIR.findall(fault.detail)
+    }
+
+
+def _link_cell(node: NodeView, peer: str, broken: dict[tuple[str, str], str], width: int) -> Piece:
+    if peer == node.name:
+        return cell("", width)
+    link = node.poll.links.get(peer) if node.poll is not None else None
+    what = (link.fault if link is not None else "") or broken.get((node.name, peer), "")
+    if what:
+        return cell(f"# {what}", width, "bad")
+    if link is None:
+        return cell(".", width, "dim")
+    sign, style = SIGNS.get(link.state, ("=", "good") if link.in_sync else ("~", "warn"))
+    text = link.state if link.state in SIGNS else f"{size(link.sent_bytes)}B"
+    return cell(f"{sign} {text}", width, style)
+
+
+def _links_of(view: ClusterView, look: Look, width: int) -> list[Line]:
+    node = view.nodes.get(look.selected)
+    if node is None:
+        return []
+    if node.poll is None or not node.poll.links:
+        counts = f"{node.sent} packets sent, {node.lost} of them lost, {size(node.sent_bytes)}B out"
+        return [[cell(f"{node.name}: {counts}, {size(node.received_bytes)}B in", width)]]
+    rows = [HEADS, *(_facts(peer, link) for peer, link in node.poll.links.items())]
+    widths = (9, 8, 7, 6, 6, 7, max(5, width - 49))
+    lines = [row([cell(*one) for one in zip(texts, widths, strict=True)]) for texts in rows]
+    return [[cell(f"links of {node.name}", width, "dim")], *lines]
+
+
+def _facts(peer: str, link: Link) -> tuple[str, ...]:
+    counts = (link.rounds, link.sent_bytes, link.received_bytes, link.dropped)
+    return (peer, link.state, *(f"{size(count):>5}" for count in counts), link.fault)

@@ -1,0 +1,137 @@
+"""The page of nodes: who is up, holds and lacks what; faults in effect; the newest messages.
+
+Also the page of one node, that Enter opens.
+"""
+
+from lab.view.cluster_view import ClusterView, Message, NodeView
+from lab.watch.log_page import log_page
+from lab.watch.look import Look
+from lab.watch.screen_line import Line, Piece, bar, cell, row, spark
+from lab.watch.wording import (
+    fault_lines,
+    faults_of,
+    health_style,
+    lack_style,
+    message_text,
+    moment,
+    short_dot,
+    size,
+    span,
+    starts,
+)
+
+HEAT = 6  # columns of the bar of what is lacking
+SPARK_MAX = 24
+BOTH_MIN = 20  # rows for messages and the log, on a large screen
+HOLDS, LACKS = "●", "·"
+WIDTHS = (9, 10, 6, 5 + HEAT, 8, 6, 6)
+HEADS = ("  NODE", "STATE", "HOLDS", "LACKS", "ROOT", "QUIET", "STARTS")
+
+
+def nodes_page(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
+    rest = max(10, width - sum(WIDTHS) - len(WIDTHS))
+    lag = "LAG" if rest <= SPARK_MAX else "LAG, the newest right    FAULTS"
+    lines: list[Line] = [
+        row([cell(text, wide, "dim") for text, wide in zip(HEADS, WIDTHS, strict=True)])
+    ]
+    lines[0] += [(" ", ""), cell(lag, rest, "dim")]
+    lines += [_node_row(view, node, look, rest) for node in look.nodes(view, height // 2)]
+    lines += [[], *fault_lines(view, width, max(1, (height - len(lines)) // 3)), []]
+    rest = height - len(lines)
+    if rest < BOTH_MIN:
+        return lines + _messages(view, look, width, rest)
+    lines += _messages(view, look, width, rest * 2 // 3)
+    return [*lines, [], *log_page(view, look, width, height - len(lines) - 1)]
+
+
+def _node_row(view: ClusterView, node: NodeView, look: Look, rest: int) -> Line:
+    lacks, whole = view.lacks(node.name), view.known
+    quiet = "-" if node.quiet_since_us is None else span(view.t_us - node.quiet_since_us)
+    heat = f"{size(lacks):>4} {bar(lacks, whole, HEAT)}"
+    line = row(
+        [
+            look.name_cell(node.name, WIDTHS[0]),
+            cell(node.health, WIDTHS[1], health_style(node.health)),
+            cell(f"{size(node.events):>5}", WIDTHS[2]),
+            cell(heat, WIDTHS[3], lack_style(lacks, whole)),
+            cell(node.root or "-", WIDTHS[4], ellipsis=False),
+            cell(f"{quiet:>6}", WIDTHS[5]),
+            cell(f"{starts(node):>4}", WIDTHS[6]),
+        ]
+    )
+    return [*line, (" ", ""), *_lag_or_end(view, node, rest)]
+
+
+def _lag_or_end(view: ClusterView, node: NodeView, width: int) -> Line:
+    """How it ended, of one that is down. Else the lag of what came last; and faults, if there is
+    room: they stand below as well.
+    """
+    if not node.up:
+        return [cell(node.exit or faults_of(view, node), width, "bad")]
+    room = min(width, SPARK_MAX)
+    lag = spark(list(node.lags_us), room)
+    return [(lag, "note"), (" ", ""), cell(faults_of(view, node), width - room - 1, "warn")]
+
+
+def _messages(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
+    """Who holds what: the newest messages, with one sign for each node."""
+    names = list(view.nodes)[: max(1, width // 4)]
+    signs = max(len(names), 16)
+    wanted = [one for one in view.messages.values() if look.wants_message(one)]
+    title = f"HELD BY {names[0]} TO {names[-1]}" if names else ""
+    lines: list[Line] = [row([cell(title, signs, "dim"), cell("MESSAGE", 12, "dim")])]
+    for message in look.rows(wanted, height - 1):
+        marks = [_mark(view, message, name) for name in names]
+        pad = " " * (signs - len(names) + 1)
+        dot = cell(short_dot(message.dot), 12, "dim")
+        text = cell(message_text(message), width - signs - 14)
+        lines.append([*marks, (pad, ""), *row([dot, text])])
+    return lines
+
+
+def _mark(view: ClusterView, message: Message, name: str) -> Piece:
+    return (HOLDS, "good") if message.dot in view.nodes[name].held else (LACKS, "bad")
+
+
+def node_page(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
+    """All that is known of the selected node."""
+    node = view.nodes.get(look.selected)
+    if node is None:
+        return [[("no node is selected", "dim")]]
+    poll = node.poll
+    facts: list[tuple[str, str]] = [
+        ("state", node.health),
+        ("holds", f"{node.events} messages, lacks {view.lacks(node.name)}"),
+        ("root", node.root or "-"),
+        ("starts", f"{starts(node)}; the last life ended: {node.exit or '-'}"),
+        ("faults", faults_of(view, node) or "none"),
+        ("packets", f"{node.sent} sent, {node.lost} of them lost"),
+        ("bytes", f"{size(node.sent_bytes)} sent, {size(node.received_bytes)} received"),
+    ]
+    if poll is not None:
+        stable = "looks stable to itself" if poll.stable else "not stable"
+        facts += [
+            ("process", f"pid {poll.pid or '-'}, up {span((poll.uptime_ms or 0) * 1000)}"),
+            (
+                "asked",
+                f"{moment(poll.t_us)}; {stable}",
+            ),
+        ]
+    lines: list[Line] = [[cell(f"Node {node.name}", width, "head")], []]
+    lines += [[cell(name, 10, "dim"), cell(text, width - 10)] for name, text in facts]
+    if poll is not None and poll.counters:
+        lines += [[], *_counters(poll.counters, width, height - len(lines) - 1)]
+    return lines
+
+
+def _counters(counters: dict[str, int], width: int, height: int) -> list[Line]:
+    """In columns, by name; those that are 0 last."""
+    columns = max(1, width // 40)
+    names = sorted(counters, key=lambda name: (counters[name] == 0, name))
+    names = names[: columns * max(0, height)]
+    deep = -(-len(names) // columns)
+    wide = width // columns - 1
+    return [
+        row([cell(f"{size(counters[name]):>5} {name}", wide) for name in names[index::deep]])
+        for index in range(deep)
+    ]
