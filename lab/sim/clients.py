@@ -51,6 +51,10 @@ class Clients:
     def flying(self) -> int:
         return len(self._flying)
 
+    def busy(self, session: str) -> bool:
+        """Whether an op of this session is due or in flight, so that the next one must wait."""
+        return session in self._busy
+
     # --- asking ---------------------------------------------------------------------------------
 
     def _invoke(self, op: Op) -> None:

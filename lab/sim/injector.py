@@ -33,7 +33,7 @@ from lab.sim.crash_points import ArmedPoint
 from lab.sim.host import Host
 from lab.sim.network import Network
 from lab.sim.packet_rules import PACKET_FAULTS
-from lab.sim.scheduler import Scheduler
+from lab.sim.scheduler import FAULTS, Scheduler
 from lab.trace.kinds import Faulted, Healed
 from lab.trace.trace import Trace
 from node.storage.recovery import IDENTITY_FILE
@@ -60,27 +60,41 @@ class Injector:
         self._streams = streams
         self.planned: dict[int, Timed] = {}  # all that began or will begin, by id
         self._begun: set[int] = set()
-        self._undo: dict[int, tuple[Timed, Undo]] = {}  # faults that last, by id
+        # Faults that last, by id: with how to undo each, and the number of its end in the agenda.
+        self._undo: dict[int, tuple[Timed, Undo, int]] = {}
+        self._number = FAULTS
+
+    @property
+    def active(self) -> tuple[Timed, ...]:
+        """The faults that last and have not ended."""
+        return tuple([timed for timed, _, _ in self._undo.values()])
 
     def schedule(self, faults: tuple[Timed, ...]) -> None:
         self.planned |= {timed.id: timed for timed in faults}
         for timed in faults:
-            self._agenda.at(timed.at_us, self._begin, timed)
+            self._agenda.put(timed.at_us, self._number, self._begin, timed)
             fault = timed.fault
             if type(fault) is Kill and fault.disk == "older":
                 host = self._hosts[fault.node]
-                self._agenda.at(max(timed.at_us // 2, self._agenda.now_us), host.bay.keep_copy)
+                at_us = max(timed.at_us // 2, self._agenda.now_us)
+                self._agenda.put(at_us, self._number + 1, host.bay.keep_copy)
+            self._number += 2
 
     def replace_rest(self, faults: tuple[Timed, ...]) -> None:
         """What has not begun never does; of these faults those do that begin from now on."""
         self.planned = {at: timed for at, timed in self.planned.items() if at in self._begun}
         self.schedule(tuple([one for one in faults if one.at_us > self._agenda.now_us]))
 
+    def end_at(self, fault: int, until_us: int) -> None:
+        """End an active fault at this time, as if its plan had said so from the start."""
+        timed, _, number = self._undo[fault]
+        self._agenda.put(until_us, number, self._end, timed)
+
     def end_all(self) -> None:
         """End all faults at the end of their phase: everything works again, and every node is
         started.
         """
-        for timed, _ in list(self._undo.values()):
+        for timed in self.active:
             self._end(timed)
         for host in self._hosts.values():
             host.points.clear()
@@ -97,8 +111,8 @@ class Injector:
         rng = self._streams.stream(f"fault {timed.id}")
         undo = self._apply(fault, rng)
         if undo is not None:
-            self._undo[timed.id] = (timed, undo)
-            self._agenda.at(timed.until_us, self._end, timed)
+            number = self._agenda.at(timed.until_us, self._end, timed)
+            self._undo[timed.id] = (timed, undo, number)
 
     def _end(self, timed: Timed) -> None:
         found = self._undo.pop(timed.id, None)

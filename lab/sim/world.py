@@ -16,11 +16,12 @@ from functools import lru_cache
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from domain.moderation import Moderator, Policy, Rule
 from lab.drills import differences
 from lab.plan.draw import draw
-from lab.plan.faults import Op, Plan, WordRule, word
+from lab.plan.faults import Op, Plan, Timed, WordRule, word
 from lab.plan.random_streams import RandomStreams, stream
 from lab.plan.scenario import Scenario
 from lab.sim.branch import Branch
@@ -31,7 +32,7 @@ from lab.sim.injector import Injector
 from lab.sim.network import Ledger, Network
 from lab.sim.projection_checks import final_of
 from lab.sim.reach_hooks import ReachHooks
-from lab.sim.scheduler import Scheduler
+from lab.sim.scheduler import BOOTS, OPS, Scheduler
 from lab.trace.kinds import SCHEMA, Detail, Differs, Final, Phase, Run, State, Totals
 from lab.trace.trace import Event, Observer, Trace
 from node.core.replica import Replica, ReplicaConfig
@@ -130,11 +131,31 @@ class World:
         self.trace.add(0, "", 0, about)
         self.trace.add(0, "", 0, Phase("faults"))
         rng = self.streams.stream("boots")
-        for host in self.hosts.values():
-            self.agenda.at(rng.randrange(plan.boot_spread_us + 1), host.start)
+        for at, host in enumerate(self.hosts.values()):
+            self.agenda.put(rng.randrange(plan.boot_spread_us + 1), BOOTS + at, host.start)
         self.injector.schedule(plan.faults)
-        for op in plan.ops:
-            self.agenda.at(op.at_us, self._ask, op)
+        for at, op in enumerate(plan.ops):
+            self.agenda.put(op.at_us, OPS + at, self._ask, op)
+
+    # --- by hand, while it runs: as if the plan had contained it from the start -------------------
+
+    def ask(self, op: Op) -> None:
+        """One op more, at a time still to come."""
+        self.agenda.put(op.at_us, OPS + len(self.plan.ops), self._ask, op)
+        self.plan = replace(self.plan, ops=(*self.plan.ops, op))
+
+    def inflict(self, timed: Timed) -> None:
+        """One fault more, at a time still to come, and so must be what it does before that."""
+        self.injector.schedule((timed,))
+        self.plan = replace(self.plan, faults=(*self.plan.faults, timed))
+
+    def end(self, fault: int, until_us: int) -> None:
+        """End an active fault at a time still to come."""
+        self.injector.end_at(fault, until_us)
+        faults = [
+            replace(one, until_us=until_us) if one.id == fault else one for one in self.plan.faults
+        ]
+        self.plan = replace(self.plan, faults=tuple(faults))
 
     def heal(self) -> None:
         """The time T_f: every fault ends, and every node is started."""
