@@ -7,7 +7,7 @@
 A fault is one of `lab.plan.faults`, with the same fields.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, final
 
 from msgspec import Meta, Struct
 
@@ -39,6 +39,7 @@ class PlayError(ValueError):
     """It cannot be done. The text is one clear line."""
 
 
+@final
 class Ask(Struct, frozen=True, tag_field="do", tag="ask", forbid_unknown_fields=True):
     """A request of a client to a node."""
 
@@ -48,12 +49,14 @@ class Ask(Struct, frozen=True, tag_field="do", tag="ask", forbid_unknown_fields=
     text: Annotated[str, Meta(max_length=TEXT_CHARS_MAX)] = ""
 
 
+@final
 class Inflict(Struct, frozen=True, tag_field="do", tag="inflict", forbid_unknown_fields=True):
     """Something goes wrong from now on, until it is ended."""
 
     fault: Fault
 
 
+@final
 class End(Struct, frozen=True, tag_field="do", tag="end", forbid_unknown_fields=True):
     """Faults that last end, by their numbers: a killed node starts, a cut link is whole again."""
 

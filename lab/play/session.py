@@ -64,6 +64,8 @@ class PlaySession:
         self._base_ends = {one.id: one.until_us for one in base.faults}
         self._base_ops = {one.id for one in base.ops}
         self._branches: dict[str, Branch] = {}
+        self._at = FIRST
+        self._world = World(base)
         self._begin(Branch(FIRST, "", 0, 0, base), 0)
 
     # --- where it is ----------------------------------------------------------------------------
@@ -198,7 +200,7 @@ class PlaySession:
 
     def _check(self, deed: Deed) -> None:
         plan = self._world.plan
-        if self.now_us + 1 > NOW_US_MAX or len(self.trace) >= EVENTS_MAX or self.broken:
+        if self._full or self.broken:
             self._run(self.now_us + 1)  # says which
         if len(plan.ops) + len(plan.faults) >= DEEDS_MAX:
             raise PlayError(f"{DEEDS_MAX} deeds are enough for one branch")
@@ -216,7 +218,9 @@ class PlaySession:
         """A person talks to each node by a session of its own, and never waits for an answer."""
         plan = self._world.plan
         at = 1
-        while self._world.clients.busy(session := f"{deed.author}@{deed.node}" + f"/{at}" * (at > 1)):
+        while self._world.clients.busy(
+            session := f"{deed.author}@{deed.node}" + f"/{at}" * (at > 1)
+        ):
             at += 1
         return Op(
             id=max((op.id for op in plan.ops), default=0) + 1,
@@ -252,14 +256,10 @@ class PlaySession:
     def _run(self, until_us: int) -> None:
         if self.broken:
             raise PlayError(self.broken)
-        agenda, trace = self._world.agenda, self.trace
+        agenda = self._world.agenda
         try:
-            while agenda.now_us < until_us:
-                if agenda.now_us >= NOW_US_MAX or len(trace) >= EVENTS_MAX:
-                    raise PlayError("this branch is as long as one may be: go back, or begin anew")
+            while agenda.now_us < until_us and not self._full:
                 agenda.run(min(agenda.now_us + SLICE_US, until_us, NOW_US_MAX))
-        except PlayError:
-            raise
         except Exception as error:
             self.broken = f"the simulator broke here: {type(error).__name__}: {error}"
             raise PlayError(self.broken) from error
@@ -267,6 +267,12 @@ class PlaySession:
             branch = self.branch
             end_us = max(branch.end_us, self.now_us)
             self._branches[self._at] = replace(branch, plan=self._world.plan, end_us=end_us)
+        if agenda.now_us < until_us:
+            raise PlayError("this branch is as long as one may be: go back, or begin anew")
+
+    @property
+    def _full(self) -> bool:
+        return self.now_us >= NOW_US_MAX or len(self.trace) >= EVENTS_MAX
 
     def _until_now(self) -> Plan:
         """The plan without what the person did after this moment."""

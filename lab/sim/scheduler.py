@@ -13,8 +13,8 @@ BOOTS, FAULTS, OPS = -3 << 40, -2 << 40, -1 << 40
 
 
 class Scheduler:
-    """Mutable. Acts of one instant run in the order of their numbers: those of `at` count from 1, in
-    the order in which they were scheduled, and those of `put` have a number of the caller's.
+    """Mutable. Acts of one instant run in the order of their numbers. Those of `at` count from 1
+    as they are scheduled; those of `put` have a number of the caller's.
     """
 
     __slots__ = ("_count", "_heap", "now_us")
