@@ -8,8 +8,6 @@ for it. The checkers are asked twice, about the events up to now and about all o
 that was broken already stays broken; most of the others are open until the end.
 """
 
-import multiprocessing
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from contextlib import contextmanager
 from msgspec import Struct
 
 from lab.campaign.judged_run import ALL_RULES, JudgedRun, calibrated, limits_for, run_judged
-from lab.campaign.orphans import end_with_parent
+from lab.campaign.worker_pool import worker_pool
 from lab.checkers import Judge, Outcome, Verdict
 from lab.plan.faults import Plan
 from lab.trace.kinds import Phase
@@ -86,18 +84,6 @@ def _standing(healed: Verdict, now: Verdict, judged: JudgedRun) -> Standing:
 @contextmanager
 def judges() -> Iterator[ProcessPoolExecutor]:
     """One process that judges. It is started at once, and does not outlive this context."""
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(1, multiprocessing.get_context("fork"), _begin)
-    try:
+    with worker_pool(1, int, finish=False) as pool:
         pool.submit(int).result()
         yield pool
-    finally:
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()  # what it is at is not wanted any more
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to hear
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    end_with_parent()
