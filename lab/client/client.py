@@ -145,6 +145,11 @@ class Client:
         """For callers that also wait for something else; register it and call `poll` on it."""
         return self._poller
 
+    @property
+    def sockets(self) -> "list[zmq.Socket[bytes]]":
+        """What becomes readable when there is something for `replies`, for a poll of many."""
+        return [self._socket, self._monitor]
+
     def new_id(self) -> int:
         self._last_id += 1
         return self._last_id

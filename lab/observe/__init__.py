@@ -9,4 +9,8 @@ Rules
 - A node that does not answer is shown as such; it never stops the others from being shown.
 
 Read `node_states` (what `ps` shows), `convergence`, `watcher`, then `log_tail`.
+
+`live_source` turns all of that into trace events and polls, for `lab.view`: a thread (`LiveSource`)
+with a bounded queue (`event_queue`), one `live_node` for each node with its `node_feed`, and the
+logs (`log_notes`). So what is seen live, in a recorded run and in a simulated one is one thing.
 """

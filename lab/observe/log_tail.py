@@ -17,6 +17,7 @@ from msgspec import Struct
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 READ_BYTES = 1024 * 1024
+LAST_BYTES = 64 * 1024
 
 
 class LogLine(Struct, frozen=True):
@@ -47,9 +48,11 @@ def parse_line(raw: bytes, node: str) -> LogLine:
 
 
 class Tail:
-    """One log file, from its start or from its end."""
+    """One log file: from its start, from its end, or from its `last` lines on."""
 
-    def __init__(self, path: Path, node: str, at_end: bool = False) -> None:
+    def __init__(
+        self, path: Path, node: str, at_end: bool = False, last: int | None = None
+    ) -> None:
         self.path = path
         self.node = node
         self._fd: int | None = None
@@ -57,6 +60,8 @@ class Tail:
         self._open()
         if at_end and self._fd is not None:
             os.lseek(self._fd, 0, os.SEEK_END)
+        elif last is not None and self._fd is not None:
+            os.lseek(self._fd, _begin_of_last(self._fd, last), os.SEEK_SET)
 
     def close(self) -> None:
         if self._fd is not None:
@@ -103,6 +108,14 @@ class Tail:
             return True
         mine = os.fstat(self._fd)
         return (now.st_dev, now.st_ino) != (mine.st_dev, mine.st_ino)
+
+
+def _begin_of_last(fd: int, lines: int) -> int:
+    """Where the last lines begin; no more than `LAST_BYTES` before the end."""
+    begin = max(os.fstat(fd).st_size - LAST_BYTES, 0)
+    data = os.pread(fd, LAST_BYTES, begin)
+    parts = data.split(b"\n")[-lines - 1 :]
+    return begin + len(data) - sum(map(len, parts)) - len(parts) + 1
 
 
 def rotated(path: Path) -> list[Path]:

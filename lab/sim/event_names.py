@@ -6,22 +6,15 @@ the same frozen value. No node gets the object that was encoded: what the bytes 
 it, and this is asserted. The nodes share nothing else.
 """
 
-from typing import Final
-
 from msgspec import Struct
 
 from domain.arrival import TAG_BYTES, Arrival
-from domain.events import Event, MessagePosted, ParticipantJoined, ParticipantLeft
+from domain.events import Event
 from gossip.entry import hash_of
-from lab.trace.kinds import Facts, What
+from lab.trace.kinds import Facts
+from lab.view.facts import facts_of
 from node.core.ports import Decoded, EpochRecord, Record
 from node.storage.codec import ProtobufCodec
-
-WHATS: Final[dict[type, What]] = {
-    MessagePosted: "posted",
-    ParticipantJoined: "joined",
-    ParticipantLeft: "left",
-}
 
 
 class Named(Struct, frozen=True, gc=False):
@@ -80,22 +73,3 @@ class NamingCodec:
         if type(record) is EpochRecord:
             return f"epoch {node}.{record.epoch:x}"
         return self.named(record.data).ref
-
-
-def facts_of(event: Event) -> Facts:
-    text = ""
-    by: tuple[str, ...] = ()
-    if type(event) is MessagePosted:
-        text, by = event.text, event.censored_by
-    stamp = event.stamp
-    parents = tuple([str(parent) for parent in event.parents])
-    what = WHATS.get(type(event), "unknown")
-    return Facts(
-        what=what,
-        author=event.author,
-        parents=parents,
-        stamp_ms=stamp.ms,
-        stamp_counter=stamp.counter,
-        text=text,
-        censored_by=by,
-    )

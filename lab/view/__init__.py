@@ -6,6 +6,7 @@ and of a node only its public values; no I/O, no clock.
     cluster_view   a fold of trace events and polls: the view of one moment
     held           what a node shows: all of it exactly, in little memory
     history        the events of a run, kept within bounds: the view of any moment, `at(t_us)`
+    facts          the content of an event of the chat, as a trace says it
     columns        events as arrays of numbers, the form in which pages get them
 
 Rules

@@ -86,7 +86,7 @@ class Queue(Struct, frozen=True):
     room: int  # 0: not known
 
 
-class Poll(Struct, frozen=True):
+class Poll(Struct, frozen=True, kw_only=True):
     """What one status reading said. `t_us` is when the answer was read."""
 
     t_us: int
@@ -96,6 +96,7 @@ class Poll(Struct, frozen=True):
     events: int | None = None
     missing: int | None = None  # that it knows of and does not hold
     restarts: int = 0
+    exit: str = ""  # how its last process ended, if a launcher saw it
     pid: int | None = None
     uptime_ms: int | None = None
     quiet_for_ms: int | None = None
@@ -270,6 +271,7 @@ class ClusterView:
         before, node.poll = node.poll, poll
         node.health = poll.health
         node.restarts = max(node.restarts, poll.restarts)
+        node.exit = poll.exit or node.exit
         node.refused = max(node.refused, poll.counters.get("rejected", 0))
         if poll.quiet_for_ms is not None:
             node.quiet_since_us = poll.t_us - poll.quiet_for_ms * 1000
