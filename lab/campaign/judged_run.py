@@ -26,7 +26,9 @@ from lab.plan.scenario import ScenarioError, load, named, names
 from lab.sim.branch import Branch
 from lab.sim.reach_hooks import ReachHooks
 from lab.sim.world import World
+from lab.trace.file import TraceError
 from lab.trace.kinds import Detail
+from lab.trace.kinds import Run as TracedRun
 from lab.trace.trace import Observer, Trace
 
 LAB = CheckerRule("LAB", "the laboratory", "Neither the simulator nor a checker fails.")
@@ -186,6 +188,39 @@ def judged(
         failures=failures,
         sample=judge.sample(),
     )
+
+
+class _Traced(Struct, frozen=True):
+    """A run of which only the trace is left."""
+
+    plan: Plan
+    trace: Trace
+    core_failures: tuple[str, ...] = ()
+
+
+def judged_trace(trace: Trace) -> JudgedRun:
+    """Judge a run whose trace was kept. Raises TraceError where it does not say what run it is."""
+    first = trace.events[0].data if trace.events else None
+    if type(first) is not TracedRun:
+        raise TraceError("the first event is not `run`: that is no whole trace")
+    try:
+        plan = plan_from_json(first.options.encode())
+    except msgspec.MsgspecError as error:
+        raise TraceError(f"the run was not made from a plan: {error}") from None
+    source = _drawn_from(plan)
+    limits = limits_for(source)
+    if first.source == "sim":
+        limits = calibrated(plan, limits)
+    return judged(_Traced(plan, trace), source, plan.seed, limits=limits)
+
+
+def _drawn_from(plan: Plan) -> Source:
+    """The scenario that this plan was drawn from, if it comes along, or else the plan."""
+    if plan.scenario in names():
+        scenario = named(plan.scenario)
+        if draw(scenario, plan.seed) == plan:
+            return scenario
+    return plan
 
 
 def blamed(judged: JudgedRun) -> tuple[str, str]:

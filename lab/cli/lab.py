@@ -27,6 +27,7 @@ from lab.cli.lab_common import (
 from lab.cli.modelcheck import search
 from lab.cli.planted import need_checkout
 from lab.cli.replay import replay
+from lab.cli.report import report
 from lab.terminal.display import display_safe
 from lab.terminal.errors import Exit
 
@@ -194,6 +195,7 @@ def mutants(
 
 app.command()(explore)
 app.command()(replay)
+app.command()(report)
 app.command()(conform)
 app.command()(table)
 app.command()(compare)

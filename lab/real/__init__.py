@@ -5,6 +5,8 @@
     result.not_possible     faults of the plan that cannot be applied to processes
     result.conformance      every recorded turn, fed back through the core
 
+    recorded_run(folder)    a trace from the recordings that nodes left, without a driver
+
 Imported by the command line.
 
 Rules
@@ -21,6 +23,7 @@ each life. `packet_matching` assigns receipts to transmissions. `trace_merge` so
 one trace.
 """
 
+from lab.real.recorded import Recorded, recorded_run
 from lab.real.run import RealError, RealResult, run_plan_real, run_real
 
-__all__ = ["RealError", "RealResult", "run_plan_real", "run_real"]
+__all__ = ["RealError", "RealResult", "Recorded", "recorded_run", "run_plan_real", "run_real"]

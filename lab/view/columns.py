@@ -22,6 +22,8 @@ row for each of them, and as many rows when it ends, whose causes are the former
 A packet's rows are `send`, and `recv` or `drop`, whose cause is the former. Where packets are not
 known, as in what is observed live, the cause of `handed` is the row in which its sender showed it.
 
+Texts of users pass `display_safe`: one line, nothing hidden, no reordering.
+
 `nodes`, `refs` and `texts` of a chunk hold only what is new; a reader appends them.
 """
 
@@ -29,6 +31,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from lab.terminal.display import display_safe
 from lab.trace.kinds import (
     KINDS,
     Boot,
@@ -68,7 +71,7 @@ from lab.trace.kinds import (
 from lab.trace.trace import Event
 
 KIND_NAMES = (*KINDS, "recovered", "lost")
-TEXT_MAX = 400  # characters; what is longer is cut
+TEXT_MAX = 400  # columns of a terminal; what is longer is cut
 _LONG = re.compile(r"\b\d+\.\d{4,}\b")  # numbers that were drawn, with all their digits
 _USUAL = re.compile(r", (?:disk same|flips 0|sectors 0)\b")
 _KIND = {name: index for index, name in enumerate(KIND_NAMES)}
@@ -210,7 +213,7 @@ class Columns:
     def _text(self, text: str) -> int:
         if text not in self._texts:
             self._texts[text] = len(self._texts)
-            self._chunk["texts"].append(text)
+            self._chunk["texts"].append(display_safe(text, TEXT_MAX))
         return self._texts[text]
 
     def _ref(self, ref: str) -> int:
@@ -223,9 +226,9 @@ class Columns:
         """Tell who said what, at the first row that is about it."""
         if ref not in self._refs:
             self._refs[ref] = len(self._refs)
-            text = facts.text[:TEXT_MAX]
+            author, text = (display_safe(one, TEXT_MAX) for one in (facts.author, facts.text))
             stamp = (facts.stamp_ms, facts.stamp_counter)
-            self._chunk["refs"].append([ref, facts.author, text, facts.what, *stamp])
+            self._chunk["refs"].append([ref, author, text, facts.what, *stamp])
 
 
 def _shorter(number: re.Match[str]) -> str:
@@ -249,7 +252,7 @@ def said(event: Event) -> str:
         text = data.level or f"{len(data.seen)} events shown"
     else:
         text = _said_of_trouble(event)
-    return text[:TEXT_MAX]
+    return text
 
 
 def _said_of_trouble(event: Event) -> str:

@@ -251,7 +251,7 @@ export class Diagram {
     const near = (NEAR * to.span) / to.pixels;
     let best = -1, least = Infinity;
     for (let row = rows.before(t - near); row < rows.length && rows.t[row] <= t + near; row++) {
-      if (rows.lane[row] !== lane) continue;
+      if (rows.lane[row] !== lane || rows.kind[row] === rows.code.fault) continue; // that has a ribbon
       const rare = this.style[rows.kind[row]] === 0 ? near / 2 : 0;
       const far = Math.abs(rows.t[row] - t) + rare;
       if (far < least) [best, least] = [row, far];
@@ -449,7 +449,7 @@ export class Diagram {
         for (let row = from; row < until; row++) {
           const lane = rows.lane[row], style = this.style[rows.kind[row]];
           if (lane < 0 || (style === 255 ? names.length : style) !== index) continue;
-          if (rows.kind[row] === rows.code.drop) continue;
+          if ([rows.code.drop, rows.code.fault, rows.code.healed].includes(rows.kind[row])) continue;
           if (this.past && faded !== !this.related(row)) continue;
           shape(ink, name, to.x(rows.t[row]), this.y(lane), size);
         }

@@ -125,6 +125,7 @@ def test_without_packets_an_arrival_is_traced_to_where_its_sender_showed_it() ->
     ]  # fmt: skip
     assert taken["nodes"] == ["a", "b"]
     assert taken["refs"] == [
-        ["a.1:1#x", "ana", "x" * TEXT_MAX, "posted", 5, 0], ["a.1:2#y", "", "", "unknown", 0, 0],
+        ["a.1:1#x", "ana", "x" * (TEXT_MAX - 1) + "…", "posted", 5, 0],
+        ["a.1:2#y", "", "", "unknown", 0, 0],
     ]  # fmt: skip
     assert [columns.row(seq) for seq in (0, 4, 5)] == [0, 4, -1]
