@@ -23,6 +23,7 @@ MODULES = {
     "diff": "inspect_cluster",
     "wait": "inspect_cluster",
     "watch": "watch",
+    "stat": "stat",
     "logs": "logs",
     "journal": "journal",
     "moderate": "moderate",

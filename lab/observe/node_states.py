@@ -101,9 +101,14 @@ def lacks_of(statuses: dict[str, Status]) -> dict[str, int]:
     A status names a bounded number of logs. If there are more, only counts are compared, and the
     result is a lower bound.
     """
+    return holdings(statuses)[1]
+
+
+def holdings(statuses: dict[str, Status]) -> tuple[int, dict[str, int]]:
+    """How many events these nodes hold together, and how many of them each one lacks."""
     if any(status.places.logs > len(status.frontier) for status in statuses.values()):
         most = max(status.events for status in statuses.values())
-        return {name: most - status.events for name, status in statuses.items()}
+        return most, {name: most - status.events for name, status in statuses.items()}
     union: dict[tuple[str, int], SeqSet] = {}
     own: dict[str, int] = {}
     for name, status in statuses.items():
@@ -114,7 +119,7 @@ def lacks_of(statuses: dict[str, Status]) -> dict[str, int]:
                 union.setdefault((log.origin, log.epoch), SeqSet()).add_range(first, last)
                 own[name] += last - first + 1
     total = sum(last - first + 1 for held in union.values() for first, last in held.ranges())
-    return {name: total - count for name, count in own.items()}
+    return total, {name: total - count for name, count in own.items()}
 
 
 def _exit_of(seen: LaunchedNode | None) -> str:

@@ -5,12 +5,16 @@ error; it is shown with the state of its process.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 from msgspec import Struct
 
 from lab.cluster.cluster import Cluster
 from lab.observe.node_states import NodeState, states_of
+
+Seen = TypeVar("Seen")
 
 
 class ClusterChange(Struct, frozen=True):
@@ -22,9 +26,14 @@ class ClusterChange(Struct, frozen=True):
 
 def looks(cluster: Cluster, every_s: float) -> Iterator[tuple[int, list[NodeState]]]:
     """Polls for ever: yields the wall time (ms) and the states of all nodes in the file's order."""
+    return at_intervals(partial(states_of, cluster), every_s)
+
+
+def at_intervals(look: Callable[[], Seen], every_s: float) -> Iterator[tuple[int, Seen]]:
+    """Looks for ever: yields the wall time (ms) and what was seen. A look may take longer."""
     while True:
         began_s = time.monotonic()
-        yield int(time.time() * 1000), states_of(cluster)
+        yield int(time.time() * 1000), look()
         time.sleep(max(0.0, every_s - (time.monotonic() - began_s)))
 
 

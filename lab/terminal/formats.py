@@ -17,6 +17,15 @@ def counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+def short_count(value: float) -> str:
+    """Four digits at most, in steps of a thousand: 950, 9.5k, 12k, 1.2M."""
+    for unit in ("", "k", "M", "G"):
+        if value < 999.5:
+            return f"{value:.1f}{unit}" if unit and value < 9.95 else f"{value:.0f}{unit}"
+        value /= 1000
+    return f"{value:.0f}T"
+
+
 def dot_text(dot: Dot) -> str:
     """A dot, short: origin, the first four hex digits of the epoch, seq. Logs have all digits."""
     return f"{log_text(dot.origin, dot.epoch)}:{dot.seq}"

@@ -40,6 +40,7 @@ def test_every_command_prints_the_keys_of_the_contract(lab: Lab) -> None:
         "`presence`": said("presence", "n1"),
         "`status`": said("status", "n1"),
         "`diff`": said("diff", "n1", "n2"),
+        "`stat`": said("stat", "--count", "1", "--every", "0.1"),
         "`cluster ps`": said("cluster", "ps"),
         "`logs`": said("logs", "n1"),
         "`moderate`": said("moderate", "zonk"),

@@ -180,6 +180,7 @@ def test_only_a_node_that_serves_metrics_imports_the_extra(lab: Any, metrics: bo
         ("send", "n1", "hello"),
         ("cluster", "ps"),
         ("status",),
+        ("stat", "--count", "1", "--every", "0.1"),
         ("wait",),
     ],
 )
