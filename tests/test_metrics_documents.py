@@ -17,7 +17,12 @@ from tests.node.runtimes import RuntimeBench
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 DASHBOARD: dict[str, Any] = json.loads((DOCS / "observing" / "grafana.json").read_text("utf-8"))
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
-TEXT = (DOCS / "observing.md").read_text(encoding="utf-8").partition("\n## Metrics\n")[2]
+TEXT = (
+    (DOCS / "observing.md")
+    .read_text(encoding="utf-8")
+    .partition("\n## Metrics\n")[2]
+    .partition("\n## ")[0]
+)
 SUFFIXES = ("_bucket", "_count", "_sum")
 OF_THE_SERVER = {"instance", "job"}  # what Prometheus adds to each sample
 
