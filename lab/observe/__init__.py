@@ -8,7 +8,8 @@ Rules
   roots and says what two frontiers differ by, and a quiet period is a heuristic.
 - A node that does not answer is shown as such; it never stops the others from being shown.
 
-Read `node_states` (what `ps` shows), `convergence`, `watcher`, then `log_tail`.
+Read `node_states` (what `ps` shows), `convergence`, `watcher`, `cluster_rates` (the figures of
+`stat`), then `log_tail`.
 
 `live_source` turns all of that into trace events and polls, for `lab.view`: a thread (`LiveSource`)
 with a bounded queue (`event_queue`), one `live_node` for each node with its `node_feed`, and the

@@ -7,7 +7,8 @@ each value, msgspec checks the schema, and `error_messages` turns what it says i
 `paths` computes from the loaded file where everything lies; a node and the commands that talk to it
 compute the same. `addresses` adds the ports that the file leaves open, `ownership` with
 `cluster_mark` refuses a state folder that belongs to another cluster file. `applied` lists what a
-running node has taken over, `os_errors` says in one line what the system refused.
+running node has taken over, `extras` refuses a node whose file asks for a package that is not
+there, `os_errors` says in one line what the system refused.
 
 Reading order: `cluster_file`, `yaml_positions`, `error_messages`, `paths`, `addresses`,
 `cluster_mark`, `ownership`, then the rest.

@@ -5,7 +5,8 @@ Whoever connects may be slow, greedy or hostile, and the node goes on as before:
 - At most `CONNECTIONS_MAX` connections; for a newcomer the oldest one goes.
 - A request has at most `REQUEST_BYTES_MAX` bytes up to its empty line; a body is not read.
 - A connection is over after `PATIENCE_S`, whatever it does meanwhile, and after one answer.
-- The text is made at most once in `FRESH_S`; who asks sooner gets the same bytes.
+- The text is made at most once in `FRESH_S`, and takes `SHARE` of the loop's time at most: who asks
+  sooner gets the same bytes.
 
 Answers are `Connection: close`. After one the server reads on and forgets what it reads, because a
 connection that is closed with unread input may lose the answer on its way.
@@ -29,6 +30,7 @@ FORGET_BYTES_MAX = 64 * 1024  # that come behind a request
 AGAIN_S = 0.1  # until the listener is looked at again after accepting has failed
 PATIENCE_S = 5.0
 FRESH_S = 0.1
+SHARE = 0.05
 NOTE_EVERY_S = 10.0
 
 _STATUS = {
@@ -163,7 +165,8 @@ class MetricsServer:
                 self._on_note(Note("metrics_failed", "error", {"reason": why}))
             return 500
         self._answer = _response(200, text, content_type)
-        self._fresh_until_s = self.loop.time() + FRESH_S
+        done_s = self.loop.time()
+        self._fresh_until_s = done_s + max(FRESH_S, (done_s - now_s) / SHARE)
         return 200
 
 

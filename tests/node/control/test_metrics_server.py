@@ -127,6 +127,27 @@ def test_many_scrapes_at_once_are_rendered_once() -> None:
     run(main)
 
 
+def test_a_text_that_takes_long_is_kept_longer() -> None:
+    async def main() -> None:
+        waited: list[bytes] = []
+
+        def slow() -> bytes:
+            end_s = loop.time() + 0.05
+            while loop.time() < end_s:
+                waited.append(b"")
+            return TEXT
+
+        loop = asyncio.get_running_loop()
+        async with serving(slow) as bench:
+            began_s = loop.time()
+            while loop.time() < began_s + 0.5:
+                assert (await bench.ask(GET)).endswith(TEXT)
+            assert bench.renders == 1  # of 0.05 s, so that it lasts for a second
+            assert waited
+
+    run(main)
+
+
 def test_a_text_that_cannot_be_made_is_an_error_and_a_note_and_no_crash() -> None:
     async def main() -> None:
         async with serving(lambda: 1 // 0) as bench:  # type: ignore[arg-type,return-value]
