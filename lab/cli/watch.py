@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lab.cli.common import Json, Settings, emit, hear_ctrl_c, seconds, settings_of
+from lab.cli.pages import Opens, Port, need_pages, serve, trace_of
 from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ def watch(
         Path | None,
         typer.Option("--replay", metavar="TRACE", help="Show a recorded run from its trace file."),
     ] = None,
+    web: Annotated[bool, typer.Option("--web", help="Show it as a page in a browser.")] = False,
+    port: Port = 0,
+    opens: Opens = False,
 ) -> None:
     """Show who is up and holds what, live, until q or Ctrl-C. Piped: a line for each change.
 
@@ -41,6 +45,9 @@ def watch(
     settings = settings_of(context)
     every = max(seconds(every, "--every"), EVERY_MIN_S)
     hear_ctrl_c()
+    if web:
+        _page(settings, replay, every, port=port, opens=opens)
+        return
     if replay is not None:
         _recorded(settings, replay, every)
         return
@@ -58,16 +65,26 @@ def watch(
 
 def _recorded(settings: Settings, file: Path, every_s: float) -> None:
     _need_a_screen()
-    from lab.trace.file import TraceError, read_lines
     from lab.watch.app import RecordedSource, WatchApp
 
-    with file.open("rb") as lines:
-        try:
-            trace = read_lines(lines)
-        except TraceError as error:
-            raise Problem(f"{file}: {error}", Exit.USAGE) from None
-    source = RecordedSource(trace)
+    source = RecordedSource(trace_of(file))
     WatchApp(source, every_s=every_s, recorded=True, colour=settings.paint.on).run(mouse=False)
+
+
+def _page(settings: Settings, file: Path | None, every_s: float, *, port: int, opens: bool) -> None:
+    need_pages()
+    from lab.cluster.cluster import Cluster
+    from lab.observe.live_source import LiveSource
+    from lab.web.watch_page import RECORDED_ROWS_MAX, Recorded, WatchPage
+
+    if file is not None:
+        events = trace_of(file).events
+        page = WatchPage(Recorded(events), port=port, rows_max=RECORDED_ROWS_MAX)
+        serve(page.server, opens, page.feed)
+        return
+    with LiveSource(Cluster(settings.place()), every_s) as source:
+        page = WatchPage(source, port=port)
+        serve(page.server, opens, page.feed)
 
 
 def _has_screen() -> bool:

@@ -58,6 +58,11 @@ class Hub:
             if not page.put(whole):
                 self.slow += 1
 
+    def reload(self) -> None:
+        """Tell every page to load everything anew."""
+        for page in self._pages:
+            page.reload()
+
     def stream(self, request: Request, first: Iterable[bytes] = ()) -> Response:
         """The answer that never ends. Raises HTTPException 503 over the limit of pages."""
         if request.method == "HEAD":
@@ -85,8 +90,8 @@ class _Page:
 
     def __init__(self, first: Iterable[bytes]) -> None:
         self.behind = False
-        self._queue = deque(first)
-        self._bytes = sum(map(len, self._queue))
+        self._queue = deque([b"".join(first)])
+        self._bytes = 0  # of what came after the first
         self._ended = False
         self._wake = asyncio.Event()
 
@@ -99,9 +104,13 @@ class _Page:
         self._wake.set()
         if len(self._queue) <= MESSAGES_MAX and self._bytes <= BYTES_MAX:
             return True
-        self._queue = deque([_RELOAD])
-        self.behind = self._ended = True
+        self.behind = True
+        self.reload()
         return False
+
+    def reload(self) -> None:
+        self._queue = deque([_RELOAD])
+        self.end()
 
     def end(self) -> None:
         self._ended = True
@@ -119,7 +128,7 @@ class _Page:
         whole = b"".join(self._queue)
         self._queue.clear()
         self._bytes = 0
-        return whole
+        return whole or (b"" if self._ended else _ALIVE)
 
 
 class _Stream(Response):

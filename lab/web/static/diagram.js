@@ -304,9 +304,9 @@ export class Diagram {
 
   /** Whether an event came to a node from another one. @param {number} row */
   brings(row) {
-    const { rows } = this, cause = rows.cause[row];
-    if (rows.kind[row] !== rows.code.handed || cause < 0) return false;
-    return rows.arrives(cause) || rows.lane[cause] !== rows.lane[row];
+    const { rows } = this, cause = rows.cause[row], { handed, visible } = rows.code;
+    if ((rows.kind[row] !== handed && rows.kind[row] !== visible) || cause < 0) return false;
+    return rows.arrives(cause) || (rows.lane[cause] !== rows.lane[row] && rows.lane[cause] >= 0);
   }
 
   /** @typedef {{ink: CanvasRenderingContext2D, width: number, height: number, from: number, until: number,
