@@ -12,7 +12,7 @@ from msgspec import Struct
 from domain.dot import Dot, LogId
 from gossip.entry import Entry, hash_of
 from gossip.frontier import Added, Frontier
-from gossip.packets import ENTRIES_MAX, Run
+from gossip.packets import ENTRIES_MAX, LOGS_BEGUN_MAX, Run
 
 Value = TypeVar("Value")
 OpenEntry = Callable[[Dot, bytes], tuple[bytes, Value] | None]
@@ -27,9 +27,10 @@ COUNTERS = (
 
 
 class Share(Struct, gc=False):
-    """How many entries of the packet at hand may still be opened."""
+    """How many entries of the packet at hand may still be opened, and how many logs begun."""
 
     left: int = ENTRIES_MAX
+    begins: int = LOGS_BEGUN_MAX
 
 
 class Learnt(Struct, Generic[Value], frozen=True, gc=False):
@@ -61,6 +62,9 @@ def learn(
             frontier.places.refuse(log.origin, len(run.data))
             counters["entries_full"] += len(run.data)
             continue
+        if known is None and not share.begins:
+            counters["entries_unread"] += len(run.data)
+            continue
         before = len(learnt)
         for seq, data in enumerate(run.data, run.first):
             # Most of what comes goes to the end of its log, and cannot be held already.
@@ -82,7 +86,9 @@ def learn(
                 continue
             entry = Entry(dot, opened[0], hash_of(data), data)
             added = frontier.add(entry, pushed=pushed)
-            known = known or frontier.get(log)
+            if known is None:
+                known = frontier.get(log)
+                share.begins -= known is not None
             if added is Added.NEW or added is Added.RIVAL:
                 learnt.append(Learnt(entry, opened[1], added is Added.RIVAL))
                 counters["entries_new"] += 1

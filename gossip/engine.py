@@ -36,6 +36,7 @@ from gossip.mail import Mail
 from gossip.membership import Membership
 from gossip.packets import (
     ENTRIES_MAX,
+    LOGS_BEGUN_MAX,
     Ack,
     Feedback,
     Packet,
@@ -152,7 +153,7 @@ class Engine(Generic[Value]):
             return []
         self.members.heard(peer, packet.incarnation, now_ms)
         self.frontier.meter.begin()
-        self._share.left = ENTRIES_MAX
+        self._share.left, self._share.begins = ENTRIES_MAX, LOGS_BEGUN_MAX
         self.frontier.listener = peer
         if type(body) is Push:
             return self._on_push(peer, token_of(packet.incarnation, packet.number), body)

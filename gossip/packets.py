@@ -34,9 +34,10 @@ from gossip.incarnation import NUMBER_MAX
 PROTOCOL_VERSION = 1
 ROOT_BYTES = 16
 # Entries of one packet that its receiver opens, and runs that it looks at; so no node sends more.
-# The smallest events are so small that a packet could hold 20,000, and each takes 10 microseconds
-# to check, hash and record.
-ENTRIES_MAX = 4096
+# The smallest events are so small that a packet could hold 20,000, and each takes 10 to 20
+# microseconds to check, hash and record.
+ENTRIES_MAX = 2048
+LOGS_BEGUN_MAX = 1024  # by one packet: to begin a log takes as long as an entry does
 LINES_MAX = (
     8192  # a summary has 4700 at most (`gossip.epoch_folds`); each takes 3 microseconds to compare
 )

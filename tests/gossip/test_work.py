@@ -19,6 +19,7 @@ from gossip.meter import ENTRY_BYTES, READ_BYTES_MAX, STEP_BYTES, Meter
 from gossip.packets import (
     ENTRIES_MAX,
     LINES_MAX,
+    LOGS_BEGUN_MAX,
     STORED_PER_PACKET_MAX,
     Ack,
     EpochFold,
@@ -282,6 +283,19 @@ def test_of_one_packet_so_many_runs_are_looked_at() -> None:
         assert counters["entries_unread"] == 5 * ENTRIES_MAX
         useful = [one.packet.body.useful for one in sent if isinstance(one.packet.body, Feedback)]
         assert useful == ([[False] * len(runs)] if type(body) is Push and not body.direct else [])
+
+
+def test_one_packet_begins_so_many_logs_and_lengthens_others_all_the_same() -> None:
+    net, _ = node([])
+    engine = net["n1"]
+    held, more = chain("n3", 2)
+    net.hold("n1", [held])
+    logs = [chain("n2", 1, epoch=1 + at) for at in range(LOGS_BEGUN_MAX + 10)]
+    runs = [Run("n2", one[0].dot.epoch, 1, [one[0].data]) for one in logs]
+    ask(net, Ack(1, [*runs, Run("n3", more.dot.epoch, 2, [more.data])], False))
+    assert len(engine.frontier) == LOGS_BEGUN_MAX + 1
+    assert engine.frontier.count == LOGS_BEGUN_MAX + 2
+    assert engine.counters["entries_unread"] == 10
 
 
 def test_what_one_packet_could_not_bring_the_next_ones_do() -> None:
