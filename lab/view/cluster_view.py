@@ -290,7 +290,8 @@ class ClusterView:
         if new:  # perhaps also of the newest messages: they have come by now
             for dot in self.messages:
                 if node.held.get(dot) is None and dot in node.held:
-                    self._arrives(node, dot, poll.t_us)
+                    node.held.add(dot, poll.t_us)
+                    node.arrivals.append(dot)
 
     def node(self, name: str) -> NodeView:
         if name not in self.nodes:
@@ -400,6 +401,8 @@ class ClusterView:
     def _handed(self, _: Event, data: Handed) -> None:
         facts, dot = data.facts, dot_of(data.ref)
         before = self.messages.get(dot)
+        if dot in self._past or (before is not None and before.what != "unknown"):
+            return  # the content is the same on every node
         self._keep(
             Message(
                 dot=dot,
@@ -412,10 +415,9 @@ class ClusterView:
                 parents=facts.parents,
             )
         )
-        if facts.censored_by and (before is None or before.what == "unknown"):
-            node = self.node(origin_of(dot))
-            for rule in facts.censored_by:
-                node.rules[rule] = node.rules.get(rule, 0) + 1
+        rules = self.node(origin_of(dot)).rules if facts.censored_by else {}
+        for rule in facts.censored_by:
+            rules[rule] = rules.get(rule, 0) + 1
 
     def _visible(self, event: Event, data: Visible) -> None:
         node, dot = self.node(event.node), dot_of(data.ref)

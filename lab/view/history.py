@@ -17,7 +17,7 @@ from lab.trace.trace import Event
 from lab.view.cluster_view import ClusterView, Poll
 
 ENTRIES_MAX = 200_000
-EVERY = 2000  # entries from one snapshot to the next
+EVERY = 5000  # entries from one snapshot to the next: the longest fold for one moment
 
 
 class ViewHistory:
