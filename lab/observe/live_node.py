@@ -92,7 +92,8 @@ class LiveNode:
         if not self._paused:
             self._ask(now_us)
         late = self._status_id and now_us - self._asked_us >= SILENT_US
-        if self._pid is None or self._paused or self._status is None or late:
+        first = self._status is None and self._asked_us == now_us  # it may answer at once
+        if self._pid is None or self._paused or late or (self._status is None and not first):
             self._say_silent(now_us, launched)
         if late and not self._paused and now_us - self._asked_us >= RECONNECT_US:
             self._hang_up()
@@ -164,9 +165,12 @@ class LiveNode:
         if state != self._state:
             self._state = state
             self._events.put(self.name, self._life, state)
-        # What the feed brings is to be seen to come, and not to be known before.
-        unseen = self.feed.seen < status.events and not self.feed.unread
-        poll = poll_of(status, self._events.now_us, self._restarts, with_logs=not unseen)
+        poll = poll_of(status, self._events.now_us, self._restarts)
+        # What a node takes in is in its logs before it is shown, and is to be seen to come. So
+        # they are given when all of it is in the trace, or the feed has left out some.
+        held = sum(last - first + 1 for ranges in poll.logs.values() for first, last in ranges)
+        if not self.feed.unread and not held <= status.events <= self.feed.seen:
+            poll = replace(poll, logs={})
         self._put_poll(poll)
 
     def _say_silent(self, now_us: int, launched: LaunchedNode | None) -> None:

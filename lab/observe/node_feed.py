@@ -90,6 +90,7 @@ class NodeFeed:
         self._shown: deque[str] = deque(maxlen=SHOWN_MAX)
         self._loading: list[TimelineItem] | None = None
         self._asked = 0  # arrivals of the snapshot that is read
+        self._offset = 0  # where the page that was asked for begins
 
     @property
     def following(self) -> bool:
@@ -129,7 +130,7 @@ class NodeFeed:
         if number > self.seen + 1:
             self.missed += max(number - 1 - max(self._heard, self.seen), 0)
             self._heard = max(self._heard, number)
-            if self._until is not None or self._may_fill(number):
+            if self._may_fill(number):
                 return  # the timeline has it
             self._skip(number - 1)
         self._heard = max(self._heard, number)
@@ -159,7 +160,8 @@ class NodeFeed:
                 number, "arrival", LOAD_MAX, arrivals=arrivals, offset=len(self._loading)
             )
         if self._until is not None:
-            return ReadTimeline(number, "arrival", arrivals=self._until, offset=self.seen)
+            self._offset = self.seen
+            return ReadTimeline(number, "arrival", arrivals=self._until, offset=self._offset)
         return None
 
     def page(self, page: TimelinePage) -> None:
@@ -169,9 +171,10 @@ class NodeFeed:
             if len(self._loading) >= page.total or not page.items:
                 self._boot(page.arrivals, self._loading)
         elif self._until is not None:
-            first = self.seen + 1
-            for number, item in enumerate(page.items, start=first):
-                self._show(number, item)
+            for number, item in enumerate(page.items, start=self._offset + 1):
+                if number > self.seen:
+                    self._skip(number - 1)
+                    self._show(number, item)
             if not page.items:
                 self._skip(self._until)
             if self.seen >= self._until:
@@ -180,12 +183,13 @@ class NodeFeed:
     # --- inside ---------------------------------------------------------------------------------
 
     def _may_fill(self, until: int) -> bool:
+        if until - self.seen > FILL_MAX:
+            return False
         now_us = self._events.now_us
-        small = until - self.seen <= FILL_MAX
-        if small and now_us - self._filled_us >= FILL_EVERY_US:
-            self._filled_us, self._until = now_us, until
-            return True
-        return False
+        if self._until is None and now_us - self._filled_us < FILL_EVERY_US:
+            return False
+        self._filled_us, self._until = now_us, max(self._until or 0, until)
+        return True
 
     def _skip(self, to: int) -> None:
         self.unread += max(to - self.seen, 0)

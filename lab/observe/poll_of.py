@@ -16,8 +16,7 @@ _QUEUES = {
 }
 
 
-def poll_of(status: Status, t_us: int, restarts: int, *, with_logs: bool) -> Poll:
-    """`with_logs`: what it holds is in it, too."""
+def poll_of(status: Status, t_us: int, restarts: int) -> Poll:
     return Poll(
         t_us=t_us,
         node=status.node,
@@ -38,7 +37,7 @@ def poll_of(status: Status, t_us: int, restarts: int, *, with_logs: bool) -> Pol
         links={name: _link(peer) for name, peer in status.peers.items()},
         queues=_queues(status),
         counters=status.counters,
-        logs=logs_of(status) if with_logs else {},
+        logs=logs_of(status),
         logs_cut=status.places.logs > len(status.frontier),
     )
 

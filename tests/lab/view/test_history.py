@@ -5,6 +5,7 @@ import pytest
 
 from lab.plan.scenario import named
 from lab.sim.world import run
+from lab.trace.file import write_lines
 from lab.trace.trace import Trace
 from lab.view.cluster_view import ClusterView, NodeView, Poll
 from lab.view.history import ViewHistory
@@ -40,6 +41,13 @@ def test_a_moment_is_shown_as_it_was(trace: Trace, share: float) -> None:
         history.add(event)
     t_us = int(trace.events[-1].t_us * share)
     assert plain(history.at(t_us)) == plain(folded(trace, t_us))
+
+
+def test_who_looks_on_changes_nothing_of_a_simulated_run(trace: Trace) -> None:
+    history = ViewHistory()
+    watched = run(named("churn"), seed=3, observers=[history.add]).trace
+    assert list(write_lines(watched)) == list(write_lines(trace))
+    assert len(history) == len(trace)
 
 
 def test_to_look_back_changes_nothing(trace: Trace) -> None:
