@@ -17,7 +17,7 @@ from lab.bench.session import Session
 # In the order in which they run: those that share histories leave them as the next one wants them.
 BENCHES = (
     *("start", "ingest", "spread", "sustain", "catchup", "restart", "footprint", "idle", "growth"),
-    *("moderation", "sim"),
+    *("moderation", "sim", "observe"),
 )
 
 

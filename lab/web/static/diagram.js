@@ -8,6 +8,7 @@
 // that changes something has it drawn with the next frame; `draw` draws at once. Rows may grow.
 
 import { GUTTER, clock, palette, scale, sheet, ticks } from "./axis.js";
+import { firstThat } from "./rows.js";
 
 /** @typedef {import("./rows.js").Rows} Rows */
 /** @typedef {import("./axis.js").Range} Range */
@@ -281,10 +282,9 @@ export class Diagram {
     const { rows, range } = this, { ink, width, height } = sheet(this.canvas);
     const colours = palette(this.canvas), to = scale(range, width);
     const from = rows.before(range.t0), until = rows.before(range.t1, true);
-    const paint = { ink, width, height, colours, to, from, until };
-    let news = 0;
-    for (let row = from; row < until; row++) news += this.brings(row) ? 1 : 0;
-    this.level = levelOf(until - from, news);
+    const { news } = rows, newsFrom = firstThat(news.length, (at) => news[at] >= from);
+    this.level = levelOf(until - from, firstThat(news.length, (at) => news[at] >= until) - newsFrom);
+    const paint = { ink, width, height, colours, to, from, until, newsFrom };
     ink.save();
     ink.beginPath();
     ink.rect(GUTTER, 0, width - GUTTER, height);
@@ -302,18 +302,11 @@ export class Diagram {
       + `events, ${clock(range.t0, to.span / 100)} to ${clock(range.t1, to.span / 100)}`);
   }
 
-  /** Whether an event came to a node from another one. @param {number} row */
-  brings(row) {
-    const { rows } = this, cause = rows.cause[row], { handed, visible } = rows.code;
-    if ((rows.kind[row] !== handed && rows.kind[row] !== visible) || cause < 0) return false;
-    return rows.arrives(cause) || (rows.lane[cause] !== rows.lane[row] && rows.lane[cause] >= 0);
-  }
-
   /** @typedef {{ink: CanvasRenderingContext2D, width: number, height: number, from: number, until: number,
-   *   colours: import("./axis.js").Palette, to: ReturnType<typeof scale>}} Paint */
+   *   newsFrom: number, colours: import("./axis.js").Palette, to: ReturnType<typeof scale>}} Paint */
 
   /** @param {Paint} paint */
-  drawGrid({ ink, height, colours, to }) {
+  drawGrid({ ink, width, height, colours, to }) {
     const { step, times } = ticks(this.range, to.pixels);
     ink.fillStyle = colours.muted;
     ink.strokeStyle = colours.line;
@@ -325,7 +318,10 @@ export class Diagram {
     }
     ink.stroke();
     ink.globalAlpha = 1;
-    for (const t of times) ink.fillText(clock(t, step), to.x(t) + 4, AXIS / 2);
+    for (const t of times) {
+      const text = clock(t, step);
+      if (to.x(t) + ink.measureText(text).width + 6 < width) ink.fillText(text, to.x(t) + 4, AXIS / 2);
+    }
   }
 
   /** @param {Paint} paint */
@@ -393,40 +389,41 @@ export class Diagram {
     const half = this.pitch / 2 - 1;
     [colours.traffic, colours.shown, colours.bad].forEach((colour, which) => {
       ink.fillStyle = colour;
-      ink.beginPath();
-      for (let lane = 0; lane < lanes; lane++) {
-        const y = this.y(lane);
-        for (let bin = 0, at = lane * bins; bin < bins; bin++, at++) {
-          const count = counts[which][at];
-          if (!count) continue;
-          const high = Math.min(Math.max((half * Math.log2(1 + count)) / most, 1), half);
-          const top = which === 0 ? y - high : which === 1 ? y : y - half;
-          ink.rect(GUTTER + bin * BIN, top, BIN - 0.5, which === 2 ? 2 * half : high);
-        }
-      }
-      ink.fill();
+      counts[which].forEach((count, at) => {
+        if (!count) return;
+        const y = this.y(Math.floor(at / bins));
+        const high = Math.min(Math.max((half * Math.log2(1 + count)) / most, 1), half);
+        const top = which === 0 ? y - high : which === 1 ? y : y - half;
+        ink.fillRect(GUTTER + (at % bins) * BIN, top, BIN - 1, which === 2 ? 2 * half : high);
+      });
     });
   }
 
   /** Packets, from lane to lane; those that brought an event stand out. @param {Paint} paint */
-  drawArrows({ ink, colours, to, from, until }) {
-    const { rows, range } = this, all = this.level === "events";
+  drawArrows({ ink, colours, to, from, until, newsFrom }) {
+    const { rows, range } = this, { news } = rows;
     const end = Math.min(rows.before(range.t1 + rows.flightMax), until + EVENTS_MAX);
     const lines = { traffic: new Path2D(), bad: new Path2D(), news: new Path2D() };
-    for (let row = from; row < end; row++) {
-      const brings = this.brings(row);
-      if (!brings && !(all && rows.arrives(row))) continue;
-      const got = brings && rows.arrives(rows.cause[row]) ? rows.cause[row] : row, sent = rows.cause[got];
-      if (rows.t[sent] > range.t1) continue;
-      const lost = rows.kind[got] === rows.code.drop;
-      const x0 = to.x(rows.t[sent]), y0 = this.y(rows.lane[sent]);
-      let x1 = to.x(rows.t[got]), y1 = this.y(lost ? rows.peer[got] : rows.lane[got]);
-      if (lost) [x1, y1] = [Math.max(x1, x0 + 3), y0 + 0.4 * (y1 - y0)];
-      const line = brings ? lines.news : lost ? lines.bad : lines.traffic;
-      line.moveTo(x0, y0);
-      line.lineTo(x1, y1);
-      if (lost) line.rect(x1 - 1.5, y1 - 1.5, 3, 3);
-      else if (brings) line.arc(x1, y1, 1.5, 0, 6.3);
+    for (let row = from; this.level === "events" && row < end; row++) {
+      const sent = rows.cause[row];
+      if (!rows.arrives(row) || rows.t[sent] > range.t1) continue;
+      const lost = rows.kind[row] === rows.code.drop, x0 = to.x(rows.t[sent]), y0 = this.y(rows.lane[sent]);
+      if (!lost) {
+        lines.traffic.moveTo(x0, y0);
+        lines.traffic.lineTo(to.x(rows.t[row]), this.y(rows.lane[row]));
+        continue;
+      }
+      const x1 = Math.max(to.x(rows.t[row]), x0 + 3), y1 = y0 + 0.4 * (this.y(rows.peer[row]) - y0);
+      lines.bad.moveTo(x0, y0);
+      lines.bad.lineTo(x1, y1);
+      lines.bad.rect(x1 - 1.5, y1 - 1.5, 3, 3);
+    }
+    for (let at = newsFrom; news[at] < end; at++) {
+      const cause = rows.cause[news[at]], sent = rows.arrives(cause) ? rows.cause[cause] : cause;
+      const x1 = to.x(rows.t[news[at]]), y1 = this.y(rows.lane[news[at]]);
+      lines.news.moveTo(to.x(rows.t[sent]), this.y(rows.lane[sent]));
+      lines.news.lineTo(x1, y1);
+      lines.news.rect(x1 - 1, y1 - 1, 2, 2);
     }
     ink.lineWidth = 1;
     for (const [name, line] of Object.entries(lines)) {

@@ -25,6 +25,8 @@ export class Rows {
   /** @type {Message[]} */ refs = [];
   /** @type {string[]} */ texts = [];
   /** @type {number[][]} */ showings = []; // by ref: rows that begin or end a showing
+  /** @type {number[]} */ changes = []; // all of these rows
+  /** @type {number[]} */ news = []; // rows in which an event came to a node from another
   /** @type {Record<string, number>} */ code = {}; // kind by name
 
   /** @param {Columns} columns */
@@ -61,9 +63,11 @@ export class Rows {
       }
       if (this.begins(row) || this.kind[row] === this.code.lost) {
         (this.showings[this.ref[row]] ??= []).push(row);
+        this.changes.push(row);
       } else if (this.arrives(row)) {
         this.flightMax = Math.max(this.flightMax, this.t[row] - this.t[this.cause[row]]);
       }
+      if (this.brings(row)) this.news.push(row);
     }
     this.length = from + more;
     return this;
@@ -84,26 +88,21 @@ export class Rows {
     return this.cause[row] >= 0 && (kind === this.code.recv || kind === this.code.drop);
   }
 
+  /** Whether an event came to a node from another one. @param {number} row */
+  brings(row) {
+    const cause = this.cause[row], { handed, visible } = this.code;
+    if ((this.kind[row] !== handed && this.kind[row] !== visible) || cause < 0) return false;
+    return this.arrives(cause) || (this.lane[cause] !== this.lane[row] && this.lane[cause] >= 0);
+  }
+
   /** The number of rows before time `t`, or up to and with it if `after`. @param {number} t */
   before(t, after = false) {
-    let low = 0, high = this.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.t[middle] < t || (after && this.t[middle] === t)) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstThat(this.length, (row) => this.t[row] > t || (!after && this.t[row] === t));
   }
 
   /** The first row of the event at this place in the trace, or the next one. @param {number} seq */
   rowOf(seq) {
-    let low = 0, high = this.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.seq[middle] < seq) low = middle + 1;
-      else high = middle;
-    }
-    return Math.min(low, this.length - 1);
+    return Math.min(firstThat(this.length, (row) => this.seq[row] >= seq), this.length - 1);
   }
 
   /** The lanes that show an event at time `t`. @param {number} ref @param {number} t */
@@ -133,10 +132,8 @@ export class Rows {
   sweep(on) {
     const held = new Int32Array(this.nodes.length);
     let known = 0;
-    for (let row = 0; row < this.length; row++) {
-      if (this.begins(row)) held[this.lane[row]]++;
-      else if (this.kind[row] === this.code.lost) held[this.lane[row]]--;
-      else continue;
+    for (const row of this.changes) {
+      held[this.lane[row]] += this.begins(row) ? 1 : -1;
       if (this.showings[this.ref[row]][0] === row) known++;
       on(row, known, held);
     }
@@ -169,4 +166,16 @@ export class Rows {
     }
     return first.subarray(1);
   }
+}
+
+/** The first of 0 to `length` - 1 that fits, where all after one that fits do; `length` if none does.
+ * @param {number} length @param {(at: number) => boolean} fits */
+export function firstThat(length, fits) {
+  let low = 0, high = length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (fits(middle)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

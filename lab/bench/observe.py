@@ -1,0 +1,12 @@
+"""Measures what observers cost, and how fast they show things. Each part has a module of its own.
+
+- `report_page`: the file of `lab report` for a run of 10^5 events, and its frames in Chromium.
+"""
+
+from lab.bench import report_page
+from lab.bench.figures import Figure
+from lab.bench.session import Session
+
+
+def run(session: Session) -> list[Figure]:
+    return [*report_page.figures(session)]
