@@ -25,7 +25,7 @@ def conform(
     ],
     json: Json = False,
 ) -> None:
-    """Feed a recorded run back to the core: every output must come again.
+    """Feed a recorded run to the core again, and compare every output.
 
     With `trace: true` in the cluster file each life of a node leaves a recording in its folder.
     Exit 7: an output differs, and the first that does is told; 8: there was nothing to compare.

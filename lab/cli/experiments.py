@@ -27,7 +27,7 @@ ScenarioName = Annotated[
     ),
 ]
 Seeds = Annotated[
-    int, typer.Option("--seeds", min=1, max=100_000, metavar="N", help="Runs of each, as many.")
+    int, typer.Option("--seeds", min=1, max=100_000, metavar="N", help="Runs of each.")
 ]
 First = Annotated[
     int, typer.Option("--first", min=0, max=2**62, metavar="N", help="The first seed.")
@@ -54,7 +54,7 @@ def table(
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**62, metavar="N")] = 1,
     json: Json = False,
 ) -> None:
-    """A published table, by real engines, with the published figures beside ours.
+    """Measure a published table with the real engines, beside the published figures.
 
     pushpull: rounds of push-pull anti-entropy until all nodes know one rumor. demers: table 1 of
     Demers et al. 1987. Exit 7: a figure that should be met is not.
@@ -126,15 +126,17 @@ def compare(
     scenario: ScenarioName = "lossy",
     ways: Annotated[
         list[str] | None,
-        typer.Option("--way", metavar="WAY", help="Only this one; may be repeated."),
+        typer.Option("--way", metavar="WAY", help="Compare only this one; may be repeated."),
     ] = None,
     seeds: Seeds = SEEDS,
     first: First = 1,
     jobs: Jobs = None,
-    only_list: Annotated[bool, typer.Option("--list", help="Only what ways there are.")] = False,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="List the ways, and do nothing else.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Ways of spreading, side by side, in one scenario under the same seeds.
+    """Compare ways of spreading in one scenario under the same seeds.
 
     How late events come, and what each costs in packets and bytes. Exit 7 if any run fails.
     """
@@ -168,7 +170,7 @@ def sweep(
     jobs: Jobs = None,
     json: Json = False,
 ) -> None:
-    """One knob of a scenario, or several, through their values, under the same seeds.
+    """Vary settings of a scenario, and compare the results under the same seeds.
 
     Exit 7 if any run fails. While a cluster is small, news goes to all peers at once, and fanout
     and rumor_k do nothing: direct_peers_max=0 makes them act, as in

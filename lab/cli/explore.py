@@ -46,7 +46,7 @@ def explore(
         list[str] | None,
         typer.Argument(
             metavar="[SCENARIO…]",
-            help="Names or YAML files, in turn by seed. Default: all that come along.",
+            help="Names or YAML files; seeds take turns. Default: all built-in ones.",
             autocompletion=complete_scenario,
         ),
     ] = None,
@@ -57,9 +57,7 @@ def explore(
     first: Annotated[
         int, typer.Option("--first", min=0, max=2**62, metavar="N", help="The first seed.")
     ] = 1,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Begin at a seed that nobody has chosen.")
-    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin at a random seed.")] = False,
     jobs: Jobs = None,
     time: Annotated[
         float | None,
@@ -74,7 +72,7 @@ def explore(
     real: Rounds = 0,
     json: Json = False,
 ) -> None:
-    """Many seeds on all cores. Exit 7 if any fails; each failure comes with its replay."""
+    """Run many seeds on all cores. Exit 7 if any fails; print a token for each failure."""
     from lab.campaign.calibration import bands
     from lab.campaign.explore import Options
     from lab.plan.scenario import names

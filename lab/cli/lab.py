@@ -38,14 +38,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
-    help="Experiments: a cluster in a simulator, with faults, under a seed, judged by checkers.",
+    help="Run experiments: a simulated cluster with faults, under a seed, judged by checkers.",
 )
 SEED_MAX = 2**63 - 1
 
 
 @app.command("list")
 def list_(context: typer.Context, json: Json = False) -> None:
-    """The scenarios that come along, with what goes wrong in each."""
+    """List the built-in scenarios, and what goes wrong in each."""
     from lab.plan.scenario import named, names
     from lab.terminal.tables import table as as_table
 
@@ -78,7 +78,7 @@ def run(
     shiviz: ShivizFile = None,
     perfetto: PerfettoFile = None,
 ) -> None:
-    """One experiment. Prints what each checker says, and a token that replays it."""
+    """Run one experiment. Print the verdict of each checker, and a token that replays the run."""
     from lab.campaign.judged_run import run_judged
 
     source = opened_source(scenario)
@@ -138,13 +138,13 @@ def calibrate(
         list[str] | None,
         typer.Argument(
             metavar="[SCENARIO…]",
-            help="Default: all that come along.",
+            help="Default: all built-in ones.",
             autocompletion=complete_scenario,
         ),
     ] = None,
     jobs: Jobs = None,
 ) -> None:
-    """Measure what the sound core shows, for C20: how late events come, and what they cost.
+    """Measure the lag and the cost of runs without bugs, which checker C20 compares others with.
 
     It takes minutes, and is done anew when a scenario or the protocol changes.
     """
@@ -162,7 +162,7 @@ def mutants(
     context: typer.Context,
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MUTANT…]", help="Default: all that there are."),
+        typer.Argument(metavar="[MUTANT…]", help="Default: all of them."),
     ] = None,
     looks: Annotated[
         int, typer.Option("--seeds", min=1, max=10_000, metavar="N", help="Looks at each.")
@@ -177,10 +177,11 @@ def mutants(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Planted bugs, and which checker sees them first. Exit 7 if the sound core is accused.
+    """Plant known bugs, and show which checker finds each first.
 
-    With names it ends with a token for each: `lab replay TOKEN --shrink --story` plants the bug
-    again, makes the run small and tells it. The bugs are in tests/mutants of a checkout.
+    Given names, it prints a token for each: `lab replay TOKEN --shrink --story` plants the bug
+    again, shrinks the run and explains it. The bugs are in tests/mutants of a checkout. Exit 7 if a
+    checker fails without any bug.
     """
     need_checkout()
     from tests.mutants import command

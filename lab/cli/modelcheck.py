@@ -43,10 +43,11 @@ def search(
     ] = SECONDS,
     json: Json = False,
 ) -> None:
-    """Every order of a few events. Exit 7: a violation, or no agreement; 8: cut off.
+    """Search every order of a few events (model checking).
 
-    Prints how many states there are, the shortest path to a violation, or else to a state in which
-    everybody shows everything; and if there is none, how near they came.
+    Prints the number of states, and the shortest path to a violation, or else to a state in which
+    every node shows every message; if there is none, how near the nodes came to one. Exit 7: a
+    violation, or no agreement; 8: the search was cut off.
     """
     from lab.cli.verdict_view import Bar
     from lab.modelcheck import Bounds

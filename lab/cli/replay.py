@@ -33,33 +33,34 @@ def replay(
         str,
         typer.Argument(
             metavar="TOKEN",
-            help="What a run printed, or `lab mutants NAME`; or a plan's JSON file.",
+            help="A token that a run or `lab mutants NAME` printed, or the JSON file of a plan.",
         ),
     ],
     force: Annotated[
-        bool, typer.Option("--force", help="Even if the code is not what it was.")
+        bool, typer.Option("--force", help="Replay although the code has changed.")
     ] = False,
     shrink: Annotated[
-        bool, typer.Option("--shrink", help="Look for a smaller plan that fails alike.")
+        bool,
+        typer.Option("--shrink", help="Search for a smaller plan that fails the same checker."),
     ] = False,
-    story: Annotated[bool, typer.Option("--story", help="Tell it in sentences.")] = False,
+    story: Annotated[bool, typer.Option("--story", help="Explain the run in sentences.")] = False,
     rule: Annotated[
         str | None,
-        typer.Option("--rule", metavar="ID", help="Shrink this failure, if there are several."),
+        typer.Option("--rule", metavar="ID", help="Shrink the failure of this checker."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Where the shrunk plan goes, as JSON."),
+        typer.Option("--out", metavar="FILE", help="Write the shrunk plan to this file, as JSON."),
     ] = None,
     time: Annotated[
-        float, typer.Option("--time", min=1, metavar="S", help="For shrinking, at most.")
+        float, typer.Option("--time", min=1, metavar="S", help="Seconds for shrinking, at most.")
     ] = 30.0,
     json: Json = False,
     trace: TraceFile = None,
     shiviz: ShivizFile = None,
     perfetto: PerfettoFile = None,
 ) -> None:
-    """Have a run again, exactly; make it small, and have it told."""
+    """Repeat a run exactly from its token; shrink it, and explain it in sentences."""
     from lab.campaign.judged_run import run_judged
     from lab.cli.verdict_view import judged_json, show_steps, show_story, shrunk_json, story_json
     from lab.explain.story import tell
