@@ -31,36 +31,9 @@ Verdicts = Mapping[tuple[str, str], int]  # verdict and rule -> commands
 Labelled = Iterable[tuple[tuple[str, ...], float]]  # values of labels, in order, and a value
 
 
-class MetricsText:
+class MetricsText(Collector):
     """`render` returns the text of one scrape, and its content type."""
 
-    def __init__(
-        self,
-        *,
-        status: Callable[[], Status],
-        appended: Callable[[], int],
-        kinds: Callable[[], Kinds],
-        verdicts: Verdicts,
-        measures: Measures,
-        build: tuple[str, str],
-    ) -> None:
-        self._registry = CollectorRegistry()
-        collector = _NodeCollector(
-            status=status,
-            appended=appended,
-            kinds=kinds,
-            verdicts=verdicts,
-            measures=measures,
-            build=build,
-        )
-        self._registry.register(collector)
-        ProcessCollector(registry=self._registry)
-
-    def render(self) -> tuple[bytes, str]:
-        return generate_latest(self._registry), CONTENT_TYPE
-
-
-class _NodeCollector(Collector):
     def __init__(
         self,
         *,
@@ -77,6 +50,12 @@ class _NodeCollector(Collector):
         self._verdicts = verdicts
         self._measures = measures
         self._version, self._strategy = build
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def render(self) -> tuple[bytes, str]:
+        return generate_latest(self._registry), CONTENT_TYPE
 
     def describe(self) -> Iterator[Metric]:
         """Nothing: a registry that is told nothing asks for no values before the first scrape."""
