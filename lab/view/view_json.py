@@ -1,8 +1,8 @@
 """A `ClusterView` as a value for JSON: what pages get, and what `--json` prints.
 
 Everything is bounded: lists have a count beside them, and long texts are cut. Times are
-microseconds, as in the view; latencies and quiet periods too. A text is a person's, and is to be
-shown as text.
+microseconds, as in the view; latencies and quiet periods too. Texts have passed `display_safe`: no
+character in them is invisible or turns the line around. Still they are to be shown as text.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from lab.terminal.display import display_safe
 from lab.terminal.formats import utc_text
 from lab.view.cluster_view import ClusterView, LogLine, NodeView
 
@@ -50,13 +51,8 @@ def view_json(view: ClusterView, lines: int = LINES, origin_us: int = 0) -> dict
 def line_json(line: LogLine) -> list[Any]:
     """[time as text, node, level, event, fields as text]"""
     fields = "  ".join(f"{name}={_text(value)}" for name, value in _some(line.fields).items())
-    return [
-        moment_text(line.t_us),
-        line.node,
-        line.level,
-        line.event[:TEXT_MAX],
-        fields[: 2 * TEXT_MAX],
-    ]
+    named = (_text(name) for name in (line.node, line.level, line.event))
+    return [moment_text(line.t_us), *named, fields[: 2 * TEXT_MAX]]
 
 
 def moment_text(t_us: int) -> str:
@@ -73,7 +69,7 @@ def _node(view: ClusterView, node: NodeView) -> dict[str, Any]:
         "up": node.up,
         "life": node.life,
         "starts": node.life or node.restarts + node.up,
-        "exit": node.exit[:TEXT_MAX],
+        "exit": _text(node.exit),
         "events": node.events,
         "lacks": view.lacks(node.name),
         "root": node.root[:16],
@@ -104,5 +100,4 @@ def _some(values: Mapping[str, Any], newest: bool = False) -> dict[str, Any]:
 
 
 def _text(value: object) -> str:
-    text = value if isinstance(value, str) else str(value)
-    return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}…"
+    return display_safe(value if isinstance(value, str) else str(value), TEXT_MAX)

@@ -10,13 +10,14 @@ import pytest
 
 from lab.plan.scenario import named
 from lab.sim.world import run
+from lab.terminal.display import display_safe
 from lab.trace.kinds import Boot, Facts, Faulted, Handed, Healed, Note, Run, Visible
 from lab.trace.trace import Event
 from lab.view.cluster_view import ClusterView, Poll
 from lab.web.watch_page import Recorded, WatchPage
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 NODES = ("n1", "n2", "n3")
 WALL_US = 1_764_576_000_000_000
@@ -198,12 +199,25 @@ def test_hostile_texts_are_shown_as_texts(shown: Any, new_page: Any) -> None:
     page.goto(shown(script).server.address)
     page.wait_for_selector(f"#summary:has-text('{len(HOSTILE)} messages')")
     items = texts(page, "#timelines div:first-child li")
-    assert items == [f"ana: {text}" for text in HOSTILE]
-    assert sorted(texts(page, "#log td:last-child")) == sorted(f"{one}={one}" for one in HOSTILE)
+    assert items == [f"ana: {display_safe(text)}" for text in HOSTILE]
+    fields = [display_safe(f"{text}={text}") for text in HOSTILE]
+    assert sorted(texts(page, "#log td:last-child")) == sorted(fields)
     page.click("#matrix canvas", position={"x": 155, "y": 8})
     assert HOSTILE[0] in page.inner_text("#matrix p")
     assert page.locator("main h1, main img, main script, [onerror], [onmouseover]").count() == 0
     assert dialogs == []
+
+
+def test_a_page_says_that_the_observer_has_ended(shown: Any, browser: "Browser") -> None:
+    script = Script()
+    script.begin()
+    watched = shown(script)
+    page = browser.new_page()
+    page.goto(watched.server.address)
+    lacks(page, "n3", "nothing known")
+    watched.server.stop()
+    page.wait_for_selector("text=the observer does not answer: this is the last that it sent")
+    page.close()
 
 
 def test_a_view_of_any_moment_can_be_asked_for_and_nothing_else(shown: Any) -> None:

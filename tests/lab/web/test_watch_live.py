@@ -1,0 +1,130 @@
+"""`chatlab watch --web` beside real nodes: a partition is seen to come and to heal, live."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.client.location import parse
+from lab.cluster.cluster import Cluster
+
+pytestmark = pytest.mark.cluster
+ROOT = Path(__file__).resolve().parents[3]
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+
+
+class Lab:
+    """Three running nodes, the command line, and the page."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._environment = {k: v for k, v in os.environ.items() if not k.startswith("CHATLAB")}
+        self._environment |= {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+        file = folder / "cluster.yaml"
+        file.write_text("nodes: [n1, n2, n3]\n", encoding="utf-8")
+        self.cluster = Cluster(parse(file))
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "lab.cli", *arguments],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def well(self, *arguments: str) -> str:
+        with self.start(*arguments) as process:
+            out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, (arguments, out, err)
+        return out
+
+
+@pytest.fixture
+def lab(short_path: Path) -> Iterator[Lab]:
+    made = Lab(short_path)
+    try:
+        made.cluster.up()
+        yield made
+    finally:
+        made.cluster.down()
+
+
+@pytest.fixture
+def watching(lab: Lab) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with lab.start("watch", "--web", "--every", "0.1") as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/  \(Ctrl-C ends\)\n", line), (
+                line
+            )
+            yield process, line.split()[0]
+        finally:
+            process.kill()
+
+
+def lacks(page: Any, **wanted: str) -> None:
+    page.wait_for_function(
+        """(wanted) => Object.entries(wanted).every(([node, text]) =>
+          document.querySelector(`[data-node=${node}] dd`)?.textContent === text)""",
+        arg=wanted,
+    )
+
+
+def test_a_partition_is_seen_to_come_and_to_heal(
+    lab: Lab, watching: tuple[subprocess.Popen[str], str], new_page: Any, tmp_path: Path
+) -> None:
+    process, address = watching
+    page = new_page(width=1280, height=800)
+    page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
+    page.goto(address)
+    lab.well("send", "n1", "before", "--as", "ana", "--ack", "replicated:2")
+    lacks(page, n1="nothing known", n2="nothing known", n3="nothing known")
+    lab.well("cluster", "partition", "n1,n2", "n3")
+    for text in ("on the left", HOSTILE):
+        lab.well("send", "n1", text, "--as", "ana")
+    lab.well("send", "n3", "on the right", "--as", "bo")
+    lacks(page, n1="1 of 4", n2="1 of 4", n3="2 of 4")
+    assert "faults: partition" in page.inner_text("#summary")
+    lists = page.locator("#timelines div")
+    assert lists.nth(2).locator("li.lacks").all_text_contents() == [
+        "lacks ana: on the left",
+        f"lacks ana: {HOSTILE}",
+    ]
+    assert page.locator("main img, main script").count() == 0
+    lab.well("cluster", "heal")
+    lacks(page, n1="nothing known", n2="nothing known", n3="nothing known")
+    page.wait_for_selector("#summary:not(:has-text('faults'))")
+    assert page.locator("li.lacks").count() == 0
+    page.locator("body").press("ArrowLeft")  # and as it was, one second before
+    page.wait_for_selector("body.past")
+    page.screenshot(path=tmp_path / "page.png")
+    lab.well("cluster", "kill", "n2")
+    page.keyboard.press("Space")
+    page.wait_for_selector("article.down[data-node=n2]")
+    page.goto("about:blank")
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 0 and time.monotonic() - began < 1.5
+
+
+def test_a_trace_that_is_none_is_one_clear_line(
+    short_path: Path,
+) -> None:
+    made = Lab(short_path)
+    (short_path / "bad.jsonl").write_text("{}\n")
+    for arguments in (["--replay", "bad.jsonl"], ["--replay", "nowhere.jsonl"]):
+        with made.start("watch", "--web", *arguments) as process:
+            out, err = process.communicate(timeout=20)
+        assert (process.returncode, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"chatlab: {arguments[1]}: ")
