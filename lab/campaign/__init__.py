@@ -10,7 +10,8 @@ Rules
   from other code says so and is not replayed silently.
 - What the sound core shows over a batch is measured once and kept in bands.json (`calibration`);
   C20 compares a batch with it.
-- Workers end with their parent (`orphans`), and results do not depend on how many there are.
+- Workers (`worker_pool`) end with their parent (`orphans`), and results do not depend on how many
+  there are.
 
 Read `judged_run`, `replay_token`, `explore`; then `reached` (which states and transitions of the
 core a campaign came to) and `comparison` (`lab compare`, `lab sweep`).

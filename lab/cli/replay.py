@@ -1,20 +1,23 @@
-"""The command `chatlab lab replay`: repeats a run exactly from its token; it can also shrink it and
-print its story.
+"""The command `chatlab lab replay`: repeats a run exactly from its token; it can also shrink it,
+print its story, and search for the moment when its failure became inevitable.
 """
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lab.cli.common import Json, emit, hear_ctrl_c, hint, settings_of
 from lab.cli.lab_common import (
+    Jobs,
     PerfettoFile,
     ShivizFile,
     TraceFile,
     code_of,
     export,
+    jobs_or_all,
     opened_source,
     show,
 )
@@ -46,25 +49,51 @@ def replay(
     story: Annotated[bool, typer.Option("--story", help="Explain the run in sentences.")] = False,
     rule: Annotated[
         str | None,
-        typer.Option("--rule", metavar="ID", help="Shrink the failure of this checker."),
+        typer.Option("--rule", metavar="ID", help="Look at the failure of this checker."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help="Write the shrunk plan to this file, as JSON."),
     ] = None,
     time: Annotated[
-        float, typer.Option("--time", min=1, metavar="S", help="Seconds for shrinking, at most.")
+        float,
+        typer.Option(
+            "--time", min=1, metavar="S", help="Seconds for shrinking and for --when, each."
+        ),
     ] = 30.0,
+    when: Annotated[
+        bool, typer.Option("--when", help="Estimate when the failure became inevitable.")
+    ] = False,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            "--seeds", min=10, max=10_000, metavar="N", help="Branches at a moment, at most."
+        ),
+    ] = 100,
+    faults: Annotated[
+        Literal["drop", "keep", "fresh"],
+        typer.Option("--faults", help="With --when: the plan's faults after the moment."),
+    ] = "drop",
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="With --when: draw the curve, as SVG."),
+    ] = None,
+    jobs: Jobs = None,
     json: Json = False,
     trace: TraceFile = None,
     shiviz: ShivizFile = None,
     perfetto: PerfettoFile = None,
 ) -> None:
-    """Repeat a run exactly from its token; shrink it, and explain it in sentences."""
+    """Repeat a run exactly from its token; shrink it, explain it in sentences, and say when its
+    failure became inevitable.
+    """
     from lab.campaign.judged_run import run_judged
+    from lab.cli.inevitable_view import plot_when, searched, show_when, when_json
     from lab.cli.verdict_view import judged_json, show_steps, show_story, shrunk_json, story_json
     from lab.explain.story import tell
 
+    if plot is not None:
+        _need_plot(when)
     mutant, bug, token = planted_in(token)
     context.with_resource(bug)
     judged = replayed(token, force=force)
@@ -94,10 +123,29 @@ def replay(
         else:
             print()
             show_story(told, settings.paint)
+    if when:
+        id_, found = searched(
+            judged, rule, faults, seeds=seeds, jobs=jobs_or_all(jobs), budget_s=time
+        )
+        if json:
+            record["when"] = when_json(judged, id_, found, faults)
+        else:
+            print()
+            show_when(judged, id_, found, faults, settings.paint)
+        if plot is not None:
+            plot_when(judged, id_, found, plot)
     export(judged, trace, shiviz, perfetto)
     if json:
         emit(record)
     raise typer.Exit(code_of(judged.outcome))
+
+
+def _need_plot(when: bool) -> None:
+    from lab.cli.inevitable_view import need_leather
+
+    if not when:
+        raise Problem("--plot draws what --when finds: give both", Exit.USAGE)
+    need_leather()
 
 
 def _again(mutant: str, plan: Path) -> str:
@@ -112,7 +160,7 @@ def planted_in(text: str) -> "tuple[str, AbstractContextManager[None], str]":
     from lab.campaign.replay_token import PLANTED
 
     mutant, mark, token = text.partition(PLANTED)
-    if not mark or not mutant or Path(text).exists():
+    if not mark or not mutant or os.path.exists(text):  # False also for a name that is too long
         return "", nullcontext(), text
     return mutant, planted(mutant), token
 

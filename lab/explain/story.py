@@ -19,6 +19,8 @@ from lab.campaign.judged_run import ALL_RULES, JudgedRun
 from lab.checkers import Verdict
 from lab.explain.lessons import LESSONS
 from lab.explain.sentences import Cast, SentenceWriter
+from lab.plan.plan_text import timed_text
+from lab.terminal.formats import counted
 from lab.trace.kinds import (
     Dropped,
     Epoch,
@@ -26,12 +28,14 @@ from lab.trace.kinds import (
     Faulted,
     Final,
     Fired,
+    Got,
     Handed,
     Healed,
     Info,
     Invoke,
     Ok,
     Phase,
+    Sent,
     Visible,
 )
 from lab.trace.trace import Event
@@ -104,6 +108,26 @@ def tell(judged: JudgedRun) -> Story:
         )
     endings = tuple([_ending(one, cast) for one in failed])
     return Story(_opening(judged), tuple(lines), endings, dict(cast.names))
+
+
+def sentence_of(judged: JudgedRun, seq: int) -> str:
+    """One event of the trace as a sentence, also where a story leaves it out."""
+    events, plan = judged.trace.events, judged.plan
+    event = events[seq]
+    data = event.data
+    if type(data) is Faulted:
+        found = [timed_text(timed) for timed in plan.faults if timed.id == data.fault]
+        return found[0] if found else f"{data.what} begins"
+    if type(data) is Sent:
+        told = f" with {counted(data.entries, 'event')}" if data.entries else ""
+        return f"{event.node} sends a {data.body} to {event.peer}{told}"
+    if type(data) is Got:
+        return f"{event.node} gets the {data.body} that {event.peer} sent"
+    cast = Cast(events)
+    writer = SentenceWriter(cast, plan, set(cast.names), set(plan.nodes), whole=True)
+    for earlier in events[:seq]:
+        writer.tell(earlier)
+    return writer.tell(event) or writer.plainly(event)
 
 
 def _opening(judged: JudgedRun) -> str:

@@ -30,6 +30,7 @@ from lab.plan.faults import (
     Loss,
     Narrow,
     NetworkOptions,
+    Op,
     Partition,
     Pause,
     Plan,
@@ -38,6 +39,7 @@ from lab.plan.faults import (
     Rot,
     ShortWrites,
     SlowSync,
+    Timed,
     Worker,
     numbered,
 )
@@ -68,8 +70,9 @@ def draw(scenario: Scenario, seed: int) -> Plan:
     if "unwritten_records" in cuts:
         disk = replace(disk, unwritten=replace(disk.unwritten, records=cuts["unwritten_records"]))
     asked = ops(scenario, nodes, faults_us, stream(seed, "workload"))
-    moments = [op.at_us for op in asked if FIRST_US < op.at_us < faults_us] or [FIRST_US]
-    drafts = sorted(_drafts(scenario.faults, nodes, faults_us, moments, seed), key=_begin)
+    moments = _moments(asked, faults_us)
+    found = _drafts(scenario.faults, nodes, faults_us, moments, seed, victim(nodes, seed))
+    drafts = sorted(found, key=_begin)
     return Plan(
         scenario=scenario.name,
         seed=seed,
@@ -89,6 +92,23 @@ def draw(scenario: Scenario, seed: int) -> Plan:
         disk=disk,
         rules=scenario.rules,
     )
+
+
+def redrawn(scenario: Scenario, plan: Plan, seed: int) -> tuple[Timed, ...]:
+    """Other faults for the nodes of this plan, with ids that none of its own has.
+
+    Disks are damaged at the node whose disk the plan may damage: at most one has such faults.
+    """
+    moments, damaged = _moments(plan.ops, plan.faults_us), victim(plan.nodes, plan.seed)
+    found = _drafts(scenario.faults, plan.nodes, plan.faults_us, moments, seed, damaged)
+    above = max((timed.id for timed in plan.faults), default=0)
+    return tuple(
+        [replace(timed, id=above + timed.id) for timed in numbered(sorted(found, key=_begin))]
+    )
+
+
+def _moments(asked: tuple[Op, ...], faults_us: int) -> list[int]:
+    return [op.at_us for op in asked if FIRST_US < op.at_us < faults_us] or [FIRST_US]
 
 
 def _scrub_bytes_s(scenario: Scenario, seed: int) -> int:
@@ -128,7 +148,12 @@ def _begin(draft: Draft) -> int:
 
 
 def _drafts(
-    faults: FaultRanges, nodes: tuple[str, ...], end_us: int, moments: list[int], seed: int
+    faults: FaultRanges,
+    nodes: tuple[str, ...],
+    end_us: int,
+    moments: list[int],
+    seed: int,
+    damaged: str,
 ) -> Iterator[Draft]:
     for name in faults.__struct_fields__:
         found = getattr(faults, name)
@@ -136,7 +161,7 @@ def _drafts(
             continue
         rng = stream(seed, f"swarm {name}")
         if rng.random() < found.chance:
-            drawer = _Drawer(nodes, end_us, moments, rng, victim(nodes, seed))
+            drawer = _Drawer(nodes, end_us, moments, rng, damaged)
             yield from drawer.draw(faults, name)
 
 

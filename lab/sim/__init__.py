@@ -10,7 +10,8 @@ Rules
   below the real journal (`disk`), clocks (`clock`), the committer's thread (`committer`) and the
   process that lives and dies (`host`). Packets are encoded by `gossip.wire` and counted in bytes.
 - No thread, no event loop, no wall clock, no hash order: a plan and the code decide everything.
-- Observers see each event of the trace and can change nothing.
+- Observers see each event of the trace and can change nothing. A `branch` is no observer: after one
+  event it gives all streams other seeds.
 
 How a run goes: a scenario and a seed give a plan (`lab.plan.draw`), which is data; the world
 executes it in phases: faults, then heal, then liveness, then the end. The trace is what a run

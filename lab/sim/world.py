@@ -128,12 +128,12 @@ class World:
             detail=self.detail,
             options=options,
         )
+        self.injector.schedule(plan.faults)  # before any event: a branch may replace them
         self.trace.add(0, "", 0, about)
         self.trace.add(0, "", 0, Phase("faults"))
         rng = self.streams.stream("boots")
         for at, host in enumerate(self.hosts.values()):
             self.agenda.put(rng.randrange(plan.boot_spread_us + 1), BOOTS + at, host.start)
-        self.injector.schedule(plan.faults)
         for at, op in enumerate(plan.ops):
             self.agenda.put(op.at_us, OPS + at, self._ask, op)
 

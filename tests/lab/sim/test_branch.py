@@ -42,6 +42,7 @@ def test_faults_that_have_not_begun_can_be_left_out() -> None:
     half = begun[len(begun) // 2]
     branched = of(plan, Branch(half.seq, 1, ())).trace.events
     assert [e for e in branched if type(e.data) is Faulted] == begun[: len(begun) // 2 + 1]
+    assert not [e for e in of(plan, Branch(0, 1, ())).trace if type(e.data) is Faulted]
     kept = of(plan, Branch(half.seq, 1)).trace.events
     assert sum(type(e.data) is Faulted for e in kept) == len(begun)
     totals = next(e.data for e in reversed(branched) if type(e.data) is Totals)
@@ -61,6 +62,8 @@ def test_faults_that_have_not_begun_can_be_replaced() -> None:
         for event in of(plan, Branch(seq, 1, (early, later))).trace
         if type(event.data) is Faulted
     ]
+    fresh = [e.data for e in of(plan, Branch(0, 1, (later,))).trace if type(e.data) is Faulted]
+    assert [data.fault for data in fresh] == [101]
     assert begun == [(first.id, first.at_us), (101, later.at_us)]
 
 
