@@ -29,7 +29,7 @@ from lab.view.columns import Columns
 
 STATIC = Path(__file__).parent / "static"
 # In the order in which they need each other. Names at their top level differ: they share a scope.
-SCRIPTS = ("axis.js", "rows.js", "diagram.js", "curves.js", "matrix.js", "report.js")
+SCRIPTS = ("axis.js", "rows.js", "diagram.js", "curves.js", "matrix.js", "page.js", "report.js")
 LINES_MAX = 2000  # of a story
 WITNESSES_MAX = 100  # of a verdict
 _IMPORT = re.compile(r'^import [^;]* from "\./[\w-]+\.js";\n', re.MULTILINE)

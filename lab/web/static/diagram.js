@@ -26,6 +26,17 @@ const CLASSES = /** @type {Record<string, string[]>} */ ({
   life: ["boot", "stop", "pause", "resume", "epoch"],
 });
 
+// Each class has a shape as well as a colour; in units of the size of a mark, around its place.
+const SHAPES = /** @type {Record<string, [number, number][]>} */ ({
+  traffic: [[-0.3, -0.3], [0.3, -0.3], [0.3, 0.3], [-0.3, 0.3]],
+  shown: [[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]],
+  client: [[0, -1.2], [1.2, 0], [0, 1.2], [-1.2, 0]],
+  bad: [[-1.3, -1], [-1, -1.3], [0, -0.4], [1, -1.3], [1.3, -1], [0.4, 0], [1.3, 1], [1, 1.3], [0, 0.4], [-1, 1.3],
+    [-1.3, 1], [-0.4, 0]],
+  life: [[-1, -1.3], [1.3, 0], [-1, 1.3]],
+  muted: [[-0.25, -0.8], [0.25, -0.8], [0.25, 0.8], [-0.25, 0.8]],
+});
+
 /** How much of a range is drawn: `bars`, `news` (bars, and arrows that brought news) or `events`.
  * @param {number} events rows in the range @param {number} news arrows of news in it */
 export function levelOf(events, news) {
@@ -40,10 +51,8 @@ export function bandsOf(rows) {
   for (let row = 0; row < rows.length; row++) {
     if (rows.kind[row] === rows.code.fault) {
       const last = bands[bands.length - 1];
-      const band = last && rows.seq[last.from] === rows.seq[row] ? last : {
-        from: row, t0: rows.t[row], t1: Infinity, lanes: /** @type {number[]} */ ([]),
-        text: rows.texts[rows.text[row]] ?? "", level: 0,
-      };
+      const band = last && rows.seq[last.from] === rows.seq[row] ? last
+        : { from: row, t0: rows.t[row], t1: Infinity, lanes: [], text: rows.texts[rows.text[row]] ?? "", level: 0 };
       if (band !== last) bands.push(band);
       if (rows.lane[row] >= 0) band.lanes.push(rows.lane[row]);
       open.set(row, band);
@@ -54,6 +63,7 @@ export function bandsOf(rows) {
   }
   const free = /** @type {number[]} */ ([]);
   for (const band of bands) {
+    if (band.lanes.length === 1) band.text = `${rows.nodes[band.lanes[0]]}: ${band.text}`;
     const level = free.findIndex((t) => t <= band.t0);
     band.level = Math.min(level < 0 ? free.length : level, RIBBONS_MAX - 1);
     if (free[band.level] > band.t0) band.text = ""; // it has no ribbon to itself
@@ -97,7 +107,8 @@ export class Diagram {
     this.known = -1; // rows that `bands` and `downs` know
     /** @type {Band[]} */ this.bands = [];
     /** @type {[number, number, number, boolean][]} */ this.downs = [];
-    this.style = new Uint8Array(0); // by kind: index into Object.keys(CLASSES), or 255
+    this.top = AXIS; // px, of the first lane
+    this.style = new Uint8Array(0); // by kind: index into the names of SHAPES
     canvas.classList.add("diagram");
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "img");
@@ -122,12 +133,10 @@ export class Diagram {
   /** Rows that a text speaks of. The range moves so that they are in sight. @param {number[]} marks */
   mark(marks) {
     this.marks = marks.filter((row) => row >= 0 && row < this.rows.length);
-    const times = this.marks.map((row) => this.rows.t[row]);
-    const from = Math.min(...times), until = Math.max(...times);
-    if (times.length && (from < this.range.t0 || until > this.range.t1)) {
+    const times = this.marks.map((row) => this.rows.t[row]), from = Math.min(...times), until = Math.max(...times);
+    if (from < this.range.t0 || until > this.range.t1) {
       const span = Math.max(this.range.t1 - this.range.t0, 1.4 * (until - from));
-      const t0 = (from + until - span) / 2;
-      this.setRange(t0, t0 + span);
+      if (times.length) this.setRange((from + until - span) / 2, (from + until + span) / 2);
     }
     this.changed();
   }
@@ -184,44 +193,30 @@ export class Diagram {
       if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) this.pan(event.deltaX / 1000);
       else this.zoom(Math.exp(event.deltaY / 500), event.offsetX);
     }, { passive: false });
+    const keys = /** @type {Record<string, () => void>} */ ({
+      ArrowLeft: () => this.pan(-0.1), ArrowRight: () => this.pan(0.1),
+      "+": () => this.zoom(0.6), "=": () => this.zoom(0.6), "-": () => this.zoom(1 / 0.6),
+      0: () => this.setRange(0, Math.max(this.rows.end, 1)),
+      ",": () => this.step(-1), ".": () => this.step(1), Escape: () => this.select(-1),
+    });
     canvas.addEventListener("keydown", (event) => {
-      const does = this.keys()[event.key];
-      if (!does || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
       event.preventDefault();
-      does();
+      keys[event.key]();
     });
     new ResizeObserver(() => this.changed()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.changed());
   }
 
-  /** @returns {Record<string, () => void>} */
-  keys() {
-    return {
-      ArrowLeft: () => this.pan(-0.1),
-      ArrowRight: () => this.pan(0.1),
-      "+": () => this.zoom(0.6),
-      "=": () => this.zoom(0.6),
-      "-": () => this.zoom(1 / 0.6),
-      0: () => this.setRange(0, Math.max(this.rows.end, 1)),
-      ",": () => this.step(-1),
-      ".": () => this.step(1),
-      Escape: () => this.select(-1),
-    };
-  }
-
   /** Select the event before or after, on the same lane. @param {1 | -1} by */
   step(by) {
-    const { rows, selected } = this;
-    const lane = selected < 0 ? -2 : rows.lane[selected];
-    let row = selected < 0 ? rows.before(this.range.t0) - (by < 0 ? 0 : 1) : selected;
+    const { rows, selected } = this, { t0, t1 } = this.range;
+    let row = selected < 0 ? rows.before(t0) - 1 : selected;
     do row += by;
-    while (row >= 0 && row < rows.length && lane > -2 && rows.lane[row] !== lane);
+    while (selected >= 0 && rows.lane[row] !== rows.lane[selected] && row > 0 && row < rows.length);
     if (row < 0 || row >= rows.length) return;
     this.select(row);
-    if (rows.t[row] < this.range.t0 || rows.t[row] > this.range.t1) {
-      const half = (this.range.t1 - this.range.t0) / 2;
-      this.setRange(rows.t[row] - half, rows.t[row] + half);
-    }
+    if (rows.t[row] < t0 || rows.t[row] > t1) this.setRange(rows.t[row] - (t1 - t0) / 2, rows.t[row] + (t1 - t0) / 2);
   }
 
   // --- where things are ------------------------------------------------------------------------
@@ -230,10 +225,6 @@ export class Diagram {
   get pitch() {
     const count = this.rows.nodes.length;
     return count <= 12 ? 44 : count <= 40 ? 22 : Math.max(5, Math.floor(720 / count));
-  }
-
-  get top() {
-    return AXIS + RIBBON * (1 + Math.max(-1, ...this.bands.map((band) => band.level))) + 4;
   }
 
   /** @param {number} lane */
@@ -248,13 +239,11 @@ export class Diagram {
       const level = Math.floor((y - AXIS) / RIBBON);
       return this.bands.find((one) => one.level === level && one.t0 <= t && t <= one.t1)?.from ?? -1;
     }
-    const lane = Math.floor((y - this.top) / this.pitch);
-    const near = (NEAR * to.span) / to.pixels;
+    const lane = Math.floor((y - this.top) / this.pitch), near = (NEAR * to.span) / to.pixels;
     let best = -1, least = Infinity;
     for (let row = rows.before(t - near); row < rows.length && rows.t[row] <= t + near; row++) {
       if (rows.lane[row] !== lane || rows.kind[row] === rows.code.fault) continue; // that has a ribbon
-      const rare = this.style[rows.kind[row]] === 0 ? near / 2 : 0;
-      const far = Math.abs(rows.t[row] - t) + rare;
+      const far = Math.abs(rows.t[row] - t) + (this.style[rows.kind[row]] === 0 ? near / 2 : 0); // packets last
       if (far < least) [best, least] = [row, far];
     }
     return best;
@@ -268,10 +257,11 @@ export class Diagram {
     this.known = this.rows.length;
     this.bands = bandsOf(this.rows);
     this.downs = downsOf(this.rows);
-    this.style = new Uint8Array(this.rows.kinds.length).fill(255);
+    this.style = new Uint8Array(this.rows.kinds.length).fill(Object.keys(SHAPES).indexOf("muted"));
     Object.values(CLASSES).forEach((kinds, index) => {
       for (const kind of kinds) this.style[this.rows.code[kind]] = index;
     });
+    this.top = AXIS + RIBBON * (1 + this.bands.reduce((most, band) => Math.max(most, band.level), -1)) + 4;
     this.canvas.style.height = `${this.top + this.rows.nodes.length * this.pitch + 4}px`;
   }
 
@@ -326,18 +316,21 @@ export class Diagram {
 
   /** @param {Paint} paint */
   drawBands({ ink, width, height, colours, to }) {
-    for (const band of this.bands) {
-      const x0 = Math.max(to.x(band.t0), GUTTER - 2), x1 = Math.min(to.x(band.t1), width);
-      if (x1 < GUTTER || x0 > width) continue;
-      const y = AXIS + band.level * RIBBON, wide = Math.max(x1 - x0, 2);
-      ink.fillStyle = colours.band;
+    const inSight = this.bands.filter((band) => to.x(band.t1) >= GUTTER && to.x(band.t0) <= width).map((band) => {
+      const x = Math.max(to.x(band.t0), GUTTER - 2), wide = Math.max(Math.min(to.x(band.t1), width) - x, 2);
+      return { ...band, x, wide, y: AXIS + band.level * RIBBON };
+    });
+    ink.fillStyle = colours.band;
+    for (const { lanes, x, wide, y } of inSight) {
       ink.globalAlpha = 0.05;
-      if (!band.lanes.length) ink.fillRect(x0, this.top, wide, height - this.top);
-      for (const lane of band.lanes) ink.fillRect(x0, this.top + lane * this.pitch, wide, this.pitch);
+      if (!lanes.length) ink.fillRect(x, this.top, wide, height - this.top);
+      for (const lane of lanes) ink.fillRect(x, this.top + lane * this.pitch, wide, this.pitch);
       ink.globalAlpha = 0.35;
-      ink.fillRect(x0, y, wide, RIBBON - 2);
-      ink.globalAlpha = 1;
-      if (wide > 30) fitted(ink, band.text, x0 + 3, y + RIBBON / 2 - 1, wide - 6, colours.text);
+      ink.fillRect(x, y, wide, RIBBON - 2);
+    }
+    ink.globalAlpha = 1;
+    for (const { text, x, wide, y } of inSight) {
+      if (wide > 30) fitted(ink, text, x + 3, y + RIBBON / 2 - 1, wide - 6, colours.text);
     }
   }
 
@@ -353,21 +346,19 @@ export class Diagram {
       if (x1 > GUTTER && x0 < width) ink.fillRect(x0, this.y(lane) - high / 2, Math.max(x1 - x0, 1.5), high);
       ink.globalAlpha = 1;
     }
-    this.past?.forEach((row, lane) => {
-      const until = row < 0 ? GUTTER : to.x(this.rows.t[row]);
-      this.drawCone(ink, lane, GUTTER, Math.min(until, width), colours.past);
-    });
-    this.future?.forEach((row, lane) => {
-      const since = row < this.rows.length ? to.x(this.rows.t[row]) : width;
-      this.drawCone(ink, lane, Math.max(since, GUTTER), width, colours.future);
+    this.rows.nodes.forEach((_, lane) => {
+      const last = this.past?.[lane] ?? -1, next = this.future?.[lane] ?? this.rows.length;
+      if (last >= 0) this.drawCone(ink, lane, GUTTER, Math.min(to.x(this.rows.t[last]), width), colours.past);
+      if (next < this.rows.length) this.drawCone(ink, lane, to.x(this.rows.t[next]), width, colours.future);
     });
   }
 
-  /** @param {CanvasRenderingContext2D} ink @param {number} lane @param {number} x0 @param {number} x1
+  /** @param {CanvasRenderingContext2D} ink @param {number} lane @param {number} from @param {number} x1
    * @param {string} colour */
-  drawCone(ink, lane, x0, x1, colour) {
-    ink.fillStyle = colour;
+  drawCone(ink, lane, from, x1, colour) {
+    const x0 = Math.max(from, GUTTER);
     if (x1 <= x0) return;
+    ink.fillStyle = colour;
     ink.globalAlpha = 0.13;
     ink.fillRect(x0, this.top + lane * this.pitch, x1 - x0, this.pitch);
     ink.globalAlpha = 1;
@@ -378,7 +369,7 @@ export class Diagram {
   drawBars({ ink, colours, to, from, until }) {
     const { rows } = this, lanes = rows.nodes.length, bins = Math.ceil(to.pixels / BIN) + 1;
     const counts = [0, 1, 2].map(() => new Uint16Array(bins * lanes));
-    const trouble = Object.keys(CLASSES).indexOf("bad"), perUs = to.pixels / to.span / BIN;
+    const trouble = Object.keys(SHAPES).indexOf("bad"), perUs = to.pixels / to.span / BIN;
     for (let row = from; row < until; row++) {
       const lane = rows.lane[row], style = this.style[rows.kind[row]];
       if (lane < 0) continue;
@@ -436,19 +427,18 @@ export class Diagram {
 
   /** Each event by itself. Those outside of the cones fade. @param {Paint} paint */
   drawEvents({ ink, colours, to, from, until }) {
-    const { rows } = this, names = Object.keys(CLASSES);
-    const size = Math.min(4, this.pitch / 4);
-    for (const faded of this.past ? [true, false] : [false]) {
-      ink.globalAlpha = faded ? 0.3 : 1;
-      [...names, "muted"].forEach((name, index) => {
+    const { rows } = this, { drop, fault, healed } = rows.code, size = Math.min(4.5, this.pitch / 4);
+    for (const fades of this.past ? [true, false] : [false]) {
+      ink.globalAlpha = fades ? 0.3 : 1;
+      Object.keys(SHAPES).forEach((name, index) => {
         ink.fillStyle = colours[name];
         ink.beginPath();
         for (let row = from; row < until; row++) {
-          const lane = rows.lane[row], style = this.style[rows.kind[row]];
-          if (lane < 0 || (style === 255 ? names.length : style) !== index) continue;
-          if ([rows.code.drop, rows.code.fault, rows.code.healed].includes(rows.kind[row])) continue;
-          if (this.past && faded !== !this.related(row)) continue;
-          shape(ink, name, to.x(rows.t[row]), this.y(lane), size);
+          const lane = rows.lane[row], kind = rows.kind[row];
+          if (lane < 0 || this.style[kind] !== index || kind === drop || kind === fault || kind === healed) continue;
+          if (this.past && fades === this.related(row)) continue;
+          const x = to.x(rows.t[row]), y = this.y(lane);
+          SHAPES[name].forEach(([dx, dy], at) => ink[at ? "lineTo" : "moveTo"](x + dx * size, y + dy * size));
         }
         ink.fill();
       });
@@ -464,28 +454,20 @@ export class Diagram {
 
   /** @param {Paint} paint */
   drawMarks({ ink, height, colours, to }) {
-    const { rows } = this;
-    ink.fillStyle = ink.strokeStyle = colours.mark;
+    const at = (/** @type {number} */ row) => this.rows.lane[row] < 0 ? AXIS : this.y(this.rows.lane[row]);
+    ink.fillStyle = colours.mark;
     for (const row of this.marks) {
-      const x = to.x(rows.t[row]), y = rows.lane[row] < 0 ? AXIS : this.y(rows.lane[row]) - 5;
+      const x = to.x(this.rows.t[row]), y = at(row) - 5;
       ink.beginPath();
-      ink.moveTo(x, y);
-      ink.lineTo(x - 6, y - 11);
-      ink.lineTo(x + 6, y - 11);
+      [[0, 0], [-6, -11], [6, -11]].forEach(([dx, dy]) => ink.lineTo(x + dx, y + dy));
       ink.fill();
-      ink.globalAlpha = 0.5;
       ink.fillRect(x - 0.5, AXIS, 1, height);
-      ink.globalAlpha = 1;
     }
+    ink.fillStyle = ink.strokeStyle = colours.text;
     ink.lineWidth = 2;
-    if (this.selected >= 0) {
-      const lane = rows.lane[this.selected];
-      ink.strokeStyle = colours.text;
-      ink.beginPath();
-      ink.arc(to.x(rows.t[this.selected]), lane < 0 ? AXIS : this.y(lane), 7, 0, 6.3);
-      ink.stroke();
-    }
-    ink.fillStyle = colours.text;
+    ink.beginPath();
+    if (this.selected >= 0) ink.arc(to.x(this.rows.t[this.selected]), at(this.selected), 7, 0, 6.3);
+    ink.stroke();
     if (this.cursor >= 0) ink.fillRect(to.x(this.cursor) - 1, 0, 2, height);
   }
 
@@ -505,29 +487,4 @@ function fitted(ink, text, x, y, wide, colour) {
   let shown = text.slice(0, Math.ceil(wide / 4));
   while (shown && ink.measureText(shown === text ? text : `${shown}…`).width > wide) shown = shown.slice(0, -1);
   if (shown) ink.fillText(shown === text ? text : `${shown}…`, x, y);
-}
-
-/** Each class has a shape as well as a colour. @param {CanvasRenderingContext2D} ink @param {string} name
- * @param {number} x @param {number} y @param {number} size */
-function shape(ink, name, x, y, size) {
-  ink.moveTo(x, y);
-  if (name === "traffic") ink.rect(x - 1, y - 1, 2, 2);
-  else if (name === "shown") ink.rect(x - size, y - size, 2 * size, 2 * size);
-  else if (name === "bad") {
-    for (const way of [-1, 1]) {
-      ink.moveTo(x - size - 1, y - way * (size + 1));
-      ink.lineTo(x - size + 1, y - way * (size + 1));
-      ink.lineTo(x + size + 1, y + way * (size + 1));
-      ink.lineTo(x + size - 1, y + way * (size + 1));
-    }
-  } else if (name === "life") {
-    ink.moveTo(x - size, y - size - 1);
-    ink.lineTo(x + size + 1, y);
-    ink.lineTo(x - size, y + size + 1);
-  } else if (name === "client") {
-    ink.moveTo(x, y - size - 1);
-    ink.lineTo(x + size + 1, y);
-    ink.lineTo(x, y + size + 1);
-    ink.lineTo(x - size - 1, y);
-  } else ink.rect(x - 1, y - 3, 2, 6);
 }

@@ -15,6 +15,8 @@ export function holdings(rows, t, known) {
   return held;
 }
 
+const sum = (/** @type {Uint8Array} */ cells) => cells.reduce((all, one) => all + one, 0);
+
 /** A canvas, with a node in each row and an event in each column, in the order of first showings. */
 export class Matrix {
   /** @param {HTMLElement} element @param {Rows} rows @param {{onPick?: (ref: number) => void}} [options] */
@@ -47,23 +49,23 @@ export class Matrix {
     const { ink, width } = sheet(canvas), colours = palette(canvas);
     const wide = Math.min((width - LABEL) / Math.max(this.known.length, 1), HIGH);
     let lacking = 0;
+    const every = Math.ceil(12 / high); // so that names have room
     held.forEach((cells, lane) => {
-      let lacks = 0;
+      const y = lane * high, lacks = cells.length - sum(cells);
       ink.fillStyle = colours.shown;
       ink.globalAlpha = 0.75;
-      ink.fillRect(LABEL, lane * high + 0.5, wide * cells.length, high - 1);
+      ink.fillRect(LABEL, y, wide * cells.length, high - 1);
       ink.globalAlpha = 1;
+      ink.fillStyle = colours.bad;
       cells.forEach((cell, column) => {
         if (cell) return;
-        lacks++;
-        ink.clearRect(LABEL + column * wide, lane * high, Math.max(wide, 1), high);
-        ink.strokeStyle = colours.bad;
-        if (wide > 4) ink.strokeRect(LABEL + column * wide + 1, lane * high + 2, wide - 2, high - 4);
-        else ink.fillStyle = colours.bad, ink.fillRect(LABEL + column * wide, lane * high, Math.max(wide, 1), high - 1);
+        const x = LABEL + column * wide, room = Math.max(wide, 1);
+        ink.fillRect(x, y, room, high - 1);
+        if (room > 4 && high > 8) ink.clearRect(x + 1.5, y + 1.5, room - 3, high - 4); // a frame
       });
       ink.fillStyle = lacks ? colours.bad : colours.text;
       const text = `${rows.nodes[lane]}  ${cells.length - lacks}${lacks ? `, lacks ${lacks}` : ""}`;
-      if (high >= 12) ink.fillText(text, 0, (lane + 0.5) * high, LABEL - 8);
+      if (lane % every === 0) ink.fillText(text, 0, Math.max(y + high / 2, 6), LABEL - 8);
       lacking += lacks ? 1 : 0;
     });
     canvas.setAttribute("aria-label", `${this.known.length} events at ${rows.nodes.length} nodes; `
@@ -97,7 +99,7 @@ export class Timelines {
     this.element.replaceChildren(...rows.nodes.map((node, lane) => {
       const list = document.createElement("ol"), head = document.createElement("strong");
       const column = document.createElement("div");
-      const lacks = order.length - held[lane].reduce((sum, one) => sum + one, 0);
+      const lacks = order.length - sum(held[lane]);
       head.textContent = lacks ? `${node}: lacks ${lacks}` : node;
       list.append(...order.map((ref, at) => {
         const item = document.createElement("li"), [, author, text, what] = rows.refs[ref];

@@ -3,7 +3,8 @@
 import { clock } from "./axis.js";
 import { Curve } from "./curves.js";
 import { Diagram } from "./diagram.js";
-import { Matrix, described } from "./matrix.js";
+import { Matrix } from "./matrix.js";
+import { $, make, said } from "./page.js";
 import { Rows } from "./rows.js";
 
 /** @typedef {[rule: string, name: string, promise: string, outcome: string, reason: string,
@@ -16,84 +17,124 @@ import { Rows } from "./rows.js";
 
 const AROUND = 60; // rows in sight before and after what is marked
 const CHAIN_MAX = 12;
+const CURVES = /** @type {["missing" | "lag" | "bytes", string][]} */ ([
+  ["missing", "Events that each node lacks"], ["lag", "Longest time to the last node"], ["bytes", "Bytes sent"],
+]);
+const CLASS = /** @type {Record<string, string>} */ ({ pass: "good", fail: "bad", unknown: "muted" });
 
-/** An element with text or others in it. @param {string} tag @param {string} kind its class
- * @param {(string | Node)[]} inside */
-function make(tag, kind, ...inside) {
-  const made = document.createElement(tag);
-  if (kind) made.className = kind;
-  made.append(...inside);
-  return made;
-}
+const button = (/** @type {string} */ text, /** @type {() => void} */ onclick, className = "link") =>
+  make("button", { onclick, className }, text);
+const lines = (/** @type {string} */ className, /** @type {string[]} */ ...texts) =>
+  texts.map((text) => make("p", { className }, text));
 
-/** @param {string} id */
-const place = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
-
-/** @param {string} text @param {() => void} does @param {string} [kind] */
-function button(text, does, kind = "link") {
-  const made = make("button", kind, text);
-  made.addEventListener("click", does);
-  return made;
-}
-
+/** One run: its rows, its drawings, and what is said of it. */
 class Side {
-  /** @param {Run} run @param {number} index @param {Report} report */
-  constructor(run, index, report) {
+  /** @param {Run} run @param {string} letter before what is said of it @param {Report} report */
+  constructor(run, letter, report) {
     this.run = run;
-    this.index = index;
-    this.report = report;
+    this.letter = letter;
     this.rows = Rows.from(run.columns);
-    const canvas = document.createElement("canvas");
-    this.curves = /** @type {const} */ (["missing", "lag", "bytes"]).map((kind) => {
-      return new Curve(document.createElement("canvas"), this.rows, kind);
+    const canvas = make("canvas", {});
+    $("sides").append(make("div", { className: "caption" }, letter && letter + run.name), canvas);
+    this.curves = CURVES.map(([kind, text]) => {
+      const curve = new Curve(make("canvas", {}), this.rows, kind);
+      $("sides").append(make("div", { className: "caption" }, text), curve.canvas);
+      return curve;
     });
-    const labels = ["Events that each node lacks", "Longest time to the last node", "Bytes sent"];
-    const below = this.curves.flatMap((curve, at) => [make("div", "caption", labels[at]), curve.canvas]);
-    place("sides").append(make("div", "caption", report.two ? `${"AB"[index]}: ${run.name}` : ""), canvas, ...below);
     this.diagram = new Diagram(canvas, this.rows, {
-      onSelect: (row) => report.selected(this, row),
+      onSelect: (row) => $("chosen").replaceChildren(...this.details(row)),
       onRange: (range) => report.ranged(this, range),
     });
+    this.failed = run.verdicts.filter(([, , , outcome]) => outcome === "fail");
   }
 
-  /** Mark events, and bring them into sight. @param {number[]} seqs @param {boolean} [select] */
-  show(seqs, select = false) {
+  /** Mark events, bring them into sight, select the first. @param {number[]} seqs */
+  show(seqs) {
     const { rows, diagram } = this, marks = seqs.map((seq) => rows.rowOf(seq));
-    if (!marks.length) return;
-    const first = Math.max(Math.min(...marks) - AROUND, 0);
     const last = Math.min(Math.max(...marks) + AROUND, rows.length - 1);
-    diagram.setRange(rows.t[first], rows.t[last]);
+    diagram.setRange(rows.t[Math.max(Math.min(...marks) - AROUND, 0)], rows.t[last]);
     diagram.mark(marks);
-    if (select) diagram.select(marks[0]);
+    diagram.select(marks[0]);
     diagram.canvas.scrollIntoView({ block: "nearest" });
   }
 
-  /** What happened in a row, in words. @param {number} row */
-  words(row) {
-    const { rows } = this, ref = rows.ref[row], peer = rows.peer[row];
-    const where = rows.lane[row] < 0 ? "the run" : rows.nodes[rows.lane[row]];
-    const to = peer < 0 ? "" : ` ${rows.kinds[rows.kind[row]] === "recv" ? "from" : "to"} ${rows.nodes[peer]}`;
-    const said = rows.text[row] < 0 ? "" : `: ${rows.texts[rows.text[row]]}`;
-    const what = ref < 0 ? "" : `, ${this.run.names[ref]} ${described(rows, ref, rows.t[row])}`;
-    return `${clock(rows.t[row])} ${where} ${rows.kinds[rows.kind[row]]}${to}${said}${what}`;
+  /** A text, and a button that shows its events. @param {string} text @param {number[]} seqs */
+  shown(text, seqs) {
+    return seqs.length ? [`${text} `, button("show", () => this.show(seqs), "")] : [text];
   }
 
-  /** Details of the selected row: what it is, and the chain of its causes. @param {number} row */
+  /** @param {number} row */
+  words(row) {
+    return said(this.rows, row, this.run.names[this.rows.ref[row]]);
+  }
+
+  /** The selected row: what it is, the size of its cones, the chain of its causes. @param {number} row */
   details(row) {
-    const { rows } = this, chain = [];
+    if (row < 0) return lines("muted", "Select an event to see what led to it and what it may have led to.");
+    const { rows, diagram } = this, chain = [];
     for (let at = rows.cause[row]; at >= 0 && chain.length < CHAIN_MAX; at = rows.cause[at]) chain.push(at);
-    const past = rows.past(row), future = rows.future(row);
-    let before = 0, after = 0;
+    const count = { past: 0, future: 0 };
     for (let at = 0; at < rows.length; at++) {
-      if (at < row && at <= past[rows.lane[at]]) before++;
-      else if (at > row && at >= future[rows.lane[at]]) after++;
+      if (at !== row && diagram.related(at)) count[at < row ? "past" : "future"]++;
     }
-    const causes = chain.map((at) => make("li", "", button(this.words(at), () => this.diagram.select(at))));
+    const causes = chain.map((at) => make("li", {}, button(this.words(at), () => diagram.select(at))));
     return [
-      make("p", "", make("strong", "", this.words(row)), ` [event ${rows.seq[row]}]`),
-      make("p", "muted", `${before} events are in its past, ${after} in its future.`),
-      ...(causes.length ? [make("p", "", "Because of:"), make("ol", "", ...causes)] : []),
+      make("p", {}, make("strong", {}, this.words(row)), ` [event ${rows.seq[row]}]`),
+      ...lines("muted", `${count.past} events are in its past, ${count.future} in its future.`),
+      ...(causes.length ? [...lines("", "Because of:"), make("ol", {}, ...causes)] : []),
     ];
+  }
+
+  /** What stands at the top: what was run, how it ended, what was broken. */
+  head() {
+    const { run, failed } = this, rules = failed.length ? ` (${failed.map(([rule]) => rule).join(", ")})` : "";
+    const broken = failed.map(([rule, name, , , reason, seqs]) =>
+      make("p", {}, make("strong", { className: "bad" }, `${rule} ${name}: `), ...this.shown(reason, seqs)));
+    return make("div", {}, make("h1", {}, `${this.letter}${run.scenario} `,
+      make("strong", { className: CLASS[run.outcome] }, run.outcome + rules)), ...lines("muted", run.facts),
+      ...(run.again ? [make("p", {}, make("code", {}, run.again))] : []), ...broken);
+  }
+
+  /** Matrix, story and verdicts. */
+  body() {
+    const { run } = this, title = (/** @type {string} */ text) => make("h2", {}, this.letter + text);
+    const table = (/** @type {Verdict[]} */ ones) => make("table", {}, make("tbody", {}, ...ones.map((one) => {
+      const [rule, name, promise, outcome, reason, seqs] = one;
+      return make("tr", {}, make("td", { className: CLASS[outcome] }, outcome), make("td", {}, rule),
+        make("td", {}, name, make("div", { className: "muted" }, promise)),
+        make("td", {}, ...this.shown(reason, seqs)));
+    })));
+    const story = run.lines.map(([seq, t, text, witness]) => make("li", { className: witness ? "witness" : "" },
+      make("span", { className: "mono muted" }, `${clock(t, 1000)} `), button(text, () => this.show([seq]))));
+    if (run.unsaid) story.push(make("li", { className: "muted" }, `and ${run.unsaid} more lines`));
+    const endings = run.endings.map(([rule, name, promise, broken, lesson]) => make("div", { className: "panel" },
+      ...lines("bad", `Broken: ${rule}, ${name}.`), ...lines("", `The promise: ${promise}`,
+        `What happened: ${broken}`, ...(lesson ? [`Why it matters: ${lesson}`] : []))));
+    const passed = run.verdicts.filter(([, , , outcome]) => outcome === "pass");
+    const unknown = run.verdicts.filter(([, , , outcome]) => outcome === "unknown");
+    return [title("Who holds what"), ...this.matrix(), title("What happened"), ...lines("", run.opening),
+      make("ol", {}, ...story), ...endings, title("Verdicts"), table([...this.failed, ...unknown]),
+      make("details", {}, make("summary", {}, `${passed.length} promises kept`), table(passed))];
+  }
+
+  /** A matrix with a slider, which also moves the cursor of the drawings. */
+  matrix() {
+    const holder = make("div", {}), matrix = new Matrix(holder, this.rows), at = make("span", { className: "mono" });
+    const moved = () => {
+      const t = (this.rows.end * Number(slider.value)) / 1000;
+      at.textContent = clock(t, 1000);
+      matrix.at(t);
+      this.diagram.setCursor(t < this.rows.end ? t : -1);
+      this.draw();
+    };
+    const ariaLabel = "Time of the matrix";
+    const slider = make("input", { type: "range", max: 1000, value: 1000, ariaLabel, oninput: moved });
+    this.redraw = moved;
+    return [make("div", { className: "bar" }, slider, at), holder];
+  }
+
+  draw() {
+    for (const curve of this.curves) curve.draw(this.diagram.range, this.diagram.cursor);
   }
 }
 
@@ -101,141 +142,49 @@ class Report {
   /** @param {Data} data */
   constructor(data) {
     this.data = data;
-    this.two = data.runs.length > 1;
     this.moving = false;
     this.frame = 0;
-    /** @type {Side[]} */ this.sides = [];
-    data.runs.forEach((run, index) => this.sides.push(new Side(run, index, this)));
-    const run = data.runs[0];
-    document.title = `${run.scenario}: ${run.outcome}, chatlab report`;
-    this.heads();
-    this.sides.forEach((side) => place("told").append(...this.told(side)));
-    this.buttons();
+    this.sides = data.runs.map((run, at) => new Side(run, data.runs[1] ? `${"AB"[at]}: ` : "", this));
     this.end = Math.max(...this.sides.map((side) => side.rows.end), 1);
-    this.whole();
-    this.selected(this.sides[0], -1);
-    this.first();
-    const again = () => this.ranged(this.sides[0], this.sides[0].diagram.range);
-    window.addEventListener("resize", again);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
-  }
-
-  whole() {
-    this.sides[0].diagram.setRange(0, this.end);
-  }
-
-  /** What is marked at first: where two runs part, or what the first failure names. */
-  first() {
-    this.sides.forEach((side, at) => {
-      const failed = side.run.verdicts.find(([, , , outcome, , seqs]) => outcome === "fail" && seqs.length);
-      const seqs = this.data.parts ? [this.data.parts[at][0]] : failed ? failed[5] : [];
+    document.title = `${data.runs[0].scenario}: ${data.runs[0].outcome}, chatlab report`;
+    $("head").append(...this.sides.map((side) => side.head()), ...this.parts());
+    $("told").append(...this.sides.flatMap((side) => side.body()));
+    const { diagram } = this.sides[0], whole = () => diagram.setRange(0, this.end);
+    $("in").onclick = () => diagram.zoom(0.5);
+    $("out").onclick = () => diagram.zoom(2);
+    $("all").onclick = whole;
+    $("none").onclick = () => this.sides.forEach((side) => side.diagram.select(-1));
+    $("none").click();
+    whole();
+    this.sides.forEach((side, at) => { // where runs part, or what the first failure names
+      const seqs = data.parts ? [data.parts[at][0]] : side.failed.find((one) => one[5].length)?.[5] ?? [];
       side.diagram.mark(seqs.map((seq) => side.rows.rowOf(seq)));
+      side.redraw?.();
+      window.addEventListener("resize", () => side.redraw?.());
+      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => side.redraw?.());
     });
   }
 
-  buttons() {
-    const { diagram } = this.sides[0];
-    place("in").addEventListener("click", () => diagram.zoom(0.5));
-    place("out").addEventListener("click", () => diagram.zoom(2));
-    place("all").addEventListener("click", () => this.whole());
-    place("none").addEventListener("click", () => this.sides.forEach((side) => side.diagram.select(-1)));
+  /** The first difference of two runs. */
+  parts() {
+    if (!this.sides[1]) return [];
+    if (!this.data.parts) return lines("", "No event differs.");
+    return [...lines("", "The first difference:"), make("ul", {}, ...this.data.parts.map(([seq, what], at) =>
+      make("li", {}, button(this.sides[at].letter + what, () => this.sides[at].show([seq])))))];
   }
 
-  /** All share a range. @param {Side} from @param {import("./axis.js").Range} range */
+  /** All sides share a range. @param {Side} from @param {import("./axis.js").Range} range */
   ranged(from, range) {
     if (this.moving) return;
     this.moving = true;
-    for (const side of this.sides) {
-      if (side !== from) side.diagram.setRange(range.t0, range.t1);
-    }
+    for (const side of this.sides) if (side !== from) side.diagram.setRange(range.t0, range.t1);
     this.moving = false;
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      for (const side of this.sides) {
-        for (const curve of side.curves) curve.draw(side.diagram.range, side.diagram.cursor);
-      }
+      this.sides.forEach((side) => side.draw());
     });
-  }
-
-  /** @param {Side} side @param {number} row */
-  selected(side, row) {
-    const hint = "Select an event to see what led to it and what it may have led to.";
-    place("chosen").replaceChildren(...(row < 0 ? [make("p", "muted", hint)] : side.details(row)));
-  }
-
-  heads() {
-    const runs = this.sides.map(({ run }, at) => {
-      const failed = run.verdicts.filter(([, , , outcome]) => outcome === "fail").map(([rule]) => rule);
-      const name = `${this.two ? `${"AB"[at]}: ` : ""}${run.scenario}`;
-      const outcome = make("strong", colour(run.outcome),
-        `${run.outcome}${failed.length ? ` (${failed.join(", ")})` : ""}`);
-      const broken = run.verdicts.filter(([, , , found]) => found === "fail").map((one) => {
-        const [rule, rulesName, , , reason, seqs] = one;
-        const show = seqs.length ? [button("show", () => this.sides[at].show(seqs, true), "")] : [];
-        return make("p", "", make("strong", "bad", `${rule} ${rulesName}: `), `${reason} `, ...show);
-      });
-      const again = run.again ? [make("p", "", make("code", "", run.again))] : [];
-      return make("div", "", make("h1", "", `${name} `, outcome), make("p", "muted", run.facts), ...again, ...broken);
-    });
-    place("head").append(...runs);
-    if (!this.two) return;
-    const parts = this.data.parts?.map(([seq, what], at) => {
-      return make("li", "", button(`${"AB"[at]} ${what}`, () => this.sides[at].show([seq], true)));
-    });
-    place("head").append(parts ? make("p", "", "The first difference:") : make("p", "", "No event differs."),
-      make("ul", "", ...(parts ?? [])));
-  }
-
-  /** Matrix, story and verdicts of a run. @param {Side} side */
-  told(side) {
-    const { run, rows } = side, title = (/** @type {string} */ text) => {
-      return make("h2", "", this.two ? `${"AB"[side.index]}: ${text}` : text);
-    };
-    const table = (/** @type {Verdict[]} */ ones) => make("table", "", make("tbody", "", ...ones.map((one) => {
-      const [rule, name, promise, outcome, reason, seqs] = one, why = make("td", "", reason);
-      if (seqs.length) why.append(" ", button("show", () => side.show(seqs, true), ""));
-      return make("tr", "", make("td", colour(outcome), outcome), make("td", "", rule),
-        make("td", "", name, make("div", "muted", promise)), why);
-    })));
-    const passed = run.verdicts.filter(([, , , outcome]) => outcome === "pass");
-    const others = run.verdicts.filter(([, , , outcome]) => outcome !== "pass");
-    const kept = make("details", "", make("summary", "", `${passed.length} promises kept`), table(passed));
-    const lines = run.lines.map(([seq, t, text, witness]) => {
-      return make("li", witness ? "witness" : "", make("span", "mono muted", `${clock(t, 1000)} `),
-        button(text, () => side.show([seq], true)));
-    });
-    if (run.unsaid) lines.push(make("li", "muted", `and ${run.unsaid} more lines`));
-    const endings = run.endings.map(([rule, name, promise, broken, lesson]) => make("div", "panel",
-      make("p", "bad", `Broken: ${rule}, ${name}.`), make("p", "", `The promise: ${promise}`),
-      make("p", "", `What happened: ${broken}`), ...(lesson ? [make("p", "", `Why it matters: ${lesson}`)] : [])));
-    return [title("Who holds what"), ...this.matrix(side, rows), title("What happened"),
-      make("p", "", run.opening), make("ol", "story", ...lines), ...endings, title("Verdicts"),
-      table(others.sort((one) => (one[3] === "fail" ? -1 : 1))), kept];
-  }
-
-  /** A matrix with a slider, which also moves the cursor of the diagram. @param {Side} side @param {Rows} rows */
-  matrix(side, rows) {
-    const holder = make("div", ""), matrix = new Matrix(holder, rows), at = make("span", "mono", "");
-    const slider = document.createElement("input");
-    Object.assign(slider, { type: "range", max: "1000", value: "1000" });
-    slider.setAttribute("aria-label", "Time of the matrix");
-    const moved = () => {
-      const t = (rows.end * Number(slider.value)) / 1000;
-      at.textContent = clock(t, 1000);
-      matrix.at(t);
-      side.diagram.setCursor(t < rows.end ? t : -1);
-      this.ranged(side, side.diagram.range);
-    };
-    slider.addEventListener("input", moved);
-    new ResizeObserver(moved).observe(holder);
-    return [make("div", "bar", slider, at), holder];
   }
 }
 
-/** The class of an outcome. @param {string} outcome */
-function colour(outcome) {
-  return outcome === "fail" ? "bad" : outcome === "pass" ? "good" : "muted";
-}
-
-const report = new Report(JSON.parse(place("data").textContent ?? ""));
+const report = new Report(JSON.parse($("data").textContent));
 Object.assign(window, { report });

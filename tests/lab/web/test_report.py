@@ -108,7 +108,7 @@ def test_the_scripts_share_a_scope_without_sharing_a_name() -> None:
     names = re.findall(r"^(?:class|const|function) ([\w$]+)", script, re.MULTILINE)
     assert len(names) > 20
     assert sorted({name for name in names if names.count(name) > 1}) == []
-    assert len(SCRIPTS) == 6
+    assert len(SCRIPTS) == 7
 
 
 def test_data_cannot_leave_its_script_element() -> None:
