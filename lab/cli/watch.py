@@ -1,6 +1,7 @@
-"""The command `chatlab watch`: shows the states of a cluster's nodes and their changes, live."""
+"""The command `chatlab watch`: a cluster, or a recorded run, on a screen; or a line per change."""
 
 import os
+import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,13 +16,13 @@ from lab.terminal.errors import Exit, Problem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lab.observe.live_source import LiveSource
     from lab.observe.node_states import NodeState
     from lab.observe.watcher import ClusterChange
-    from lab.terminal.tables import Paint
+    from lab.watch.app import Source
 
 EVERY_S = 0.5
 EVERY_MIN_S = 0.05
-CLEAR = "\x1b[H\x1b[2J"
 
 
 def watch(
@@ -34,47 +35,64 @@ def watch(
         Path | None,
         typer.Option("--replay", metavar="TRACE", help="Show a recorded run from its trace file."),
     ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FILE", help="Also write what is seen, as a trace file."),
+    ] = None,
     web: Annotated[bool, typer.Option("--web", help="Show it as a page in a browser.")] = False,
     port: Port = 0,
     opens: Opens = False,
 ) -> None:
     """Show who is up and holds what, live, until q or Ctrl-C. Piped: a line for each change.
 
-    It only looks on: nodes are asked for their status, and for nothing else.
+    It only looks on: it reads and subscribes, and changes nothing. The key ? explains the others.
     """
     settings = settings_of(context)
     every = max(seconds(every, "--every"), EVERY_MIN_S)
+    screen = _has_screen() and not json
+    if replay is not None and save is not None:
+        raise Problem("--save is for a running cluster: --replay shows what is saved", Exit.USAGE)
+    if (replay is not None or save is not None) and not screen and not web:
+        option = "--replay" if replay is not None else "--save"
+        raise Problem(f"{option} goes with a screen or --web: this is no terminal", Exit.USAGE)
     hear_ctrl_c()
     if web:
-        _page(settings, replay, every, port=port, opens=opens)
-        return
-    if replay is not None:
-        _recorded(settings, replay, every)
-        return
-    from lab.cluster.cluster import Cluster
-    from lab.observe.watcher import looks
-
-    live = sys.stdout.isatty() and not json
-    view = _Table(settings.paint) if live else _Lines(json)
-    try:
-        for at_ms, states in looks(Cluster(settings.place()), every):
-            view.show(at_ms, states)
-    except KeyboardInterrupt:
-        pass  # that is how one stops looking
+        _page(settings, replay, every, save, port=port, opens=opens)
+    elif not screen:
+        _lines(settings, every, json)
+    elif replay is not None:
+        _recorded(settings, replay)
+    else:
+        with _live(settings, every, save) as source:
+            _run(settings, source)
 
 
-def _recorded(settings: Settings, file: Path, every_s: float) -> None:
-    _need_a_screen()
-    from lab.watch.app import RecordedSource, WatchApp
-
-    source = RecordedSource(trace_of(file))
-    WatchApp(source, every_s=every_s, recorded=True, colour=settings.paint.on).run(mouse=False)
+def _has_screen() -> bool:
+    """Whether there is a terminal that can show one: input, output, and where textual draws."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return os.environ.get("TERM", "dumb") != "dumb" and all(one.isatty() for one in streams)
 
 
-def _page(settings: Settings, file: Path | None, every_s: float, *, port: int, opens: bool) -> None:
-    need_pages()
+def _live(settings: Settings, every_s: float, save: Path | None) -> "LiveSource":
     from lab.cluster.cluster import Cluster
     from lab.observe.live_source import LiveSource
+
+    source = LiveSource(Cluster(settings.place()), every_s)
+    if save is not None:
+        source.record(save)
+    return source
+
+
+def _page(
+    settings: Settings,
+    file: Path | None,
+    every_s: float,
+    save: Path | None,
+    *,
+    port: int,
+    opens: bool,
+) -> None:
+    need_pages()
     from lab.web.watch_page import RECORDED_ROWS_MAX, Recorded, WatchPage
 
     if file is not None:
@@ -82,26 +100,46 @@ def _page(settings: Settings, file: Path | None, every_s: float, *, port: int, o
         page = WatchPage(Recorded(events), port=port, rows_max=RECORDED_ROWS_MAX)
         serve(page.server, opens, page.feed)
         return
-    with LiveSource(Cluster(settings.place()), every_s) as source:
+    with _live(settings, every_s, save) as source:
         page = WatchPage(source, port=port)
         serve(page.server, opens, page.feed)
 
 
-def _has_screen() -> bool:
-    """Whether there is a terminal that can show one. (textual draws on stderr.)"""
-    streams = (sys.stdin, sys.stdout, sys.stderr)
-    return os.environ.get("TERM", "dumb") != "dumb" and all(one.isatty() for one in streams)
+def _recorded(settings: Settings, file: Path) -> None:
+    from lab.watch.recorded_source import RecordedSource
+
+    _run(settings, RecordedSource(trace_of(file)), recorded=True)
 
 
-def _need_a_screen() -> None:
-    if not _has_screen():
-        raise Problem("--replay shows a screen: it needs a terminal that is not dumb", Exit.USAGE)
+def _run(settings: Settings, source: "Source", *, recorded: bool = False) -> None:
+    """The screen, until the person ends it. What goes wrong in the source is raised."""
     if find_spec("textual") is None:
         text = (
-            "a screen needs textual: install the extra, pip install 'chatlab[observe]' "
-            "(scripts/bootstrap does); without it, lines: chatlab watch | cat"
+            "the screen needs textual: install the extra with `pip install 'chatlab[observe]'` "
+            "(scripts/bootstrap does); `chatlab watch | cat` shows lines without it"
         )
         raise Problem(text, Exit.USAGE)
+    from lab.watch.app import WatchApp
+
+    option = f"-f {shlex.quote(str(settings.file))} " if settings.file is not None else ""
+    app = WatchApp(source, recorded=recorded, colour=settings.paint.on, file_option=option)
+    failed = app.run(mouse=False)  # so that the terminal's own way to copy text works
+    if failed is not None:
+        raise failed
+    if app.return_code:
+        raise typer.Exit(app.return_code)
+
+
+def _lines(settings: Settings, every_s: float, json: bool) -> None:
+    from lab.cluster.cluster import Cluster
+    from lab.observe.watcher import looks
+
+    view = _Lines(json)
+    try:
+        for at_ms, states in looks(Cluster(settings.place()), every_s):
+            view.show(at_ms, states)
+    except KeyboardInterrupt:
+        pass  # that is how one stops looking
 
 
 class _Lines:
@@ -119,46 +157,6 @@ class _Lines:
                 emit(_record(change))
             else:
                 print(line_of(change), flush=True)
-
-
-class _Table:
-    """The table, on a terminal that is cleared for each look."""
-
-    def __init__(self, paint: "Paint") -> None:
-        self._paint = paint
-
-    def show(self, at_ms: int, states: "Sequence[NodeState]") -> None:
-        from lab.terminal.tables import width_max_of
-
-        text = screen(at_ms, states, self._paint, width_max_of(sys.stdout))
-        clear = CLEAR if os.environ.get("TERM") != "dumb" else ""
-        sys.stdout.write(f"{clear}{text}\n")
-        sys.stdout.flush()
-
-
-def screen(at_ms: int, states: "Sequence[NodeState]", paint: "Paint", width_max: int | None) -> str:
-    from lab.cli.node_table import events_text, faults_text, peers_text
-    from lab.observe.watcher import agreement
-    from lab.terminal.formats import utc_text
-    from lab.terminal.tables import duration, table
-
-    rows = [
-        [
-            one.node,
-            one.state,
-            duration(one.uptime_ms) if one.uptime_ms is not None else "-",
-            str(one.restarts),
-            events_text(one),
-            one.root[:8] or "-",
-            peers_text(one),
-            _settled(one),
-            one.exit or faults_text(one),
-        ]
-        for one in states
-    ]
-    head = ["NODE", "STATE", "UPTIME", "RESTARTS", "EVENTS", "ROOT", "PEERS", "", "NOTE"]
-    told = f"{utc_text(at_ms)}  {agreement(states)}; Ctrl-C ends"
-    return f"{table(head, rows, paint, width_max)}\n{paint(told, 'dim')}"
 
 
 def line_of(change: "ClusterChange") -> str:

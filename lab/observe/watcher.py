@@ -57,13 +57,3 @@ class Changes:
 def _timeless(state: NodeState) -> NodeState:
     changed = {name: getattr(state, name) for name in NodeState.__struct_fields__}
     return NodeState(**{**changed, "uptime_ms": None})
-
-
-def agreement(states: Sequence[NodeState]) -> str:
-    """One line: do those who answer hold the same?"""
-    roots = {state.root for state in states if state.root}
-    answering = sum(bool(state.root) for state in states)
-    if not answering:
-        return "nobody answers"
-    who = f"{answering} of {len(states)} answer"
-    return f"{who}, and hold the same" if len(roots) == 1 else f"{who}, with {len(roots)} roots"

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Literal, Self
 
+import msgspec
 from msgspec import Struct
 
 from lab.trace.kinds import (
@@ -195,7 +196,8 @@ class ClusterView:
 
     def __init__(self, messages_max: int = MESSAGES_MAX) -> None:
         self.t_us = 0
-        self.source = ""  # sim, real, live
+        self.began_us = 0  # wall clock time of t_us 0, where that is known
+        self.source = ""  # sim, real
         self.scenario = ""
         self.seed = 0
         self.phase = ""
@@ -317,6 +319,7 @@ class ClusterView:
 
     def _run(self, _: Event, data: Run) -> None:
         self.source, self.scenario, self.seed = data.source, data.scenario, data.seed
+        self.began_us = _began_ms(data.options) * 1000
         for name in data.nodes:
             self.node(name).health = "down"
 
@@ -495,6 +498,17 @@ def unknown(dot: str) -> Message:
 
 def cut(text: str) -> str:
     return text if len(text) <= TEXT_MAX else f"{text[:TEXT_MAX]}…"
+
+
+def _began_ms(options: str) -> int:
+    try:
+        return msgspec.json.decode(options, type=_Began).began_ms
+    except msgspec.MsgspecError:
+        return 0
+
+
+class _Began(Struct):
+    began_ms: int = 0
 
 
 _FOLDS: dict[type, Callable[[ClusterView, Event, Any], None]] = {

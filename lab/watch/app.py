@@ -4,7 +4,9 @@ Each tick takes in what the source has, composes the lines of the screen, and ha
 widgets, which refresh what has changed. Nothing leaves this process.
 """
 
-from collections.abc import Iterable, Sequence
+from asyncio import get_running_loop
+from collections.abc import Sequence
+from signal import SIGHUP, SIGINT, SIGTERM
 from time import monotonic
 from typing import ClassVar, Protocol
 
@@ -19,6 +21,7 @@ from lab.watch.lines_widget import LinesWidget
 from lab.watch.look import Look
 from lab.watch.screen import FOOT_LINES, HEAD_LINES, PAGES, foot_lines, head_lines, page_lines
 
+FRAME_S = 0.1
 STEP_US = 200_000
 BIG_STEP_US = 5_000_000
 
@@ -29,19 +32,10 @@ class Source(Protocol):
     def drain(self) -> Sequence[Event | Poll]: ...
 
 
-class RecordedSource:
-    """All events of a run, at once."""
-
-    def __init__(self, events: Iterable[Event | Poll]) -> None:
-        self._events = list(events)
-
-    def drain(self) -> Sequence[Event | Poll]:
-        events, self._events = self._events, []
-        return events
-
-
-class WatchApp(App[None]):
-    """Mutable. `recorded`: the source has all at once, and Space plays it."""
+class WatchApp(App[Exception]):
+    """Mutable. `recorded`: the source has all at once, and Space plays it. Its result is what ended
+    the source, if anything did.
+    """
 
     ENABLE_COMMAND_PALETTE = False
     CSS = f"""
@@ -76,7 +70,7 @@ class WatchApp(App[None]):
         self,
         source: Source,
         *,
-        every_s: float,
+        frame_s: float = FRAME_S,
         recorded: bool = False,
         colour: bool = True,
         file_option: str = "",
@@ -88,7 +82,7 @@ class WatchApp(App[None]):
             self.look.at_us = 0
         self.history = ViewHistory()
         self._source = source
-        self._every_s = every_s
+        self._frame_s = frame_s
         self._played_s = 0.0
         self._past: tuple[int, ClusterView] | None = None  # the last one asked for
         self._head, self._body, self._foot = (
@@ -99,15 +93,22 @@ class WatchApp(App[None]):
         yield from (self._head, self._body, self._foot)
 
     def on_mount(self) -> None:
-        self.set_interval(self._every_s, self.tick)
+        for number in (SIGINT, SIGTERM, SIGHUP):  # whoever ends it leaves a terminal that works
+            get_running_loop().add_signal_handler(number, self.exit)
+        self._played_s = monotonic()
+        self.set_interval(self._frame_s, self.tick)
         self.call_after_refresh(self.tick)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.draw)
 
     def tick(self) -> None:
-        for entry in self._source.drain():
-            self.history.add(entry)
+        try:
+            for entry in self._source.drain():
+                self.history.add(entry)
+        except Exception as error:
+            self.exit(error)
+            return
         self._play_on()
         self.draw()
 
@@ -128,7 +129,7 @@ class WatchApp(App[None]):
         self._head.show(head_lines(view, look, width))
         self._body.show(page_lines(view, look, width, self._body.size.height))
         first_us, last_us = self.history.first_us, self.history.latest.t_us
-        self._foot.show(foot_lines(look, view.t_us, first_us, last_us, width))
+        self._foot.show(foot_lines(view, look, first_us, last_us, width))
 
     # --- time -----------------------------------------------------------------------------------
 

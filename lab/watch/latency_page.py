@@ -13,9 +13,12 @@ HEAD = "spread: from the first node to the last; lag: after the first; ack: of a
 def latency_page(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
     everywhere = _axis(cell("  all", 9), "spread", view.spreads_us, width)
     lines: list[Line] = [[cell(HEAD, width, "dim")], everywhere, []]
+    asked = any(node.latencies_us for node in view.nodes.values())  # by clients of a recorded run
     for node in look.nodes(view, (height - len(lines)) // 3):
         lines.append(_axis(look.name_cell(node.name, 9), "lag", node.lags_us, width))
-        lines += [_axis(cell("", 9), "ack", node.latencies_us, width), []]
+        if asked:
+            lines.append(_axis(cell("", 9), "ack", node.latencies_us, width))
+        lines.append([])
     return lines
 
 

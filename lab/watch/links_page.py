@@ -2,9 +2,9 @@
 
 import re
 
-from lab.view.cluster_view import ClusterView, Link, NodeView
+from lab.view.cluster_view import ClusterView, NodeView
 from lab.watch.look import Look
-from lab.watch.screen_line import Line, Piece, Style, cell, row
+from lab.watch.screen_line import Line, Piece, Style, cell, grid, row
 from lab.watch.wording import fault_lines, size
 
 LEGEND = "row to column:  = in sync  ~ differs  ? suspect  x dead  # fault  . not known"
@@ -57,12 +57,9 @@ def _links_of(view: ClusterView, look: Look, width: int) -> list[Line]:
     if node.poll is None or not node.poll.links:
         counts = f"{node.sent} packets sent, {node.lost} of them lost, {size(node.sent_bytes)}B out"
         return [[cell(f"{node.name}: {counts}, {size(node.received_bytes)}B in", width)]]
-    rows = [HEADS, *(_facts(peer, link) for peer, link in node.poll.links.items())]
-    widths = (9, 8, 7, 6, 6, 7, max(5, width - 49))
-    lines = [row([cell(*one) for one in zip(texts, widths, strict=True)]) for texts in rows]
-    return [[cell(f"links of {node.name}", width, "dim")], *lines]
-
-
-def _facts(peer: str, link: Link) -> tuple[str, ...]:
-    counts = (link.rounds, link.sent_bytes, link.received_bytes, link.dropped)
-    return (peer, link.state, *(f"{size(count):>5}" for count in counts), link.fault)
+    rows: list[list[Piece]] = [[(text, "dim") for text in HEADS]]
+    for peer, link in node.poll.links.items():
+        figures = (link.rounds, link.sent_bytes, link.received_bytes, link.dropped)
+        pieces: list[Piece] = [(f"{size(figure):>5}", "") for figure in figures]
+        rows.append([(peer, ""), (link.state, ""), *pieces, (link.fault, "warn")])
+    return [[cell(f"links of {node.name}", width, "dim")], *grid(rows, width)]

@@ -14,16 +14,17 @@ def log_page(view: ClusterView, look: Look, width: int, height: int) -> list[Lin
     wanted = [(one, text) for one, text in texts if look.wants_line(one, text, nodes)]
     shown = look.rows(wanted, height - 1)
     words = f"{len(wanted)} of the newest {len(texts)} lines; / filters by node, level, text"
-    return [[cell(words, width, "dim")], *(_row(one, text, width) for one, text in shown)]
+    return [[cell(words, width, "dim")], *(_row(view, one, text, width) for one, text in shown)]
 
 
 def _text(line: LogLine) -> str:
-    fields = " ".join(f"{name}={value}" for name, value in line.fields.items())
+    fields = " ".join(f"{name}={value}" for name, value in line.fields.items() if name != "at")
     return f"{line.event} {fields}".rstrip()
 
 
-def _row(line: LogLine, text: str, width: int) -> Line:
+def _row(view: ClusterView, line: LogLine, text: str, width: int) -> Line:
     style = LEVEL_STYLES.get(line.level, "")
     level = cell(line.level, 7, style or "dim")
-    time = cell(moment(line.t_us), 13, "dim")
-    return row([time, cell(line.node, 6), level, cell(text, width - 29, style)])
+    written = str(line.fields.get("at", ""))[11:24]  # as the node wrote it, if it is an ISO time
+    time = cell(written or moment(view, line.t_us), 13, "dim")
+    return row([time, cell(line.node or "-", 6), level, cell(text, width - 29, style)])

@@ -39,9 +39,12 @@ class Look:
         first = min(max(0, index - count + 1), max(0, len(names) - count))
         return [view.nodes[name] for name in names[first : first + count]]
 
+    def name_piece(self, name: str) -> Piece:
+        return (f"> {name}", "select") if name == self.selected else (f"  {name}", "")
+
     def name_cell(self, name: str, width: int) -> Piece:
-        chosen = name == self.selected
-        return cell(f"{'>' if chosen else ' '} {name}", width, "select" if chosen else "")
+        text, style = self.name_piece(name)
+        return cell(text, width, style)
 
     def rows(self, items: Sequence[T], count: int) -> Sequence[T]:
         """The newest items that fit, or as many further back as the person has scrolled."""

@@ -105,16 +105,18 @@ def node_page(view: ClusterView, look: Look, width: int, height: int) -> list[Li
         ("root", node.root or "-"),
         ("starts", f"{starts(node)}; the last life ended: {node.exit or '-'}"),
         ("faults", faults_of(view, node) or "none"),
-        ("packets", f"{node.sent} sent, {node.lost} of them lost"),
-        ("bytes", f"{size(node.sent_bytes)} sent, {size(node.received_bytes)} received"),
     ]
-    if poll is not None:
+    if poll is None:
+        sent = f"{node.sent} sent, {node.lost} of them lost; "
+        sent += f"{size(node.sent_bytes)}B out, {size(node.received_bytes)}B in"
+        facts.append(("packets", sent))
+    else:
         stable = "looks stable to itself" if poll.stable else "not stable"
         facts += [
             ("process", f"pid {poll.pid or '-'}, up {span((poll.uptime_ms or 0) * 1000)}"),
             (
                 "asked",
-                f"{moment(poll.t_us)}; {stable}",
+                f"{moment(view, poll.t_us)}; {stable}",
             ),
         ]
     lines: list[Line] = [[cell(f"Node {node.name}", width, "head")], []]

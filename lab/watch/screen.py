@@ -60,7 +60,7 @@ def agreement(view: ClusterView) -> tuple[str, Style]:
     behind = [lacks for node in up if (lacks := view.lacks(node.name))]
     if not behind:
         return "all who are up hold the same", "good"
-    return f"{len(behind)} lack up to {size(max(behind))} messages", "warn"
+    return f"{len(behind)} lack up to {size(max(behind))}", "warn"
 
 
 def page_lines(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
@@ -68,14 +68,19 @@ def page_lines(view: ClusterView, look: Look, width: int, height: int) -> list[L
     return page(view, look, width, height)[:height]
 
 
-def foot_lines(look: Look, t_us: int, first_us: int, last_us: int, width: int) -> list[Line]:
-    """`t_us` is shown, of what is kept from `first_us` to `last_us`."""
+def foot_lines(
+    view: ClusterView, look: Look, first_us: int, last_us: int, width: int
+) -> list[Line]:
+    """The scrubber over what is kept, from `first_us` to `last_us`; and the keys."""
+    t_us = view.t_us
     state = "PLAYING" if look.playing else f"BACK {span(last_us - t_us)}"
     state = "PLAYING" if look.playing else f"BACK {span(last_us - t_us)}"
     if look.at_us is None:
         state = "END" if look.recorded else "LIVE"
     style: Style = "good" if look.at_us is None else "warn"
-    text = f" {moment(t_us)} of {moment(last_us)} " if look.recorded else f" {moment(t_us)} "
+    text = f" {moment(view, t_us)} "
+    if look.recorded:
+        text += f"of {moment(view, last_us)} "
     long = max(4, width - len(text) - 13)
     share = (t_us - first_us) / (last_us - first_us) if last_us > first_us else 1.0
     at = round(min(max(share, 0.0), 1.0) * (long - 1))

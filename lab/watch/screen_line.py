@@ -34,6 +34,20 @@ def row(cells: Sequence[Piece]) -> Line:
     return line[:-1]
 
 
+def grid(rows: Sequence[Sequence[Piece]], width: int) -> list[Line]:
+    """Rows of as many pieces each, in columns as wide as they must be; if that is too wide, the
+    widest are cut.
+    """
+    safe = [[(display_safe(text), style) for text, style in pieces] for pieces in rows]
+    wide = [max(width_of(text) for text, _ in column) for column in zip(*safe, strict=True)]
+    while sum(wide) + len(wide) - 1 > width and max(wide) > 1:
+        wide[wide.index(max(wide))] -= 1
+    return [
+        row([cell(text, wide[i], style) for i, (text, style) in enumerate(pieces)])
+        for pieces in safe
+    ]
+
+
 def bar(part: int, whole: int, width: int) -> str:
     """How much of the whole: at least one full character if there is any part of it."""
     full = 0 if part <= 0 or whole <= 0 else max(1, min(width, round(part * width / whole)))

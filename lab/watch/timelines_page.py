@@ -40,9 +40,9 @@ def timelines_page(view: ClusterView, look: Look, width: int, height: int) -> li
 def _mark(view: ClusterView, message: Message, node: NodeView) -> Piece:
     if message.dot not in node.held:
         return f" {GAP}", "bad"
-    shown_us = node.held.get(message.dot)
-    if shown_us is None:  # it came before this observer
+    shown_us, first_us = node.held.get(message.dot), view.first_us.get(message.dot)
+    if shown_us is None or first_us is None:  # it came before this observer
         return cell(" held", COLUMN, "dim")
-    late_us = shown_us - view.first_us.get(message.dot, shown_us)
+    late_us = shown_us - first_us
     text = f"+{span(late_us)}" if late_us else "first"
     return cell(f" {text}", COLUMN, "warn" if late_us >= LATE_US else "" if node.up else "dim")

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from lab.view.cluster_view import ClusterView, Message, NodeView
 from lab.watch.screen_line import Line, Style, cell
 
-WALL_US = 10**14  # moments from here on are of a wall clock: 1973 and later
-
 HEALTH_STYLES: dict[str, Style] = {
     "running": "good",
     "starting": "warn",
@@ -20,12 +18,12 @@ HEALTH_STYLES: dict[str, Style] = {
 }  # all others are bad, but for "unknown"
 
 
-def moment(t_us: int) -> str:
-    """UTC time of day for a live cluster; seconds from the start for a simulated run."""
-    if t_us < WALL_US:
+def moment(view: ClusterView, t_us: int) -> str:
+    """UTC time of day of a live cluster; seconds from the start of a simulated run."""
+    if not view.began_us:
         return f"{t_us / 1e6:.3f} s"
-    at = time.strftime("%H:%M:%S", time.gmtime(t_us // 1_000_000))
-    return f"{at}.{t_us // 1000 % 1000:03d}Z"
+    wall_ms = (view.began_us + t_us) // 1000
+    return f"{time.strftime('%H:%M:%S', time.gmtime(wall_ms // 1000))}.{wall_ms % 1000:03d}Z"
 
 
 def span(t_us: float) -> str:

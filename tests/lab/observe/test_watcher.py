@@ -4,16 +4,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from lab.cli.watch import line_of, screen
+from lab.cli.watch import line_of
 from lab.observe.node_states import NodeState
-from lab.observe.watcher import Changes, ClusterChange, agreement
-from lab.terminal.tables import Paint
+from lab.observe.watcher import Changes, ClusterChange
 from node.network.link_faults import LinkFault
 
 UP = NodeState("n1", "running", 7, 1500, 0, 5, 0, 2, 2, "tcp://x", "", {}, "ab" * 32, True)
 BEHIND = replace(UP, node="n2", events=4, missing=1, root="cd" * 32, stable=False)
 DOWN = NodeState("n3", "down", None, None, 1, None, None, 2, None, "", "killed by SIGKILL", {})
-PLAIN = Paint(on=False)
 
 
 def test_at_first_all_is_new_and_then_only_what_changes() -> None:
@@ -33,12 +31,6 @@ def test_that_time_goes_on_is_no_change() -> None:
     assert back[0].state.uptime_ms == 5
 
 
-def test_whether_nodes_agree_is_told_of_those_who_answer() -> None:
-    assert agreement([DOWN]) == "nobody answers"
-    assert agreement([UP, DOWN]) == "1 of 2 answer, and hold the same"
-    assert agreement([UP, BEHIND, DOWN]) == "2 of 3 answer, with 2 roots"
-
-
 def test_a_change_is_one_line_whatever_a_node_says() -> None:
     assert line_of(ClusterChange(0, UP)) == (
         "1970-01-01 00:00:00.000Z  n1  running  events 5  root abababab  peers 2 of 2  looks stable"
@@ -49,13 +41,3 @@ def test_a_change_is_one_line_whatever_a_node_says() -> None:
     assert "\n" not in line
     assert "\x1b" not in line
     assert line.endswith("to n2: loss 20%")
-
-
-def test_the_screen_has_a_row_for_each_node_and_says_whether_they_agree() -> None:
-    text = screen(0, [UP, BEHIND, DOWN], PLAIN, None)
-    head, first, second, third, told = text.split("\n")
-    assert head.split()[:2] == ["NODE", "STATE"]
-    assert [first.split()[0], first.split()[6]] == ["n1", "abababab"]
-    assert "4 (lacks 1)" in second
-    assert third.endswith("killed by SIGKILL")
-    assert told == "1970-01-01 00:00:00.000Z  2 of 3 answer, with 2 roots; Ctrl-C ends"

@@ -17,7 +17,8 @@ from lab.sim.world import run
 from lab.trace.kinds import Boot, Facts, Handed, Note, Visible
 from lab.trace.trace import Event
 from lab.view.cluster_view import Link, Poll, Queue, Worker
-from lab.watch.app import RecordedSource, WatchApp
+from lab.watch.app import WatchApp
+from lab.watch.recorded_source import RecordedSource
 from tests.transcripts import check_transcript, transcripts
 
 NEVER_S = 1000.0
@@ -120,7 +121,7 @@ def shown(command: str) -> str:
 
     async def screen() -> list[str]:
         app = WatchApp(
-            RecordedSource(run_of(name)), every_s=NEVER_S, recorded=name not in LIVE, colour=False
+            RecordedSource(run_of(name)), frame_s=NEVER_S, recorded=name not in LIVE, colour=False
         )
         async with app.run_test(size=(columns, rows)) as pilot:
             await pilot.pause()
