@@ -109,14 +109,10 @@ class WatchPage:
     def _json(self, view: ClusterView, lines: int = LINES) -> dict[str, Any]:
         """A view, and what this observer itself has let go, and how far back it can look."""
         origin_us = self._origin_us or 0
-        return {
-            **view_json(view, lines, origin_us),
-            "first_us": max(self._history.first_us - origin_us, 0),
-            "forgotten": self._history.dropped,
-            "left": self._columns.left,
-            "pages": self.hub.pages,
-            "slow": self.hub.slow,
-        }
+        made = view_json(view, lines, origin_us)
+        if self._columns.left:
+            made["summary"] += f"; the {self._columns.left} oldest messages are not drawn"
+        return {**made, "first_us": max(self._history.first_us - origin_us, 0)}
 
     async def _stream(self, request: Request) -> Response:
         lines = [line_json(line) for line in list(self._history.latest.lines)[-LINES:]]

@@ -4,19 +4,14 @@
 // lab/view/view_json.py, with new lines of the log), `reload`. The diagram, the matrix and the
 // timelines show any moment by themselves; cards and log of a moment before come from `view?t=`.
 
-import { clock, short } from "./axis.js";
+import { clock } from "./axis.js";
 import { Diagram } from "./diagram.js";
 import { Matrix, Timelines, described } from "./matrix.js";
 import { Rows } from "./rows.js";
 
 /** @typedef {[when: string, node: string, level: string, event: string, fields: string]} Line */
-/** @typedef {{name: string, health: string, up: boolean, starts: number, exit: string, events: number, lacks: number,
- *   root: string, stable: boolean | null, quiet_us: number | null, presence: Record<string, string>,
- *   rules: Record<string, number>, refused: number, lags_us: number[], sent: number, lost: number,
- *   workers: Record<string, {state: string}>, queues: Record<string, {used: number, room: number}>,
- *   links: Record<string, {state: string, in_sync: boolean, fault: string}>}} Node */
-/** @typedef {{t_us: number, events: number, converged: boolean, nodes: Node[], lines: Line[], first_us: number,
- *   left: number, faults: {what: string, nodes: string[]}[]}} View */
+/** @typedef {{name: string, health: string, up: boolean, lacks: number, facts: [string, string, boolean][]}} Node */
+/** @typedef {{t_us: number, first_us: number, summary: string, nodes: Node[], lines: Line[]}} View */
 
 const SPAN_US = 30e6, LEAST_US = 5e6, STEP_US = 1e6, LINES = 200, EVERY_MS = 200;
 const $ = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -29,6 +24,7 @@ let moment = -1; // us that is shown; -1: live
 let asked = -1; // us whose view is on its way
 let due = 0; // the timer of the next drawing
 let drawn = ""; // what matrix and timelines show
+let logged = /** @type {[Line[], string]} */ ([[], ""]); // what the log shows
 let follows = true; // the diagram shows the newest events
 let moves = false; // this file sets its range
 
@@ -74,7 +70,7 @@ function draw(view, t) {
   $("live").setAttribute("aria-pressed", String(moment < 0));
   Object.assign(scrub, { min: latest?.first_us ?? 0, max: now(), value: t });
   $("when").textContent = moment < 0 ? "now" : `−${clock(now() - t, 1e5)}`;
-  $("summary").textContent = summary(view);
+  $("summary").textContent = view.summary;
   $("nodes").replaceChildren(...view.nodes.map(card));
   drawLog(moment < 0 ? lines : view.lines);
   drawRows(t);
@@ -94,60 +90,12 @@ function drawRows(t) {
   for (const list of document.querySelectorAll(".timelines ol")) list.scrollTop = list.scrollHeight;
 }
 
-/** @param {View} view */
-function summary(view) {
-  if (!view.nodes.length) return "waiting for the first answer";
-  const up = view.nodes.filter((one) => one.up).length, behind = view.nodes.filter((one) => one.lacks);
-  const parts = [`${up} of ${view.nodes.length} nodes up`, `${view.events} messages`];
-  if (behind.length) parts.push(`some lacking at ${behind.map((one) => one.name).slice(0, 9).join(", ")}`);
-  if (view.converged) parts.push("all that are up hold the same");
-  if (view.faults.length) parts.push(`faults: ${[...new Set(view.faults.map((one) => one.what))].join(", ")}`);
-  if (latest?.left) parts.push(`the ${latest.left} oldest messages are not drawn`);
-  return parts.join("; ");
-}
-
-/** What a card says: name, text, class; without a text there is no line. @param {Node} node @returns {string[][]} */
-function facts(node) {
-  const links = Object.entries(node.links), workers = Object.entries(node.workers);
-  const synced = links.filter(([, one]) => one.in_sync).length;
-  const halted = workers.filter(([, one]) => one.state !== "running").map(([name, one]) => `${name} ${one.state}`);
-  const ill = links.filter(([, one]) => one.state !== "alive" || one.fault)
-    .map(([name, one]) => `${name} ${one.fault || one.state}`);
-  const queues = Object.entries(node.queues).filter(([, one]) => one.used)
-    .map(([name, one]) => `${name} ${short(one.used)}${one.room && ` of ${short(one.room)}`}`);
-  const rules = Object.entries(node.rules).map(([name, count]) => `${name} ${count}`);
-  const present = Object.keys(node.presence).filter((name) => node.presence[name] !== "left");
-  return [
-    ["lacks", node.lacks ? `${node.lacks} of ${node.events + node.lacks}` : "nothing known", node.lacks ? "bad" : ""],
-    ["shows", `${node.events}${node.root && `, root ${node.root.slice(0, 8)}`}`],
-    ["quiet", node.quiet_us === null ? "" : `${clock(node.quiet_us, 1e5)}${node.stable ? ", looks stable" : ""}`],
-    ["ended", node.up ? "" : node.exit, "bad"],
-    ["starts", node.starts > 1 ? `${node.starts}` : ""],
-    ["links", links.length ? `${synced} of ${links.length} in sync` : ""],
-    ["", ill.join(", "), "bad"],
-    ["workers", workers.length ? `${workers.length - halted.length} of ${workers.length} run` : ""],
-    ["", halted.join(", "), "bad"],
-    ["queues", queues.join(", ") || (workers.length ? "empty" : "")],
-    ["packets", node.sent ? `${node.sent} sent, ${node.lost} lost` : ""],
-    ["moderated", [...rules, node.refused ? `${node.refused} refused` : ""].filter(Boolean).join(", ")],
-    ["lag", sparkline(node.lags_us)],
-    ["present", present.slice(0, 8).join(", ")],
-  ];
-}
-
-/** @param {number[]} values us */
-function sparkline(values) {
-  const most = Math.max(...values, 1);
-  const bars = values.slice(-8).map((one) => "▁▂▃▄▅▆▇█"[Math.min(7, Math.floor((8 * one) / most))]).join("");
-  return values.length ? `${bars} ${(values[values.length - 1] / 1e3).toFixed(1)}\u00a0ms` : "";
-}
-
 /** @param {Node} node */
 function card(node) {
   const article = make("article", "", `panel ${node.up ? (node.lacks ? "lacks" : "") : "down"}`);
   const head = make("h3", ""), list = make("dl", "");
   head.append(make("span", node.name), make("span", node.health, node.up ? "good" : "bad"));
-  for (const [name, text, style] of facts(node)) if (text) list.append(make("dt", name), make("dd", text, style));
+  for (const [name, text, bad] of node.facts) list.append(make("dt", name), make("dd", text, bad ? "bad" : ""));
   article.append(head, list);
   article.dataset.node = node.name;
   return article;
@@ -156,6 +104,8 @@ function card(node) {
 /** @param {Line[]} all */
 function drawLog(all) {
   const word = filter.value.trim().toLowerCase();
+  if (all === logged[0] && word === logged[1]) return; // so that a selection of text stays
+  logged = [all, word];
   const fit = all.filter((line) => !word || line.slice(1).join(" ").toLowerCase().includes(word));
   $("count").textContent = `${fit.length} of the last ${all.length} lines`;
   $("log").replaceChildren(...fit.reverse().map(([when, node, level, ...rest]) => {
@@ -231,6 +181,6 @@ stream.addEventListener("rows", (event) => {
 });
 stream.addEventListener("view", (event) => {
   const view = (latest = /** @type {View} */ (JSON.parse(event.data)));
-  lines = [...lines, ...view.lines].slice(-LINES);
+  if (view.lines.length) lines = [...lines, ...view.lines].slice(-LINES);
   changed();
 });
