@@ -66,7 +66,7 @@ export class Curve {
   /** @param {Range} range @param {number} [cursor] us */
   draw(range, cursor = -1) {
     const { rows, kind } = this, lanes = rows.nodes.length;
-    const pitch = Math.max(4, Math.min(14, Math.floor(320 / Math.max(lanes, 1))));
+    const pitch = Math.max(2, Math.min(14, Math.floor(320 / Math.max(lanes, 1))));
     if (kind === "missing") this.canvas.style.height = `${lanes * pitch + 4}px`;
     const { ink, width, height } = sheet(this.canvas), colours = palette(this.canvas);
     const to = scale(range, width), bins = Math.max(1, Math.floor(to.pixels / 2)), wide = to.pixels / bins;

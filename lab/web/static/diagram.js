@@ -17,7 +17,7 @@ import { firstThat } from "./rows.js";
 
 export const EVENTS_MAX = 2500; // rows in sight: with more, they are counted instead of drawn
 export const NEWS_MAX = 1200; // arrows of news over the bars
-const AXIS = 22, RIBBON = 14, RIBBONS_MAX = 4, BIN = 3, NEAR = 9; // px, but RIBBONS_MAX
+const AXIS = 22, RIBBON = 14, RIBBONS_MAX = 4, BIN = 3, NEAR = 9, CANVAS_MAX = 12000; // px, but RIBBONS_MAX
 const CLASSES = /** @type {Record<string, string[]>} */ ({
   traffic: ["send", "recv", "copy"],
   shown: ["visible", "recovered"],
@@ -171,22 +171,19 @@ export class Diagram {
 
   listen() {
     const canvas = this.canvas;
-    let from = 0, moved = 0, held = false;
+    let moved = 0; // px since the button went down
     canvas.addEventListener("pointerdown", (event) => {
-      [held, from, moved] = [true, event.offsetX, 0];
+      moved = 0;
       canvas.setPointerCapture(event.pointerId);
     });
     canvas.addEventListener("pointermove", (event) => {
-      if (!held) return;
-      moved += Math.abs(event.offsetX - from);
-      if (moved > 3) this.pan((from - event.offsetX) / scale(this.range, canvas.clientWidth).pixels);
-      from = event.offsetX;
+      if (event.buttons !== 1) return;
+      moved += Math.abs(event.movementX);
+      if (moved > 3) this.pan(-event.movementX / scale(this.range, canvas.clientWidth).pixels);
     });
-    canvas.addEventListener("pointerup", (event) => {
-      if (held && moved <= 3) this.select(this.hit(event.offsetX, event.offsetY));
-      held = false;
+    canvas.addEventListener("click", (event) => {
+      if (moved <= 3) this.select(this.hit(event.offsetX, event.offsetY));
     });
-    canvas.addEventListener("pointercancel", () => (held = false));
     canvas.addEventListener("wheel", (event) => {
       if (!event.ctrlKey && document.activeElement !== canvas) return;
       event.preventDefault();
@@ -224,7 +221,7 @@ export class Diagram {
   /** px of a lane. */
   get pitch() {
     const count = this.rows.nodes.length;
-    return count <= 12 ? 44 : count <= 40 ? 22 : Math.max(5, Math.floor(720 / count));
+    return count <= 12 ? 44 : count <= 40 ? 22 : Math.max(Math.min(5, CANVAS_MAX / count), Math.floor(720 / count));
   }
 
   /** @param {number} lane */
@@ -395,32 +392,27 @@ export class Diagram {
     const { rows, range } = this, { news } = rows;
     const end = Math.min(rows.before(range.t1 + rows.flightMax), until + EVENTS_MAX);
     const lines = { traffic: new Path2D(), bad: new Path2D(), news: new Path2D() };
+    const line = (/** @type {Path2D} */ path, /** @type {number} */ sent, /** @type {number} */ got, lost = false) => {
+      const x0 = to.x(rows.t[sent]), y0 = this.y(rows.lane[sent]), far = this.y(lost ? rows.peer[got] : rows.lane[got]);
+      const x1 = Math.max(to.x(rows.t[got]), lost ? x0 + 3 : 0), y1 = lost ? y0 + 0.4 * (far - y0) : far;
+      path.moveTo(x0, y0);
+      path.lineTo(x1, y1);
+      if (path !== lines.traffic) path.rect(x1 - 1.5, y1 - 1.5, 3, 3);
+    };
     for (let row = from; this.level === "events" && row < end; row++) {
-      const sent = rows.cause[row];
-      if (!rows.arrives(row) || rows.t[sent] > range.t1) continue;
-      const lost = rows.kind[row] === rows.code.drop, x0 = to.x(rows.t[sent]), y0 = this.y(rows.lane[sent]);
-      if (!lost) {
-        lines.traffic.moveTo(x0, y0);
-        lines.traffic.lineTo(to.x(rows.t[row]), this.y(rows.lane[row]));
-        continue;
-      }
-      const x1 = Math.max(to.x(rows.t[row]), x0 + 3), y1 = y0 + 0.4 * (this.y(rows.peer[row]) - y0);
-      lines.bad.moveTo(x0, y0);
-      lines.bad.lineTo(x1, y1);
-      lines.bad.rect(x1 - 1.5, y1 - 1.5, 3, 3);
+      const lost = rows.kind[row] === rows.code.drop;
+      if (!rows.arrives(row) || rows.t[rows.cause[row]] > range.t1) continue;
+      line(lost ? lines.bad : lines.traffic, rows.cause[row], row, lost);
     }
     for (let at = newsFrom; news[at] < end; at++) {
-      const cause = rows.cause[news[at]], sent = rows.arrives(cause) ? rows.cause[cause] : cause;
-      const x1 = to.x(rows.t[news[at]]), y1 = this.y(rows.lane[news[at]]);
-      lines.news.moveTo(to.x(rows.t[sent]), this.y(rows.lane[sent]));
-      lines.news.lineTo(x1, y1);
-      lines.news.rect(x1 - 1, y1 - 1, 2, 2);
+      const cause = rows.cause[news[at]];
+      line(lines.news, rows.arrives(cause) ? rows.cause[cause] : cause, news[at]);
     }
     ink.lineWidth = 1;
-    for (const [name, line] of Object.entries(lines)) {
+    for (const [name, path] of Object.entries(lines)) {
       ink.globalAlpha = name === "traffic" ? 0.4 : 0.85;
       ink.strokeStyle = colours[name];
-      ink.stroke(line);
+      ink.stroke(path);
     }
     ink.globalAlpha = 1;
   }
@@ -461,7 +453,7 @@ export class Diagram {
       ink.beginPath();
       [[0, 0], [-6, -11], [6, -11]].forEach(([dx, dy]) => ink.lineTo(x + dx, y + dy));
       ink.fill();
-      ink.fillRect(x - 0.5, AXIS, 1, height);
+      ink.fillRect(Math.round(x), AXIS, 1, height);
     }
     ink.fillStyle = ink.strokeStyle = colours.text;
     ink.lineWidth = 2;

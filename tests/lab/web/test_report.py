@@ -147,6 +147,18 @@ def test_a_report_shows_where_it_went_wrong(scheme: str, file: Path, new_page: N
     witnesses = page.evaluate("report.data.runs[0].verdicts.find(one => one[3] === 'fail')[5]")
     marks = diagram(page, "marks.map(row => report.sides[0].rows.seq[row])")
     assert marks == witnesses
+    pixels = page.evaluate(
+        """() => {
+            const {canvas} = report.sides[0].diagram, probe = document.createElement('canvas');
+            const ink = probe.getContext('2d');
+            ink.fillStyle = getComputedStyle(canvas).getPropertyValue('--mark');
+            ink.fillRect(0, 0, 1, 1);
+            const [wanted] = new Uint32Array(ink.getImageData(0, 0, 1, 1).data.buffer);
+            const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            return new Uint32Array(data.data.buffer).filter(one => one === wanted).length;
+        }"""
+    )
+    assert pixels > 40 * len(witnesses)
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") is (scheme == "light")
 
