@@ -26,6 +26,7 @@ from lab.cli.lab_common import (
 )
 from lab.cli.modelcheck import search
 from lab.cli.planted import need_checkout
+from lab.cli.play import play
 from lab.cli.replay import replay
 from lab.cli.report import report
 from lab.terminal.display import display_safe
@@ -197,6 +198,7 @@ def mutants(
 app.command()(explore)
 app.command()(replay)
 app.command()(report)
+app.command()(play)
 app.command()(conform)
 app.command()(table)
 app.command()(compare)

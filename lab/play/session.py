@@ -28,7 +28,7 @@ from lab.trace.trace import Trace
 
 OPEN_US = 1 << 53  # the end of a fault that nobody has ended yet
 NOW_US_MAX = 3_600_000_000  # of simulated time
-EVENTS_MAX = 400_000  # of a trace
+EVENTS_MAX = 200_000  # of a trace
 DEEDS_MAX = 2_000  # ops and faults of a branch
 BRANCHES_MAX = 64
 NAME_CHARS_MAX = 40

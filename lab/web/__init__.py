@@ -5,6 +5,7 @@ commands import it lazily.
 
     server        one page behind a token: what is refused, which headers every answer has, the end
     event_stream  server-sent events to a bounded number of pages, each with a bounded queue
+    play_page     the page of `lab play`: a session of the simulator, which a person drives
     static/       scripts and styles of all pages: ES modules without a build step
 
 Rules
