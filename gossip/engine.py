@@ -75,6 +75,7 @@ class Engine(Generic[Value]):
         self._cluster = cluster
         self._config = config
         self._rng = rng
+        self.strategy = strategy.name
         self._folding = EpochFolds(strategy)
         self._open_entry = open_entry
         self._share = Share()

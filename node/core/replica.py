@@ -18,7 +18,7 @@ Rules
 from collections.abc import Iterable
 from functools import partial
 from random import Random
-from typing import ClassVar, Literal, assert_never
+from typing import Literal, assert_never
 
 from msgspec import Struct
 
@@ -96,8 +96,6 @@ class ReplicaConfig(Struct, frozen=True):
 
 class Replica:
     """Mutable; not thread-safe."""
-
-    strategy: ClassVar[str] = Vector.name  # of reconciliation
 
     def __init__(
         self,
@@ -265,6 +263,11 @@ class Replica:
         """Entries of others, and how many of these are of logs that configured nodes write in."""
         counters = self.engine.counters
         return counters["entries_new"], counters["entries_current"]
+
+    @property
+    def strategy(self) -> str:
+        """The name of the strategy of reconciliation."""
+        return self.engine.strategy
 
     @property
     def counters(self) -> dict[str, int]:
