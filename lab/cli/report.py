@@ -1,5 +1,6 @@
 """The command `chatlab lab report`: a run, or two of them, as one HTML file."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,7 +58,7 @@ def _side(text: str, *, force: bool, exact: bool = True) -> "Side":
     from lab.web.report import Side
 
     path = Path(text)
-    if path.is_dir():
+    if os.path.isdir(text):  # a token may be too long for a path, which `is_dir` raises
         return _recorded(path)
     if path.suffix in (".jsonl", ".trace"):
         return _traced(path)

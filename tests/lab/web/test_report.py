@@ -331,6 +331,10 @@ def test_a_token_a_plan_and_a_trace_make_reports(
     made_of = tmp_path / "plan.json"
     made_of.write_bytes(plan_to_json(plan()))
     assert answer(capsys, str(made_of), "--html", out)[0] == 0
+    long = str(
+        run_judged(plan("".join(map(chr, range(0x4E00, 0x4F00))))).token
+    )  # a plan inside of a token: longer than a file's name
+    assert answer(capsys, long, "--html", out)[0] == 0
     trace = tmp_path / "trace.jsonl"
     trace.write_bytes(b"".join(write_lines(failed.trace)))
     assert answer(capsys, str(trace), "--html", out)[0] == 0
