@@ -1,13 +1,14 @@
 """Commands that serve a page: they print its address in one line, and end with Ctrl-C."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab.cli.common import hear_ctrl_c
+from lab.cli.common import hear_the_end
 from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
@@ -39,19 +40,22 @@ def serve(
     A browser is given a private file that leads to the page: its command line, which everyone on
     this machine can read, has no token in it.
     """
-    import tempfile  # lazy, as all of this: `watch` in a terminal does without
-    import threading
+    import threading  # lazy, as all of this: `watch` in a terminal does without
     import webbrowser
+    from tempfile import NamedTemporaryFile
 
-    hear_ctrl_c()
-    with tempfile.NamedTemporaryFile("w", prefix="chatlab-", suffix=".html") as way:
-        way.write(REDIRECT.format(server.address))
-        way.flush()
+    hear_the_end()
+    with ExitStack() as stack:
 
         def ready(address: str) -> None:
             print(f"{address}  (Ctrl-C ends)", flush=True)
-            if opens:  # a text browser would hold the loop up
-                url = Path(way.name).as_uri()
+            if opens:
+                way = stack.enter_context(
+                    NamedTemporaryFile("w", prefix="chatlab-", suffix=".html")
+                )
+                way.write(REDIRECT.format(address))
+                way.flush()
+                url = Path(way.name).as_uri()  # a text browser would hold the loop up
                 threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
         server.run(ready, background)

@@ -55,6 +55,10 @@ def watch(
     if (replay is not None or save is not None) and not screen and not web:
         option = "--replay" if replay is not None else "--save"
         raise Problem(f"{option} goes with a screen or --web: this is no terminal", Exit.USAGE)
+    if (port or opens) and not web:
+        raise Problem("--port and --open go with --web", Exit.USAGE)
+    if web and json:
+        raise Problem("--json is for lines: it does not go with --web", Exit.USAGE)
     hear_ctrl_c()
     if web:
         _page(settings, replay, every, save, port=port, opens=opens)

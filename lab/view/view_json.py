@@ -97,6 +97,7 @@ def _polled(poll: Poll) -> Iterable[Fact]:
         used = {name: one for name, one in poll.queues.items() if one.used}
         full = (f"{name} {one.used:,}" + _share(one.used, one.room) for name, one in used.items())
         yield "queues", _names(full) or "empty", False
+    yield "unseen", f"{poll.feed_unread:,} arrivals" if poll.feed_unread else "", True
 
 
 def _share(used: int, room: int) -> str:

@@ -21,6 +21,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from importlib.resources import files
 from pathlib import PurePath
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -87,7 +88,7 @@ class WebServer:
         ready: Callable[[str], None] | None = None,
         background: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
-        """Serve until `stop`, Ctrl-C or the end of `background`, whose error is raised here."""
+        """Serve until `stop`, SIGINT, SIGTERM or the end of `background`, whose error is raised."""
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(self._serve(ready, background))
 
@@ -232,6 +233,10 @@ class _Uvicorn(uvicorn.Server):
             )
         )
         self._hub = hub
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """SIGINT or SIGTERM ends `run`, which returns: they are not raised again."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._hub.close()

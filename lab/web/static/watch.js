@@ -13,7 +13,7 @@ import { Rows } from "./rows.js";
 /** @typedef {{name: string, health: string, up: boolean, lacks: number, facts: [string, string, boolean][]}} Node */
 /** @typedef {{t_us: number, first_us: number, summary: string, nodes: Node[], lines: Line[]}} View */
 
-const SPAN_US = 30e6, LEAST_US = 5e6, STEP_US = 1e6, LINES = 200, EVERY_MS = 200;
+const SPAN_US = 30e6, LEAST_US = 5e6, STEP_US = 1e6, LINES = 200, EVERY_MS = 200, LISTS_MS = 1000;
 const $ = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const scrub = /** @type {HTMLInputElement} */ ($("scrub")), filter = /** @type {HTMLInputElement} */ ($("filter"));
 
@@ -23,13 +23,15 @@ const scrub = /** @type {HTMLInputElement} */ ($("scrub")), filter = /** @type {
 let moment = -1; // us that is shown; -1: live
 let asked = -1; // us whose view is on its way
 let due = 0; // the timer of the next drawing
-let drawn = ""; // what matrix and timelines show
+let drawn = ""; // what the matrix shows
+let listed = ""; // what the timelines show
+let listedMs = 0; // when long lists were made
 let logged = /** @type {[Line[], string]} */ ([[], ""]); // what the log shows
 let follows = true; // the diagram shows the newest events
 let moves = false; // this file sets its range
 
 const rows = new Rows();
-const matrix = new Matrix($("matrix"), rows), timelines = new Timelines($("timelines"), rows, { most: 60 });
+const matrix = new Matrix($("matrix"), rows), timelines = new Timelines($("timelines"), rows, { most: 40 });
 const diagram = new Diagram(/** @type {HTMLCanvasElement} */ ($("diagram")), rows, {
   onSelect: (row) => ($("selected").textContent = row < 0 ? "" : said(row)),
   onRange: () => (follows = follows && moves),
@@ -64,16 +66,21 @@ function changed() {
   }, EVERY_MS);
 }
 
-/** @param {View} view @param {number} t us */
+/** Long lists are drawn less often, and after all that reads sizes. @param {View} view @param {number} t us */
 function draw(view, t) {
+  drawRows(t);
   document.body.classList.toggle("past", moment >= 0);
   $("live").setAttribute("aria-pressed", String(moment < 0));
   Object.assign(scrub, { min: latest?.first_us ?? 0, max: now(), value: t });
   $("when").textContent = moment < 0 ? "now" : `−${clock(now() - t, 1e5)}`;
   $("summary").textContent = view.summary;
   $("nodes").replaceChildren(...view.nodes.map(card));
+  if (moment < 0 && performance.now() < listedMs + LISTS_MS) return changed();
+  listedMs = performance.now();
   drawLog(moment < 0 ? lines : view.lines);
-  drawRows(t);
+  if (listed === (listed = drawn)) return;
+  timelines.at(t);
+  for (const list of document.querySelectorAll(".timelines ol")) list.scrollTop = list.scrollHeight;
 }
 
 /** @param {number} t us */
@@ -84,10 +91,8 @@ function drawRows(t) {
   else if (moment >= 0 && (t < t0 || t > t1)) diagram.setRange(t - (t1 - t0) / 2, t + (t1 - t0) / 2);
   moves = false;
   diagram.setCursor(moment);
-  if (drawn === (drawn = `${rows.length} ${moment}`)) return;
-  matrix.at(t);
-  timelines.at(t);
-  for (const list of document.querySelectorAll(".timelines ol")) list.scrollTop = list.scrollHeight;
+  diagram.draw();
+  if (drawn !== (drawn = moment < 0 ? `${rows.length}` : `at ${moment}`)) matrix.at(t);
 }
 
 /** @param {Node} node */

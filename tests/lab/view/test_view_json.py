@@ -56,6 +56,7 @@ def test_what_a_poll_and_the_run_say_is_in_it() -> None:
             root="ab" * 16,
             workers={"control": Worker("running", 1, 4), "feed": Worker("backoff", 2, 3)},
             links={"n2": Link("suspect", False), "n3": Link("alive", True, fault="blocked")},
+            feed_unread=1200,
             queues={"turn": Queue(512, 2048), "in": Queue(7, 0), "out": Queue(0, 5)},
         )
     )
@@ -75,6 +76,7 @@ def test_what_a_poll_and_the_run_say_is_in_it() -> None:
         ["workers", "1 of 2 run", False],
         ["", "feed backoff", True],
         ["queues", "turn 512 (25 %), in 7", False],
+        ["unseen", "1,200 arrivals", True],
         ["moderated", "rude 2, 1 refused", False],
         ["lag", "▁▅█ 1.0 ms", False],
         ["present", "cy, ana", False],

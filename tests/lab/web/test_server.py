@@ -331,7 +331,8 @@ print("ended")
 """
 
 
-def test_ctrl_c_ends_it_within_a_second_with_streams_open() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_within_a_second_with_streams_open(number: int) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -342,7 +343,7 @@ def test_ctrl_c_ends_it_within_a_second_with_streams_open() -> None:
         page.sendall(f"GET /{token}/stream HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         until(page, b"\r\n\r\n")
         began = time.monotonic()
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, number)
         rest = process.stdout.read()
         assert process.wait(10) == 0 and time.monotonic() - began < 1
         assert rest == "ended\n"

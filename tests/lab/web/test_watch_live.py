@@ -95,8 +95,8 @@ def test_a_partition_is_seen_to_come_and_to_heal(
     lab.well("send", "n3", "on the right", "--as", "bo")
     lacks(page, n1="1 of 4", n2="1 of 4", n3="2 of 4")
     assert "faults: partition" in page.inner_text("#summary")
-    lists = page.locator("#timelines div")
-    assert lists.nth(2).locator("li.lacks").all_text_contents() == [
+    page.wait_for_function("() => document.querySelectorAll('li.lacks').length === 4")
+    assert page.locator("#timelines div").nth(2).locator("li.lacks").all_text_contents() == [
         "lacks ana: on the left",
         f"lacks ana: {HOSTILE}",
     ]
@@ -104,7 +104,7 @@ def test_a_partition_is_seen_to_come_and_to_heal(
     lab.well("cluster", "heal")
     lacks(page, n1="nothing known", n2="nothing known", n3="nothing known")
     page.wait_for_selector("#summary:not(:has-text('faults'))")
-    assert page.locator("li.lacks").count() == 0
+    page.wait_for_function("() => !document.querySelector('li.lacks')")
     page.locator("body").press("ArrowLeft")  # and as it was, one second before
     page.wait_for_selector("body.past")
     page.screenshot(path=tmp_path / "page.png")
@@ -122,6 +122,8 @@ def test_a_trace_that_is_none_is_one_clear_line(
     short_path: Path,
 ) -> None:
     made = Lab(short_path)
+    with made.start("watch", "--port", "80") as process:
+        assert process.communicate(timeout=20)[1] == "chatlab: --port and --open go with --web\n"
     (short_path / "bad.jsonl").write_text("{}\n")
     for arguments in (["--replay", "bad.jsonl"], ["--replay", "nowhere.jsonl"]):
         with made.start("watch", "--web", *arguments) as process:
