@@ -5,7 +5,7 @@ inevitable and shows the probability of failing from each moment, as a table, as
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab.cli.common import hear_ctrl_c, hint
 from lab.cli.verdict_view import Bar
@@ -17,7 +17,7 @@ from lab.terminal.tables import Paint, table, width_max_of
 
 if TYPE_CHECKING:
     from lab.campaign.judged_run import JudgedRun
-    from lab.explain.branches import Inevitable, LaterFaults
+    from lab.explain.branches import FailedRun, Inevitable, LaterFaults
     from lab.explain.inevitable import Estimate, Search
 
 CELLS = 20  # of the plot beside the table, from 0 to 1
@@ -37,24 +37,31 @@ FROM_THE_START = {
 }
 
 
-def need_leather() -> None:
-    """Raises Problem where the library that draws plots is not installed."""
+class WhenLimits(NamedTuple):
+    seeds: int  # branches at a moment, at most
+    jobs: int
+    budget_s: float
+
+
+def need_plot(*, when: bool) -> None:
+    """Raises Problem if a plot cannot be drawn."""
+    if not when:
+        raise Problem("--plot draws what --when finds: give both", Exit.USAGE)
     if find_spec("leather") is None:
         text = "--plot needs leather, of the group `plots`: uv pip install --group plots, or leave"
         raise Problem(f"{text} it out", Exit.USAGE)
 
 
-def searched(
+def answer_when(
     judged: "JudgedRun",
     rule: str | None,
     later: "LaterFaults",
-    *,
-    seeds: int,
-    jobs: int,
-    budget_s: float,
-) -> "tuple[str, Inevitable]":
-    """The rule that fails, and what the branches showed. Raises Problem if it does not fail."""
-    from lab.explain.branches import FailedRun, inevitable
+    limits: WhenLimits,
+    plot: Path | None,
+    paint: Paint | None,
+) -> dict[str, Any]:
+    """Search, and print the answer unless `paint` is None. Returns it for `--json`."""
+    from lab.explain.branches import FailedRun
     from lab.explain.shrink import broken_by
     from lab.plan.scenario import ScenarioError
 
@@ -64,39 +71,41 @@ def searched(
     wanted = rule or failed.rule
     if not broken_by(judged, wanted):
         raise Problem(f"{wanted} does not fail in this run: {failed.rule} does", Exit.USAGE)
-    run, bar = FailedRun(judged.source, judged.seed, wanted, later), Bar()
+    run = FailedRun(judged.source, judged.seed, wanted, later)
     if later == "fresh":
         try:
             run.scenario()
         except ScenarioError as error:
             raise Problem(f"--faults fresh: {error}", Exit.USAGE) from None
+    found = _searched(run, len(judged.trace) - 1, limits)
+    if paint is not None:
+        print()
+        show_when(judged, run, found, paint)
+    if plot is not None:
+        plot_when(judged, run, found, plot)
+    return {"when": when_json(judged, run, found)}
+
+
+def _searched(run: "FailedRun", last: int, limits: WhenLimits) -> "Inevitable":
+    from lab.explain.branches import inevitable
+
+    bar = Bar()
 
     def on_progress(search: "Search", took_s: float) -> None:
         told = f"{search.runs} branches at {counted(len(search.estimates), 'moment')}"
-        bar.show(min(took_s / budget_s, 1.0), told)
+        bar.show(min(took_s / limits.budget_s, 1.0), told)
 
     hear_ctrl_c()
     try:
-        return wanted, inevitable(
-            run,
-            len(judged.trace) - 1,
-            seeds=seeds,
-            jobs=jobs,
-            budget_s=budget_s,
-            on_progress=on_progress,
-        )
+        return inevitable(run, last, **limits._asdict(), on_progress=on_progress)
     finally:
         bar.clear()
 
 
-def show_when(
-    judged: "JudgedRun", rule: str, found: "Inevitable", later: "LaterFaults", paint: Paint
-) -> None:
+def show_when(judged: "JudgedRun", run: "FailedRun", found: "Inevitable", paint: Paint) -> None:
     events = judged.trace.events
-    print(
-        f"When did {rule} become inevitable? Branches from moments of the run, with fresh chance;"
-    )
-    print(f"{LATER[later]}.\n")
+    print(f"When did {run.rule} become inevitable? Branches from moments of the run, drawn anew;")
+    print(f"{LATER[run.later]}.\n")
     rows = []
     for one in found.search.estimates:
         when = f"{events[one.after].t_us / 1e6:.6f}"
@@ -108,7 +117,7 @@ def show_when(
     head = ["SECONDS", "AFTER EVENT", "FAILED", "P", "95 %", axis]
     print(table(head, rows, paint, width_max_of(sys.stdout)))
     print()
-    for line in conclusion(judged, found.search, later):
+    for line in conclusion(judged, found.search, run.later):
         print(display_safe(line))
     ended = {"time": "; the time was over", "interrupted": "; interrupted"}.get(found.ended, "")
     print(f"\n{counted(found.search.runs, 'branch', 'branches')}, {found.took_s:.1f} s{ended}")
@@ -167,9 +176,7 @@ def _of(one: "Estimate") -> str:
     return f"{one.failed} of {one.runs} branches fail (95 %: {_span(one)})"
 
 
-def when_json(
-    judged: "JudgedRun", rule: str, found: "Inevitable", later: "LaterFaults"
-) -> dict[str, Any]:
+def when_json(judged: "JudgedRun", run: "FailedRun", found: "Inevitable") -> dict[str, Any]:
     events, search = judged.trace.events, found.search
     fine, lost = search.fine, search.lost
     moments = [
@@ -189,26 +196,26 @@ def when_json(
         event = events[lost.after]
         step = {"seq": event.seq, "t_us": event.t_us, "kind": event.kind, "node": event.node}
     return {
-        "rule": rule,
-        "faults": later,
+        "rule": run.rule,
+        "faults": run.later,
         "moments": moments,
         "fine": fine.after if fine is not None else None,
         "lost": lost.after if lost is not None else None,
         "step": step,
-        "text": conclusion(judged, search, later),
+        "text": conclusion(judged, search, run.later),
         "runs": search.runs,
         "took_s": round(found.took_s, 3),
         "ended": found.ended,
     }
 
 
-def plot_when(judged: "JudgedRun", rule: str, found: "Inevitable", path: Path) -> None:
+def plot_when(judged: "JudgedRun", run: "FailedRun", found: "Inevitable", path: Path) -> None:
     """The curve with its bounds as SVG, and a line where it is mostly lost."""
     import leather  # lazy: of developers, see the group `plots` of pyproject.toml
 
     estimates = found.search.estimates
     x = [judged.trace.events[one.after].t_us / 1e6 for one in estimates]
-    chart = leather.Chart(f"{rule}: probability of failing from a moment on")
+    chart = leather.Chart(f"{run.rule}: probability of failing from a moment on")
     for name, bound in (("lower bound, 95 %", 0), ("upper bound", 1)):
         points = [(at, one.bounds[bound]) for at, one in zip(x, estimates, strict=True)]
         chart.add_line(points, name=name, stroke_color=GREY, width=1)

@@ -30,6 +30,36 @@ if TYPE_CHECKING:
     from lab.explain.shrink import Shrunk
 
 
+Shrink = Annotated[
+    bool, typer.Option("--shrink", help="Search for a smaller plan that fails the same checker.")
+]
+RuleId = Annotated[
+    str | None,
+    typer.Option("--rule", metavar="ID", help="Look at the failure of this checker."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write the shrunk plan to this file, as JSON."),
+]
+Seconds = Annotated[
+    float,
+    typer.Option("--time", min=1, metavar="S", help="Seconds for shrinking and for --when, each."),
+]
+When = Annotated[bool, typer.Option("--when", help="Estimate when the failure became inevitable.")]
+Branches = Annotated[
+    int,
+    typer.Option("--seeds", min=10, max=10_000, metavar="N", help="Branches at a moment, at most."),
+]
+Later = Annotated[
+    Literal["drop", "keep", "fresh"],
+    typer.Option("--faults", help="With --when: the plan's faults after the moment."),
+]
+Plot = Annotated[
+    Path | None,
+    typer.Option("--plot", metavar="FILE", help="With --when: draw the curve, as SVG."),
+]
+
+
 def replay(
     context: typer.Context,
     token: Annotated[
@@ -42,42 +72,15 @@ def replay(
     force: Annotated[
         bool, typer.Option("--force", help="Replay although the code has changed.")
     ] = False,
-    shrink: Annotated[
-        bool,
-        typer.Option("--shrink", help="Search for a smaller plan that fails the same checker."),
-    ] = False,
+    shrink: Shrink = False,
     story: Annotated[bool, typer.Option("--story", help="Explain the run in sentences.")] = False,
-    rule: Annotated[
-        str | None,
-        typer.Option("--rule", metavar="ID", help="Look at the failure of this checker."),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="FILE", help="Write the shrunk plan to this file, as JSON."),
-    ] = None,
-    time: Annotated[
-        float,
-        typer.Option(
-            "--time", min=1, metavar="S", help="Seconds for shrinking and for --when, each."
-        ),
-    ] = 30.0,
-    when: Annotated[
-        bool, typer.Option("--when", help="Estimate when the failure became inevitable.")
-    ] = False,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            "--seeds", min=10, max=10_000, metavar="N", help="Branches at a moment, at most."
-        ),
-    ] = 100,
-    faults: Annotated[
-        Literal["drop", "keep", "fresh"],
-        typer.Option("--faults", help="With --when: the plan's faults after the moment."),
-    ] = "drop",
-    plot: Annotated[
-        Path | None,
-        typer.Option("--plot", metavar="FILE", help="With --when: draw the curve, as SVG."),
-    ] = None,
+    rule: RuleId = None,
+    out: Out = None,
+    time: Seconds = 30.0,
+    when: When = False,
+    seeds: Branches = 100,
+    faults: Later = "drop",
+    plot: Plot = None,
     jobs: Jobs = None,
     json: Json = False,
     trace: TraceFile = None,
@@ -88,12 +91,12 @@ def replay(
     failure became inevitable.
     """
     from lab.campaign.judged_run import run_judged
-    from lab.cli.inevitable_view import plot_when, searched, show_when, when_json
-    from lab.cli.verdict_view import judged_json, show_steps, show_story, shrunk_json, story_json
+    from lab.cli.inevitable_view import WhenLimits, answer_when, need_plot
+    from lab.cli.verdict_view import judged_json, show_shrunk, show_story, shrunk_json, story_json
     from lab.explain.story import tell
 
     if plot is not None:
-        _need_plot(when)
+        need_plot(when=when)
     mutant, bug, token = planted_in(token)
     context.with_resource(bug)
     judged = replayed(token, force=force)
@@ -109,12 +112,7 @@ def replay(
         if json:
             record["shrunk"] = shrunk_json(small, str(path), str(judged.token))
         else:
-            over = "" if small.done else ", and not all was tried"
-            print(
-                f"\n{small.rule} fails with {small.steps} of {small.before} steps "
-                f"({small.runs} runs, {small.took_s:.1f} s{over}):\n"
-            )
-            show_steps(small.plan, settings.paint)
+            show_shrunk(small, settings.paint)
             print(f"\nthe plan: {path}; run it: {_again(mutant, path)}")
     if story:
         told = tell(judged)
@@ -124,28 +122,12 @@ def replay(
             print()
             show_story(told, settings.paint)
     if when:
-        id_, found = searched(
-            judged, rule, faults, seeds=seeds, jobs=jobs_or_all(jobs), budget_s=time
-        )
-        if json:
-            record["when"] = when_json(judged, id_, found, faults)
-        else:
-            print()
-            show_when(judged, id_, found, faults, settings.paint)
-        if plot is not None:
-            plot_when(judged, id_, found, plot)
+        limits = WhenLimits(seeds, jobs_or_all(jobs), time)
+        record |= answer_when(judged, rule, faults, limits, plot, None if json else settings.paint)
     export(judged, trace, shiviz, perfetto)
     if json:
         emit(record)
     raise typer.Exit(code_of(judged.outcome))
-
-
-def _need_plot(when: bool) -> None:
-    from lab.cli.inevitable_view import need_leather
-
-    if not when:
-        raise Problem("--plot draws what --when finds: give both", Exit.USAGE)
-    need_leather()
 
 
 def _again(mutant: str, plan: Path) -> str:

@@ -96,6 +96,15 @@ def judged_json(judged: "JudgedRun", token: str) -> dict[str, Any]:
 # --- shrinking and telling ------------------------------------------------------------------------
 
 
+def show_shrunk(small: "Shrunk", paint: Paint) -> None:
+    over = "" if small.done else ", and not all was tried"
+    print(
+        f"\n{small.rule} fails with {small.steps} of {small.before} steps "
+        f"({small.runs} runs, {small.took_s:.1f} s{over}):\n"
+    )
+    show_steps(small.plan, paint)
+
+
 def show_steps(plan: "Plan", paint: Paint) -> None:
     found = steps(plan)
     rows = [

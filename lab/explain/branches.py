@@ -30,6 +30,7 @@ from lab.plan.scenario import Scenario, named
 from lab.sim.branch import Branch
 
 LaterFaults = Literal["drop", "keep", "fresh"]
+DRILLED = ("C21", LAB.id)  # what drills can break: branches for other rules go without them
 Ended = Literal["done", "time", "interrupted"]
 Runner = Callable[[list[Trial]], Iterable[bool]]
 
@@ -51,7 +52,7 @@ class FailedRun(Struct, frozen=True):
             self.source,
             self.seed,
             only=(self.rule,) if self.rule != LAB.id else (),
-            branch=Branch(after, seed, self._faults(seed)),
+            branch=Branch(after, seed, self._faults(seed), drills=self.rule in DRILLED),
         )
         return broken_by(judged, self.rule)
 

@@ -21,3 +21,4 @@ class Branch(Struct, frozen=True):
     after: int  # `seq` of the last event that both runs share; 0: the run itself, before any draw
     seed: int
     faults: tuple[Timed, ...] | None = None
+    drills: bool = True  # at the end, as in the run; they draw from the plan's seed alone

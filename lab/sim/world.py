@@ -178,8 +178,9 @@ class World:
                 again = host.name == tried and self.detail != "lean"
                 host.tell(self._final(host, host.process.replica, again=again))
                 self.shared.ended(host, host.process.replica, host.process.commits.log)
-        for part, reason in differences(stream(self.plan.seed, "drills")):
-            self._tell(Differs(part, reason))
+        if self.branch is None or self.branch.drills:
+            for part, reason in differences(stream(self.plan.seed, "drills")):
+                self._tell(Differs(part, reason))
         ledger = self.network.ledger
         counts = ledger.counts()
         counts["in_flight"] = self.network.in_flight + sum(
