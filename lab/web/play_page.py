@@ -25,13 +25,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from lab.plan.faults import plan_to_json
+from lab.plan.faults import Timed, plan_to_json, word
 from lab.play.deeds import Ask, End, Inflict, PlayError
 from lab.play.judging import Judgement, judge_plan
 from lab.play.session import SMALL, STEP_US_MAX, PlaySession
 from lab.sim.clock import WALL_EPOCH_MS
 from lab.sim.host import Host
-from lab.view.columns import Columns
+from lab.sim.injector import detail_of, nodes_of
+from lab.trace.kinds import Faulted
+from lab.trace.trace import Event
+from lab.view.columns import Columns, said
 from lab.web.event_stream import Hub, message
 from lab.web.server import WebServer, body_of
 
@@ -270,7 +273,9 @@ class PlayPage:
                 for one in session.branches
             ],
             "nodes": [_node(host, session.now_us) for host in session.world.hosts.values()],
-            "active": [{"id": one.id, "fault": one.fault} for one in session.active],
+            "active": [
+                {"id": one.id, "fault": one.fault, "text": _told(one)} for one in session.active
+            ],
             "judgement": self._verdicts(),
         }
 
@@ -288,6 +293,14 @@ class PlayPage:
                 for one in judgement.standings
             ],
         }
+
+
+def _told(one: Timed) -> str:
+    """An active fault, as a diagram says it."""
+    nodes = nodes_of(one.fault)
+    data = Faulted(one.id, word(one.fault), nodes, detail_of(one.fault))
+    text = said(Event(t_us=one.at_us, seq=0, node="", inc=0, data=data))
+    return f"{nodes[0]} {text}" if len(nodes) == 1 else text
 
 
 def _node(host: Host, now_us: int) -> dict[str, Any]:

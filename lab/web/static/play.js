@@ -5,18 +5,19 @@
 
 import { clock } from "./axis.js";
 import { Diagram } from "./diagram.js";
-import { Matrix, Timelines, described, holdings } from "./matrix.js";
+import { Matrix, Timelines, holdings } from "./matrix.js";
+import { $, make, said } from "./page.js";
 import { Rows } from "./rows.js";
 
 /** @typedef {{what: string, node?: string, cuts?: [string, string][], [more: string]: unknown}} Fault */
-/** @typedef {{id: number, fault: Fault}} Active */
+/** @typedef {{id: number, fault: Fault, text: string}} Active */
 /** @typedef {{name: string, life: number, health: string, events: number | null, root: string,
  *   ahead_ms: number}} Node */
 /** @typedef {[rule: string, name: string, now: string, healed: string, reason: string, seqs: number[]]} Standing */
-/** @typedef {{at_us: number, now: boolean, same_trace: boolean, outcome: string, rows: Standing[]}} Judgement */
 /** @typedef {{scenario: string, seed: number, planted: string, now_us: number, plan_us: number, speed: number,
  *   said: string, branch: string, branches: {name: string, parent: string, from_us: number, end_us: number}[],
- *   nodes: Node[], active: Active[], judgement: Judgement | null}} State */
+ *   nodes: Node[], active: Active[],
+ *   judgement: {at_us: number, now: boolean, same_trace: boolean, outcome: string, rows: Standing[]} | null}} State */
 
 const S = 1e6, SPAN_US = 4 * S, SPEEDS = [0.001, 0.01, 0.1, 1, 10];
 const CLASS = /** @type {Record<string, string>} */ ({ pass: "good", fail: "bad", unknown: "muted" });
@@ -48,37 +49,22 @@ const DEEDS = /** @type {[string, string, string, () => unknown][]} */ ([
   ["network", "Heal all", "h", () => end(state.active)],
 ]);
 
-const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
 const pair = (/** @type {string} */ a, /** @type {string} */ b) => /** @type {[string, string][]} */ ([[a, b], [b, a]]);
 const others = (/** @type {string} */ node) => state.nodes.map((one) => one.name).filter((name) => name !== node);
 
 /** @type {State} */ let state;
 let rows = new Rows(), due = 0, drawn = ""; // a frame is asked for; what the matrix shows
-let follows = true, moves = false, held = false; // the diagram follows; this file moves it; the slider is held
-let span = 0; // us in sight
+let follows = true, moves = false, span = 0; // whether the diagram follows now; this file moves it; us in sight
+let held = false; // the slider is held
 
 const matrix = new Matrix($("matrix"), rows), timelines = new Timelines($("timelines"), rows, { most: 12 });
 const diagram = new Diagram($("diagram"), rows, {
-  onSelect: (row) => ($("selected").textContent = row < 0 ? "" : said(row)),
+  onSelect: (row) => ($("selected").textContent = row < 0 ? "" : said(rows, row)),
   onRange: ({ t0, t1 }) => { // who zooms goes on following, who moves away does not
     if (!moves && Math.abs(t1 - t0 - span) < 1) follows = t0 <= state.now_us && state.now_us <= t1;
     span = t1 - t0;
   },
 });
-
-/** @param {string} tag @param {object} given @param {(string | HTMLElement)[]} inside @returns {any} */
-function make(tag, given, ...inside) {
-  const element = Object.assign(document.createElement(tag), given);
-  element.append(...inside);
-  return element;
-}
-
-/** @param {number} row */
-function said(row) {
-  const where = rows.lane[row] < 0 ? "the run" : rows.nodes[rows.lane[row]], ref = rows.ref[row];
-  const about = ref < 0 ? "" : `  ${described(rows, ref, state.now_us)}`;
-  return `${clock(rows.t[row])}  ${where}: ${rows.kinds[rows.kind[row]]} ${rows.texts[rows.text[row]] ?? ""}${about}`;
-}
 
 // --- what a person does --------------------------------------------------------------------------
 
@@ -184,7 +170,7 @@ function draw() {
   drawNodes();
   for (const button of document.querySelectorAll("button")) /** @type {any} */ (button).show?.();
   fill("active", state.active, () => state.active.map((one) =>
-    make("button", { onclick: () => end([one]), title: "end it" }, `${one.fault.what} ${plain(one.fault)} ✕`)));
+    make("button", { onclick: () => end([one]), title: `${one.text}: end it` }, `✕ ${one.text}`)));
   drawVerdicts();
   const from = Math.max(0, now - 0.92 * span);
   moves = true;
@@ -194,12 +180,6 @@ function draw() {
   if (drawn === (drawn = `${rows.length} ${t}`)) return;
   matrix.at(t);
   timelines.at(t);
-}
-
-/** @param {Fault} fault */
-function plain({ cuts, ...rest }) {
-  if (cuts) return cuts.length > 4 ? `${cuts.length} links` : cuts.map(([a, b]) => `${a}→${b}`).join(" ");
-  return Object.values(rest).slice(1).filter((one) => one && one !== "same").join(" ");
 }
 
 function drawNodes() {
