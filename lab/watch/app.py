@@ -24,6 +24,7 @@ from lab.watch.screen import FOOT_LINES, HEAD_LINES, PAGES, foot_lines, head_lin
 FRAME_S = 0.1
 STEP_US = 200_000
 BIG_STEP_US = 5_000_000
+FOR_EVER_US = 10**18
 
 
 class Source(Protocol):
@@ -52,8 +53,8 @@ class WatchApp(App[Exception]):
         ("right", f"step({STEP_US})", "Forward"),
         ("shift+left,less_than_sign", f"step({-BIG_STEP_US})", "Far back"),
         ("shift+right,greater_than_sign", f"step({BIG_STEP_US})", "Far forward"),
-        ("home", "earliest", "Earliest"),
-        ("end", "now", "Now"),
+        ("home", f"step({-FOR_EVER_US})", "Earliest"),
+        ("end", f"step({FOR_EVER_US})", "Now"),
         ("space", "play", "Live"),
         ("pageup", "scroll(1)", "Scroll"),
         ("pagedown", "scroll(-1)", "Scroll"),
@@ -149,12 +150,6 @@ class WatchApp(App[Exception]):
         self.look.playing = False
         self._go(self.view.t_us + by_us)
         self.draw()
-
-    def action_earliest(self) -> None:
-        self.action_step(self.history.first_us - self.view.t_us)
-
-    def action_now(self) -> None:
-        self.action_step(self.history.latest.t_us - self.view.t_us)
 
     def action_play(self) -> None:
         look = self.look

@@ -4,7 +4,7 @@ import re
 
 from lab.view.cluster_view import ClusterView, NodeView
 from lab.watch.look import Look
-from lab.watch.screen_line import Line, Piece, Style, cell, grid, row
+from lab.watch.screen_line import Line, Piece, Style, cell, grid
 from lab.watch.wording import fault_lines, size
 
 LEGEND = "row to column:  = in sync  ~ differs  ? suspect  x dead  # fault  . not known"
@@ -15,15 +15,13 @@ HEADS = ("PEER", "STATE", "ROUNDS", "OUT", "IN", "DROPPED", "FAULT")
 
 def links_page(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
     nodes = look.nodes(view, min((width - 9) // 6, height - 6))
-    column = min(14, max(5, (width - 9) // max(1, len(nodes)) - 1))
     broken = broken_links(view)
-    lines: list[Line] = [[cell(LEGEND, width, "dim")]]
-    heads = [cell(node.name, column, "head") for node in nodes]
-    lines.append(row([cell("  FROM TO", 9, "dim"), *heads]))
+    rows: list[list[Piece]] = [[("  FROM TO", "dim"), *((node.name, "head") for node in nodes)]]
     for node in nodes:
-        cells = [_link_cell(node, peer.name, broken, column) for peer in nodes]
-        lines.append(row([look.name_cell(node.name, 9), *cells]))
-    lines += [[], *fault_lines(view, width, max(2, (height - len(lines)) // 2)), []]
+        links = [_link_piece(node, peer.name, broken) for peer in nodes]
+        rows.append([look.name_piece(node.name), *links])
+    lines = [[cell(LEGEND, width, "dim")], *grid(rows, width), []]
+    lines += [*fault_lines(view, width, max(2, (height - len(lines)) // 2)), []]
     return lines + _links_of(view, look, width)
 
 
@@ -36,18 +34,17 @@ def broken_links(view: ClusterView) -> dict[tuple[str, str], str]:
     }
 
 
-def _link_cell(node: NodeView, peer: str, broken: dict[tuple[str, str], str], width: int) -> Piece:
+def _link_piece(node: NodeView, peer: str, broken: dict[tuple[str, str], str]) -> Piece:
     if peer == node.name:
-        return cell("", width)
+        return " " * 12, ""
     link = node.poll.links.get(peer) if node.poll is not None else None
     what = (link.fault if link is not None else "") or broken.get((node.name, peer), "")
     if what:
-        return cell(f"# {what}", width, "bad")
+        return f"# {what}", "bad"
     if link is None:
-        return cell(".", width, "dim")
+        return ".", "dim"
     sign, style = SIGNS.get(link.state, ("=", "good") if link.in_sync else ("~", "warn"))
-    text = link.state if link.state in SIGNS else f"{size(link.sent_bytes)}B"
-    return cell(f"{sign} {text}", width, style)
+    return f"{sign} {link.state if link.state in SIGNS else size(link.sent_bytes) + 'B'}", style
 
 
 def _links_of(view: ClusterView, look: Look, width: int) -> list[Line]:

@@ -5,6 +5,7 @@ from lab.watch.look import Look
 from lab.watch.screen_line import Line, Style, cell, row
 from lab.watch.wording import moment
 
+APART = ("at", "worker")  # fields of a live log that are shown in their own places
 LEVEL_STYLES: dict[str, Style] = {"warning": "warn", "error": "bad", "critical": "bad"}
 
 
@@ -18,8 +19,8 @@ def log_page(view: ClusterView, look: Look, width: int, height: int) -> list[Lin
 
 
 def _text(line: LogLine) -> str:
-    fields = " ".join(f"{name}={value}" for name, value in line.fields.items() if name != "at")
-    return f"{line.event} {fields}".rstrip()
+    fields = " ".join(f"{name}={value}" for name, value in line.fields.items() if name not in APART)
+    return " ".join(filter(None, (line.event, str(line.fields.get("worker", "")), fields)))
 
 
 def _row(view: ClusterView, line: LogLine, text: str, width: int) -> Line:

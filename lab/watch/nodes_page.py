@@ -6,7 +6,7 @@ Also the page of one node, that Enter opens.
 from lab.view.cluster_view import ClusterView, Message, NodeView
 from lab.watch.log_page import log_page
 from lab.watch.look import Look
-from lab.watch.screen_line import Line, Piece, bar, cell, row, spark
+from lab.watch.screen_line import Line, Piece, bar, cell, grid, row, spark
 from lab.watch.wording import (
     fault_lines,
     faults_of,
@@ -21,21 +21,17 @@ from lab.watch.wording import (
 )
 
 HEAT = 6  # columns of the bar of what is lacking
-SPARK_MAX = 24
+SPARK = 17
+ROOT = 8  # digits
 BOTH_MIN = 20  # rows for messages and the log, on a large screen
 HOLDS, LACKS = "●", "·"
-WIDTHS = (9, 10, 6, 5 + HEAT, 8, 6, 6)
-HEADS = ("  NODE", "STATE", "HOLDS", "LACKS", "ROOT", "QUIET", "STARTS")
+HEADS = ("  NODE", "STATE", "HOLDS", "LACKS", "ROOT", "QUIET", "STARTS", "LAG, OR ITS END")
 
 
 def nodes_page(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
-    rest = max(10, width - sum(WIDTHS) - len(WIDTHS))
-    lag = "LAG" if rest <= SPARK_MAX else "LAG, the newest right    FAULTS"
-    lines: list[Line] = [
-        row([cell(text, wide, "dim") for text, wide in zip(HEADS, WIDTHS, strict=True)])
-    ]
-    lines[0] += [(" ", ""), cell(lag, rest, "dim")]
-    lines += [_node_row(view, node, look, rest) for node in look.nodes(view, height // 2)]
+    rows: list[list[Piece]] = [[(head, "dim") for head in HEADS]]
+    rows += [_node_row(view, node, look) for node in look.nodes(view, height // 2)]
+    lines = grid(rows, width)
     lines += [[], *fault_lines(view, width, max(1, (height - len(lines)) // 3)), []]
     rest = height - len(lines)
     if rest < BOTH_MIN:
@@ -44,33 +40,20 @@ def nodes_page(view: ClusterView, look: Look, width: int, height: int) -> list[L
     return [*lines, [], *log_page(view, look, width, height - len(lines) - 1)]
 
 
-def _node_row(view: ClusterView, node: NodeView, look: Look, rest: int) -> Line:
+def _node_row(view: ClusterView, node: NodeView, look: Look) -> list[Piece]:
     lacks, whole = view.lacks(node.name), view.known
     quiet = "-" if node.quiet_since_us is None else span(view.t_us - node.quiet_since_us)
-    heat = f"{size(lacks):>4} {bar(lacks, whole, HEAT)}"
-    line = row(
-        [
-            look.name_cell(node.name, WIDTHS[0]),
-            cell(node.health, WIDTHS[1], health_style(node.health)),
-            cell(f"{size(node.events):>5}", WIDTHS[2]),
-            cell(heat, WIDTHS[3], lack_style(lacks, whole)),
-            cell(node.root or "-", WIDTHS[4], ellipsis=False),
-            cell(f"{quiet:>6}", WIDTHS[5]),
-            cell(f"{starts(node):>4}", WIDTHS[6]),
-        ]
-    )
-    return [*line, (" ", ""), *_lag_or_end(view, node, rest)]
-
-
-def _lag_or_end(view: ClusterView, node: NodeView, width: int) -> Line:
-    """How it ended, of one that is down. Else the lag of what came last; and faults, if there is
-    room: they stand below as well.
-    """
-    if not node.up:
-        return [cell(node.exit or faults_of(view, node), width, "bad")]
-    room = min(width, SPARK_MAX)
-    lag = spark(list(node.lags_us), room)
-    return [(lag, "note"), (" ", ""), cell(faults_of(view, node), width - room - 1, "warn")]
+    end: Piece = (node.exit or faults_of(view, node), "bad")
+    return [
+        look.name_piece(node.name),
+        (f"{node.health:9}", health_style(node.health)),
+        (f"{size(node.events):>5}", ""),
+        (f"{size(lacks):>4} {bar(lacks, whole, HEAT)}", lack_style(lacks, whole)),
+        (f"{node.root[:ROOT]:{ROOT}}", ""),
+        (f"{quiet:>6}", ""),
+        (f"{starts(node):>4}", ""),
+        (spark(list(node.lags_us), SPARK), "note") if node.up else end,
+    ]
 
 
 def _messages(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
@@ -128,12 +111,9 @@ def node_page(view: ClusterView, look: Look, width: int, height: int) -> list[Li
 
 def _counters(counters: dict[str, int], width: int, height: int) -> list[Line]:
     """In columns, by name; those that are 0 last."""
-    columns = max(1, width // 40)
     names = sorted(counters, key=lambda name: (counters[name] == 0, name))
-    names = names[: columns * max(0, height)]
-    deep = -(-len(names) // columns)
+    columns = max(1, width // 40)
+    deep = max(0, min(height, -(-len(names) // columns)))
     wide = width // columns - 1
-    return [
-        row([cell(f"{size(counters[name]):>5} {name}", wide) for name in names[index::deep]])
-        for index in range(deep)
-    ]
+    texts = [f"{size(counters[name]):>5} {name}" for name in names[: columns * deep]]
+    return [row([cell(text, wide) for text in texts[index::deep]]) for index in range(deep)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from lab.terminal.display import width_of
+from lab.terminal.display import display_safe, width_of
 from lab.view.cluster_view import ClusterView
 from lab.watch.latency_page import latency_page
 from lab.watch.links_page import links_page
@@ -38,7 +38,7 @@ def head_lines(view: ClusterView, look: Look, width: int) -> list[Line]:
     title = f"{view.scenario} seed {view.seed}" if view.scenario else "chatlab watch"
     up = sum(node.up for node in view.nodes.values())
     counts = f"{up} of {len(view.nodes)} up  {view.known} messages"
-    left = "  ".join(text for text in (title, view.phase, counts) if text) + "  "
+    left = display_safe("  ".join([*filter(None, (title, view.phase)), counts, ""]))
     first: Line = [cell(left, min(width_of(left), width), "head")]
     state, style = agreement(view)
     first.append(cell(state, width - width_of(left), style))
@@ -59,7 +59,7 @@ def agreement(view: ClusterView) -> tuple[str, Style]:
         return "nobody is up", "bad"
     behind = [lacks for node in up if (lacks := view.lacks(node.name))]
     if not behind:
-        return "all who are up hold the same", "good"
+        return "all up hold the same", "good"
     return f"{len(behind)} lack up to {size(max(behind))}", "warn"
 
 
@@ -73,7 +73,6 @@ def foot_lines(
 ) -> list[Line]:
     """The scrubber over what is kept, from `first_us` to `last_us`; and the keys."""
     t_us = view.t_us
-    state = "PLAYING" if look.playing else f"BACK {span(last_us - t_us)}"
     state = "PLAYING" if look.playing else f"BACK {span(last_us - t_us)}"
     if look.at_us is None:
         state = "END" if look.recorded else "LIVE"

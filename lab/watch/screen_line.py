@@ -17,12 +17,11 @@ SPARKS = "▁▂▃▄▅▆▇█"
 FULL, EMPTY = "█", "·"
 
 
-def cell(text: str, width: int, style: Style = "", *, ellipsis: bool = True) -> Piece:
+def cell(text: str, width: int, style: Style = "") -> Piece:
     """The text in exactly `width` columns (none if `width` is not positive)."""
     if width <= 0:
         return "", style
-    safe = display_safe(text)
-    safe = cut(safe, width) if ellipsis else safe[:width]
+    safe = cut(display_safe(text), width)
     return safe + " " * (width - width_of(safe)), style
 
 
