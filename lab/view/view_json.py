@@ -117,7 +117,12 @@ def _bars(values_us: list[int]) -> str:
     """A bar for each, and the newest as a number."""
     most = max(values_us, default=0) or 1
     bars = "".join("▁▂▃▄▅▆▇█"[min(7, max(0, 8 * value // most))] for value in values_us)
-    return f"{bars} {values_us[-1] / 1000:,.1f} ms" if values_us else ""
+    newest = values_us[-1] / 1000 if values_us else 0
+    return f"{bars} {_span(newest)}" if values_us else ""
+
+
+def _span(ms: float) -> str:
+    return f"{ms:.1f} ms" if ms < 1000 else f"{ms / 1000:,.1f} s"
 
 
 def _names(names: Iterable[str]) -> str:

@@ -6,7 +6,8 @@
 
 import { clock } from "./axis.js";
 import { Diagram } from "./diagram.js";
-import { Matrix, Timelines, described } from "./matrix.js";
+import { Matrix, Timelines } from "./matrix.js";
+import { $, make, said } from "./page.js";
 import { Rows } from "./rows.js";
 
 /** @typedef {[when: string, node: string, level: string, event: string, fields: string]} Line */
@@ -14,8 +15,7 @@ import { Rows } from "./rows.js";
 /** @typedef {{t_us: number, first_us: number, summary: string, nodes: Node[], lines: Line[]}} View */
 
 const SPAN_US = 30e6, LEAST_US = 5e6, STEP_US = 1e6, LINES = 200, EVERY_MS = 200, LISTS_MS = 1000;
-const $ = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
-const scrub = /** @type {HTMLInputElement} */ ($("scrub")), filter = /** @type {HTMLInputElement} */ ($("filter"));
+const scrub = $("scrub"), filter = $("filter");
 
 /** @type {View | null} */ let latest = null; // the newest
 /** @type {View | null} */ let past = null; // of the moment that is shown, if it is not now
@@ -32,28 +32,13 @@ let moves = false; // this file sets its range
 
 const rows = new Rows();
 const matrix = new Matrix($("matrix"), rows), timelines = new Timelines($("timelines"), rows, { most: 40 });
-const diagram = new Diagram(/** @type {HTMLCanvasElement} */ ($("diagram")), rows, {
-  onSelect: (row) => ($("selected").textContent = row < 0 ? "" : said(row)),
+const diagram = new Diagram($("diagram"), rows, {
+  onSelect: (row) => ($("selected").textContent = row < 0 ? "" : said(rows, row)),
   onRange: () => (follows = follows && moves),
 });
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const now = () => Math.max(latest?.t_us ?? 0, rows.end);
-
-/** @param {string} tag @param {string} text @param {string} [name] of the class */
-function make(tag, text, name = "") {
-  const element = document.createElement(tag);
-  element.textContent = text;
-  element.className = name;
-  return element;
-}
-
-/** @param {number} row */
-function said(row) {
-  const where = rows.lane[row] < 0 ? "the run" : rows.nodes[rows.lane[row]], ref = rows.ref[row];
-  const about = ref < 0 ? "" : `  ${described(rows, ref, moment < 0 ? rows.end : moment)}`;
-  return `${clock(rows.t[row])}  ${where}: ${rows.kinds[rows.kind[row]]} ${rows.texts[rows.text[row]] ?? ""}${about}`;
-}
 
 // --- what is drawn -------------------------------------------------------------------------------
 
@@ -96,13 +81,13 @@ function drawRows(t) {
 }
 
 /** @param {Node} node */
-function card(node) {
-  const article = make("article", "", `panel ${node.up ? (node.lacks ? "lacks" : "") : "down"}`);
-  const head = make("h3", ""), list = make("dl", "");
-  head.append(make("span", node.name), make("span", node.health, node.up ? "good" : "bad"));
-  for (const [name, text, bad] of node.facts) list.append(make("dt", name), make("dd", text, bad ? "bad" : ""));
-  article.append(head, list);
-  article.dataset.node = node.name;
+function card({ name, health, up, lacks, facts }) {
+  const style = (/** @type {boolean} */ bad) => ({ className: bad ? "bad" : "" });
+  const list = facts.flatMap(([fact, text, bad]) => [make("dt", {}, fact), make("dd", style(bad), text)]);
+  const head = make("h3", {}, make("span", {}, name), make("span", { className: up ? "good" : "bad" }, health));
+  const kind = up ? (lacks ? "lacks" : "") : "down";
+  const article = make("article", { className: `panel ${kind}` }, head, make("dl", {}, ...list));
+  article.dataset.node = name;
   return article;
 }
 
@@ -113,11 +98,9 @@ function drawLog(all) {
   logged = [all, word];
   const fit = all.filter((line) => !word || line.slice(1).join(" ").toLowerCase().includes(word));
   $("count").textContent = `${fit.length} of the last ${all.length} lines`;
-  $("log").replaceChildren(...fit.reverse().map(([when, node, level, ...rest]) => {
-    const line = make("tr", "");
-    line.append(make("td", when, "muted"), make("td", node), make("td", level, `level ${level}`));
-    line.append(...rest.map((text) => make("td", text)));
-    return line;
+  $("log").replaceChildren(...fit.reverse().map((line) => {
+    const classes = ["muted", "", `level ${line[2]}`, "", ""];
+    return make("tr", {}, ...line.map((text, at) => make("td", { className: classes[at] }, text)));
   }));
 }
 
