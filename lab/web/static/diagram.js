@@ -92,7 +92,12 @@ export function downsOf(rows) {
   return downs;
 }
 
+/** @typedef {{ink: CanvasRenderingContext2D, width: number, height: number, from: number, until: number,
+ *   newsFrom: number, colours: import("./axis.js").Palette, to: ReturnType<typeof scale>}} Paint */
+
 export class Diagram {
+  /** @type {Paint} what a frame is drawn with */ paint = /** @type {any} */ (undefined);
+
   /** @param {HTMLCanvasElement} canvas @param {Rows} rows @param {Options} [options] */
   constructor(canvas, rows, options = {}) {
     this.canvas = canvas;
@@ -116,16 +121,14 @@ export class Diagram {
     this.changed();
   }
 
-  /** @param {number} t0 us @param {number} t1 us */
-  setRange(t0, t1) {
-    const span = Math.max(t1 - t0, 20);
-    this.range = { t0, t1: t0 + span };
+  /** In us; without, the whole run. */
+  setRange(t0 = 0, t1 = this.rows.end) {
+    this.range = { t0, t1: Math.max(t1, t0 + 20) };
     this.options.onRange?.(this.range);
     this.changed();
   }
 
-  /** @param {number} t us, -1: none */
-  setCursor(t) {
+  setCursor(t = -1) { // us, -1: none
     this.cursor = t;
     this.changed();
   }
@@ -141,8 +144,7 @@ export class Diagram {
     this.changed();
   }
 
-  /** @param {number} row -1: none */
-  select(row) {
+  select(row = -1) { // -1: none
     this.selected = row;
     this.past = row < 0 ? undefined : this.rows.past(row);
     this.future = row < 0 ? undefined : this.rows.future(row);
@@ -193,7 +195,7 @@ export class Diagram {
     const keys = /** @type {Record<string, () => void>} */ ({
       ArrowLeft: () => this.pan(-0.1), ArrowRight: () => this.pan(0.1),
       "+": () => this.zoom(0.6), "=": () => this.zoom(0.6), "-": () => this.zoom(1 / 0.6),
-      0: () => this.setRange(0, Math.max(this.rows.end, 1)),
+      0: () => this.setRange(),
       ",": () => this.step(-1), ".": () => this.step(1), Escape: () => this.select(-1),
     });
     canvas.addEventListener("keydown", (event) => {
@@ -271,29 +273,25 @@ export class Diagram {
     const from = rows.before(range.t0), until = rows.before(range.t1, true);
     const { news } = rows, newsFrom = firstThat(news.length, (at) => news[at] >= from);
     this.level = levelOf(until - from, firstThat(news.length, (at) => news[at] >= until) - newsFrom);
-    const paint = { ink, width, height, colours, to, from, until, newsFrom };
+    this.paint = { ink, width, height, colours, to, from, until, newsFrom };
     ink.save();
     ink.beginPath();
     ink.rect(GUTTER, 0, width - GUTTER, height);
     ink.clip();
-    this.drawGrid(paint);
-    this.drawBands(paint);
-    this.drawLanes(paint);
-    if (this.level !== "events") this.drawBars(paint);
-    if (this.level !== "bars") this.drawArrows(paint);
-    if (this.level === "events") this.drawEvents(paint);
-    this.drawMarks(paint);
+    this.drawGrid();
+    this.drawBands();
+    this.drawLanes();
+    if (this.level !== "events") this.drawBars();
+    if (this.level !== "bars") this.drawArrows();
+    if (this.level === "events") this.drawEvents();
+    this.drawMarks();
     ink.restore();
-    this.drawNames(paint);
+    this.drawNames();
     this.canvas.setAttribute("aria-label", `${rows.nodes.length} nodes, ${until - from} of ${rows.length} `
       + `events, ${clock(range.t0, to.span / 100)} to ${clock(range.t1, to.span / 100)}`);
   }
 
-  /** @typedef {{ink: CanvasRenderingContext2D, width: number, height: number, from: number, until: number,
-   *   newsFrom: number, colours: import("./axis.js").Palette, to: ReturnType<typeof scale>}} Paint */
-
-  /** @param {Paint} paint */
-  drawGrid({ ink, width, height, colours, to }) {
+  drawGrid({ ink, width, height, colours, to } = this.paint) {
     const { step, times } = ticks(this.range, to.pixels);
     ink.fillStyle = colours.muted;
     ink.strokeStyle = colours.line;
@@ -311,8 +309,7 @@ export class Diagram {
     }
   }
 
-  /** @param {Paint} paint */
-  drawBands({ ink, width, height, colours, to }) {
+  drawBands({ ink, width, height, colours, to } = this.paint) {
     const inSight = this.bands.filter((band) => to.x(band.t1) >= GUTTER && to.x(band.t0) <= width).map((band) => {
       const x = Math.max(to.x(band.t0), GUTTER - 2), wide = Math.max(Math.min(to.x(band.t1), width) - x, 2);
       return { ...band, x, wide, y: AXIS + band.level * RIBBON };
@@ -331,8 +328,7 @@ export class Diagram {
     }
   }
 
-  /** @param {Paint} paint */
-  drawLanes({ ink, width, colours, to }) {
+  drawLanes({ ink, width, colours, to } = this.paint) {
     ink.fillStyle = colours.line;
     this.rows.nodes.forEach((_, lane) => ink.fillRect(GUTTER, this.y(lane) - 0.5, width, 1));
     for (const [lane, since, until, paused] of this.downs) {
@@ -362,8 +358,8 @@ export class Diagram {
     ink.fillRect(x0, this.y(lane) - 1.5, x1 - x0, 3);
   }
 
-  /** Bars that count: packets upwards, what is shown downwards, trouble across. @param {Paint} paint */
-  drawBars({ ink, colours, to, from, until }) {
+  /** Bars that count: packets upwards, what is shown downwards, trouble across. */
+  drawBars({ ink, colours, to, from, until } = this.paint) {
     const { rows } = this, lanes = rows.nodes.length, bins = Math.ceil(to.pixels / BIN) + 1;
     const counts = [0, 1, 2].map(() => new Uint16Array(bins * lanes));
     const trouble = Object.keys(SHAPES).indexOf("bad"), perUs = to.pixels / to.span / BIN;
@@ -387,8 +383,8 @@ export class Diagram {
     });
   }
 
-  /** Packets, from lane to lane; those that brought an event stand out. @param {Paint} paint */
-  drawArrows({ ink, colours, to, from, until, newsFrom }) {
+  /** Packets, from lane to lane; those that brought an event stand out. */
+  drawArrows({ ink, colours, to, from, until, newsFrom } = this.paint) {
     const { rows, range } = this, { news } = rows;
     const end = Math.min(rows.before(range.t1 + rows.flightMax), until + EVENTS_MAX);
     const lines = { traffic: new Path2D(), bad: new Path2D(), news: new Path2D() };
@@ -417,8 +413,8 @@ export class Diagram {
     ink.globalAlpha = 1;
   }
 
-  /** Each event by itself. Those outside of the cones fade. @param {Paint} paint */
-  drawEvents({ ink, colours, to, from, until }) {
+  /** Each event by itself. Those outside of the cones fade. */
+  drawEvents({ ink, colours, to, from, until } = this.paint) {
     const { rows } = this, { drop, fault, healed } = rows.code, size = Math.min(4.5, this.pitch / 4);
     for (const fades of this.past ? [true, false] : [false]) {
       ink.globalAlpha = fades ? 0.3 : 1;
@@ -444,8 +440,7 @@ export class Diagram {
     return (this.past?.[lane] ?? -1) >= row || (this.future?.[lane] ?? Infinity) <= row;
   }
 
-  /** @param {Paint} paint */
-  drawMarks({ ink, height, colours, to }) {
+  drawMarks({ ink, height, colours, to } = this.paint) {
     const at = (/** @type {number} */ row) => this.rows.lane[row] < 0 ? AXIS : this.y(this.rows.lane[row]);
     ink.fillStyle = colours.mark;
     for (const row of this.marks) {
@@ -463,8 +458,7 @@ export class Diagram {
     if (this.cursor >= 0) ink.fillRect(to.x(this.cursor) - 1, 0, 2, height);
   }
 
-  /** @param {Paint} paint */
-  drawNames({ ink, colours }) {
+  drawNames({ ink, colours } = this.paint) {
     const every = Math.ceil(13 / this.pitch);
     this.rows.nodes.forEach((name, lane) => {
       if (lane % every === 0) fitted(ink, name, 4, this.y(lane), GUTTER - 10, colours.text);
