@@ -5,6 +5,7 @@ commands import it lazily.
 
     server        one page behind a token: what is refused, which headers every answer has, the end
     event_stream  server-sent events to a bounded number of pages, each with a bounded queue
+    watch_page    the page of `watch --web`: what an observer knows, live and at any moment before
     play_page     the page of `lab play`: a session of the simulator, which a person drives
     static/       scripts and styles of all pages: ES modules without a build step
 
@@ -21,5 +22,5 @@ Rules
 - Pages get events as columns (`lab.view.columns`), and compute who holds what from these.
 
 The parts that pages share: `rows.js` holds columns, `axis.js` times and colours; `diagram.js`,
-`curves.js` and `matrix.js` draw. Read `server`, then `event_stream`.
+`curves.js` and `matrix.js` draw. Read `server`, `event_stream`, then `watch_page`.
 """

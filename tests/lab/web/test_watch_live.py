@@ -2,10 +2,10 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,24 @@ from lab.cluster.cluster import Cluster
 
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).resolve().parents[3]
+NODES = ("n1", "n2", "n3", "n4", "n5")
+PAGE = (ROOT / "docs" / "observing.md").read_text(encoding="utf-8")
+COMMANDS = [
+    shlex.split(line, comments=True)[1:]
+    for line in PAGE.partition("Try it: with the page open")[2].split("```")[1].splitlines()[1:]
+]
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
 class Lab:
-    """Three running nodes, the command line, and the page."""
+    """Five running nodes, the command line, and the page."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("CHATLAB")}
         self._environment |= {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
         file = folder / "cluster.yaml"
-        file.write_text("nodes: [n1, n2, n3]\n", encoding="utf-8")
+        file.write_text(f"nodes: [{', '.join(NODES)}]\n", encoding="utf-8")
         self.cluster = Cluster(parse(file))
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -81,41 +87,41 @@ def lacks(page: Any, **wanted: str) -> None:
 
 
 def test_a_partition_is_seen_to_come_and_to_heal(
-    lab: Lab, watching: tuple[subprocess.Popen[str], str], new_page: Any, tmp_path: Path
+    lab: Lab, watching: tuple[subprocess.Popen[str], str], new_page: Any
 ) -> None:
+    """The commands of docs/observing.md, in their order, beside the page."""
     process, address = watching
+    cut, left, right, heal = COMMANDS
     page = new_page(width=1280, height=800)
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
     page.goto(address)
-    lab.well("send", "n1", "before", "--as", "ana", "--ack", "replicated:2")
-    lacks(page, n1="nothing known", n2="nothing known", n3="nothing known")
-    lab.well("cluster", "partition", "n1,n2", "n3")
-    for text in ("on the left", HOSTILE):
-        lab.well("send", "n1", text, "--as", "ana")
-    lab.well("send", "n3", "on the right", "--as", "bo")
-    lacks(page, n1="1 of 4", n2="1 of 4", n3="2 of 4")
+    lab.well("send", "n1", "before", "--as", "ana", "--ack", "replicated:4")
+    lacks(page, **dict.fromkeys(NODES, "nothing known"))
+    lab.well(*cut)
+    lab.well(*left)
+    lab.well("send", "n1", HOSTILE, "--as", "ana")
+    lab.well(*right)
+    lacks(page, n1="1 of 4", n2="1 of 4", n3="2 of 4", n4="2 of 4", n5="2 of 4")
     assert "faults: partition" in page.inner_text("#summary")
-    page.wait_for_function("() => document.querySelectorAll('li.lacks').length === 4")
+    page.wait_for_function("() => document.querySelectorAll('li.lacks').length === 8")
     assert page.locator("#timelines div").nth(2).locator("li.lacks").all_text_contents() == [
-        "lacks ana: on the left",
+        "lacks ana: said on the left",
         f"lacks ana: {HOSTILE}",
     ]
     assert page.locator("main img, main script").count() == 0
-    lab.well("cluster", "heal")
-    lacks(page, n1="nothing known", n2="nothing known", n3="nothing known")
+    lab.well(*heal)
+    lacks(page, **dict.fromkeys(NODES, "nothing known"))
     page.wait_for_selector("#summary:not(:has-text('faults'))")
     page.wait_for_function("() => !document.querySelector('li.lacks')")
-    page.locator("body").press("ArrowLeft")  # and as it was, one second before
+    page.locator("body").press("ArrowLeft")
     page.wait_for_selector("body.past")
-    page.screenshot(path=tmp_path / "page.png")
     lab.well("cluster", "kill", "n2")
     page.keyboard.press("Space")
     page.wait_for_selector("article.down[data-node=n2]")
     page.goto("about:blank")
     process.send_signal(signal.SIGINT)
-    began = time.monotonic()
     assert process.communicate(timeout=10) == ("", "")
-    assert process.returncode == 0 and time.monotonic() - began < 1.5
+    assert process.returncode == 0
 
 
 def test_a_trace_that_is_none_is_one_clear_line(
