@@ -32,7 +32,8 @@ from lab.view.cluster_view import Poll
 
 EVERY_S = 0.5
 EVERY_MIN_S = 0.05
-FRAMES_PER_S = 2000  # of the feeds of all nodes together; more is left to them, and skipped
+FRAMES_PER_S = 1000  # of the feeds of all nodes together; more is left to them, and skipped
+FRAMES_BURST = 3000  # that may be saved up
 FRAMES_MAX = 200  # of one feed, in one pass
 JOIN_S = 5.0
 
@@ -59,7 +60,7 @@ class LiveSource:
         self._nodes: dict[str, LiveNode] = {}
         self._launched = Launched()
         self._launched_ns = 0  # when the launcher's file was written
-        self._frames = float(FRAMES_PER_S)  # that may be read now
+        self._frames = float(FRAMES_BURST)  # that may be read now
         self._frames_s = time.monotonic()
         self._ended = False
         self._failed: BaseException | None = None
@@ -207,4 +208,4 @@ class LiveSource:
     def _refill(self) -> None:
         now_s = time.monotonic()
         more = (now_s - self._frames_s) * FRAMES_PER_S
-        self._frames, self._frames_s = min(self._frames + more, float(FRAMES_PER_S)), now_s
+        self._frames, self._frames_s = min(self._frames + more, float(FRAMES_BURST)), now_s

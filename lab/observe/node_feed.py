@@ -1,9 +1,10 @@
 """Follows what one node shows: reads its feed, and its timeline where the feed left something out.
 
 Arrivals have numbers, from 1. What follows the last number that was seen is shown at once. A jump
-is a gap: a small one is read from the timeline, page by page. A large one, or one gap right after
-another, is not: then nobody could read along, and to fill it would cost the node more than to take
-in the messages did. It is counted, and the observer goes on with the newest.
+is a gap: it is read from the timeline, page by page, as long as that is little in the long run
+(`FILL_PER_S`). Else it is a flood, in which nobody could read along, and to read it would cost the
+node as much as to take it in did: the gap is counted, and the observer goes on with the newest.
+When the flood is over, its end is read.
 """
 
 from collections import deque
@@ -21,8 +22,9 @@ from lab.view.facts import facts_of
 from node.control.messages import ReadTimeline, TimelineItem, TimelinePage, feed_decoder
 
 LOAD_MAX = 1000  # arrivals that are read when a life begins, the newest
-FILL_MAX = 1000  # of a gap that is read
-FILL_EVERY_US = 500_000
+FILL_MAX = 1000  # of gaps that are read at once
+FILL_PER_S = 20  # of gaps that are read in the long run
+CALM_MAX = 50  # arrivals from one status to the next, when a flood is over
 SHOWN_MAX = 5000  # dots that are kept of what the node shows, the newest
 MET_MAX = 20_000  # dots whose content the trace has
 FRAMES_MAX = 256  # waiting in the socket; more wait at the node, and are dropped there
@@ -86,7 +88,8 @@ class NodeFeed:
         self._met = met
         self._heard = 0  # the greatest number that the feed has named
         self._until: int | None = None  # a gap is read up to this number
-        self._filled_us = -FILL_EVERY_US
+        self._fills = float(FILL_MAX)  # arrivals that may be read to fill gaps
+        self._refilled_us = 0
         self._shown: deque[str] = deque(maxlen=SHOWN_MAX)
         self._loading: list[TimelineItem] | None = None
         self._asked = 0  # arrivals of the snapshot that is read
@@ -142,13 +145,13 @@ class NodeFeed:
         What was there at the one before should have come; and if nothing much came since, the
         burst is over, and its end is read.
         """
-        if not self.following or self._until is not None or self.seen >= before:
+        calm = arrivals - before <= CALM_MAX
+        if not self.following or self._until is not None or self.seen >= before or not calm:
             return
-        if arrivals - before <= FILL_MAX:
-            self.missed += max(arrivals - max(self._heard, self.seen), 0)
-            self._heard = max(self._heard, arrivals)
-            self._skip(arrivals - LOAD_MAX)
-            self._may_fill(arrivals)
+        self.missed += max(arrivals - max(self._heard, self.seen), 0)
+        self._heard = max(self._heard, arrivals)
+        self._skip(arrivals - LOAD_MAX)
+        self._until = arrivals
 
     # --- the timeline ---------------------------------------------------------------------------
 
@@ -183,12 +186,14 @@ class NodeFeed:
     # --- inside ---------------------------------------------------------------------------------
 
     def _may_fill(self, until: int) -> bool:
-        if until - self.seen > FILL_MAX:
-            return False
         now_us = self._events.now_us
-        if self._until is None and now_us - self._filled_us < FILL_EVERY_US:
+        more = (now_us - self._refilled_us) * FILL_PER_S / 1e6
+        self._fills, self._refilled_us = min(self._fills + more, FILL_MAX), now_us
+        need = until - max(self._until or 0, self.seen)
+        if need > self._fills:
             return False
-        self._filled_us, self._until = now_us, max(self._until or 0, until)
+        self._fills -= need
+        self._until = until
         return True
 
     def _skip(self, to: int) -> None:

@@ -5,6 +5,9 @@ An XPUB socket on ipc, and one on TCP for those who have an observer key, if ask
 observer that is slow loses what does not fit its bounded queue, sees the jump in the numbers, and
 reads the missing part from the timeline.
 
+What observers cost is bounded, too: all together get `DELIVERIES_PER_S` frames in the long run, so
+that each of many gets fewer. The oldest arrivals of a turn that are over that are left out for all.
+
 There is no handler for anything. The feed has one topic, everything, and an observer may ask for it
 or not. libzmq keeps every other topic that it is sent, without a bound, as long as the connection
 stands, and has done so before the feed reads of it. So who sends anything else is hung up on.
@@ -32,6 +35,9 @@ HIGH_WATER = 1024  # arrivals per observer
 REQUEST_BYTES_MAX = 8 * 1024
 ALL_REQUESTS_BYTES_MAX = 1024 * 1024
 CONNECTIONS_MAX = 256
+DELIVERIES_PER_S = 5000  # frames to all observers together
+DELIVERIES_BURST = 20_000  # that may be saved up
+REFILL_S = 0.05
 EVERYTHING, NOTHING = b"\x01", b"\x00"  # to subscribe, or no longer, to the topic of no letters
 
 
@@ -72,6 +78,9 @@ class Feed:
         self._encode = msgspec.msgpack.Encoder().encode
         self.published = 0
         self.refused = 0  # requests for anything but everything
+        self.left_out = 0  # arrivals, since observers had got as many as they may
+        self._allowance = float(DELIVERIES_BURST)
+        self._refilled_s = loop.time()
 
     def start(self) -> None:
         assert not self._sockets, "started twice"
@@ -140,18 +149,37 @@ class Feed:
         self.published += len(arrivals)
         if not self.watched:
             return
-        for number, arrival in arrivals:
+        allowed = self._allowed(len(arrivals))
+        self.left_out += len(arrivals) - allowed
+        for number, arrival in arrivals[len(arrivals) - allowed :]:
             item = TimelineItem(arrival.event, arrival.received_at_ms, arrival.via, arrival.skewed)
             frame = self._encode(FeedArrival(self._node, number, item))
             for socket in self._sockets:
                 socket.send(frame, zmq.DONTWAIT)
-        for pump in self._pumps:
-            pump.look()
+        if allowed:
+            for pump in self._pumps:
+                pump.look()
+
+    def _allowed(self, arrivals: int) -> int:
+        """How many of these may go out to all who subscribe."""
+        now_s = self._loop.time()
+        since_s = now_s - self._refilled_s
+        if since_s >= REFILL_S:
+            gone = [one for one in self._subscribed if not one.is_open]
+            self._subscribed.difference_update(gone)
+            more = since_s * DELIVERIES_PER_S
+            self._allowance = min(self._allowance + more, DELIVERIES_BURST)
+            self._refilled_s = now_s
+        each = max(len(self._subscribed), 1)
+        allowed = min(arrivals, int(self._allowance) // each)
+        self._allowance -= allowed * each
+        return allowed
 
     @property
     def counters(self) -> dict[str, int]:
         return {
             "feed_published": self.published,
+            "feed_left_out": self.left_out,
             "feed_refused": self.refused,
             **gates_counters(self.gates),
         }

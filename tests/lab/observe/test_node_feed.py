@@ -12,7 +12,7 @@ from domain.events import MessagePosted
 from lab.client.location import NodeLocation
 from lab.observe import node_feed
 from lab.observe.event_queue import EventQueue
-from lab.observe.node_feed import FILL_EVERY_US, FILL_MAX, LOAD_MAX, Met, NodeFeed
+from lab.observe.node_feed import CALM_MAX, FILL_MAX, LOAD_MAX, Met, NodeFeed
 from lab.trace.kinds import Boot, Handed, Visible
 from lab.trace.trace import Event
 from node.control.messages import TimelineItem, TimelinePage
@@ -101,8 +101,11 @@ def test_a_small_gap_is_read_from_the_timeline(feed: NodeFeed, events: Clock) ->
     feed.page(page(9, 9, 9, 9))
     assert feed.request(9) is None
     assert (shown(events), feed.missed, feed.unread) == ([4, 5, 6, 7, 8, 9], 3, 0)
-    feed.take(11, item(11))  # too soon to be filled
-    assert (shown(events), feed.missed, feed.unread) == ([11], 4, 1)
+    feed.take(FILL_MAX + 8, item(FILL_MAX + 8))  # too many together
+    assert (shown(events), feed.unread) == ([FILL_MAX + 8], FILL_MAX - 2)
+    events.at_us = 10**9
+    feed.take(FILL_MAX + 10, item(FILL_MAX + 10))  # long after that, there is room again
+    assert feed.request(9) is not None
 
 
 def test_a_flood_is_left_out_and_its_end_is_read(feed: NodeFeed, events: Clock) -> None:
@@ -110,10 +113,9 @@ def test_a_flood_is_left_out_and_its_end_is_read(feed: NodeFeed, events: Clock) 
     far = 50 * FILL_MAX
     feed.take(far, item(far))
     assert (shown(events), feed.missed, feed.unread) == ([far], far - 4, far - 4)
-    feed.behind(2 * far, far + 100)  # much has come since the last status: it goes on
+    feed.behind(2 * far, 2 * far - CALM_MAX - 1)  # much has come since the last status
     assert feed.request(9) is None
-    events.at_us = FILL_EVERY_US
-    feed.behind(2 * far, 2 * far - 1)
+    feed.behind(2 * far, 2 * far - CALM_MAX)
     asked = feed.request(9)
     assert asked is not None and (asked.offset, asked.arrivals) == (2 * far - LOAD_MAX, 2 * far)
     feed.page(page(2 * far - LOAD_MAX + 1, 2 * far, 2 * far, 2 * far))
