@@ -41,7 +41,12 @@ def main(file: str, count: int, every_s: float) -> None:
     sources = [LiveSource(Cluster(place), every_s) for _ in range(count)]
     views = [ClusterView() for _ in sources]
     ended = Flag()
-    reader = Thread(target=lambda: (sys.stdin.buffer.read(), ended.set()), daemon=True)
+
+    def await_end() -> None:
+        sys.stdin.buffer.read()
+        ended.set()
+
+    reader = Thread(target=await_end, daemon=True)
     for source in sources:
         source.start()
     ready = False

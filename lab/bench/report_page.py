@@ -49,7 +49,7 @@ MOVE = """([share, steps]) => {
 def figures(session: Session) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="chatlab-") as name:
         folder = Path(name)
-        (folder / "plan.json").write_bytes(plan_to_json(_long(session.scale.sim)))
+        (folder / "plan.json").write_bytes(plan_to_json(long_plan(session.scale.sim)))
         command = [*COMMAND, "lab", "report", "plan.json", "--html", "report.html"]
         made_ms = command_ms(command, folder)
         page = folder / "report.html"
@@ -70,7 +70,8 @@ def figures(session: Session) -> list[Figure]:
     ]
 
 
-def _long(share: float) -> Plan:
+def long_plan(share: float) -> Plan:
+    """Of a run of about 100,000 events, or that share of it."""
     scenario = named("partition")
     faults_ms, posts = int(FAULTS_MS * share) + 1000, int(POSTS * share) + 10
     workload = msgspec.structs.replace(scenario.workload, posts=(posts, posts))

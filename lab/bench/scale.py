@@ -20,6 +20,7 @@ class Scale(Struct, frozen=True):
     settle_s: float
     window_s: float
     moderated: int  # texts of a kind
+    observers: int
     sim: float  # share of a simulated length or size
     compiled: bool  # whether the compiled tree is built and measured too
 
@@ -39,6 +40,7 @@ FULL = Scale(
     settle_s=5.0,
     window_s=5.0,
     moderated=2000,
+    observers=50,
     sim=1.0,
     compiled=True,
 )
@@ -57,6 +59,7 @@ QUICK = Scale(
     settle_s=0.1,
     window_s=1.2,
     moderated=50,
+    observers=3,
     sim=0.01,
     compiled=False,
 )
