@@ -20,6 +20,8 @@ from typing import Any
 
 MARKS_MAX = 4  # combining marks on one base; more is a stack that covers other lines
 ELLIPSIS = "…"
+# Signs that chatlab itself draws with, one column each: for them alone no table is loaded.
+_NARROW = str.maketrans(dict.fromkeys("…·█▁▂▃▄▅▆▇●━─│╌←↑→↓", " "))
 
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _LINE_ENDS = {"\n", "\x85", "\u2028", "\u2029"}
@@ -176,7 +178,7 @@ def _joinable(char: str) -> bool:
 
 def width_of(text: str) -> int:
     """Columns that a text takes on a terminal. The text is already safe to show."""
-    if text.isascii():
+    if text.isascii() or text.translate(_NARROW).isascii():
         return len(text)
     from wcwidth import wcswidth  # lazy: tables of Unicode, for texts that need them
 

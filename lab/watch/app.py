@@ -22,6 +22,7 @@ from lab.watch.look import Look
 from lab.watch.screen import FOOT_LINES, HEAD_LINES, PAGES, foot_lines, head_lines, page_lines
 
 FRAME_S = 0.1
+FIRST_S = 0.02
 STEP_US = 200_000
 BIG_STEP_US = 5_000_000
 FOR_EVER_US = 10**18
@@ -112,6 +113,8 @@ class WatchApp(App[Exception]):
             return
         self._play_on()
         self.draw()
+        if not self.history.latest.nodes:  # the first frame that shows something is soon due
+            self.set_timer(FIRST_S, self.tick)
 
     @property
     def view(self) -> ClusterView:

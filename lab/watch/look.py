@@ -66,6 +66,8 @@ class Look:
         return all(word in text.lower() for word in rest)
 
     def wants_message(self, message: Message) -> bool:
+        if not self.query:
+            return True
         text = f"{message.author}: {message.text} {message.dot}".lower()
         return all(word in text for word in self.query.lower().split())
 
