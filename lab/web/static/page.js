@@ -21,6 +21,6 @@ export function said(rows, row, name = "") {
   const where = rows.lane[row] < 0 ? "the run" : rows.nodes[rows.lane[row]];
   const to = peer < 0 ? "" : ` ${kind === "recv" ? "from" : "to"} ${rows.nodes[peer]}`;
   const text = rows.text[row] < 0 ? "" : `: ${rows.texts[rows.text[row]]}`;
-  const about = ref < 0 ? "" : `, ${name} ${described(rows, ref, rows.t[row])}`;
+  const about = ref < 0 ? "" : `, ${name && `${name} `}${described(rows, ref, rows.t[row])}`;
   return `${clock(rows.t[row])} ${where} ${kind}${to}${text}${about}`;
 }
