@@ -8,6 +8,7 @@ from lab.cli.common import hear_ctrl_c
 from lab.cli.lab_common import complete_scenario, opened_source
 from lab.cli.pages import Opens, Port, need_pages, serve
 from lab.cli.planted import planted
+from lab.terminal.errors import Exit, Problem
 
 if TYPE_CHECKING:
     from lab.plan.faults import Plan
@@ -38,6 +39,7 @@ def play(
     The address has a token: whoever has it can play. Ctrl-C ends it, and nothing is left behind.
     """
     need_pages()
+    from lab.play.deeds import PlayError
     from lab.play.judging import judges
     from lab.play.session import PlaySession
     from lab.web.play_page import PlayPage
@@ -47,11 +49,13 @@ def play(
     bug = plant or bug
     if bug:
         context.with_resource(planted(bug))
-    session = PlaySession(plan)
     try:
+        session = PlaySession(plan)
         with judges() as pool:
             page = PlayPage(session, pool, port=port, planted=f"{bug}+" if bug else "")
             serve(page.server, opens, page.run)
+    except PlayError as error:
+        raise Problem(str(error), Exit.USAGE) from None
     except KeyboardInterrupt:
         pass  # that is how one ends it
 
@@ -61,7 +65,6 @@ def _base(text: str | None, seed: int) -> "tuple[Plan, str]":
     from lab.campaign.judged_run import plan_of
     from lab.campaign.replay_token import PLANTED, TokenError, parse
     from lab.play.session import calm_plan
-    from lab.terminal.errors import Exit, Problem
 
     if text is None:
         return calm_plan(seed), ""

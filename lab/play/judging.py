@@ -8,9 +8,10 @@ for it. The checkers are asked twice, about the events up to now and about all o
 that was broken already stays broken; most of the others are open until the end.
 """
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 
@@ -20,17 +21,19 @@ from lab.checkers import Judge, Outcome, Verdict
 from lab.plan.faults import Plan
 from lab.trace.kinds import Phase
 
+REASON_CHARS_MAX = 300
+NICE = 5  # the page goes first
 TOKEN_CHARS_MAX = 100_000  # of one word of a command line, on Linux 131,072
 
 
-class Standing(Struct, frozen=True):
+class Standing(Struct, frozen=True, array_like=True):
     """One promise."""
 
     rule: str
     name: str
     now: Outcome
     healed: Outcome  # if everything healed now, and the nodes had their time to agree
-    reason: str  # of `healed`, or of `now` where that fails
+    reason: str  # of `healed`, or of `now` where that fails; cut where it is long
     witnesses: tuple[int, ...]  # places in the trace of now
 
 
@@ -49,9 +52,11 @@ def judge_plan(plan: Plan) -> Judgement:
     events = judged.trace.events
     healed = [event.seq for event in events if event.data == Phase("heal")]
     until = healed[0] if healed else len(events)
-    judge = Judge(calibrated(plan, limits_for(plan)))
-    judge.see_all(events[:until])
-    now = {one.rule: one for one in judge.verdicts()}
+    now: dict[str, Verdict] = {}
+    with suppress(Exception):  # a checker that fails is the verdict LAB already
+        judge = Judge(calibrated(plan, limits_for(plan)))
+        judge.see_all(events[:until])
+        now = {one.rule: one for one in judge.verdicts()}
     token = str(judged.token)
     return Judgement(
         at_us=plan.faults_us,
@@ -70,7 +75,7 @@ def _standing(healed: Verdict, now: Verdict, judged: JudgedRun) -> Standing:
         name=ALL_RULES[healed.rule].name,
         now=now.outcome,
         healed=healed.outcome,
-        reason=told.reason,
+        reason=told.reason[:REASON_CHARS_MAX],
         witnesses=tuple(
             [
                 seq
@@ -84,6 +89,6 @@ def _standing(healed: Verdict, now: Verdict, judged: JudgedRun) -> Standing:
 @contextmanager
 def judges() -> Iterator[ProcessPoolExecutor]:
     """One process that judges. It is started at once, and does not outlive this context."""
-    with worker_pool(1, int, finish=False) as pool:
+    with worker_pool(1, os.nice, NICE, finish=False) as pool:
         pool.submit(int).result()
         yield pool

@@ -31,6 +31,7 @@ NOW_US_MAX = 3_600_000_000  # of simulated time
 EVENTS_MAX = 200_000  # of a trace
 DEEDS_MAX = 2_000  # ops and faults of a branch
 BRANCHES_MAX = 64
+NODES_MAX = 50
 NAME_CHARS_MAX = 40
 FIRST = "main"
 STEP_US_MAX = 10_000_000
@@ -55,9 +56,11 @@ def calm_plan(seed: int = 1) -> Plan:
 
 
 class PlaySession:
-    """Mutable; not for several threads."""
+    """Mutable; not for several threads. Raises PlayError if there are too many nodes."""
 
     def __init__(self, base: Plan) -> None:
+        if len(base.nodes) > NODES_MAX:
+            raise PlayError(f"{len(base.nodes)} nodes are more than a page shows: {NODES_MAX}")
         self.base = base
         self.broken = ""  # an exception out of the simulator: the run cannot go on from here
         self.replays = 0  # how often there was a new world, and so a new trace

@@ -40,9 +40,8 @@ from lab.web.server import WebServer, body_of
 
 EVERY_S = 0.05  # from one look at the session to the next
 LATE_S = 0.25  # what the clock runs on meanwhile counts so much at most
-JUDGE_EVERY_S = 0.5  # while it plays
+JUDGE_EVERY_S = 1.0  # while it plays
 SPEED_MAX = 100.0
-TEXT_MAX = 300  # characters of what a page shows of a verdict
 
 Moment = Annotated[int, Meta(ge=0, le=1 << 40)]
 
@@ -166,8 +165,7 @@ class PlayPage:
 
     async def _plan(self, _: Request) -> Response:
         plan = plan_to_json(self.session.plan()) + b"\n"
-        name = f'attachment; filename="play-{self.session.base.scenario}.json"'
-        headers = {"Content-Disposition": name}
+        headers = {"Content-Disposition": 'attachment; filename="play.json"'}
         return Response(plan, media_type="application/json", headers=headers)
 
     async def _token(self, _: Request) -> Response:
@@ -225,13 +223,14 @@ class PlayPage:
 
     async def _stream(self, request: Request) -> Response:
         self._publish()
-        first = [message("start", None), *self._sent, message("state", self._state())]
-        return self.hub.stream(request, first)
+        first = (message("start", None), *self._sent, message("state", self._state()))
+        return self.hub.stream(request, [b"".join(first)])
 
     def _publish(self) -> None:
         for whole in self._news():
             self.hub.send(whole)
-        self.hub.publish("state", self._state())
+        if self.hub.pages:
+            self.hub.publish("state", self._state())
 
     def _news(self) -> Iterator[bytes]:
         """Rows that pages do not have yet."""
@@ -264,13 +263,7 @@ class PlayPage:
             "said": self._said or session.broken,
             "branch": session.branch.name,
             "branches": [
-                {
-                    "name": one.name,
-                    "parent": one.parent,
-                    "from_us": one.from_us,
-                    "end_us": one.end_us,
-                }
-                for one in session.branches
+                (one.name, one.parent, one.from_us, one.end_us) for one in session.branches
             ],
             "nodes": [_node(host, session.now_us) for host in session.world.hosts.values()],
             "active": [
@@ -288,10 +281,7 @@ class PlayPage:
             "now": self._judged == self._place,
             "same_trace": self._judged is not None and self._judged[0] == self.session.replays,
             "outcome": judgement.outcome,
-            "rows": [
-                [one.rule, one.name, one.now, one.healed, one.reason[:TEXT_MAX], one.witnesses]
-                for one in judgement.standings
-            ],
+            "rows": judgement.standings,
         }
 
 

@@ -15,7 +15,7 @@ import { Rows } from "./rows.js";
  *   ahead_ms: number}} Node */
 /** @typedef {[rule: string, name: string, now: string, healed: string, reason: string, seqs: number[]]} Standing */
 /** @typedef {{scenario: string, seed: number, planted: string, now_us: number, plan_us: number, speed: number,
- *   said: string, branch: string, branches: {name: string, parent: string, from_us: number, end_us: number}[],
+ *   said: string, branch: string, branches: [name: string, parent: string, from: number, end: number][],
  *   nodes: Node[], active: Active[],
  *   judgement: {at_us: number, now: boolean, same_trace: boolean, outcome: string, rows: Standing[]} | null}} State */
 
@@ -61,7 +61,7 @@ const matrix = new Matrix($("matrix"), rows), timelines = new Timelines($("timel
 const diagram = new Diagram($("diagram"), rows, {
   onSelect: (row) => ($("selected").textContent = row < 0 ? "" : said(rows, row)),
   onRange: ({ t0, t1 }) => { // who zooms goes on following, who moves away does not
-    if (!moves && Math.abs(t1 - t0 - span) < 1) follows = t0 <= state.now_us && state.now_us <= t1;
+    if (!moves && state && Math.abs(t1 - t0 - span) < 1) follows = t0 <= state.now_us && state.now_us <= t1;
     span = t1 - t0;
   },
 });
@@ -155,18 +155,18 @@ function changed() {
 
 function draw() {
   if (!$("nodes").children.length) build();
-  const { now_us: now, branches } = state, branch = branches.find((one) => one.name === state.branch);
+  const { now_us: now, branches } = state, branch = branches.find(([name]) => name === state.branch);
   $("where").textContent = `${state.planted}${state.scenario} seed ${state.seed}`
     + (state.plan_us ? `, its faults end at ${clock(state.plan_us, 1e5)}` : "");
   if (state.said) $("said").textContent = state.said;
   $("Play").textContent = state.speed ? "Hold" : "Play";
-  if (!held) Object.assign($("scrub"), { max: Math.max(branch?.end_us ?? 0, 1), value: now });
+  if (!held) Object.assign($("scrub"), { max: Math.max(branch?.[3] ?? 0, 1), value: now });
   const t = held ? Number($("scrub").value) : now;
   $("when").textContent = clock(t);
-  fill("branches", [state.branch, branches.length], () => branches.map((one) => make("button", {
-    onclick: () => act({ do: "go", branch: one.name }), ariaPressed: String(one === branch),
-    title: one.parent && `from ${one.parent} at ${clock(one.from_us)}`,
-  }, one.name)));
+  fill("branches", [state.branch, branches.length], () => branches.map(([name, parent, from]) => make("button", {
+    onclick: () => act({ do: "go", branch: name }), ariaPressed: String(name === state.branch),
+    title: parent && `from ${parent} at ${clock(from)}`,
+  }, name)));
   drawNodes();
   for (const button of document.querySelectorAll("button")) /** @type {any} */ (button).show?.();
   fill("active", state.active, () => state.active.map((one) =>

@@ -307,6 +307,8 @@ def test_nothing_grows_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     session.do(Ask("n1"))
     with pytest.raises(PlayError, match="1 deeds are enough"):
         session.do(Ask("n1"))
+    with pytest.raises(PlayError, match="51 nodes are more than a page shows"):
+        PlaySession(replace(calm_plan(), nodes=tuple([f"n{at}" for at in range(51)])))
     monkeypatch.setattr("lab.play.session.BRANCHES_MAX", 2)
     with pytest.raises(PlayError, match="there are 2 branches"):
         session.fork()
