@@ -68,5 +68,7 @@ def trace_of(file: Path) -> "Trace":
     try:
         with file.open("rb") as lines:
             return read_lines(lines)
-    except (OSError, TraceError) as error:
+    except OSError as error:
+        raise Problem(f"{file}: {error.strerror}", Exit.USAGE) from None
+    except TraceError as error:
         raise Problem(f"{file}: {error}", Exit.USAGE) from None

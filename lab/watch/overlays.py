@@ -58,5 +58,14 @@ def commands_page(view: ClusterView, look: Look, width: int, height: int) -> lis
         [],
     ]
     for what, command in commands_of(look.selected, others, look.file_option):
-        lines.append([cell(f"  {what}", 16, "dim"), cell(command, width - 16)])
+        first, *rest = _folded(command, width - 16)
+        lines.append([cell(f"  {what}", 16, "dim"), cell(first, width - 16)])
+        lines += [[cell("", 16), cell(part, width - 16)] for part in rest]
     return lines[:height]
+
+
+def _folded(command: str, width: int) -> list[str]:
+    """The command in lines that a shell joins again: all but the last end in a backslash."""
+    room = max(width, 20) - 1
+    parts = [command[at : at + room] for at in range(0, len(command), room)]
+    return [*(f"{part}\\" for part in parts[:-1]), parts[-1]]

@@ -102,7 +102,7 @@ def _detail(text: str) -> str:
 
 def starts(node: NodeView) -> int:
     """How often it was started: its life by the journal, or the launcher's count of restarts."""
-    return max(node.life, node.restarts + node.up)
+    return max(node.life, node.restarts + (node.up or bool(node.exit)))
 
 
 def median(values: Sequence[float]) -> float:

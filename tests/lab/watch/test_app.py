@@ -21,6 +21,7 @@ from lab.watch.lines_widget import LinesWidget
 from lab.watch.look import Look
 from lab.watch.recorded_source import RecordedSource
 from lab.watch.screen import OVERLAYS, PAGES, foot_lines, head_lines, page_lines
+from lab.watch.screen_line import Line
 from tests.lab.watch.test_screens import NEVER_S, run_of
 
 SIZES = ((0, 0), (1, 1), (9, 3), (40, 10), (80, 24), (160, 50), (500, 200))
@@ -58,6 +59,23 @@ def test_every_page_fits_every_size(name: str) -> None:
             text = "".join(piece for piece, _ in line)
             assert width_of(text) <= width, text
             assert display_safe(text) == text, ascii(text)
+
+
+def test_a_long_command_is_folded_so_that_a_shell_joins_it_again() -> None:
+    view = crowd()
+    look = Look("-f '/tmp/a folder/cluster.yaml' ")
+    look.select(list(view.nodes), 0)
+    lines = ["".join(text for text, _ in line) for line in page_of("commands", view, look)]
+    text = "\n".join(line[16:].rstrip(" ") for line in lines).replace("\\\n", "")
+    others = ",".join(name for name in view.nodes if name != "n1")
+    file = "chatlab -f '/tmp/a folder/cluster.yaml'"
+    assert f"{file} cluster partition n1 {others}\n" in text
+    assert f"{file} cluster kill n1\n" in text
+    assert not any("…" in line for line in lines)
+
+
+def page_of(overlay: str, view: ClusterView, look: Look) -> list[Line]:
+    return OVERLAYS[overlay](view, look, 80, 200)
 
 
 def test_a_recorded_run_plays_in_its_own_time_and_stops_at_its_end() -> None:
