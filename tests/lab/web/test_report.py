@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from domain.commands import PostMessage
-from lab.campaign.judged_run import JudgedRun, judged_trace, opened, run_judged
+from lab.campaign.judged_run import JudgedRun, judged, judged_trace, opened, run_judged
 from lab.cli.main import main
 from lab.plan.faults import Kill, Op, Plan, Timed, plan_to_json
 from lab.real import recorded_run
 from lab.trace.file import TraceError, write_lines
+from lab.trace.kinds import Ok
 from lab.trace.trace import Trace
 from lab.view.columns import Columns
 from lab.web.report import SCRIPTS, Side, filled, first_difference, one_script, write_report
@@ -368,6 +369,9 @@ def test_recordings_of_nodes_make_a_report(
         if kind == "handed"
     ]
     assert news.count("recv") == 10
+    oks = [one.data for one in run.trace if type(one.data) is Ok]
+    assert [one.text for one in oks] == [f"hello {number}" for number in range(5)]
+    assert {one.rule for one in judged(run, run.plan, 0).verdicts if one.outcome == "fail"} == set()
 
 
 def test_what_is_no_run_is_refused_in_one_line(
