@@ -199,10 +199,15 @@ class _Traced(Struct, frozen=True):
 
 
 def judged_trace(trace: Trace) -> JudgedRun:
-    """Judge a run whose trace was kept. Raises TraceError where it does not say what run it is."""
+    """Judge a run whose trace was kept. Raises TraceError where it does not say what run it is.
+
+    What was only observed has no scenario, and no verdicts: an observer does not see everything.
+    """
     first = trace.events[0].data if trace.events else None
     if type(first) is not TracedRun:
         raise TraceError("the first event is not `run`: that is no whole trace")
+    if not first.scenario:
+        return _observed(trace, first.nodes)
     try:
         plan = plan_from_json(first.options.encode())
     except msgspec.MsgspecError as error:
@@ -212,6 +217,19 @@ def judged_trace(trace: Trace) -> JudgedRun:
     if first.source == "sim":
         limits = calibrated(plan, limits)
     return judged(_Traced(plan, trace), source, plan.seed, limits=limits)
+
+
+def _observed(trace: Trace, nodes: tuple[str, ...]) -> JudgedRun:
+    plan = Plan("observed", 0, nodes, faults_us=trace.events[-1].t_us, liveness_us=0)
+    return JudgedRun(
+        source=plan,
+        seed=0,
+        plan=plan,
+        trace=trace,
+        verdicts=(),
+        outcome="unknown",
+        failures=(),
+    )
 
 
 def _drawn_from(plan: Plan) -> Source:

@@ -12,6 +12,7 @@ Read `node_states` (what `ps` shows), `convergence`, `watcher`, `cluster_rates` 
 `stat`), then `log_tail`.
 
 `live_source` turns all of that into trace events and polls, for `lab.view`: a thread (`LiveSource`)
-with a bounded queue (`event_queue`), one `live_node` for each node with its `node_feed`, and the
-logs (`log_notes`). So what is seen live, in a recorded run and in a simulated one is one thing.
+with a bounded queue (`event_queue`), a `live_node` for each node with its `node_feed`, the faults
+of links (`link_faults`) and the logs (`log_notes`). So what is seen live, in a recorded run and in
+a simulated one is one thing.
 """

@@ -16,28 +16,13 @@ from lab.cluster.processes import live_record, state_of
 from lab.observe.event_queue import EventQueue
 from lab.observe.node_feed import Met, NodeFeed
 from lab.observe.poll_of import poll_of
-from lab.trace.kinds import Crash, Faulted, Healed, Paused, Resumed, State, Stopped
+from lab.trace.kinds import Crash, Paused, Resumed, State, Stopped
 from lab.view.cluster_view import Poll
-from node.control.messages import PeerStatus, ReadStatus, Status, TimelinePage
+from node.control.messages import ReadStatus, Status, TimelinePage
 from node.network.link_faults import LinkFault
 
 SILENT_US = 2_000_000
 RECONNECT_US = 10_000_000
-LINK_FAULTS = ("blocked", "loss", "duplicate", "delay_ms", "jitter_ms")
-WORDS = dict(
-    zip(LINK_FAULTS, ("partition", "loss", "duplicate", "latency", "latency"), strict=True)
-)
-
-
-class FaultNumbers:
-    """Numbers for faults, unique in a run. Mutable."""
-
-    def __init__(self) -> None:
-        self._last = 0
-
-    def new(self) -> int:
-        self._last += 1
-        return self._last
 
 
 class LiveNode:
@@ -49,7 +34,6 @@ class LiveNode:
         context: zmq.Context[zmq.Socket[bytes]],
         events: EventQueue,
         met: Met,
-        numbers: FaultNumbers,
     ) -> None:
         self.name = at.name
         self.feed = NodeFeed(at, context, events, met)
@@ -57,7 +41,6 @@ class LiveNode:
         self._at = at
         self._context = context
         self._events = events
-        self._numbers = numbers
         self._client: Client | None = None
         self._status_id = self._page_id = 0  # in flight; 0: none
         self._asked_us = 0
@@ -67,11 +50,16 @@ class LiveNode:
         self._status: Status | None = None  # the last one of this life
         self._state: State | None = None
         self._restarts = 0
-        self._faults: dict[tuple[str, str], tuple[int, tuple[str, ...]]] = {}
 
     @property
     def sockets(self) -> "list[zmq.Socket[bytes]]":
         return self._client.sockets if self._client is not None else []
+
+    @property
+    def link_faults(self) -> dict[tuple[str, str], LinkFault]:
+        """From here to each peer, as it said last."""
+        peers = self._status.peers if self._status is not None and self.feed.following else {}
+        return {(self.name, to): one.link for to, one in peers.items() if one.link is not None}
 
     def close(self) -> None:
         self._hang_up()
@@ -110,7 +98,7 @@ class LiveNode:
             self._hang_up()
 
     def _ask_page(self) -> None:
-        if self._client is None or self._page_id:
+        if self._client is None or self._page_id or self._events.crowded:
             return
         request = self.feed.request(self._client.new_id())
         if request is not None:
@@ -160,7 +148,6 @@ class LiveNode:
 
     def _say(self, status: Status) -> None:
         """What a status says, once the life's beginning is in the trace."""
-        self._set_faults(status.peers)
         state = State(status.root, status.events, status.missing, str(status.state))
         if state != self._state:
             self._state = state
@@ -201,9 +188,6 @@ class LiveNode:
 
     def ended(self) -> None:
         """The process is gone, or another one has taken its place."""
-        for number, _ in self._faults.values():
-            self._events.put("", 0, Healed(number))
-        self._faults.clear()
         status = self._status
         if status is not None and self.feed.following:
             written, durable = status.written_upto, status.durable_upto
@@ -229,28 +213,3 @@ class LiveNode:
             self._client.close()
             self._client = None
         self._status_id = self._page_id = 0
-
-    # --- faults of links ------------------------------------------------------------------------
-
-    def _set_faults(self, peers: dict[str, PeerStatus]) -> None:
-        """Each fault, with the peers whose link from here has it."""
-        now: dict[tuple[str, str], list[str]] = {}
-        for name, peer in peers.items():
-            if peer.link is not None and not peer.link.none:
-                now.setdefault((word_of(peer.link), peer.link.text()), []).append(name)
-        for key, (number, names) in list(self._faults.items()):
-            if tuple(now.get(key, ())) != names:
-                self._events.put("", 0, Healed(number))
-                del self._faults[key]
-        for (what, text), names_now in now.items():
-            if (what, text) not in self._faults:
-                number = self._numbers.new()
-                self._faults[what, text] = number, tuple(names_now)
-                detail = f"{self.name} to {', '.join(names_now)}: {text}"
-                fault = Faulted(number, what, (self.name, *names_now), detail)
-                self._events.put("", 0, fault)
-
-
-def word_of(fault: LinkFault) -> str:
-    """As faults of simulated runs are called; the first of them, if there are several."""
-    return next(WORDS[name] for name in LINK_FAULTS if getattr(fault, name))

@@ -23,12 +23,14 @@ from lab.client.location import NodeLocation
 from lab.cluster.cluster import Cluster
 from lab.cluster.launcher_state import Launched, read_launched
 from lab.observe.event_queue import EventQueue
-from lab.observe.live_node import FaultNumbers, LiveNode
+from lab.observe.link_faults import LinkFaults
+from lab.observe.live_node import LiveNode
 from lab.observe.log_notes import LogNotes
 from lab.observe.node_feed import Met
 from lab.trace.kinds import SCHEMA, Run
 from lab.trace.trace import Event
 from lab.view.cluster_view import Poll
+from node.network.link_faults import LinkFault
 
 EVERY_S = 0.5
 EVERY_MIN_S = 0.05
@@ -55,7 +57,7 @@ class LiveSource:
         self._every_s = max(every_s, EVERY_MIN_S)
         self._events = EventQueue()
         self._met = Met(self._events)
-        self._numbers = FaultNumbers()
+        self._faults = LinkFaults(self._events)
         self._notes = LogNotes(self._events, level)
         self._nodes: dict[str, LiveNode] = {}
         self._launched = Launched()
@@ -153,7 +155,7 @@ class LiveSource:
         places: dict[str, NodeLocation] = {**self._cluster.place.nodes, **self._cluster.former()}
         for name, at in places.items():
             if name not in self._nodes:
-                self._nodes[name] = LiveNode(at, context, self._events, self._met, self._numbers)
+                self._nodes[name] = LiveNode(at, context, self._events, self._met)
                 self._notes.follow(name, Path(at.log_file))
         for name in self._notes.read():
             if name in self._nodes:
@@ -161,6 +163,10 @@ class LiveSource:
         launched = self._read_launched().nodes
         for name, node in self._nodes.items():
             node.tick(launched.get(name))
+        faults: dict[tuple[str, str], LinkFault] = {}
+        for node in self._nodes.values():
+            faults |= node.link_faults
+        self._faults.look(faults)
 
     def _read_launched(self) -> Launched:
         path = self._cluster.place.launched_file

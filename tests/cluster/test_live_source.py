@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab.campaign.judged_run import judged_trace
 from lab.client.client import Client
 from lab.client.panel import statuses_of
 from lab.observe.live_source import LiveSource
@@ -115,6 +116,7 @@ def test_what_is_seen_live_and_in_its_file_is_the_same(
         recorded.apply(event)
     assert trace.events == seen.events
     assert plain(recorded) == plain(live)
+    assert judged_trace(trace).verdicts == ()  # an observer does not see everything
     half = seen.history.at(live.t_us // 2)
     assert half.known <= live.known and half.t_us == live.t_us // 2
 
