@@ -152,9 +152,7 @@ class PlaySession:
 
     def back(self, to_us: int) -> None:
         """Go to a moment of this branch that was seen before: run it anew up to there."""
-        if not 0 <= to_us <= self.branch.end_us:
-            raise PlayError(f"this branch goes from 0 to {self.branch.end_us} µs")
-        self._begin(self.branch, to_us)
+        self.go(self._at, to_us)
 
     def go(self, name: str, to_us: int | None = None) -> None:
         """Go to a branch, where it is furthest or at a moment of it."""

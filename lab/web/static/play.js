@@ -44,7 +44,7 @@ const DEEDS = /** @type {[string, string, string, () => unknown][]} */ ([
   ["time", "+1 s", ".", () => act({ do: "advance", by_us: S })],
   ["time", "−1 s", "ArrowLeft", () => back(S)],
   ["time", "−10 s", "Shift+ArrowLeft", () => back(10 * S)],
-  ["run", "New branch", "b", () => act({ do: "fork" })],
+  ["run", "New branch", "b", () => fork()],
   ["run", "Copy token", "c", () => copy()],
   ["network", "Heal all", "h", () => end(state.active)],
 ]);
@@ -77,6 +77,11 @@ async function act(action) {
 const back = (/** @type {number} */ by) => act({ do: "back", to_us: Math.max(0, state.now_us - by) });
 const end = (/** @type {Active[]} */ faults) =>
   faults.length && act({ do: "end", faults: faults.map((one) => one.id) });
+
+function fork() {
+  const name = prompt("The name of the branch from here on (it gets one if you give none)");
+  if (name !== null) act({ do: "fork", name });
+}
 
 async function copy() {
   $("token").textContent = "…";

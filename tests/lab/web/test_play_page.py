@@ -294,9 +294,13 @@ def test_keys_links_and_a_slider(
     page.locator("#time", has_text="Hold").wait_for()
     page.keyboard.press(" ")
     page.locator("#time", has_text="Play").wait_for()
+    page.once("dialog", lambda dialog: dialog.accept("what if"))
+    page.keyboard.press("b")
+    page.locator("#branches [aria-pressed=true]", has_text="what if").wait_for()
+    page.click("#branches >> text=main")
+    page.locator("#branches [aria-pressed=true]", has_text="main").wait_for()
     page.locator("#scrub").fill("700000")
     page.locator("#when", has_text="0.700000 s").wait_for()
-    page.locator("#branches", has_text="main").wait_for()
     assert player.state()["now_us"] == 700_000
 
 
