@@ -8,6 +8,7 @@
 - Across a crash: every record below the floor (`lab.checkers.disk_model`) comes back, no record is
   invented or moved, and if bits were flipped the journal reports that records are missing. Records
   that damage removed may come back at their old place, if the disk was damaged again.
+- A journal of another node is refused, as long as damage has left a name in it that can be read.
 """
 
 from collections import deque
@@ -25,6 +26,8 @@ RULE = CheckerRule(
     "A log grows only at its end, and after a crash what was synced is a prefix of what is found, "
     "which is a prefix of what was handed out.",
 )
+# A reason for a new epoch, as nodes word it.
+IDENTITY_LOST = "the identity file is lost"
 
 
 class _Life:
@@ -213,7 +216,8 @@ class LogIntegrity:
         data, node = event.data, event.node
         assert type(data) is Boot
         if data.disk == "other":
-            self._found.add(f"{node} opened the journal of another node", event.seq)
+            if not _nameless(data):
+                self._found.add(f"{node} opened the journal of another node", event.seq)
             return
         for name, loss in reopening.lost.items():
             if not loss.excuse:
@@ -253,3 +257,10 @@ def _is_part(found: tuple[str, ...], before: list[str]) -> bool:
     """Everything found was there, in that order."""
     there = iter(before)
     return all(any(name == one for one in there) for name in found)
+
+
+def _nameless(boot: Boot) -> bool:
+    """Nothing that can be read says whose journal this is. So nobody can refuse it: it counts as
+    an own one that was damaged: own events go to a new log.
+    """
+    return boot.holes > 0 and IDENTITY_LOST in boot.must_open_epoch

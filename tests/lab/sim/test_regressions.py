@@ -66,6 +66,9 @@ def test_it_does_not_happen_again(scenario: str, seed: int) -> None:
         # C7: an own event came back from a peer and named what the next own event, of the same
         # turn, therefore does not name. The trace tells of the second one first.
         ("opened-folds", 5031),
+        # C5: the journal of another node, of which bits were flipped in the header of its only
+        # segment and in IDENTITY: no name was left by which it could be refused.
+        ("bad-hardware", 820003827),
     ],
 )
 def test_checkers_raise_no_false_alarm_again(scenario: str, seed: int) -> None:
