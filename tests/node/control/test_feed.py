@@ -2,15 +2,18 @@
 
 import asyncio
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Self
 
+import pytest
 import zmq
 
 from domain.arrival import Arrival
 from domain.clock import Stamp
 from domain.dot import Dot
 from domain.events import MessagePosted
+from node.control import feed
 from node.control.feed import HIGH_WATER, Feed
 from node.control.messages import FeedArrival, feed_decoder
 from node.sockets.pump import RawContext
@@ -127,6 +130,10 @@ def drained(observer: zmq.Socket[bytes], got: list[FeedArrival]) -> int:
     while observer.poll(0):
         got.append(feed_decoder.decode(observer.recv()))
     return len(got)
+
+
+def drained_to(observer: zmq.Socket[bytes], got: list[FeedArrival], number: int) -> bool:
+    return drained(observer, got) > 0 and got[-1].number == number
 
 
 def test_an_observer_that_subscribes_misses_nothing_after_it(tmp_path: Path) -> None:
@@ -316,5 +323,33 @@ def test_a_restarted_feed_is_found_again_and_a_stopped_one_is_silent(tmp_path: P
             assert got[0].number == 8
             bench.feed.leave()
             assert not Path(bench.path).exists()
+
+    run(main)
+
+
+def test_what_all_observers_get_is_bounded_and_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "DELIVERIES_BURST", 200)
+    monkeypatch.setattr(feed, "DELIVERIES_PER_S", 0)
+
+    async def main() -> None:
+        async with Bench(tmp_path) as bench:
+            observers = [await bench.observer(), await bench.observer()]
+            bench.feed.publish([arrival(n) for n in range(1, 1001)])
+            left_out = bench.feed.counters["feed_left_out"]
+            assert 1000 - 100 <= left_out < 1000
+            for observer in observers:
+                got: list[FeedArrival] = []
+                await until(partial(drained_to, observer, got, 1000))
+                numbers = [one.number for one in got if one.number <= 1000]
+                assert numbers[-(1000 - left_out) :] == list(range(left_out + 1, 1001))
+            bench.feed.publish([arrival(1001)])
+            assert bench.feed.counters["feed_left_out"] == left_out + 1
+            monkeypatch.setattr(feed, "DELIVERIES_PER_S", 1_000_000)
+            await asyncio.sleep(2 * feed.REFILL_S)
+            bench.feed.publish([arrival(1002)])
+            assert bench.feed.counters["feed_left_out"] == left_out + 1
+            observers[0].close(linger=0)
 
     run(main)
