@@ -114,8 +114,9 @@ def _begin_of_last(fd: int, lines: int) -> int:
     """Where the last lines begin; no more than `LAST_BYTES` before the end."""
     begin = max(os.fstat(fd).st_size - LAST_BYTES, 0)
     data = os.pread(fd, LAST_BYTES, begin)
-    parts = data.split(b"\n")[-lines - 1 :]
-    return begin + len(data) - sum(map(len, parts)) - len(parts) + 1
+    parts = data.split(b"\n")[1 if begin else 0 :][-lines - 1 :]
+    end = begin + len(data)
+    return min(end - sum(map(len, parts)) - len(parts) + 1, end)
 
 
 def rotated(path: Path) -> list[Path]:

@@ -4,7 +4,9 @@ import json
 import os
 from pathlib import Path
 
-from lab.observe.log_tail import Tail, history, news, parse_line
+import pytest
+
+from lab.observe.log_tail import LAST_BYTES, Tail, history, news, parse_line
 
 
 def write(path: Path, *events: str, start: int = 0) -> None:
@@ -86,3 +88,20 @@ def test_history_merges_nodes_by_time_and_includes_rotated_parts(tmp_path: Path)
 def test_a_line_that_is_not_json_is_shown_as_text() -> None:
     line = parse_line(b"Traceback \xff", "n3")
     assert (line.node, line.event, line.fields) == ("n3", "not_json", {"text": "Traceback \ufffd"})
+
+
+@pytest.mark.parametrize(("last", "events"), [(2, ["c", "d"]), (9, ["a", "b", "c", "d"]), (0, [])])
+def test_a_tail_may_begin_with_the_last_lines(tmp_path: Path, last: int, events: list[str]) -> None:
+    path = tmp_path / "node.jsonl"
+    path.write_bytes(b"".join(b'{"event": "%c"}\n' % ord(one) for one in "abcd"))
+    tail = Tail(path, "n1", last=last)
+    assert [line.event for line in tail.lines()] == events
+    with path.open("ab") as more:
+        more.write(b'{"event": "e"}\n')
+    assert [line.event for line in tail.lines()] == ["e"]
+    tail.close()
+    path.write_bytes(b'{"event": "x"}\n' + b'{"event": "y"}\n' * (LAST_BYTES // 8))
+    long = Tail(path, "n1", last=10**6)
+    seen = [line.event for line in long.lines()]
+    assert set(seen) == {"y"} and len(seen) * 15 <= LAST_BYTES
+    long.close()
