@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 import zmq
@@ -27,7 +27,7 @@ from lab.observe.link_faults import LinkFaults
 from lab.observe.live_node import LiveNode
 from lab.observe.log_notes import LogNotes
 from lab.observe.node_feed import Met
-from lab.trace.kinds import SCHEMA, Run
+from lab.trace.kinds import SCHEMA, Note, Run
 from lab.trace.trace import Event
 from lab.view.cluster_view import Poll
 from node.network.link_faults import LinkFault
@@ -64,6 +64,7 @@ class LiveSource:
         self._launched_ns = 0  # when the launcher's file was written
         self._frames = float(FRAMES_BURST)  # that may be read now
         self._frames_s = time.monotonic()
+        self._said = (0, 0)  # what was lost, when the log said so last
         self._ended = False
         self._failed: BaseException | None = None
         self._wake_fd, self._wake_write_fd = os.pipe()
@@ -167,6 +168,15 @@ class LiveSource:
         for node in self._nodes.values():
             faults |= node.link_faults
         self._faults.look(faults)
+        self._say_lost()
+
+    def _say_lost(self) -> None:
+        """What this observer itself let go is a line of the log, wherever that is shown."""
+        lost = self._events.dropped, self._events.unsaved
+        if lost != self._said and not self._events.crowded:
+            self._said = lost
+            fields: dict[str, Any] = {"dropped": lost[0], "unsaved": lost[1]}
+            self._events.put("", 0, Note("observer_behind", "warning", fields))
 
     def _read_launched(self) -> Launched:
         path = self._cluster.place.launched_file

@@ -102,6 +102,8 @@ def node_page(view: ClusterView, look: Look, width: int, height: int) -> list[Li
                 f"{moment(view, poll.t_us)}; {stable}",
             ),
         ]
+        if poll.feed_unread:
+            facts.append(("unseen", f"{poll.feed_unread:,} arrivals, that came too fast"))
     lines: list[Line] = [[cell(f"Node {node.name}", width, "head")], []]
     lines += [[cell(name, 10, "dim"), cell(text, width - 10)] for name, text in facts]
     if poll is not None and poll.counters:

@@ -15,6 +15,7 @@ from lab.client.location import parse
 from lab.client.panel import Panel
 from lab.cluster.cluster import Cluster
 from lab.observe.convergence import look, wait_converged
+from lab.observe.event_queue import EventQueue
 from lab.observe.live_source import LiveSource
 from lab.observe.node_states import states_of
 from node.config.cluster_mark import leave_mark, new_id
@@ -122,6 +123,22 @@ def test_an_observer_only_reads(counting: tuple[Cluster, Any], name: str) -> Non
     cluster, node = counting
     OBSERVERS[name](cluster, node)
     only_reads(node)
+
+
+def test_what_the_observer_itself_let_go_is_in_the_log(
+    counting: tuple[Cluster, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, _ = counting
+    monkeypatch.setattr(EventQueue.__init__, "__defaults__", (8,))
+    notes: list[Any] = []
+    with LiveSource(cluster, every_s=0.05) as source:
+        wait_for(lambda: source.lost.dropped > 0)
+
+        def said() -> bool:
+            notes.extend(one for one in source.drain() if getattr(one, "kind", "") == "note")
+            return any(one.data.event == "observer_behind" for one in notes)
+
+        wait_for(said)
 
 
 @pytest.mark.cluster
