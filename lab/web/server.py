@@ -19,6 +19,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import PurePath
 from types import FrameType
@@ -98,7 +99,7 @@ class WebServer:
         background: Callable[[], Coroutine[Any, Any, None]] | None,
     ) -> None:
         if ready is not None:
-            ready(self.address)  # the socket listens already: who comes now, waits
+            self._uvicorn.ready = partial(ready, self.address)
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
         beside = asyncio.create_task(background()) if background is not None else None
         try:
@@ -233,6 +234,12 @@ class _Uvicorn(uvicorn.Server):
             )
         )
         self._hub = hub
+        self.ready: Callable[[], None] | None = None  # called once signals end it in order
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.ready is not None:
+            self.ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """SIGINT or SIGTERM ends `run`, which returns: they are not raised again."""

@@ -1,5 +1,6 @@
 """Commands that serve a page: what they print, and what a browser is given."""
 
+import asyncio
 import stat
 import threading
 from pathlib import Path
@@ -26,7 +27,7 @@ def test_a_browser_is_given_a_private_file_that_leads_to_the_page(
         return True
 
     async def until_opened() -> None:
-        assert opened.wait(10)
+        assert await asyncio.to_thread(opened.wait, 10)
 
     monkeypatch.setattr("webbrowser.open", browse)
     monkeypatch.setattr(pages, "hear_the_end", lambda: None)
