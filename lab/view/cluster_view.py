@@ -152,8 +152,7 @@ class NodeView:
     def __init__(self, name: str) -> None:
         self.name = name
         self.health: str = "unknown"
-        self.life = 0
-        self.restarts = 0
+        self.life = 0  # by its journal
         self.exit = ""  # how its last life ended
         self.arrivals: deque[str] = deque(maxlen=ARRIVALS_MAX)  # dots, as shown here, newest last
         self.held = Held()  # all dots that it shows
@@ -174,6 +173,12 @@ class NodeView:
     @property
     def events(self) -> int:
         return len(self.held)
+
+    @property
+    def starts(self) -> int:
+        """How often it was started: its life by the journal, or what the launcher counts."""
+        restarts = self.poll.restarts if self.poll is not None else 0
+        return max(self.life, restarts + (self.up or bool(self.exit)))
 
     @property
     def up(self) -> bool:
@@ -272,7 +277,6 @@ class ClusterView:
         node = self.node(poll.node)
         before, node.poll = node.poll, poll
         node.health = poll.health
-        node.restarts = max(node.restarts, poll.restarts)
         node.exit = poll.exit or node.exit
         node.refused = max(node.refused, poll.counters.get("rejected", 0))
         if poll.quiet_for_ms is not None:
@@ -336,7 +340,6 @@ class ClusterView:
 
     def _boot(self, event: Event, data: Boot) -> None:
         node = self.node(event.node)
-        node.restarts += node.life > 0
         node.life, node.health = event.inc, "running"
         self._shows(event, data.arrivals)
 

@@ -74,12 +74,11 @@ def _node(view: ClusterView, node: NodeView) -> dict[str, Any]:
 def _own(view: ClusterView, node: NodeView) -> Iterable[Fact]:
     lacks, since = view.lacks(node.name), node.quiet_since_us
     quiet = f"{max(view.t_us - since, 0) / 1e6:.1f} s" if since is not None else ""
-    starts = node.life or node.restarts + node.up
     yield "lacks", f"{lacks} of {node.events + lacks}" if lacks else "nothing known", lacks > 0
     yield "shows", f"{node.events}{f', root {node.root[:8]}' if node.root else ''}", False
     yield "quiet", f"{quiet}{', looks stable' if quiet and node.stable else ''}", False
     yield "ended", "" if node.up else node.exit, True
-    yield "starts", str(starts) if starts > 1 else "", False
+    yield "starts", str(node.starts) if node.starts > 1 else "", False
     yield "packets", f"{node.sent} sent, {node.lost} lost" if node.sent else "", False
 
 

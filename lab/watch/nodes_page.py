@@ -17,7 +17,6 @@ from lab.watch.wording import (
     short_dot,
     size,
     span,
-    starts,
 )
 
 HEAT = 6  # columns of the bar of what is lacking
@@ -51,7 +50,7 @@ def _node_row(view: ClusterView, node: NodeView, look: Look) -> list[Piece]:
         (f"{size(lacks):>4} {bar(lacks, whole, HEAT)}", lack_style(lacks, whole)),
         (f"{node.root[:ROOT]:{ROOT}}", ""),
         (f"{quiet:>6}", ""),
-        (f"{starts(node):>4}", ""),
+        (f"{node.starts:>4}", ""),
         (spark(list(node.lags_us), SPARK), "note") if node.up else end,
     ]
 
@@ -86,7 +85,7 @@ def node_page(view: ClusterView, look: Look, width: int, height: int) -> list[Li
         ("state", node.health),
         ("holds", f"{node.events} messages, lacks {view.lacks(node.name)}"),
         ("root", node.root or "-"),
-        ("starts", f"{starts(node)}; the last life ended: {node.exit or '-'}"),
+        ("starts", f"{node.starts}; the last life ended: {node.exit or '-'}"),
         ("faults", faults_of(view, node) or "none"),
     ]
     if poll is None:

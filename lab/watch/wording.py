@@ -100,10 +100,5 @@ def _detail(text: str) -> str:
     return f"{what or 'of'}, {count} links" if links.count(">") == count > 2 else text
 
 
-def starts(node: NodeView) -> int:
-    """How often it was started: its life by the journal, or the launcher's count of restarts."""
-    return max(node.life, node.restarts + (node.up or bool(node.exit)))
-
-
 def median(values: Sequence[float]) -> float:
     return sorted(values)[len(values) // 2] if values else 0.0

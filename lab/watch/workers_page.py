@@ -3,7 +3,7 @@
 from lab.view.cluster_view import ClusterView, NodeView, Queue, Worker
 from lab.watch.look import Look
 from lab.watch.screen_line import Line, Piece, Style, bar, cell, grid
-from lab.watch.wording import health_style, size, starts
+from lab.watch.wording import health_style, size
 
 
 def workers_page(view: ClusterView, look: Look, width: int, height: int) -> list[Line]:
@@ -13,7 +13,7 @@ def workers_page(view: ClusterView, look: Look, width: int, height: int) -> list
     for node in nodes:
         state: Piece = (node.health, health_style(node.health))
         workers = [_worker_piece(_workers(node).get(name)) for name in names]
-        rows.append([look.name_piece(node.name), state, (f"{starts(node):>4}", ""), *workers])
+        rows.append([look.name_piece(node.name), state, (f"{node.starts:>4}", ""), *workers])
     lines = grid(rows, width)
     if not names:
         lines.append([("workers are known of live nodes only: a trace has none", "dim")])
