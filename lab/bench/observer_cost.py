@@ -110,9 +110,12 @@ def _ingest(cluster: Cluster, session: Session) -> list[Figure]:
     cpu = [one.cpu_us for one in beside]
     bare = Bare("alone", tuple(one.cpu_us for one in alone))
     note = f"{scale.ingest:,} messages each"
+    pairs = zip(alone, beside, strict=True)
+    for_them = [max((b.cpu_us - a.cpu_us) * b.rate / 1e4, 0.01) for a, b in pairs]
     return [
         figure(f"ingest beside {many} / alone", "x", rates, at_least=0.95, note=note),
         figure(f"CPU of the node for a message, {many}", "us", cpu, bare=bare, note=note),
+        figure(f"CPU of the node for {many}, of a core", "%", for_them, note=note),
         figure("CPU of one of them meanwhile", "%", own),
     ]
 
