@@ -20,9 +20,12 @@ NewPage = Callable[..., "Page"]
 MISSING = "no Chromium on the path: install Debian's package chromium"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """One browser for all tests of a process. Where there is none, CI fails and others skip."""
+    """One browser for the tests of a file. Where there is none, CI fails and others skip.
+
+    It has an event loop in this thread as long as it is there, where no other one can run then.
+    """
     path = shutil.which("chromium")
     if path is None:
         if os.environ.get("CI"):
