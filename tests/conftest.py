@@ -14,6 +14,10 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.pages import browser, new_page
+
+__all__ = ["browser", "new_page"]
+
 PROCESSES = "processes"  # one group: `pytest.mark.xdist_group(PROCESSES)`, and all of `cluster`
 LONG = ("tests/mutants/", "tests/lab/")
 

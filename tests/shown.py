@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -49,6 +49,7 @@ SHAPES = [
     (r"\b[0-9a-f]{16}\b", "HASH"),
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "SPAN"),
     (r"\b\d[\d,]*\b", "N"),
+    (r"[.|o-]{21}", "BAR"),
     (r"\b(rumor|anti-entropy)\b", "VIA"),
     (r"\bpeer=n\d\b", "peer=NODE"),
     (r"\s+", " "),
@@ -141,16 +142,20 @@ class Reader:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self.ran: dict[str, str] = {}  # what each command printed on stdout
+        self.endless: dict[str, Callable[[Command], str]] = {}
         self._last = {"TOKEN": "", "SEED": ""}
 
     def follow(self, page: str) -> int:
-        """Do every step; returns how many commands there were."""
+        """Do every step; returns how many commands there were. Commands of `endless` do not end by
+        themselves: whoever gave them does something meanwhile, and ends them.
+        """
         commands = 0
         for step in steps(page):
             if type(step) is File:
                 (self.lab.folder / step.name).write_text(step.text, encoding="utf-8")
             elif type(step) is Command:
-                self.ran[step.text] = self._run(step)
+                endless = self.endless.get(step.text)
+                self.ran[step.text] = endless(step) if endless else self._run(step)
                 commands += 1
         return commands
 
@@ -169,12 +174,15 @@ class Reader:
             # Who reads what others have said may have to read again.
             assert READS.match(command) and time.monotonic() < until, told
             time.sleep(0.05)
-        both = ran.stdout + ran.stderr
+        self.take(ran.stdout + ran.stderr)
+        return ran.stdout
+
+    def take(self, text: str) -> None:
+        """Keep the last token and the last seed of what is shown."""
         for name, pattern in (("TOKEN", rf"(?<!\S)({_TOKEN})"), ("SEED", r" seed (\d+) ")):
-            found = re.findall(pattern, both)
+            found = re.findall(pattern, text)
             if found:
                 self._last[name] = found[-1]
-        return ran.stdout
 
 
 @contextmanager
@@ -192,15 +200,18 @@ def reader() -> Iterator[Reader]:
             lab.clean()
 
 
-def run(lab: Lab, command: str) -> subprocess.CompletedProcess[str]:
+def environment_of(lab: Lab) -> dict[str, str]:
     environment = lab.environment
-    environment["PATH"] = f"{lab.folder / 'bin'}{os.pathsep}{environment['PATH']}"
+    return environment | {"PATH": f"{lab.folder / 'bin'}{os.pathsep}{environment['PATH']}"}
+
+
+def run(lab: Lab, command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["/bin/sh", "-c", command],
         capture_output=True,
         text=True,
         cwd=lab.folder,
-        env=environment,
+        env=environment_of(lab),
         timeout=TIMEOUT_S,
         check=False,
     )

@@ -25,7 +25,7 @@ ShivizFile = Annotated[
 ]
 PerfettoFile = Annotated[
     Path | None,
-    typer.Option("--perfetto", metavar="FILE", help="Write a time line for PerfettoFile."),
+    typer.Option("--perfetto", metavar="FILE", help="Write a time line for Perfetto."),
 ]
 
 

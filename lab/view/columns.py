@@ -73,7 +73,7 @@ from lab.trace.trace import Event
 KIND_NAMES = (*KINDS, "recovered", "lost")
 TEXT_MAX = 400  # columns of a terminal; what is longer is cut
 _LONG = re.compile(r"\b\d+\.\d{4,}\b")  # numbers that were drawn, with all their digits
-_USUAL = re.compile(r", (?:disk same|flips 0|sectors 0)\b")
+_USUAL = re.compile(r"\bhow(?: kill\b| )|, (?:disk same|flips 0|sectors 0)\b")
 _KIND = {name: index for index, name in enumerate(KIND_NAMES)}
 _NUMBERS = ("t", "seq", "lane", "kind", "cause", "peer", "ref", "text", "bytes")
 # What a diagram leaves out: the run itself, and what only a replay of the core feeds on.
@@ -231,6 +231,11 @@ class Columns:
             self._chunk["refs"].append([ref, author, text, facts.what, *stamp])
 
 
+def in_short(detail: str) -> str:
+    """The detail of a fault, without what is usual and with three digits of drawn numbers."""
+    return _USUAL.sub("", _LONG.sub(_shorter, detail)).removeprefix(", ")
+
+
 def _shorter(number: re.Match[str]) -> str:
     return f"{float(number[0]):.3g}"
 
@@ -262,8 +267,7 @@ def _said_of_trouble(event: Event) -> str:
     if isinstance(data, Fail | Info):
         return f"{data.code}: {data.reason}" if data.reason else data.code
     if isinstance(data, Faulted | Fired):
-        detail = _USUAL.sub("", _LONG.sub(_shorter, data.detail))
-        return f"{data.what} {detail}".rstrip()
+        return f"{data.what} {in_short(data.detail)}".rstrip()
     if type(data) is Crash:
         return f"{data.how} {data.site}".rstrip()
     if isinstance(data, StartRefused):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 
 from lab.view.cluster_view import ClusterView, Message, NodeView
+from lab.view.columns import in_short
 from lab.watch.screen_line import Line, Style, cell
 
 HEALTH_STYLES: dict[str, Style] = {
@@ -86,8 +87,8 @@ def fault_lines(view: ClusterView, width: int, count: int) -> list[Line]:
     lines: list[Line] = []
     for one in faults[: count if len(faults) <= count else count - 1]:
         line = f"{one.what} of {' '.join(one.nodes)} for {span(view.t_us - one.from_us)}"
-        detail = f": {_detail(one.detail)}" if one.detail else ""
-        lines.append([("fault ", "warn"), cell(line + detail, width - 6)])
+        detail = _detail(in_short(one.detail))
+        lines.append([("fault ", "warn"), cell(f"{line}{': ' * bool(detail)}{detail}", width - 6)])
     if len(faults) > len(lines):
         lines.append([(f"and {len(faults) - len(lines)} more faults", "warn")])
     return lines

@@ -5,7 +5,6 @@ import fcntl
 import os
 import pty
 import re
-import shlex
 import signal
 import struct
 import subprocess
@@ -23,18 +22,9 @@ from lab.trace.file import read_lines
 from lab.trace.kinds import Handed
 from lab.watch.app import WatchApp
 from tests.lab.watch.test_screens import text_of
-from tests.shown import ROOT, blocks
 
 pytestmark = pytest.mark.cluster
 WITHIN_S = 30.0
-PAGE = (ROOT / "docs" / "observing.md").read_text(encoding="utf-8")
-SECTION = PAGE[PAGE.index("## In a terminal") :].split("\n## ")[0]
-COMMANDS = [
-    shlex.split(line.removeprefix("$ chatlab "))
-    for block in blocks(SECTION, "console")
-    for line in block.splitlines()
-    if line.startswith("$ ")
-]
 
 
 async def shows(pilot: "Pilot[Any]", pattern: str) -> list[str]:
@@ -60,31 +50,28 @@ def watched(lab: Any, see: "Callable[[Pilot[Any]], Awaitable[None]]") -> None:
 
 
 def test_a_partition_is_seen_to_come_and_to_heal(lab: Any) -> None:
-    """The commands of docs/observing.md, in their order; `watch` is the screen beside them."""
     lab.write()
-    up, watch, cut, left, right, kill, heal, back = COMMANDS
-    assert watch == ["watch"]
-    lab.well(*up)
+    lab.up()
 
     async def see(pilot: "Pilot[Any]") -> None:
         await shows(pilot, "5 of 5 up")
-        lab.well(*cut)
-        lab.well(*left)
-        lab.well(*right)
+        lab.well("cluster", "partition", "n1,n2", "n3,n4,n5")
+        lab.well("send", "n1", "only on the left", "--as", "ana")
+        lab.well("send", "n5", "only on the right", "--as", "bo")
         await shows(pilot, r"5 lack up to 1\b")
         await pilot.press("2")
         await shows(pilot, r"ana: only on the left +first .*(╌{7} ?){3} *\n")
         await shows(pilot, r"bo: only on the right +╌{7} ╌{7} ")
         await pilot.press("3")
         await shows(pilot, "# blocked")
-        lab.well(*kill)
+        lab.well("cluster", "kill", "n2")
         await pilot.press("1")
         await shows(pilot, r"n2 +down .*killed by SIGKILL")
         app = pilot.app
         assert isinstance(app, WatchApp)
         down_us = app.view.t_us
-        lab.well(*heal)
-        lab.well(*back)
+        lab.well("cluster", "heal")
+        lab.well("cluster", "restart", "n2")
         lines = await shows(pilot, "5 of 5 up  2 messages  all up hold the same")
         assert "no fault in effect" in "\n".join(lines)
         await pilot.press("7", "slash", *"n2", "enter")

@@ -96,7 +96,8 @@ export class Curve {
       ink.fillStyle = colours.line;
       ink.fillRect(GUTTER, height - 1, to.pixels, 1);
       ink.fillStyle = colours.muted;
-      ink.fillText(kind === "lag" ? `${short(most / 1e3)} ms` : `${short(most)} B/s`, 4, 8, GUTTER - 8);
+      const figure = kind === "lag" ? `${short(most / 1e3)} ms` : `${short(most)} B/s`.replace(/ ([kM]) /, " $1");
+      ink.fillText(figure, 4, 8, GUTTER - 8);
     }
     ink.fillStyle = colours.text;
     if (cursor >= range.t0 && cursor <= range.t1) ink.fillRect(to.x(cursor) - 1, 0, 2, height);

@@ -56,6 +56,7 @@ class Side {
     diagram.mark(marks);
     diagram.select(marks[0]);
     diagram.canvas.scrollIntoView({ block: "nearest" });
+    diagram.canvas.focus({ preventScroll: true }); // for its keys
   }
 
   /** A text, and a button that shows its events. @param {string} text @param {number[]} seqs */

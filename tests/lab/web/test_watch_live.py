@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -18,11 +17,6 @@ from lab.cluster.cluster import Cluster
 pytestmark = pytest.mark.cluster
 ROOT = Path(__file__).resolve().parents[3]
 NODES = ("n1", "n2", "n3", "n4", "n5")
-PAGE = (ROOT / "docs" / "observing.md").read_text(encoding="utf-8")
-COMMANDS = [
-    shlex.split(line, comments=True)[1:]
-    for line in PAGE.partition("Try it: with the page open")[2].split("```")[1].splitlines()[1:]
-]
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>"
 
 
@@ -89,18 +83,16 @@ def lacks(page: Any, **wanted: str) -> None:
 def test_a_partition_is_seen_to_come_and_to_heal(
     lab: Lab, watching: tuple[subprocess.Popen[str], str], new_page: Any
 ) -> None:
-    """The commands of docs/observing.md, in their order, beside the page."""
     process, address = watching
-    cut, left, right, heal = COMMANDS
     page = new_page(width=1280, height=800)
     page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
     page.goto(address)
     lab.well("send", "n1", "before", "--as", "ana", "--ack", "replicated:4")
     lacks(page, **dict.fromkeys(NODES, "nothing known"))
-    lab.well(*cut)
-    lab.well(*left)
+    lab.well("cluster", "partition", "n1,n2", "n3,n4,n5")
+    lab.well("send", "n1", "said on the left", "--as", "ana")
     lab.well("send", "n1", HOSTILE, "--as", "ana")
-    lab.well(*right)
+    lab.well("send", "n5", "said on the right", "--as", "bo")
     lacks(page, n1="1 of 4", n2="1 of 4", n3="2 of 4", n4="2 of 4", n5="2 of 4")
     assert "faults: partition" in page.inner_text("#summary")
     page.wait_for_function("() => document.querySelectorAll('li.lacks').length === 8")
@@ -109,7 +101,7 @@ def test_a_partition_is_seen_to_come_and_to_heal(
         f"lacks ana: {HOSTILE}",
     ]
     assert page.locator("main img, main script").count() == 0
-    lab.well(*heal)
+    lab.well("cluster", "heal")
     lacks(page, **dict.fromkeys(NODES, "nothing known"))
     page.wait_for_selector("#summary:not(:has-text('faults'))")
     page.wait_for_function("() => !document.querySelector('li.lacks')")

@@ -1,4 +1,4 @@
-"""Fixtures for tests of pages: Debian's Chromium, driven by playwright.
+"""Fixtures for tests of pages, wherever they are: Debian's Chromium, driven by playwright.
 
 `new_page(scheme)` opens a page and notes what goes wrong in it: errors of scripts, what its policy
 refused, and requests to anywhere but a file or this machine. At the end there must be none.
