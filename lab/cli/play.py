@@ -51,6 +51,7 @@ def play(
         context.with_resource(planted(bug))
     try:
         session = PlaySession(plan)
+        session.advance(plan.boot_spread_us)  # a person begins with nodes that run
         with judges() as pool:
             page = PlayPage(session, pool, port=port, planted=f"{bug}+" if bug else "")
             serve(page.server, opens, page.run)
