@@ -48,7 +48,7 @@ SHAPES = [
     (r"\b[0-9a-f]{32}\b", "HASH"),
     (r"\b[0-9a-f]{16}\b", "HASH"),
     (r"\b\d+(\.\d+)? (ms|s|min)\b", "SPAN"),
-    (r"\b\d[\d,]*\b", "N"),
+    (r"\b\d[\d,]*[kM]?\b", "N"),
     (r"[.|o-]{21}", "BAR"),
     (r"\b(rumor|anti-entropy)\b", "VIA"),
     (r"\bpeer=n\d\b", "peer=NODE"),

@@ -217,7 +217,7 @@ def test_exercise_2_the_event_where_a_run_went_wrong(observer: Observer, new_pag
 
 
 def at_second(page: "Page", second: int) -> None:
-    page.locator("#when", has_text=re.compile(rf"^{second}\.0000\d\d s$")).wait_for()
+    page.locator("#when", has_text=re.compile(rf"^{second}\.1000\d\d s$")).wait_for()
 
 
 def test_exercise_3_go_back_and_do_something_else(observer: Observer, new_page: NewPage) -> None:
