@@ -10,6 +10,9 @@ is the fault of the change under test; a developer's runs go on looking for new 
 
 import os
 import signal
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,7 +21,8 @@ from tests.pages import browser, new_page
 
 __all__ = ["browser", "new_page"]
 
-PROCESSES = "processes"  # one group: `pytest.mark.xdist_group(PROCESSES)`, and all of `cluster`
+ROOT = Path(__file__).resolve().parents[1]
+PROCESSES = "processes"  # the group of all files with tests marked `cluster`
 LONG = ("tests/mutants/", "tests/lab/")
 
 # No deadline: a shared machine is slow now and then, and that is no fault of the code.
@@ -48,16 +52,36 @@ def pytest_sessionstart() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A scheduler of groups. xdist's own (loadgroup) writes them into a field of each test that
+    pytest 9.2 does not read: each test then goes to any worker, without a word.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Groups(config, log)
+
+
+@cache
+def has_processes(file: str) -> bool:
+    return "pytest.mark.cluster" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def group_of(nodeid: str) -> str:
+    """A file is a group of its own, and those that start real processes are one together."""
+    file = nodeid.partition("::")[0]
+    return PROCESSES if has_processes(file) else file
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The rest of the order stays, random as it is."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         items.sort(key=_is_cluster)
         return
-    for item in items:
-        if _is_cluster(item):
-            item.add_marker(pytest.mark.xdist_group(PROCESSES))
-        elif item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     items.sort(key=_turn)
 
 
@@ -66,6 +90,6 @@ def _is_cluster(item: pytest.Item) -> bool:
 
 
 def _turn(item: pytest.Item) -> int:
-    group = item.get_closest_marker("xdist_group")
-    assert group is not None
-    return 0 if group.args == (PROCESSES,) else 1 if item.nodeid.startswith(LONG) else 2
+    if group_of(item.nodeid) == PROCESSES:
+        return 0
+    return 1 if item.nodeid.startswith(LONG) else 2

@@ -60,7 +60,7 @@ def test_a_partition_is_seen_to_come_and_to_heal(lab: Any) -> None:
         lab.well("send", "n5", "only on the right", "--as", "bo")
         await shows(pilot, r"5 lack up to 1\b")
         await pilot.press("2")
-        await shows(pilot, r"ana: only on the left +first .*(╌{7} ?){3} *\n")
+        await shows(pilot, r"ana: only on the left +(first|\+\S+ \S+) .*(╌{7} ?){3} *\n")
         await shows(pilot, r"bo: only on the right +╌{7} ╌{7} ")
         await pilot.press("3")
         await shows(pilot, "# blocked")
