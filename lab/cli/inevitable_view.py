@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lab.cli.common import hear_ctrl_c, hint
+from lab.cli.lab_common import failing_rule
 from lab.cli.verdict_view import Bar
 from lab.plan.plan_text import seconds, steps
 from lab.terminal.display import display_safe
@@ -62,15 +63,9 @@ def answer_when(
 ) -> dict[str, Any]:
     """Search, and print the answer unless `paint` is None. Returns it for `--json`."""
     from lab.explain.branches import FailedRun
-    from lab.explain.shrink import broken_by
     from lab.plan.scenario import ScenarioError
 
-    failed = judged.failed
-    if failed is None:
-        raise Problem("nothing became inevitable: no checker fails in this run", Exit.USAGE)
-    wanted = rule or failed.rule
-    if not broken_by(judged, wanted):
-        raise Problem(f"{wanted} does not fail in this run: {failed.rule} does", Exit.USAGE)
+    wanted = failing_rule(judged, rule, "nothing became inevitable")
     run = FailedRun(judged.source, judged.seed, wanted, later)
     if later == "fresh":
         try:

@@ -110,6 +110,19 @@ def _around(judged: "JudgedRun") -> int | None:
     return min(failed.witnesses) if failed is not None and failed.witnesses else None
 
 
+def failing_rule(judged: "JudgedRun", rule: str | None, otherwise: str) -> str:
+    """The rule that is meant, or that fails first. Raises Problem, beginning with `otherwise`."""
+    from lab.explain.shrink import broken_by
+
+    failed = judged.failed
+    if failed is None:
+        raise Problem(f"{otherwise}: no checker fails in this run", Exit.USAGE)
+    wanted = rule or failed.rule
+    if not broken_by(judged, wanted):
+        raise Problem(f"{wanted} does not fail in this run: {failed.rule} does", Exit.USAGE)
+    return wanted
+
+
 def code_of(outcome: "Outcome") -> int:
     codes = {"pass": Exit.DONE, "fail": Exit.VERDICT_FALSE, "unknown": Exit.VERDICT_UNKNOWN}
     return int(codes[outcome])

@@ -17,6 +17,7 @@ from lab.cli.lab_common import (
     TraceFile,
     code_of,
     export,
+    failing_rule,
     jobs_or_all,
     opened_source,
     show,
@@ -192,14 +193,9 @@ def replayed(text: str, *, force: bool, exact: bool = True) -> "JudgedRun":
 
 def _shrunk(judged: "JudgedRun", rule: str | None, time_s: float) -> "Shrunk":
     from lab.cli.verdict_view import Bar
-    from lab.explain.shrink import ShrinkProgress, broken_by, shrink
+    from lab.explain.shrink import ShrinkProgress, shrink
 
-    failed = judged.failed
-    if failed is None:
-        raise Problem("nothing to shrink: no checker fails in this run", Exit.USAGE)
-    wanted = rule or failed.rule
-    if not broken_by(judged, wanted):
-        raise Problem(f"{wanted} does not fail in this run: {failed.rule} does", Exit.USAGE)
+    wanted = failing_rule(judged, rule, "nothing to shrink")
     bar = Bar()
 
     def on_progress(progress: ShrinkProgress) -> None:
