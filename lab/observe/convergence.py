@@ -16,6 +16,7 @@ from domain.dot import LogId
 from domain.seqset import SeqSet
 from lab.client.panel import Panel
 from lab.cluster.cluster import Cluster
+from lab.observe.node_states import ranges_of
 from lab.terminal.errors import Exit, Problem
 from node.control.messages import FrontierPage, LogStatus, ReadFrontier
 
@@ -96,26 +97,16 @@ def look(cluster: Cluster, panel: Panel) -> Roots:
 
 def lacking(holder: Iterable[LogStatus], other: Iterable[LogStatus]) -> list[Missing]:
     """The events that `holder` holds and `other` does not."""
-    theirs = {(log.origin, log.epoch): _held(log) for log in other}
+    theirs = {(log.origin, log.epoch): SeqSet(ranges_of(log)) for log in other}
     found: list[Missing] = []
     for log in sorted(holder, key=lambda log: (log.origin, log.epoch)):
         have = theirs.get((log.origin, log.epoch), SeqSet())
-        ranges = [
-            gap for first, last in _held(log).ranges() for gap in have.missing_from(first, last)
-        ]
+        held = SeqSet(ranges_of(log))
+        ranges = [gap for first, last in held.ranges() for gap in have.missing_from(first, last)]
         if ranges:
             count = sum(last - first + 1 for first, last in ranges)
             found.append(Missing(log.origin, log.epoch, ranges, count))
     return found
-
-
-def _held(log: LogStatus) -> SeqSet:
-    held = SeqSet()
-    if log.prefix:
-        held.add_range(1, log.prefix)
-    for first, last in log.ranges:
-        held.add_range(first, last)
-    return held
 
 
 def forks(left: Iterable[LogStatus], right: Iterable[LogStatus]) -> list[str]:

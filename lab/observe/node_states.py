@@ -15,7 +15,7 @@ from lab.client.panel import statuses_of
 from lab.cluster.cluster import Cluster
 from lab.cluster.launcher_state import LaunchedNode, read_launched
 from lab.cluster.processes import read_record, state_of
-from node.control.messages import PeerStatus, Status
+from node.control.messages import LogStatus, PeerStatus, Status
 from node.network.link_faults import LinkFault
 
 ASK_TIMEOUT_S = 0.5
@@ -104,6 +104,12 @@ def lacks_of(statuses: dict[str, Status]) -> dict[str, int]:
     return holdings(statuses)[1]
 
 
+def ranges_of(log: LogStatus) -> tuple[tuple[int, int], ...]:
+    """The numbers that a node says it holds of a log, as inclusive ranges, ascending."""
+    prefix = ((1, log.prefix),) if log.prefix else ()
+    return (*prefix, *log.ranges)
+
+
 def holdings(statuses: dict[str, Status]) -> tuple[int, dict[str, int]]:
     """How many events these nodes hold together, and how many of them each one lacks."""
     if any(status.places.logs > len(status.frontier) for status in statuses.values()):
@@ -114,8 +120,7 @@ def holdings(statuses: dict[str, Status]) -> tuple[int, dict[str, int]]:
     for name, status in statuses.items():
         own[name] = 0
         for log in status.frontier:
-            spans = [(1, log.prefix)] if log.prefix else []
-            for first, last in (*spans, *log.ranges):
+            for first, last in ranges_of(log):
                 union.setdefault((log.origin, log.epoch), SeqSet()).add_range(first, last)
                 own[name] += last - first + 1
     total = sum(last - first + 1 for held in union.values() for first, last in held.ranges())

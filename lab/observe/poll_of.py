@@ -1,5 +1,7 @@
 """A status of a node as a `Poll`, the form in which a view takes it in."""
 
+from domain.dot import LogId
+from lab.observe.node_states import ranges_of
 from lab.view.cluster_view import Link, Poll, Queue, Worker
 from node.control.answers import ALL_BYTES_MAX
 from node.control.messages import PeerStatus, Status
@@ -43,11 +45,7 @@ def poll_of(status: Status, t_us: int, restarts: int) -> Poll:
 
 
 def logs_of(status: Status) -> dict[str, tuple[tuple[int, int], ...]]:
-    logs: dict[str, tuple[tuple[int, int], ...]] = {}
-    for log in status.frontier:
-        prefix = ((1, log.prefix),) if log.prefix else ()
-        logs[f"{log.origin}.{log.epoch:x}"] = (*prefix, *log.ranges)
-    return logs
+    return {str(LogId(log.origin, log.epoch)): ranges_of(log) for log in status.frontier}
 
 
 def _link(peer: PeerStatus) -> Link:

@@ -224,7 +224,7 @@ class PlayPage:
     async def _stream(self, request: Request) -> Response:
         self._publish()
         first = (message("start", None), *self._sent, message("state", self._state()))
-        return self.hub.stream(request, [b"".join(first)])
+        return self.hub.stream(request, first)
 
     def _publish(self) -> None:
         for whole in self._news():
